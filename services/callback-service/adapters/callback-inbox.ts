@@ -1,0 +1,132 @@
+import { v7 as uuidv7 } from 'uuid'
+import { Batcher, BatcherFullError, BatchTimeoutError } from '#foundation/batcher.ts'
+import type { TraceCarrier } from '#foundation/telemetry.ts'
+import type { PrismaClient } from '#prisma'
+import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-errors.ts'
+import type { ObjectId } from '../domain/object-id.ts'
+import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
+import { inDatabase } from './database.ts'
+
+/** A callback as it comes through the door. */
+export interface NewCallback {
+  readonly objectIds: readonly ObjectId[]
+  readonly idempotencyKey: string | undefined
+  readonly requestId: string | undefined
+  readonly trace: TraceCarrier
+}
+
+/** A callback whose row is committed. `isReplay`: it was there already, under the same idempotency key. */
+export interface AcceptedCallback {
+  readonly id: string
+  readonly receivedAt: Date
+  readonly isReplay: boolean
+}
+
+export interface CallbackInboxOptions {
+  readonly prisma: PrismaClient
+  readonly maxBatch: number
+  readonly maxInFlight: number
+  readonly maxWaiting: number
+  readonly timeoutMs: number
+  readonly onCommit: (size: number, seconds: number) => void
+}
+
+interface Row extends NewCallback {
+  readonly id: string
+}
+
+/**
+ * Accepts callbacks: those that arrive together share one multi-row insert, and each is answered when its row is committed.
+ * One auto-committed statement, so that a process killed anywhere leaves a row or none.
+ */
+export class CallbackInbox {
+  readonly #prisma: PrismaClient
+  readonly #batcher: Batcher<Row, AcceptedCallback | Error>
+
+  constructor(options: CallbackInboxOptions) {
+    this.#prisma = options.prisma
+    this.#batcher = new Batcher({
+      write: rows => this.#insert(rows),
+      maxBatch: options.maxBatch,
+      maxInFlight: options.maxInFlight,
+      maxWaiting: options.maxWaiting,
+      timeoutMs: options.timeoutMs,
+      isItemFault: error => error instanceof ValueRefusedError,
+      onWrite: options.onCommit,
+    })
+  }
+
+  /** Callbacks that wait for a commit. */
+  get waiting(): number {
+    return this.#batcher.waiting
+  }
+
+  /**
+   * @returns when the row is on disk
+   * @throws {StorageUnavailableError} not committed, or nobody knows
+   * @throws {OverloadedError} too many wait already; nothing was stored
+   * @throws {IdempotencyKeyReusedError} the key came with other ids before
+   * @throws {ValueRefusedError} Postgres refuses this very row
+   */
+  async accept(callback: NewCallback): Promise<AcceptedCallback> {
+    const result = await this.#batcher.add({ ...callback, id: uuidv7() }).catch(translate)
+    if (result instanceof Error) throw result
+    return result
+  }
+
+  async #insert(rows: readonly Row[]): Promise<(AcceptedCallback | Error)[]> {
+    const inserted = await inDatabase(
+      () => this.#prisma.$queryRaw<{ id: string; received_at: Date }[]>`
+        INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage)
+        SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage
+        FROM json_to_recordset(${JSON.stringify(rows.map(columns))}::json)
+          AS r(id uuid, object_ids text, idempotency_key text, request_id text, traceparent text, tracestate text, baggage text)
+        -- One order for all writers: two that insert the same keys wait for each other instead of deadlocking.
+        ORDER BY idempotency_key
+        ON CONFLICT (idempotency_key) DO NOTHING
+        RETURNING id, received_at`,
+    )
+    const receivedAt = new Map(inserted.map(row => [row.id, row.received_at]))
+    const replays = await this.#findReplays(rows.filter(row => !receivedAt.has(row.id)))
+    return rows.map(row => {
+      const at = receivedAt.get(row.id)
+      return at ? { id: row.id, receivedAt: at, isReplay: false } : (replays.get(row.id) as AcceptedCallback | Error)
+    })
+  }
+
+  /** The rows under whose keys others were not inserted. */
+  async #findReplays(rows: readonly Row[]): Promise<Map<string, AcceptedCallback | Error>> {
+    if (rows.length === 0) return new Map()
+    const found = await inDatabase(
+      () => this.#prisma.$queryRaw<{ new_id: string; id: string; received_at: Date; is_same: boolean }[]>`
+        SELECT r.id AS new_id, c.id, c.received_at, c.object_ids = r.object_ids::bigint[] AS is_same
+        FROM json_to_recordset(${JSON.stringify(rows.map(columns))}::json) AS r(id uuid, object_ids text, idempotency_key text)
+        JOIN callbacks c USING (idempotency_key)`,
+    )
+    const firsts = new Map(found.map(row => [row.new_id, row]))
+    return new Map(
+      rows.map((row): [string, AcceptedCallback | Error] => {
+        const first = firsts.get(row.id)
+        if (!first) return [row.id, new StorageUnavailableError('the callback under this key was forgotten just now')]
+        if (!first.is_same) return [row.id, new IdempotencyKeyReusedError('This idempotency key came with other object_ids before.')]
+        return [row.id, { id: first.id, receivedAt: first.received_at, isReplay: true }]
+      }),
+    )
+  }
+}
+
+function columns(row: Row): object {
+  return {
+    id: row.id,
+    object_ids: `{${row.objectIds.join(',')}}`,
+    idempotency_key: row.idempotencyKey,
+    request_id: row.requestId,
+    ...row.trace,
+  }
+}
+
+function translate(error: unknown): never {
+  if (error instanceof BatchTimeoutError) throw new StorageUnavailableError('the database did not answer in time', { cause: error })
+  if (error instanceof BatcherFullError) throw new OverloadedError('too many callbacks wait for a commit', { cause: error })
+  throw error
+}

@@ -1,0 +1,79 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import type { Part } from '#foundation/lifecycle.ts'
+import type { Logger } from '#foundation/logger.ts'
+import { PrismaClient } from '#prisma'
+import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
+
+/**
+ * One pool of connections to Postgres, through Prisma. Every wait is bounded: for a connection, for an answer (then the connection
+ * is thrown away), on the server's side, and for a peer that vanished.
+ */
+export interface DatabaseOptions {
+  readonly name: string
+  readonly url: string
+  readonly maxConnections: number
+  readonly connectTimeoutMs: number
+  readonly queryTimeoutMs: number
+  readonly logger: Logger
+}
+
+export class Database implements Part {
+  readonly name: string
+  readonly prisma: PrismaClient
+
+  constructor(options: DatabaseOptions) {
+    const { name, url, maxConnections, connectTimeoutMs, queryTimeoutMs, logger } = options
+    this.name = name
+    const adapter = new PrismaPg(
+      {
+        connectionString: url,
+        max: maxConnections,
+        connectionTimeoutMillis: connectTimeoutMs,
+        query_timeout: queryTimeoutMs,
+        statement_timeout: queryTimeoutMs,
+        keepAlive: true,
+        keepAliveInitialDelayMillis: 5000,
+        application_name: `answerback ${name}`,
+        // An acknowledged callback is on disk: whatever the server's default, our commits wait for the flush.
+        options:
+          '-c synchronous_commit=on -c idle_in_transaction_session_timeout=10000 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3',
+      },
+      { onPoolError: error => logger.debug({ pool: name, err: error }, 'idle connection lost') },
+    )
+    this.prisma = new PrismaClient({ adapter, log: [] })
+  }
+
+  async stop(): Promise<void> {
+    await this.prisma.$disconnect()
+  }
+}
+
+/** Runs a statement; what goes wrong is told apart into what is worth trying again and what is not. */
+export async function inDatabase<T>(statement: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await statement()
+  } catch (error) {
+    throw translate(error)
+  }
+}
+
+/**
+ * SQLSTATE classes 22 (data exception) and 23 (integrity) are the value's fault; anything else, from a refused connection to a
+ * full disk, is the database's. https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+function translate(error: unknown): Error {
+  const { sqlState, message } = describe(error)
+  if (sqlState?.startsWith('22') || sqlState?.startsWith('23')) return new ValueRefusedError(message, { cause: error })
+  if (sqlState === '42P01' || sqlState === '42703')
+    return new StorageUnavailableError('the database is not migrated: run `make migrate`', { cause: error })
+  return new StorageUnavailableError(message, { cause: error })
+}
+
+/** Prisma wraps what the driver said: `meta.driverAdapterError.cause` holds the SQLSTATE as `originalCode`. */
+function describe(error: unknown): { sqlState: string | undefined; message: string } {
+  const meta = (error as { meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string; kind?: string } } } })
+    .meta
+  const cause = meta?.driverAdapterError?.cause
+  const message = cause?.originalMessage ?? (error instanceof Error ? error.message : String(error))
+  return { sqlState: cause?.originalCode, message: message || cause?.kind || 'the database cannot be reached' }
+}

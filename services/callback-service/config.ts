@@ -1,0 +1,105 @@
+import { type Schema, setting, type Values } from '#foundation/config.ts'
+import { baseSettings } from '#foundation/settings.ts'
+
+/** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */
+export const schema = {
+  ...baseSettings({ httpPort: 9090, adminPort: 6060 }),
+  database: {
+    url: setting<string>({ doc: 'The PostgreSQL database, as a postgresql:// URL.', format: 'postgres-url', default: null, secret: true }),
+    acceptConnections: setting<number>({
+      doc: 'Connections kept for accepting callbacks: commits under way at once.',
+      format: 'count',
+      default: 2,
+    }),
+    workConnections: setting<number>({ doc: 'Connections for everything else.', format: 'count', default: 6 }),
+  },
+  migrate: {
+    onStart: setting<boolean>({ doc: 'Whether the service migrates the database when it starts.', format: 'switch', default: false }),
+  },
+  accept: {
+    maxObjectIds: setting<number>({ doc: 'Ids a callback may name.', format: 'count', default: 1000 }),
+    maxBodyBytes: setting<number>({ doc: 'Bytes a callback may have.', format: 'count', default: 65_536 }),
+    maxBatch: setting<number>({ doc: 'Callbacks that share one commit.', format: 'count', default: 256 }),
+    maxWaiting: setting<number>({ doc: 'Callbacks that may wait for a commit; more get 503.', format: 'count', default: 5000 }),
+    timeoutMs: setting<number>({ doc: 'A callback not committed within so many milliseconds gets 503.', format: 'count', default: 1800 }),
+  },
+  clientService: {
+    url: setting<string>({ doc: 'Origin of the client service.', format: 'http-url', default: 'http://127.0.0.1:9010' }),
+  },
+  fetch: {
+    concurrency: setting<number>({
+      doc: 'Requests to the client service under way at once, in this process.',
+      format: 'count',
+      default: 512,
+      hot: true,
+    }),
+    timeoutMs: setting<number>({
+      doc: 'A request to the client service is given up after so many milliseconds, answer and body.',
+      format: 'count',
+      default: 6000,
+      hot: true,
+    }),
+    maxTries: setting<number>({ doc: 'Requests an object gets in one attempt of its callback.', format: 'count', default: 3 }),
+    retryBaseMs: setting<number>({
+      doc: 'Longest wait before the second request for an object; doubles for the next.',
+      format: 'count',
+      default: 200,
+    }),
+    maxHoldMs: setting<number>({
+      doc: 'How long a request waits for a silent client service before its callback goes back to the inbox.',
+      format: 'integer',
+      default: 2000,
+    }),
+    maxRetryAfterMs: setting<number>({ doc: 'The longest Retry-After that is honoured.', format: 'count', default: 60_000 }),
+    breakerFailures: setting<number>({ doc: 'Failures in a row after which no request leaves for a while.', format: 'count', default: 20 }),
+    breakerOpenMs: setting<number>({
+      doc: 'How long that while is at first; doubles with every failed probe.',
+      format: 'count',
+      default: 1000,
+    }),
+    breakerMaxOpenMs: setting<number>({ doc: 'The longest it gets.', format: 'count', default: 10_000 }),
+  },
+  process: {
+    maxAttempts: setting<number>({ doc: 'Attempts after which a callback is failed.', format: 'count', default: 10 }),
+    maxRunning: setting<number>({ doc: 'Callbacks one process works on at once.', format: 'count', default: 256 }),
+    retryBaseMs: setting<number>({
+      doc: 'Longest wait before the second attempt of a callback; doubles with each.',
+      format: 'count',
+      default: 1000,
+    }),
+    retryMaxMs: setting<number>({ doc: 'The longest it gets.', format: 'count', default: 60_000 }),
+    pollMs: setting<number>({
+      doc: 'How often the inbox is looked at for callbacks that are due or that another process accepted.',
+      format: 'count',
+      default: 250,
+    }),
+  },
+  claims: {
+    leaseMs: setting<number>({
+      doc: 'A process that has not renewed its lease for so long is taken for dead; renewed three times as often.',
+      format: 'count',
+      default: 15_000,
+    }),
+    takeOverMs: setting<number>({ doc: 'How often is looked for callbacks whose process died.', format: 'count', default: 200 }),
+  },
+  objects: {
+    keepOffline: setting<boolean>({ doc: 'Whether objects that are offline are stored too.', format: 'switch', default: true }),
+  },
+  expiry: {
+    ttlSeconds: setting<number>({
+      doc: 'An object is deleted so many seconds after it was last stored; a change holds for objects stored from then on.',
+      format: 'seconds',
+      default: 30,
+      hot: true,
+    }),
+  },
+  callbacks: {
+    retentionSeconds: setting<number>({
+      doc: 'A finished callback, and its idempotency key, is forgotten after so many seconds.',
+      format: 'seconds',
+      default: 3600,
+    }),
+  },
+} as const satisfies Schema
+
+export type Config = Values<typeof schema>

@@ -1,0 +1,23 @@
+export const MAX_KEY_LENGTH = 255
+
+export class InvalidIdempotencyKeyError extends Error {
+  readonly code = 'invalid_idempotency_key'
+}
+
+/**
+ * Reads the header `Idempotency-Key` (IETF draft-ietf-httpapi-idempotency-key-header) or, where it is absent, `webhook-id` (Standard Webhooks).
+ * The draft's quoted form and the bare form most senders use name the same key.
+ * @returns undefined when the request carries neither
+ * @throws {InvalidIdempotencyKeyError} empty, over 255 characters, or not printable ASCII
+ */
+export function parseIdempotencyKey(idempotencyKey: string | undefined, webhookId: string | undefined): string | undefined {
+  const header = idempotencyKey ?? webhookId
+  if (header === undefined) return undefined
+  const quoted = /^"((?:[^"\\]|\\["\\])*)"$/.exec(header)
+  const key = quoted?.[1] !== undefined ? quoted[1].replace(/\\(.)/g, '$1') : header
+  if (key.length === 0 || key.length > MAX_KEY_LENGTH) {
+    throw new InvalidIdempotencyKeyError(`An idempotency key has 1 to ${MAX_KEY_LENGTH} characters.`)
+  }
+  if (!/^[\x20-\x7e]+$/.test(key)) throw new InvalidIdempotencyKeyError('An idempotency key is printable ASCII.')
+  return key
+}

@@ -1,0 +1,92 @@
+/** What `JSON.parse` does not tell of a text: how deep it is, whether a member is named twice, and how its numbers were written. */
+export interface JsonScan {
+  /** How many arrays and objects enclose the innermost value, itself included. */
+  readonly depth: number
+  /** RFC 6901 pointer to the first member whose name its object had already. */
+  readonly duplicate: string | undefined
+  /** The source text of each element of the array that is the named member of the outermost object; empty when there is none. */
+  readonly elements: readonly string[]
+}
+
+interface Frame {
+  readonly isObject: boolean
+  readonly names: Set<string>
+  /** Whether the next string is a member's name. */
+  expectsName: boolean
+  /** The member or index the scan stands in. */
+  key: string | number
+  /** Start of the current element's text. */
+  start: number
+}
+
+/**
+ * Scans a text that `JSON.parse` has accepted, once, without recursion.
+ * @param text valid JSON; anything else gives nonsense
+ * @param member the member of the outermost object whose elements are wanted
+ */
+export function scanJson(text: string, member: string): JsonScan {
+  const stack: Frame[] = []
+  const elements: string[] = []
+  let depth = 0
+  let duplicate: string | undefined
+
+  const isWantedArray = (): boolean =>
+    stack.length === 2 && stack[0]?.isObject === true && stack[0].key === member && stack[1]?.isObject === false
+  const endElement = (at: number): void => {
+    const frame = stack.at(-1)
+    if (!frame || !isWantedArray()) return
+    const source = text.slice(frame.start, at).trim()
+    if (source !== '') elements.push(source)
+  }
+
+  for (let at = 0; at < text.length; at += 1) {
+    const frame = stack.at(-1)
+    switch (text[at]) {
+      case '"': {
+        const end = endOfString(text, at)
+        if (frame?.expectsName) {
+          const name = JSON.parse(text.slice(at, end)) as string
+          if (frame.names.has(name)) duplicate ??= pointerTo(stack, name)
+          frame.names.add(name)
+          frame.key = name
+          frame.expectsName = false
+        }
+        at = end - 1
+        break
+      }
+      case '{':
+      case '[': {
+        const isObject = text[at] === '{'
+        stack.push({ isObject, names: new Set(), expectsName: isObject, key: isObject ? '' : 0, start: at + 1 })
+        depth = Math.max(depth, stack.length)
+        break
+      }
+      case '}':
+      case ']':
+        endElement(at)
+        stack.pop()
+        break
+      case ',':
+        endElement(at)
+        if (frame) {
+          frame.expectsName = frame.isObject
+          if (!frame.isObject) frame.key = (frame.key as number) + 1
+          frame.start = at + 1
+        }
+        break
+    }
+  }
+  return { depth, duplicate, elements }
+}
+
+/** @param at index of the opening quote @returns index after the closing one */
+function endOfString(text: string, at: number): number {
+  let end = at + 1
+  while (text[end] !== '"') end += text[end] === '\\' ? 2 : 1
+  return end + 1
+}
+
+function pointerTo(stack: readonly Frame[], name: string): string {
+  const keys = [...stack.slice(0, -1).map(frame => String(frame.key)), name]
+  return keys.map(key => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}

@@ -1,0 +1,19 @@
+/** The id of an object in the client service: any int64, exact. */
+export type ObjectId = bigint
+
+export const MIN_OBJECT_ID = -(2n ** 63n)
+export const MAX_OBJECT_ID = 2n ** 63n - 1n
+
+/**
+ * Reads a decimal integer as it stands in a URL or a cursor: `-?digits`, no leading zeros.
+ * @returns undefined when the text is none, or beyond int64
+ */
+export function parseObjectId(text: string): ObjectId | undefined {
+  if (!/^(0|-?[1-9]\d{0,18})$/.test(text)) return undefined
+  const id = BigInt(text)
+  return isInt64(id) ? id : undefined
+}
+
+export function isInt64(value: bigint): boolean {
+  return value >= MIN_OBJECT_ID && value <= MAX_OBJECT_ID
+}

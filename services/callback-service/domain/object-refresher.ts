@@ -1,0 +1,208 @@
+import pLimit, { type LimitFunction } from 'p-limit'
+import { type Backoff, backoffMs } from './backoff.ts'
+import type { CircuitBreaker, Pass } from './circuit-breaker.ts'
+import { FetchError, type FetchedObject } from './fetched-object.ts'
+import type { ObjectId } from './object-id.ts'
+import { StorageUnavailableError } from './storage-errors.ts'
+
+/** The client service, as the refresher needs it. */
+export interface ObjectSource {
+  /**
+   * Asks once.
+   * @returns what it said, and a handle by which the observer knows this fetch again; undefined when there is no such object
+   * @throws {FetchError}
+   */
+  fetch(id: ObjectId): Promise<{ readonly online: boolean; readonly handle: unknown } | undefined>
+}
+
+export interface ObjectStore {
+  /** Resolves when the object is stored, or a newer sighting of it was already. */
+  upsert(object: FetchedObject, callbackId: string): Promise<void>
+}
+
+export interface RefreshObserver {
+  fetched(result: 'ok' | 'not_found' | string, seconds: number): void
+  /** A callback was served by another's fetch. `sinceMs` is performance.now() when it joined. */
+  shared(id: ObjectId, handle: unknown, sinceMs: number): void
+}
+
+export interface ObjectRefresherOptions {
+  readonly source: ObjectSource
+  readonly store: ObjectStore
+  readonly breaker: CircuitBreaker
+  readonly observer: RefreshObserver
+  /** Requests under way at once, in the whole process. */
+  readonly concurrency: number
+  /** Requests an object gets in one attempt of its callback. */
+  readonly maxTries: number
+  readonly backoff: Backoff
+  /** How long a fetch may be held by the breaker before its callback goes back to the inbox. */
+  readonly maxHoldMs: number
+  readonly keepOffline: boolean
+  /** The database's clock, never ahead of it. */
+  readonly databaseNowMs: () => number
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
+  readonly random: () => number
+}
+
+/** What became of one object. `pending`: not settled in this attempt; `isCharged` when it was the object's own failure and not the host's. */
+export type Outcome =
+  | { readonly kind: 'stored' | 'offline' | 'not_found'; readonly handle?: unknown }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'pending'; readonly reason: string; readonly isCharged: boolean }
+
+interface Refresh {
+  /** When the request left whose answer will count; undefined while none is on its way. */
+  leftAtMs: number | undefined
+  readonly outcome: Promise<Outcome>
+}
+
+type Try =
+  | { readonly object: FetchedObject; readonly handle: unknown }
+  | 'not_found'
+  | 'held'
+  | { readonly error: FetchError; readonly isProbe: boolean }
+
+/**
+ * Fetches objects and has them stored, under one bound for the process.
+ *
+ * An id wanted by several callbacks is fetched once, as long as the answer is fresh for each of them: a callback joins a fetch that has not
+ * left yet, or that left after the callback was accepted. One that left earlier may have read what the event says has changed since.
+ */
+export class ObjectRefresher {
+  readonly #options: ObjectRefresherOptions
+  readonly #limit: LimitFunction
+  readonly #refreshes = new Map<ObjectId, Refresh>()
+  readonly #stopping = new AbortController()
+
+  constructor(options: ObjectRefresherOptions) {
+    this.#options = options
+    this.#limit = pLimit(options.concurrency)
+  }
+
+  /** Requests under way. */
+  get inFlight(): number {
+    return this.#limit.activeCount
+  }
+
+  /** Requests that wait for one under way to end. */
+  get waiting(): number {
+    return this.#limit.pendingCount
+  }
+
+  /** Takes effect with the next request. */
+  set concurrency(concurrency: number) {
+    this.#limit.concurrency = concurrency
+  }
+
+  get concurrency(): number {
+    return this.#limit.concurrency
+  }
+
+  /** Begins no more requests: what has no answer when the requests under way end is `pending`, uncharged. */
+  stop(): void {
+    this.#stopping.abort()
+  }
+
+  async refresh(id: ObjectId, callback: { readonly id: string; readonly receivedAtMs: number }): Promise<Outcome> {
+    const running = this.#refreshes.get(id)
+    if (!running || (running.leftAtMs !== undefined && running.leftAtMs < callback.receivedAtMs)) return this.#begin(id, callback.id)
+    const since = performance.now()
+    const outcome = await running.outcome
+    this.#options.observer.shared(id, 'handle' in outcome ? outcome.handle : undefined, since)
+    return outcome
+  }
+
+  #begin(id: ObjectId, callbackId: string): Promise<Outcome> {
+    const left = { atMs: undefined as number | undefined }
+    const outcome = this.#fetchAndStore(id, callbackId, left).finally(() => {
+      if (this.#refreshes.get(id) === refresh) this.#refreshes.delete(id)
+    })
+    const refresh: Refresh = {
+      get leftAtMs() {
+        return left.atMs
+      },
+      outcome,
+    }
+    this.#refreshes.set(id, refresh)
+    return outcome
+  }
+
+  async #fetchAndStore(id: ObjectId, callbackId: string, left: { atMs: number | undefined }): Promise<Outcome> {
+    const { keepOffline, store } = this.#options
+    const result = await this.#fetch(id, left)
+    if (!('object' in result)) return result
+    if (!result.object.online && !keepOffline) return { kind: 'offline', handle: result.handle }
+    try {
+      await store.upsert(result.object, callbackId)
+    } catch (error) {
+      if (error instanceof StorageUnavailableError) return { kind: 'pending', reason: error.code, isCharged: false }
+      throw error
+    }
+    return { kind: 'stored', handle: result.handle }
+  }
+
+  /** Asks until there is an answer, tries are used up, or the breaker holds the host for too long. */
+  async #fetch(id: ObjectId, left: { atMs: number | undefined }): Promise<Outcome | { object: FetchedObject; handle: unknown }> {
+    const { maxTries, backoff, maxHoldMs, breaker, random } = this.#options
+    let tries = 0
+    let heldMs = 0
+    while (!this.#stopping.signal.aborted) {
+      left.atMs = undefined
+      const result = await this.#limit(() => this.#try(id, left))
+      if (result === 'held') {
+        // While a probe is out there is no telling how long: look again soon.
+        const waitMs = breaker.waitMs || 250
+        heldMs += waitMs
+        if (heldMs > maxHoldMs) return { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
+        await this.#rest(waitMs * (1 + random() / 4))
+      } else if (result === 'not_found') {
+        return { kind: 'not_found' }
+      } else if ('object' in result) {
+        return result
+      } else {
+        const { reason, isRetryable } = result.error
+        if (!isRetryable) return { kind: 'failed', reason }
+        tries += 1
+        if (tries >= maxTries) return { kind: 'pending', reason, isCharged: !result.isProbe && breaker.state === 'closed' }
+        await this.#rest(backoffMs(backoff, tries, random()))
+      }
+    }
+    return { kind: 'pending', reason: 'interrupted', isCharged: false }
+  }
+
+  async #try(id: ObjectId, left: { atMs: number | undefined }): Promise<Try> {
+    const { source, breaker, observer, databaseNowMs } = this.#options
+    const pass = this.#stopping.signal.aborted ? undefined : breaker.admit()
+    if (!pass) return 'held'
+    const fetchedAtMs = databaseNowMs()
+    left.atMs = fetchedAtMs
+    const started = performance.now()
+    const seconds = (): number => (performance.now() - started) / 1000
+    try {
+      const answer = await source.fetch(id)
+      breaker.report(pass, 'succeeded')
+      observer.fetched(answer ? 'ok' : 'not_found', seconds())
+      return answer ? { object: { id, online: answer.online, fetchedAtMs }, handle: answer.handle } : 'not_found'
+    } catch (error) {
+      if (!(error instanceof FetchError) || this.#stopping.signal.aborted) {
+        breaker.report(pass, 'abandoned')
+        if (this.#stopping.signal.aborted) return 'held'
+        throw error
+      }
+      observer.fetched(error.reason, seconds())
+      this.#reportFailure(pass, error)
+      return { error, isProbe: pass.isProbe }
+    }
+  }
+
+  #reportFailure(pass: Pass, error: FetchError): void {
+    const { breaker } = this.#options
+    breaker.report(pass, error.isHostTrouble ? 'failed' : 'succeeded')
+    if (error.retryAfterMs !== undefined) breaker.pause(error.retryAfterMs)
+  }
+
+  async #rest(ms: number): Promise<void> {
+    await this.#options.sleep(ms, this.#stopping.signal)
+  }
+}

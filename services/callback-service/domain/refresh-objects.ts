@@ -1,0 +1,62 @@
+import { type Backoff, backoffMs } from './backoff.ts'
+import type { ClaimedCallback, Unstored, Verdict } from './claimed-callback.ts'
+import type { ObjectId } from './object-id.ts'
+import type { Outcome } from './object-refresher.ts'
+
+export interface RefreshPolicy {
+  /** Attempts after which a callback is `failed`. */
+  readonly maxAttempts: number
+  readonly backoff: Backoff
+  readonly random: () => number
+}
+
+/**
+ * Does what a callback asks for: refreshes every object it still misses, all at once, and says how it leaves.
+ * Completed when each object has a final outcome; back to the inbox while some are pending; failed when its attempts are used up.
+ */
+export async function refreshObjects(
+  callback: ClaimedCallback,
+  refresh: (id: ObjectId, callback: ClaimedCallback) => Promise<Outcome>,
+  policy: RefreshPolicy,
+): Promise<Verdict> {
+  const outcomes = await Promise.all(callback.missingIds.map(id => refresh(id, callback)))
+  const unstored = [...callback.unstored, ...callback.missingIds.flatMap((id, i) => unstoredOf(id, outcomes[i] as Outcome))]
+  const pending = outcomes.filter(outcome => outcome.kind === 'pending')
+  if (pending.length === 0) return { state: 'completed', unstored }
+  return tryAgain(
+    callback,
+    unstored,
+    pending.some(outcome => outcome.isCharged),
+    policy,
+  )
+}
+
+/** The verdict on a callback whose processing itself broke: every object is asked for again, as often as for any other trouble. */
+export function crashed(callback: ClaimedCallback, policy: RefreshPolicy): Verdict {
+  const unstored = [...callback.unstored, ...callback.missingIds.map(id => ({ id, outcome: 'pending', reason: 'internal_error' }) as const)]
+  return tryAgain(callback, unstored, true, policy)
+}
+
+function tryAgain(callback: ClaimedCallback, unstored: readonly Unstored[], isCharged: boolean, policy: RefreshPolicy): Verdict {
+  if (isCharged && callback.attempt >= policy.maxAttempts) return { state: 'failed', unstored: unstored.map(giveUp) }
+  const isInterrupted = unstored.some(object => object.reason === 'interrupted')
+  const delayMs = isInterrupted ? 0 : backoffMs(policy.backoff, callback.attempt, policy.random())
+  return { state: 'pending', unstored, isCharged, delayMs }
+}
+
+function giveUp(object: Unstored): Unstored {
+  return object.outcome === 'pending' ? { ...object, outcome: 'failed' } : object
+}
+
+function unstoredOf(id: ObjectId, outcome: Outcome): Unstored[] {
+  switch (outcome.kind) {
+    case 'stored':
+      return []
+    case 'offline':
+    case 'not_found':
+      return [{ id, outcome: outcome.kind }]
+    case 'failed':
+    case 'pending':
+      return [{ id, outcome: outcome.kind, reason: outcome.reason }]
+  }
+}

@@ -1,0 +1,9 @@
+/** The database could not do it now, or nobody knows whether it did. Trying again is right. */
+export class StorageUnavailableError extends Error {
+  readonly code = 'storage_unavailable'
+}
+
+/** The database refused a value. Trying again is useless, and others in the same statement are innocent. */
+export class ValueRefusedError extends Error {
+  readonly code = 'value_refused'
+}

@@ -1,0 +1,35 @@
+import { Router } from 'express'
+import { ConfigError, type Schema, type Settings } from './config.ts'
+import { readBody } from './http-body.ts'
+import { HttpProblem, methodNotAllowed } from './http-errors.ts'
+import type { Logger } from './logger.ts'
+
+/** `GET /config`: all settings, secrets masked. `PATCH /config`: changes hot settings, all or none, by a JSON merge patch (RFC 7396). */
+export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logger: Logger): Router {
+  return Router()
+    .get('/config', (_request, response) => {
+      response.json(settings.masked())
+    })
+    .patch('/config', async (request, response) => {
+      const changes = parseJson(await readBody(request, 16 * 1024))
+      try {
+        settings.change(changes)
+      } catch (error) {
+        if (error instanceof ConfigError) throw new HttpProblem(error.code, error.message, { cause: error })
+        throw error
+      }
+      logger.info({ changes }, 'settings changed')
+      response.json(settings.masked())
+    })
+    .all('/config', methodNotAllowed('GET', 'PATCH'))
+}
+
+/** @throws {HttpProblem} empty_body or invalid_json */
+export function parseJson(body: Buffer): unknown {
+  if (body.length === 0) throw new HttpProblem('empty_body', 'Send a JSON object.')
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch (error) {
+    throw new HttpProblem('invalid_json', 'The body is not one JSON value.', { cause: error })
+  }
+}

@@ -1,0 +1,62 @@
+import convict from 'convict'
+
+/**
+ * The formats of settings. Text from the environment or the command line is read strictly: `12abc` is no number.
+ * count: an integer from 1; integer: from 0; seconds: above 0, fractions allowed; ratio: 0 to 1; urls without credentials but the database's.
+ */
+export type FormatName =
+  | 'tcp-port'
+  | 'count'
+  | 'integer'
+  | 'seconds'
+  | 'ratio'
+  | 'text'
+  | 'switch'
+  | 'http-url'
+  | 'optional-http-url'
+  | 'postgres-url'
+
+addNumber('tcp-port', 'an integer from 0 to 65535', value => Number.isInteger(value) && value >= 0 && value <= 65_535)
+addNumber('count', 'an integer from 1', value => Number.isSafeInteger(value) && value >= 1)
+addNumber('integer', 'an integer from 0', value => Number.isSafeInteger(value) && value >= 0)
+addNumber('seconds', 'a number above 0', value => Number.isFinite(value) && value > 0)
+addNumber('ratio', 'a number from 0 to 1', value => value >= 0 && value <= 1)
+
+add('text', 'a text', value => typeof value === 'string')
+add(
+  'switch',
+  'true or false',
+  value => typeof value === 'boolean',
+  value => ({ true: true, false: false })[value] ?? value,
+)
+add('http-url', 'an http or https URL', value => hasProtocol(value, ['http:', 'https:']))
+add('optional-http-url', 'an http or https URL, or empty', value => value === '' || hasProtocol(value, ['http:', 'https:']))
+add('postgres-url', 'a postgresql:// URL', value => hasProtocol(value, ['postgres:', 'postgresql:']))
+
+function addNumber(name: FormatName, wanted: string, isValid: (value: number) => boolean): void {
+  add(
+    name,
+    wanted,
+    value => typeof value === 'number' && isValid(value),
+    text => (/^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text),
+  )
+}
+
+function add(
+  name: FormatName,
+  wanted: string,
+  isValid: (value: unknown) => boolean,
+  parse: (text: string) => unknown = text => text,
+): void {
+  convict.addFormat({
+    name,
+    validate: value => {
+      if (!isValid(value)) throw new Error(`must be ${wanted}`)
+    },
+    coerce: value => (typeof value === 'string' ? parse(value) : value),
+  })
+}
+
+function hasProtocol(value: unknown, protocols: readonly string[]): boolean {
+  return typeof value === 'string' && URL.canParse(value) && protocols.includes(new URL(value).protocol)
+}

@@ -1,0 +1,31 @@
+import { type RequestHandler, Router } from 'express'
+
+/** One thing a service needs: what it is, whether it is there, and if not, why. */
+export interface Check {
+  readonly name: string
+  /** Answers from memory, at once: a health question must not wait for what it asks about. @returns undefined when all is well */
+  readonly problem: () => string | undefined
+}
+
+/**
+ * `GET /` and `GET /readyz`: `{status, checks}`, 200 when every check holds and 503 when one does not, so that a balancer sends elsewhere.
+ * `GET /livez`: 200 as long as the process answers at all; restarting it would not bring a database back.
+ */
+export function healthRoutes(checks: readonly Check[]): Router {
+  const ready: RequestHandler = (_request, response) => {
+    const problems = checks.map(check => [check.name, check.problem()] as const)
+    const isReady = problems.every(([, problem]) => problem === undefined)
+    response.status(isReady ? 200 : 503).json({
+      status: isReady ? 'ok' : 'unavailable',
+      checks: Object.fromEntries(
+        problems.map(([name, problem]) => [name, problem === undefined ? { status: 'ok' } : { status: 'failing', reason: problem }]),
+      ),
+    })
+  }
+  return Router()
+    .get('/', ready)
+    .get('/readyz', ready)
+    .get('/livez', (_request, response) => {
+      response.json({ status: 'ok' })
+    })
+}

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from './logger.ts'
+
+/**
+ * The skeleton of every background duty: run one pass, rest as long as the pass says, and again.
+ *
+ * A pass that throws is tried again after a rest that doubles from `retryMs` (100) to `maxRetryMs` (1000); a streak of failures
+ * is logged once when it begins and once when it ends. `wake()` cuts a rest short, and a wake during a pass is not lost.
+ */
+export interface LoopOptions {
+  readonly name: string
+  readonly logger: Logger
+  /** @returns milliseconds to rest; 0 goes on at once, Infinity rests until woken */
+  readonly pass: (signal: AbortSignal) => Promise<number>
+  readonly retryMs?: number
+  readonly maxRetryMs?: number
+}
+
+export class Loop {
+  readonly name: string
+  readonly #options: LoopOptions
+  readonly #stop = new AbortController()
+  #rest = new AbortController()
+  #woken = false
+  #running: Promise<void> | undefined
+  #failures = 0
+
+  constructor(options: LoopOptions) {
+    this.name = options.name
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Ends the rest under way, or the next one before it begins. */
+  wake(): void {
+    this.#woken = true
+    this.#rest.abort()
+  }
+
+  /** Lets the pass under way end (its signal is aborted) and resolves when it has. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.wake()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#woken = false
+      const restMs = await this.#pass()
+      if (restMs > 0 && !this.#woken) await this.#sleep(restMs)
+    }
+  }
+
+  async #pass(): Promise<number> {
+    const { logger, name, pass, retryMs = 100, maxRetryMs = 1000 } = this.#options
+    try {
+      const restMs = await pass(this.#stop.signal)
+      if (this.#failures > 0) logger.info({ duty: name, failures: this.#failures }, 'background duty recovered')
+      this.#failures = 0
+      return restMs
+    } catch (error) {
+      if (this.#stop.signal.aborted) return 0
+      if (this.#failures === 0) logger.warn({ duty: name, err: error }, 'background duty failed, retrying')
+      this.#failures += 1
+      return Math.min(maxRetryMs, retryMs * 2 ** (this.#failures - 1))
+    }
+  }
+
+  async #sleep(restMs: number): Promise<void> {
+    this.#rest = new AbortController()
+    if (this.#woken) return
+    // A timer holds at most 2^31 - 1 ms; waking early once in 24 days is harmless.
+    await sleep(Math.min(restMs, 2 ** 31 - 1), undefined, { signal: this.#rest.signal, ref: false }).catch(ignoreAbort)
+  }
+}
+
+function ignoreAbort(error: Error): void {
+  if (error.name !== 'AbortError') throw error
+}

@@ -1,0 +1,92 @@
+import { ConfigError, helpText, type Schema, Settings } from './config.ts'
+import { Lifecycle, type Part } from './lifecycle.ts'
+import { createLogger, type Logger } from './logger.ts'
+import type { BaseSchema, BaseValues } from './settings.ts'
+
+export interface ServiceContext<S extends Schema> {
+  readonly settings: Settings<S>
+  readonly logger: Logger
+}
+
+/**
+ * Runs one service as a process: settings, start, signals, stop, exit code.
+ *
+ * Exit codes: 0 stopped when asked (SIGTERM, SIGINT); 1 could not start, crashed, or missed `shutdown.timeoutMs`; 2 wrong settings.
+ * A second signal exits at once. An exception nobody caught is logged and ends the process: what was accepted is in the database.
+ */
+export async function run<S extends BaseSchema>(options: {
+  readonly name: string
+  readonly schema: S
+  readonly parts: (context: ServiceContext<S>) => readonly Part[]
+}): Promise<void> {
+  const settings = readSettings(options.name, options.schema)
+  const { log, shutdown } = settings.current as unknown as BaseValues
+  const logger = await createLogger(options.name, log.level)
+  settings.onChange(next => {
+    logger.level = (next as unknown as BaseValues).log.level
+  })
+  const lifecycle = new Lifecycle(options.parts({ settings, logger }), (part, error) =>
+    logger.error({ part, err: error }, 'part did not stop cleanly'),
+  )
+
+  crashOn('uncaughtException', logger)
+  crashOn('unhandledRejection', logger)
+  const stopOn = (signal: NodeJS.Signals): void => {
+    process.once(signal, () => {
+      process.once(signal, () => exitNow(logger, signal))
+      void stopAndExit({ lifecycle, logger, signal, timeoutMs: shutdown.timeoutMs })
+    })
+  }
+  stopOn('SIGTERM')
+  stopOn('SIGINT')
+
+  try {
+    await lifecycle.start()
+    logger.info({ pid: process.pid, node: process.version }, 'service started')
+  } catch (error) {
+    logger.fatal({ err: error }, error instanceof Error ? error.message : 'service could not start')
+    process.exit(1)
+  }
+}
+
+function readSettings<S extends Schema>(name: string, schema: S): Settings<S> {
+  const argv = process.argv.slice(2)
+  if (argv.includes('--help')) {
+    process.stdout.write(helpText(`node services/${name}/main.ts`, schema))
+    process.exit(0)
+  }
+  try {
+    return new Settings(schema, { argv, env: process.env })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${name}: ${error.message.replaceAll('\n', `\n${name}: `)}\n`)
+    process.exit(2)
+  }
+}
+
+function crashOn(event: 'uncaughtException' | 'unhandledRejection', logger: Logger): void {
+  process.on(event as 'uncaughtException', (error: unknown) => {
+    logger.fatal({ err: error, event }, 'service crashed')
+    process.exit(1)
+  })
+}
+
+async function stopAndExit(options: { lifecycle: Lifecycle; logger: Logger; signal: string; timeoutMs: number }): Promise<void> {
+  const { lifecycle, logger, signal, timeoutMs } = options
+  logger.info({ signal }, 'service stopping')
+  setTimeout(() => {
+    logger.error({ timeout_ms: timeoutMs, still_stopping: lifecycle.stillStopping }, 'service did not stop in time')
+    process.exit(1)
+  }, timeoutMs)
+  const isClean = await lifecycle.stop().then(
+    () => true,
+    () => false,
+  )
+  logger.info('service stopped')
+  process.exit(isClean ? 0 : 1)
+}
+
+function exitNow(logger: Logger, signal: string): never {
+  logger.warn({ signal }, 'second signal, exiting now')
+  process.exit(1)
+}

@@ -1,0 +1,178 @@
+import {
+  type Attributes,
+  type Context,
+  context,
+  createContextKey,
+  type Link,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { CompositePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { B3Propagator } from '@opentelemetry/propagator-b3'
+import { resourceFromAttributes } from '@opentelemetry/resources'
+import { BatchSpanProcessor, ParentBasedSampler, type Sampler, TraceIdRatioBasedSampler, TracerProvider } from '@opentelemetry/sdk-trace'
+import type { Part } from './lifecycle.ts'
+import type { Logger } from './logger.ts'
+import { ZipkinExporter } from './zipkin-exporter.ts'
+
+export type { Context, Link, Span }
+export { context, SpanKind, trace }
+
+/** The trace context of a piece of work as it is stored in a row or sent in headers. */
+export interface TraceCarrier {
+  readonly traceparent?: string | undefined
+  readonly tracestate?: string | undefined
+  /** Other systems' baggage, byte for byte as it came: we only pass it on. */
+  readonly baggage?: string | undefined
+}
+
+const w3c = new W3CTraceContextPropagator()
+const incoming = new CompositePropagator({ propagators: [new B3Propagator(), w3c] })
+const tracer = trace.getTracer('answerback')
+const BAGGAGE = createContextKey('baggage header')
+
+/**
+ * Sends the spans of this process to Zipkin: about once a second, at most 2,048 a request, at most 65,536 waiting (more are dropped).
+ * An empty `zipkinUrl` sends none. Stopping flushes, for one second at the most.
+ */
+export class Telemetry implements Part {
+  readonly name = 'telemetry'
+  readonly #provider: TracerProvider
+  readonly #root: RootSampler
+
+  constructor(options: { serviceName: string; zipkinUrl: string; sampleRatio: number; logger: Logger }) {
+    const { serviceName, zipkinUrl, sampleRatio, logger } = options
+    this.#root = new RootSampler(sampleRatio)
+    this.#provider = new TracerProvider({
+      resource: resourceFromAttributes({ 'service.name': serviceName }),
+      sampler: new ParentBasedSampler({ root: this.#root }),
+      spanProcessors: zipkinUrl === '' ? [] : [zipkinProcessor(new ZipkinExporter({ url: zipkinUrl, serviceName, logger }))],
+    })
+  }
+
+  start(): void {
+    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+    propagation.setGlobalPropagator(incoming)
+    trace.setGlobalTracerProvider(this.#provider)
+  }
+
+  /** @param ratio share of new traces that are recorded, 0 to 1; a caller's own decision always wins */
+  setSampleRatio(ratio: number): void {
+    this.#root.setRatio(ratio)
+  }
+
+  async stop(): Promise<void> {
+    const flushed = this.#provider.shutdown()
+    await Promise.race([flushed, new Promise(resolve => setTimeout(resolve, 1000).unref())])
+  }
+}
+
+/** Runs `work` in a new span, which becomes the active one; an error thrown marks the span and goes on. */
+export async function inSpan<T>(
+  name: string,
+  options: { kind?: SpanKind; parent?: Context; attributes?: Attributes; links?: Link[] },
+  work: (span: Span) => Promise<T>,
+): Promise<T> {
+  const parent = options.parent ?? context.active()
+  const span = startSpan(name, options)
+  try {
+    return await context.with(trace.setSpan(parent, span), work, undefined, span)
+  } catch (error) {
+    failSpan(span, error)
+    throw error
+  } finally {
+    span.end()
+  }
+}
+
+/** Starts a span that the caller ends. `startTime` as epoch milliseconds where the work began earlier. */
+export function startSpan(
+  name: string,
+  options: { kind?: SpanKind; parent?: Context; attributes?: Attributes; links?: Link[]; startTime?: number },
+): Span {
+  const { parent = context.active(), ...rest } = options
+  return tracer.startSpan(name, rest, parent)
+}
+
+export function failSpan(span: Span, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error)
+  span.setStatus({ code: SpanStatusCode.ERROR, message })
+  span.setAttribute('error.type', errorType(error))
+}
+
+/** The context a request arrives in. W3C headers win over B3 ones; none gives the start of a new trace. */
+export function contextFromHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Context {
+  const { baggage } = headers
+  const active = propagation.extract(context.active(), headers)
+  return typeof baggage === 'string' ? active.setValue(BAGGAGE, baggage) : active
+}
+
+/** What must be kept of a context, or sent with a request, so that work in another process goes on in the same trace. */
+export function carrierOf(active: Context): TraceCarrier {
+  const carrier: Record<string, string> = {}
+  w3c.inject(active, carrier, setEntry)
+  const baggage = active.getValue(BAGGAGE)
+  if (typeof baggage === 'string') carrier['baggage'] = baggage
+  return carrier
+}
+
+export function contextFromCarrier(carrier: TraceCarrier): Context {
+  const active = w3c.extract(ROOT_CONTEXT, carrier, getEntry)
+  return carrier.baggage === undefined ? active : active.setValue(BAGGAGE, carrier.baggage)
+}
+
+/** Whether spans of this context are recorded and sent. */
+export function isSampled(active: Context): boolean {
+  return ((trace.getSpanContext(active)?.traceFlags ?? 0) & 1) === 1
+}
+
+const setEntry = {
+  set: (carrier: Record<string, string>, key: string, value: string): void => {
+    carrier[key] = value
+  },
+}
+
+const getEntry = {
+  get: (carrier: TraceCarrier, key: string): string | undefined => carrier[key as keyof TraceCarrier],
+  keys: (carrier: TraceCarrier): string[] => Object.keys(carrier),
+}
+
+class RootSampler implements Sampler {
+  #sampler: TraceIdRatioBasedSampler
+
+  constructor(ratio: number) {
+    this.#sampler = new TraceIdRatioBasedSampler(ratio)
+  }
+
+  setRatio(ratio: number): void {
+    this.#sampler = new TraceIdRatioBasedSampler(ratio)
+  }
+
+  shouldSample(parent: Context, traceId: string): ReturnType<Sampler['shouldSample']> {
+    return this.#sampler.shouldSample(parent, traceId)
+  }
+
+  toString(): string {
+    return this.#sampler.toString()
+  }
+}
+
+function zipkinProcessor(exporter: ZipkinExporter): BatchSpanProcessor {
+  return new BatchSpanProcessor({
+    exporter,
+    maxQueueSize: 65_536,
+    maxExportBatchSize: 2048,
+    scheduledDelayMillis: 1000,
+    exportTimeoutMillis: 10_000,
+  })
+}
+
+function errorType(error: unknown): string {
+  if (error instanceof Error) return 'code' in error && typeof error.code === 'string' ? error.code : error.name
+  return typeof error
+}
