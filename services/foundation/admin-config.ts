@@ -6,7 +6,7 @@ import type { Logger } from './logger.ts'
 
 /** `GET /config`: all settings, secrets masked. `PATCH /config`: changes hot settings, all or none, by a JSON merge patch (RFC 7396). */
 export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logger: Logger): Router {
-  return Router()
+  return Router({ caseSensitive: true, strict: true })
     .get('/config', (_request, response) => {
       response.json(settings.masked())
     })

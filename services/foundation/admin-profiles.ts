@@ -21,7 +21,7 @@ export const heapSampling: Part = {
  */
 export function adminProfileRoutes(): Router {
   let isProfilingCpu = false
-  return Router()
+  return Router({ caseSensitive: true, strict: true })
     .get('/debug/pprof/heap', async (_request, response) => {
       const { encode, heap } = await import('@datadog/pprof')
       sendProfile(response, 'heap', await encode(heap.profile()))

@@ -38,6 +38,14 @@ export class ConfigError extends Error {
   }
 }
 
+/** Where settings come from, and what must hold between them. */
+export interface SettingsOptions<S> {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Asked at the start and before a change holds, when each setting is valid by itself. @returns what contradicts what, a sentence */
+  readonly check?: ((values: Values<S>) => string | undefined) | undefined
+}
+
 /** Declares a setting with the type of its value. */
 export function setting<T>(row: Setting<T>): Setting<T> {
   return row
@@ -60,14 +68,16 @@ export function settingRows(schema: Schema, prefix = ''): SettingRow[] {
 export class Settings<S extends Schema> {
   readonly #rows: readonly SettingRow[]
   readonly #convict: convict.Config<unknown>
+  readonly #check: SettingsOptions<S>['check']
   readonly #listeners: ((next: Values<S>) => void)[] = []
   #current: Values<S>
 
   /** @throws {ConfigError} with one line for each thing that is wrong */
-  constructor(schema: S, sources: { argv: readonly string[]; env: Readonly<Record<string, string | undefined>> }) {
+  constructor(schema: S, options: SettingsOptions<S>) {
     this.#rows = settingRows(schema)
-    const { file, flags } = readFlags(this.#rows, sources.argv)
-    const env = Object.fromEntries(Object.entries(sources.env).filter(([, value]) => value !== undefined))
+    this.#check = options.check
+    const { file, flags } = readFlags(this.#rows, options.argv)
+    const env = Object.fromEntries(Object.entries(options.env).filter(([, value]) => value !== undefined))
     this.#convict = convict(convictSchema(schema, this.#rows), { env: env as NodeJS.ProcessEnv, args: flags })
     if (file !== undefined) this.#convict.load(readConfigFile(file))
     this.#validate()
@@ -135,6 +145,8 @@ export class Settings<S extends Schema> {
     } catch (error) {
       throw new ConfigError(messageOf(error))
     }
+    const contradiction = this.#check?.(this.#snapshot())
+    if (contradiction !== undefined) throw new ConfigError(contradiction)
   }
 
   #snapshot(): Values<S> {

@@ -1,4 +1,5 @@
 import { type RequestHandler, Router } from 'express'
+import { methodNotAllowed } from './http-errors.ts'
 
 /** One thing a service needs: what it is, whether it is there, and if not, why. */
 export interface Check {
@@ -22,10 +23,11 @@ export function healthRoutes(checks: readonly Check[]): Router {
       ),
     })
   }
-  return Router()
+  return Router({ caseSensitive: true, strict: true })
     .get('/', ready)
     .get('/readyz', ready)
     .get('/livez', (_request, response) => {
       response.json({ status: 'ok' })
     })
+    .all(['/', '/readyz', '/livez'], methodNotAllowed('GET', 'HEAD'))
 }

@@ -51,7 +51,9 @@ export class HttpServer implements Part {
     )
     this.#server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
       const body = problemBody('expectation_failed', HTTP_PROBLEMS.expectation_failed, 'Only Expect: 100-continue is understood.')
-      response.writeHead(417, { 'Content-Type': 'application/problem+json', Connection: 'close' }).end(body)
+      response
+        .writeHead(417, { 'Content-Type': 'application/problem+json', 'Content-Length': Buffer.byteLength(body), Connection: 'close' })
+        .end(body)
     })
   }
 
@@ -90,6 +92,10 @@ export class HttpServer implements Part {
 
   readonly #onRequest: RequestListener = (request, response) => {
     if (this.#isDraining) response.setHeader('Connection', 'close')
+    // An answer begun before the drain and ended after it leaves a kept-alive connection, which would hold the stop until it idles out.
+    response.once('close', () => {
+      if (this.#isClosed) this.#server.closeIdleConnections()
+    })
     this.#options.handler(request, response)
   }
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { RequestHandler } from 'express'
-import { HttpProblem } from './http-errors.ts'
 import type { Logger } from './logger.ts'
 import { withRequestId } from './request-id.ts'
 import { context, contextFromHeaders, SpanKind, startSpan, trace } from './telemetry.ts'
@@ -45,13 +44,4 @@ export function httpTelemetry(options: {
     })
     context.with(active, next)
   }
-}
-
-/** Refuses what HTTP/1.1 itself forbids and Node's parser lets through: no Host, or two. */
-export const requireValidHost: RequestHandler = (request, _response, next) => {
-  const hosts = request.headersDistinct['host']?.length ?? 0
-  if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) {
-    throw new HttpProblem('bad_request', 'A request needs exactly one Host header.', { headers: { Connection: 'close' } })
-  }
-  next()
 }

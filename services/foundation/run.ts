@@ -1,4 +1,4 @@
-import { ConfigError, helpText, type Schema, Settings } from './config.ts'
+import { ConfigError, helpText, type Schema, Settings, type SettingsOptions } from './config.ts'
 import { Lifecycle, type Part } from './lifecycle.ts'
 import { createLogger, type Logger } from './logger.ts'
 import type { BaseSchema, BaseValues } from './settings.ts'
@@ -17,9 +17,10 @@ export interface ServiceContext<S extends Schema> {
 export async function run<S extends BaseSchema>(options: {
   readonly name: string
   readonly schema: S
+  readonly check?: SettingsOptions<S>['check']
   readonly parts: (context: ServiceContext<S>) => readonly Part[]
 }): Promise<void> {
-  const settings = readSettings(options.name, options.schema)
+  const settings = readSettings(options)
   const { log, shutdown } = settings.current as unknown as BaseValues
   const logger = await createLogger(options.name, log.level)
   settings.onChange(next => {
@@ -49,14 +50,15 @@ export async function run<S extends BaseSchema>(options: {
   }
 }
 
-function readSettings<S extends Schema>(name: string, schema: S): Settings<S> {
+function readSettings<S extends Schema>(options: { name: string; schema: S; check?: SettingsOptions<S>['check'] }): Settings<S> {
+  const { name, schema, check } = options
   const argv = process.argv.slice(2)
   if (argv.includes('--help')) {
     process.stdout.write(helpText(`node services/${name}/main.ts`, schema))
     process.exit(0)
   }
   try {
-    return new Settings(schema, { argv, env: process.env })
+    return new Settings(schema, { argv, env: process.env, check })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${name}: ${error.message.replaceAll('\n', `\n${name}: `)}\n`)

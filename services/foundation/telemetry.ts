@@ -69,6 +69,9 @@ export class Telemetry implements Part {
   async stop(): Promise<void> {
     const flushed = this.#provider.shutdown()
     await Promise.race([flushed, new Promise(resolve => setTimeout(resolve, 1000).unref())])
+    trace.disable()
+    propagation.disable()
+    context.disable()
   }
 }
 

@@ -51,9 +51,14 @@ export type Outcome =
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'pending'; readonly reason: string; readonly isCharged: boolean }
 
-interface Refresh {
-  /** When the request left whose answer will count; undefined while none is on its way. */
+/** When the request left whose answer will count; undefined while none is on its way. */
+interface Departure {
   leftAtMs: number | undefined
+}
+
+/** The fetch and the storing of an object under way. */
+interface Refresh {
+  readonly departure: Departure
   readonly outcome: Promise<Outcome>
 }
 
@@ -106,7 +111,7 @@ export class ObjectRefresher {
 
   async refresh(id: ObjectId, callback: { readonly id: string; readonly receivedAtMs: number }): Promise<Outcome> {
     const running = this.#refreshes.get(id)
-    if (!running || (running.leftAtMs !== undefined && running.leftAtMs < callback.receivedAtMs)) return this.#begin(id, callback.id)
+    if (!running || (running.departure.leftAtMs ?? callback.receivedAtMs) < callback.receivedAtMs) return this.#begin(id, callback.id)
     const since = performance.now()
     const outcome = await running.outcome
     this.#options.observer.shared(id, 'handle' in outcome ? outcome.handle : undefined, since)
@@ -114,23 +119,18 @@ export class ObjectRefresher {
   }
 
   #begin(id: ObjectId, callbackId: string): Promise<Outcome> {
-    const left = { atMs: undefined as number | undefined }
-    const outcome = this.#fetchAndStore(id, callbackId, left).finally(() => {
-      if (this.#refreshes.get(id) === refresh) this.#refreshes.delete(id)
+    const departure: Departure = { leftAtMs: undefined }
+    const outcome = this.#fetchAndStore(id, callbackId, departure).finally(() => {
+      // A fresher one may have taken its place.
+      if (this.#refreshes.get(id)?.departure === departure) this.#refreshes.delete(id)
     })
-    const refresh: Refresh = {
-      get leftAtMs() {
-        return left.atMs
-      },
-      outcome,
-    }
-    this.#refreshes.set(id, refresh)
+    this.#refreshes.set(id, { departure, outcome })
     return outcome
   }
 
-  async #fetchAndStore(id: ObjectId, callbackId: string, left: { atMs: number | undefined }): Promise<Outcome> {
+  async #fetchAndStore(id: ObjectId, callbackId: string, departure: Departure): Promise<Outcome> {
     const { keepOffline, store } = this.#options
-    const result = await this.#fetch(id, left)
+    const result = await this.#fetch(id, departure)
     if (!('object' in result)) return result
     if (!result.object.online && !keepOffline) return { kind: 'offline', handle: result.handle }
     try {
@@ -143,13 +143,13 @@ export class ObjectRefresher {
   }
 
   /** Asks until there is an answer, tries are used up, or the breaker holds the host for too long. */
-  async #fetch(id: ObjectId, left: { atMs: number | undefined }): Promise<Outcome | { object: FetchedObject; handle: unknown }> {
+  async #fetch(id: ObjectId, departure: Departure): Promise<Outcome | { object: FetchedObject; handle: unknown }> {
     const { maxTries, backoff, maxHoldMs, breaker, random } = this.#options
     let tries = 0
     let heldMs = 0
     while (!this.#stopping.signal.aborted) {
-      left.atMs = undefined
-      const result = await this.#limit(() => this.#try(id, left))
+      departure.leftAtMs = undefined
+      const result = await this.#limit(() => this.#try(id, departure))
       if (result === 'held') {
         // While a probe is out there is no telling how long: look again soon.
         const waitMs = breaker.waitMs || 250
@@ -171,12 +171,12 @@ export class ObjectRefresher {
     return { kind: 'pending', reason: 'interrupted', isCharged: false }
   }
 
-  async #try(id: ObjectId, left: { atMs: number | undefined }): Promise<Try> {
+  async #try(id: ObjectId, departure: Departure): Promise<Try> {
     const { source, breaker, observer, databaseNowMs } = this.#options
     const pass = this.#stopping.signal.aborted ? undefined : breaker.admit()
     if (!pass) return 'held'
     const fetchedAtMs = databaseNowMs()
-    left.atMs = fetchedAtMs
+    departure.leftAtMs = fetchedAtMs
     const started = performance.now()
     const seconds = (): number => (performance.now() - started) / 1000
     try {

@@ -19,6 +19,7 @@ export async function refreshObjects(
   refresh: (id: ObjectId, callback: ClaimedCallback) => Promise<Outcome>,
   policy: RefreshPolicy,
 ): Promise<Verdict> {
+  if (callback.attempt > policy.maxAttempts) return workerLost(callback)
   const outcomes = await Promise.all(callback.missingIds.map(id => refresh(id, callback)))
   const unstored = [...callback.unstored, ...callback.missingIds.flatMap((id, i) => unstoredOf(id, outcomes[i] as Outcome))]
   const pending = outcomes.filter(outcome => outcome.kind === 'pending')
@@ -35,6 +36,14 @@ export async function refreshObjects(
 export function crashed(callback: ClaimedCallback, policy: RefreshPolicy): Verdict {
   const unstored = [...callback.unstored, ...callback.missingIds.map(id => ({ id, outcome: 'pending', reason: 'internal_error' }) as const)]
   return tryAgain(callback, unstored, true, policy)
+}
+
+/** Every attempt was charged and none was settled: it took its worker down with it each time. */
+function workerLost(callback: ClaimedCallback): Verdict {
+  return {
+    state: 'failed',
+    unstored: [...callback.unstored, ...callback.missingIds.map(id => ({ id, outcome: 'failed', reason: 'worker_lost' }) as const)],
+  }
 }
 
 function tryAgain(callback: ClaimedCallback, unstored: readonly Unstored[], isCharged: boolean, policy: RefreshPolicy): Verdict {

@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto'
+import { Batcher } from '#foundation/batcher.ts'
+import type { PrismaClient } from '#prisma'
+import type { ClaimedCallback, Unstored, Verdict } from '../domain/claimed-callback.ts'
+import { inDatabase } from './database.ts'
+import type { DatabaseClock } from './database-clock.ts'
+import { ADVISORY_CLASS } from './worker-session.ts'
+
+interface ClaimedRow {
+  readonly id: string
+  readonly attempts: number
+  readonly object_ids: string
+  readonly unstored: unknown
+  readonly request_id: string | null
+  readonly traceparent: string | null
+  readonly tracestate: string | null
+  readonly baggage: string | null
+  readonly received_ms: number
+  readonly now_ms: number
+}
+
+/**
+ * Who works on which callback. A claim holds while its worker lives (see `WorkerSession`) and is proved by its token, one for each
+ * call of `claim`: settling without it changes nothing, so a worker that was taken for dead cannot write over its successor.
+ */
+export class CallbackClaims {
+  readonly #prisma: PrismaClient
+  readonly #clock: DatabaseClock
+  /** Tokens whose callbacks are being worked on, or may be: also those of claims whose outcome is unknown yet. Value: how many callbacks. */
+  readonly #tokens = new Map<string, number>()
+  readonly #settler: Batcher<{ callback: ClaimedCallback; verdict: Verdict }, boolean>
+
+  constructor(options: { prisma: PrismaClient; clock: DatabaseClock }) {
+    this.#prisma = options.prisma
+    this.#clock = options.clock
+    this.#settler = new Batcher({ write: items => this.#settle(items), maxBatch: 200 })
+  }
+
+  /**
+   * Claims callbacks that are due, the most urgent first; what others claim at the same moment is skipped, not waited for.
+   * @param limit at most so many
+   * @throws {StorageUnavailableError} perhaps after claiming; `takeOver` gives such claims back
+   */
+  async claim(worker: number, limit: number): Promise<ClaimedCallback[]> {
+    const token = randomUUID()
+    this.#tokens.set(token, limit)
+    try {
+      const rows = await inDatabase(
+        () => this.#prisma.$queryRaw<ClaimedRow[]>`
+          WITH due AS MATERIALIZED (
+            SELECT id FROM callbacks
+            WHERE state = 'pending' AND due_at <= now()
+            ORDER BY priority DESC, due_at
+            LIMIT ${limit}
+            FOR UPDATE SKIP LOCKED
+          )
+          UPDATE callbacks c SET state = 'running', claimed_by = ${worker}, claim_token = ${token}::uuid, attempts = attempts + 1
+          FROM due WHERE c.id = due.id
+          RETURNING c.id, c.attempts, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
+            extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`,
+      )
+      if (rows[0]) this.#clock.observe(rows[0].now_ms)
+      this.#keepToken(token, rows.length)
+      return rows.map(row => claimedCallback(row, token))
+    } catch (error) {
+      this.#keepToken(token, 0)
+      throw error
+    }
+  }
+
+  /**
+   * Writes how a callback leaves its worker. Safe to repeat.
+   * @returns false when the claim was lost meanwhile: somebody else works on it, and nothing was changed
+   * @throws {StorageUnavailableError} the outcome is unknown; try again
+   */
+  async settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
+    return this.#settler.add({ callback, verdict })
+  }
+
+  /** Says that the callback's worker is done with it, settled or given up. Once for each claimed callback. */
+  release(callback: ClaimedCallback): void {
+    this.#keepToken(callback.token, (this.#tokens.get(callback.token) ?? 1) - 1)
+  }
+
+  /**
+   * Gives back to the inbox what nobody works on: callbacks of workers that have lost their lock or let their lease run out, and our own
+   * whose claim came back as an error though it had happened.
+   * @returns how many
+   */
+  async takeOver(worker: number): Promise<number> {
+    const tokens = [...this.#tokens.keys()]
+    return inDatabase(
+      () => this.#prisma.$executeRaw`
+        UPDATE callbacks SET state = 'pending', due_at = clock_timestamp(), claimed_by = NULL, claim_token = NULL
+        WHERE state = 'running' AND CASE WHEN claimed_by = ${worker} THEN claim_token <> ALL (${tokens}::uuid[]) ELSE claimed_by NOT IN (
+          SELECT w.number FROM workers w
+          JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::int::oid AND l.objid = w.number::oid AND l.objsubid = 2
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          WHERE w.lease_expires_at > clock_timestamp()
+        ) END
+        -- Just after Postgres has come back nobody holds a lock yet: give the living a moment to take theirs again.
+        AND pg_postmaster_start_time() < now() - interval '1 second'`,
+    )
+  }
+
+  /** Deletes callbacks that finished longer ago than `retentionSeconds`. @param limit at most so many @returns how many */
+  async prune(retentionSeconds: number, limit: number): Promise<number> {
+    return inDatabase(
+      () => this.#prisma.$executeRaw`
+        DELETE FROM callbacks WHERE id IN (
+          SELECT id FROM callbacks WHERE finished_at < now() - make_interval(secs => ${retentionSeconds}::float8)
+          ORDER BY finished_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)`,
+    )
+  }
+
+  /** Callbacks that are not finished. */
+  async countUnfinished(): Promise<number> {
+    const rows = await inDatabase(
+      () => this.#prisma.$queryRaw<{ count: bigint }[]>`SELECT count(*) AS count FROM callbacks WHERE state IN ('pending', 'running')`,
+    )
+    return Number(rows[0]?.count ?? 0)
+  }
+
+  async #settle(items: readonly { callback: ClaimedCallback; verdict: Verdict }[]): Promise<boolean[]> {
+    const settlements = JSON.stringify(items.map(settlement))
+    const rows = await inDatabase(
+      () => this.#prisma.$queryRaw<{ id: string }[]>`
+        UPDATE callbacks c SET
+          state = r.state::callback_state,
+          unstored = r.unstored,
+          attempts = c.attempts - r.refund,
+          due_at = CASE WHEN r.state = 'pending' THEN clock_timestamp() + make_interval(secs => r.delay_ms / 1000.0) ELSE c.due_at END,
+          finished_at = CASE WHEN r.state = 'pending' THEN NULL ELSE clock_timestamp() END,
+          claimed_by = NULL,
+          claim_token = NULL
+        FROM json_to_recordset(${settlements}::json) AS r(id uuid, token uuid, state text, unstored jsonb, delay_ms float8, refund int)
+        WHERE c.id = r.id AND c.claim_token = r.token
+        RETURNING c.id`,
+    )
+    const settled = new Set(rows.map(row => row.id))
+    return items.map(item => settled.has(item.callback.id))
+  }
+
+  #keepToken(token: string, callbacks: number): void {
+    if (callbacks > 0) this.#tokens.set(token, callbacks)
+    else this.#tokens.delete(token)
+  }
+}
+
+function claimedCallback(row: ClaimedRow, token: string): ClaimedCallback {
+  const objectIds = row.object_ids === '{}' ? [] : row.object_ids.slice(1, -1).split(',').map(BigInt)
+  const earlier = row.unstored === null ? undefined : parseUnstored(row.unstored)
+  return {
+    id: row.id,
+    token,
+    attempt: row.attempts,
+    missingIds: earlier === undefined ? objectIds : earlier.filter(object => object.outcome === 'pending').map(object => object.id),
+    unstored: earlier?.filter(object => object.outcome !== 'pending') ?? [],
+    receivedAtMs: row.received_ms,
+    trace: { traceparent: row.traceparent ?? undefined, tracestate: row.tracestate ?? undefined, baggage: row.baggage ?? undefined },
+    requestId: row.request_id ?? undefined,
+  }
+}
+
+function settlement({ callback, verdict }: { callback: ClaimedCallback; verdict: Verdict }): object {
+  const isPending = verdict.state === 'pending'
+  return {
+    id: callback.id,
+    token: callback.token,
+    state: verdict.state,
+    // Ids stand as text: a JSON number beyond 2^53 would not survive most readers.
+    unstored: verdict.unstored.map(object => ({ ...object, id: String(object.id) })),
+    delay_ms: isPending ? verdict.delayMs : 0,
+    refund: isPending && !verdict.isCharged ? 1 : 0,
+  }
+}
+
+/** Reads the `unstored` column as `settle` writes it. */
+export function parseUnstored(column: unknown): Unstored[] {
+  return (column as { id: string; outcome: Unstored['outcome']; reason?: string }[]).map(object => ({ ...object, id: BigInt(object.id) }))
+}

@@ -1,0 +1,90 @@
+import { MIMEType } from 'node:util'
+import { type Request, type RequestHandler, Router } from 'express'
+import { readBody } from '#foundation/http-body.ts'
+import { HttpProblem, methodNotAllowed } from '#foundation/http-errors.ts'
+import { requestIdOf } from '#foundation/request-id.ts'
+import { carrierOf, context, inSpan, SpanKind, type TraceCarrier } from '#foundation/telemetry.ts'
+import { parseCallback } from '../domain/callback.ts'
+import { parseIdempotencyKey } from '../domain/idempotency-key.ts'
+import type { ObjectId } from '../domain/object-id.ts'
+import { sendJson } from './json.ts'
+import { toProblem } from './problems.ts'
+
+/** The inbox, as the door needs it. */
+export interface Inbox {
+  /** Resolves when the callback cannot be lost any more. */
+  accept(callback: {
+    readonly objectIds: readonly ObjectId[]
+    readonly idempotencyKey: string | undefined
+    readonly requestId: string | undefined
+    readonly trace: TraceCarrier
+  }): Promise<{ readonly id: string; readonly receivedAt: Date; readonly isReplay: boolean }>
+}
+
+export interface CallbackRouteOptions {
+  readonly inbox: Inbox
+  readonly maxObjectIds: number
+  readonly maxBodyBytes: number
+  /** Whether the port is closed already: what still comes in is to go elsewhere. */
+  readonly isShuttingDown: () => boolean
+  /** Called for each request with what came of it: `accepted`, `replayed`, or the code of the problem. */
+  readonly onReceived: (outcome: string) => void
+}
+
+/** `POST /callback`: 202 when the callback is stored, a problem when it is not. Never waits for the client service. */
+export function callbackRoutes(options: CallbackRouteOptions): Router {
+  return Router({ caseSensitive: true, strict: true }).post('/callback', acceptCallback(options)).all('/callback', methodNotAllowed('POST'))
+}
+
+function acceptCallback({ inbox, maxObjectIds, maxBodyBytes, isShuttingDown, onReceived }: CallbackRouteOptions): RequestHandler {
+  return async (request, response) => {
+    try {
+      if (isShuttingDown())
+        throw new HttpProblem('shutting_down', 'Send it again; another instance will take it.', {
+          headers: { 'Retry-After': '1', Connection: 'close' },
+        })
+      requireJson(request)
+      const idempotencyKey = parseIdempotencyKey(request.get('idempotency-key'), request.get('webhook-id'))
+      const objectIds = parseCallback(await readBody(request, maxBodyBytes), maxObjectIds)
+      const { id, receivedAt, isReplay } = await inSpan(
+        'accept callback',
+        { kind: SpanKind.PRODUCER, attributes: { 'answerback.object.count': objectIds.length } },
+        async span => {
+          const active = context.active()
+          const accepted = await inbox.accept({ objectIds, idempotencyKey, requestId: requestIdOf(active), trace: carrierOf(active) })
+          span.setAttribute('answerback.callback.id', accepted.id)
+          return accepted
+        },
+      )
+      const href = `/v1/callbacks/${id}`
+      response.setHeader('Location', href)
+      if (isReplay) response.setHeader('Idempotency-Replayed', 'true')
+      onReceived(isReplay ? 'replayed' : 'accepted')
+      // A replay gets the first answer again, whatever has become of the callback since.
+      sendJson(response, 202, { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt })
+    } catch (error) {
+      const problem = error instanceof HttpProblem ? error : toProblem(error)
+      onReceived(problem?.code ?? 'internal_error')
+      throw problem ?? error
+    }
+  }
+}
+
+/** JSON in UTF-8, by whatever `+json` name. */
+function requireJson(request: Request): void {
+  const header = request.headers['content-type']
+  if (header === 'application/json') return
+  if (header !== undefined && isJson(header)) return
+  throw new HttpProblem('unsupported_media_type', 'Send application/json in UTF-8.', { headers: { 'Accept-Post': 'application/json' } })
+}
+
+function isJson(header: string): boolean {
+  let type: MIMEType
+  try {
+    type = new MIMEType(header)
+  } catch {
+    return false
+  }
+  const isJsonType = type.essence === 'application/json' || (type.type === 'application' && type.subtype.endsWith('+json'))
+  return isJsonType && (type.params.get('charset') ?? 'utf-8').toLowerCase() === 'utf-8'
+}

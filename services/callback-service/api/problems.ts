@@ -1,0 +1,51 @@
+import { HTTP_PROBLEMS, HttpProblem, type ProblemKind } from '#foundation/http-errors.ts'
+import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-errors.ts'
+import { InvalidCallbackError } from '../domain/callback.ts'
+import { InvalidIdempotencyKeyError } from '../domain/idempotency-key.ts'
+import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
+
+/** Every problem this service can answer, by its stable code. docs/http-api.md lists the same. */
+export const PROBLEMS = {
+  ...HTTP_PROBLEMS,
+  invalid_encoding: { status: 400, title: 'The body is not UTF-8' },
+  duplicate_member: { status: 400, title: 'A member is named twice' },
+  too_deep: { status: 400, title: 'The body is nested too deeply' },
+  invalid_idempotency_key: { status: 400, title: 'The idempotency key is not valid' },
+  invalid_id: { status: 400, title: 'The id is not valid' },
+  callback_not_found: { status: 404, title: 'There is no such callback' },
+  object_not_found: { status: 404, title: 'There is no such object' },
+  not_an_object: { status: 422, title: 'The body is not an object' },
+  missing_member: { status: 422, title: 'A member is missing' },
+  wrong_type: { status: 422, title: 'A value has the wrong type' },
+  not_an_integer: { status: 422, title: 'An id is not an integer' },
+  out_of_range: { status: 422, title: 'An id is out of range' },
+  too_many_ids: { status: 422, title: 'There are too many ids' },
+  idempotency_key_reused: { status: 422, title: 'The idempotency key was used for another callback' },
+  value_refused: { status: 422, title: 'A value cannot be stored' },
+  overloaded: { status: 503, title: 'Too many callbacks are waiting' },
+  storage_unavailable: { status: 503, title: 'The callback cannot be stored now' },
+} as const satisfies Readonly<Record<string, ProblemKind>>
+
+const RETRY_SOON = { headers: { 'Retry-After': '1' } }
+
+/** What an error of the other rooms means to a caller; undefined for a bug. The only place that decides it. */
+export function toProblem(error: unknown): HttpProblem | undefined {
+  if (error instanceof InvalidCallbackError) {
+    const { code, pointer, message } = error
+    return new HttpProblem(code, message, { cause: error, ...(pointer !== undefined && { errors: [{ pointer, code, detail: message }] }) })
+  }
+  if (error instanceof InvalidIdempotencyKeyError || error instanceof IdempotencyKeyReusedError) {
+    return new HttpProblem(error.code, error.message, { cause: error })
+  }
+  if (error instanceof ValueRefusedError)
+    return new HttpProblem(error.code, 'The database refuses a value of this request.', { cause: error })
+  if (error instanceof OverloadedError)
+    return new HttpProblem(error.code, 'Nothing was stored. Send it again a little later.', { ...RETRY_SOON, cause: error })
+  if (error instanceof StorageUnavailableError) {
+    return new HttpProblem(error.code, 'It may or may not have been stored. Send it again, with the same Idempotency-Key if it has one.', {
+      ...RETRY_SOON,
+      cause: error,
+    })
+  }
+  return undefined
+}

@@ -1,0 +1,245 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { heapSampling } from '#foundation/admin-profiles.ts'
+import { adminServer } from '#foundation/admin-server.ts'
+import { healthRoutes } from '#foundation/health.ts'
+import { HttpServer } from '#foundation/http-server.ts'
+import { httpTelemetry } from '#foundation/http-telemetry.ts'
+import type { Part } from '#foundation/lifecycle.ts'
+import { Loop } from '#foundation/loop.ts'
+import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
+import type { ServiceContext } from '#foundation/run.ts'
+import { Telemetry } from '#foundation/telemetry.ts'
+import { migrate } from '#prisma/migrate.ts'
+import { CallbackClaims } from './adapters/callback-claims.ts'
+import { CallbackInbox } from './adapters/callback-inbox.ts'
+import { findCallback } from './adapters/callback-reader.ts'
+import { Database } from './adapters/database.ts'
+import { DatabaseClock } from './adapters/database-clock.ts'
+import { ObjectClient } from './adapters/object-client.ts'
+import { ObjectStore } from './adapters/object-store.ts'
+import { storageProbe } from './adapters/schema.ts'
+import { WorkerSession } from './adapters/worker-session.ts'
+import { callbackApp } from './api/app.ts'
+import { callbackRoutes } from './api/callback.ts'
+import { readCallbackRoutes } from './api/read-callbacks.ts'
+import { readObjectRoutes } from './api/read-objects.ts'
+import type { schema } from './config.ts'
+import { CircuitBreaker } from './domain/circuit-breaker.ts'
+import { ObjectRefresher } from './domain/object-refresher.ts'
+import { crashed, refreshObjects } from './domain/refresh-objects.ts'
+import { callbackMetrics, liveGauge } from './metrics.ts'
+import { CallbackPruner } from './workers/callback-pruner.ts'
+import { CallbackWorker } from './workers/callback-worker.ts'
+import { ClaimWatch } from './workers/claim-watch.ts'
+import { ObjectExpirer } from './workers/object-expirer.ts'
+import { StorageWatch } from './workers/storage-watch.ts'
+
+/** Callbacks claimed by one statement: enough to keep busy, few enough to leave some to other replicas. */
+const CLAIM_BATCH = 32
+const GAUGE_INTERVAL_MS = 2000
+
+/** Joins the rooms. @returns what starts, in order; reversed, what stops */
+export function parts({ settings, logger }: ServiceContext<typeof schema>): Part[] {
+  const config = settings.current
+  const registry = createRegistry()
+  const metrics = callbackMetrics(registry)
+
+  const telemetry = new Telemetry({ serviceName: 'callback-service', ...config.tracing, logger })
+  const acceptDatabase = new Database({
+    name: 'accept',
+    url: config.database.url,
+    maxConnections: config.database.acceptConnections,
+    connectTimeoutMs: 1000,
+    queryTimeoutMs: config.accept.timeoutMs,
+    logger,
+  })
+  const workDatabase = new Database({
+    name: 'work',
+    url: config.database.url,
+    maxConnections: config.database.workConnections,
+    connectTimeoutMs: 2000,
+    queryTimeoutMs: 5000,
+    logger,
+  })
+  const storage = new StorageWatch({ probe: storageProbe(acceptDatabase.prisma), logger })
+  const session = new WorkerSession({ url: config.database.url, leaseMs: config.claims.leaseMs, logger })
+
+  const clock = new DatabaseClock()
+  const inbox = new CallbackInbox({
+    prisma: acceptDatabase.prisma,
+    ...config.accept,
+    maxInFlight: config.database.acceptConnections,
+    onCommit: (size, seconds) => {
+      metrics.commitSize.observe(size)
+      metrics.commitSeconds.observe(seconds)
+      worker.wake()
+    },
+  })
+  const claims = new CallbackClaims({ prisma: workDatabase.prisma, clock })
+  const store = new ObjectStore({
+    prisma: workDatabase.prisma,
+    ttlSeconds: () => settings.current.expiry.ttlSeconds,
+    onStored: (count, seconds) => {
+      metrics.stored.inc(count)
+      metrics.storeSeconds.observe(seconds)
+    },
+  })
+  const client = new ObjectClient({ url: config.clientService.url, timeoutMs: () => settings.current.fetch.timeoutMs })
+
+  const breaker = new CircuitBreaker({
+    failureThreshold: config.fetch.breakerFailures,
+    openMs: config.fetch.breakerOpenMs,
+    maxOpenMs: config.fetch.breakerMaxOpenMs,
+    maxPauseMs: config.fetch.maxRetryAfterMs,
+    nowMs: () => performance.now(),
+  })
+  const refresher = new ObjectRefresher({
+    source: client,
+    store,
+    breaker,
+    observer: {
+      fetched: (result, seconds) => metrics.fetched.observe({ result }, seconds),
+      shared: (id, handle, sinceMs) => {
+        metrics.shared.inc()
+        client.shared(id, handle, sinceMs)
+      },
+    },
+    concurrency: config.fetch.concurrency,
+    maxTries: config.fetch.maxTries,
+    backoff: { baseMs: config.fetch.retryBaseMs, maxMs: config.fetch.timeoutMs },
+    maxHoldMs: config.fetch.maxHoldMs,
+    keepOffline: config.objects.keepOffline,
+    databaseNowMs: () => clock.nowMs(),
+    sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(ignoreAbort),
+    random: Math.random,
+  })
+  const policy = {
+    maxAttempts: config.process.maxAttempts,
+    backoff: { baseMs: config.process.retryBaseMs, maxMs: config.process.retryMaxMs },
+    random: Math.random,
+  }
+  const worker = new CallbackWorker({
+    claims,
+    worker: () => session.worker,
+    capacity: running => claimable({ running, maxRunning: config.process.maxRunning, refresher, breaker }),
+    process: callback => refreshObjects(callback, (id, by) => refresher.refresh(id, by), policy),
+    crashed: callback => crashed(callback, policy),
+    interrupt: async () => {
+      refresher.stop()
+      await client.stop()
+    },
+    pollMs: config.process.pollMs,
+    onClaimed: callback => {
+      if (callback.attempt === 1) metrics.queueSeconds.observe(Math.max(0, clock.nowMs() - callback.receivedAtMs) / 1000)
+    },
+    onSettled: verdict => metrics.settled.inc({ state: verdict.state }),
+    logger,
+  })
+  const claimWatch = new ClaimWatch({
+    takeOver: number => claims.takeOver(number),
+    worker: () => session.worker,
+    intervalMs: config.claims.takeOverMs,
+    onTakenOver: count => {
+      metrics.takenOver.inc(count)
+      worker.wake()
+    },
+    logger,
+  })
+  const expirer = new ObjectExpirer({
+    store,
+    onExpired: latenessMs => {
+      metrics.expired.inc(latenessMs.length)
+      for (const ms of latenessMs) metrics.lateness.observe(Math.max(0, ms) / 1000)
+    },
+    logger,
+  })
+  const pruner = new CallbackPruner({ prune: limit => claims.prune(config.callbacks.retentionSeconds, limit), logger })
+  const gauges = new Loop({
+    name: 'count rows',
+    logger,
+    pass: async () => {
+      metrics.backlog.set(await claims.countUnfinished())
+      metrics.live.set(await store.count())
+      return GAUGE_INTERVAL_MS
+    },
+  })
+  liveGauge(registry, { name: 'fetches_in_flight', help: 'Requests to the client service under way.', read: () => refresher.inFlight })
+  liveGauge(registry, {
+    name: 'fetches_waiting',
+    help: 'Requests to the client service that wait for one under way to end.',
+    read: () => refresher.waiting,
+  })
+  liveGauge(registry, { name: 'callbacks_running', help: 'Callbacks this process works on.', read: () => worker.running })
+  liveGauge(registry, { name: 'accept_waiting', help: 'Callbacks that wait for a commit.', read: () => inbox.waiting })
+
+  const http: HttpServer = new HttpServer({
+    name: 'http',
+    ...config.http,
+    drainMs: config.shutdown.delayMs,
+    logger,
+    handler: callbackApp({
+      telemetry: httpTelemetry({ logger, observe: httpMetrics(registry) }),
+      routes: [
+        callbackRoutes({
+          inbox,
+          ...config.accept,
+          isShuttingDown: () => http.isClosed,
+          onReceived: outcome => metrics.received.inc({ outcome }),
+        }),
+        healthRoutes([
+          { name: 'database', problem: () => storage.problem },
+          { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
+        ]),
+        readCallbackRoutes(id => findCallback(workDatabase.prisma, id)),
+        readObjectRoutes(store),
+      ],
+      logger,
+    }),
+  })
+  const admin = adminServer({ ...config.admin, registry, settings, logger })
+
+  settings.onChange(next => {
+    refresher.concurrency = next.fetch.concurrency
+    telemetry.setSampleRatio(next.tracing.sampleRatio)
+  })
+
+  return [
+    telemetry,
+    heapSampling,
+    acceptDatabase,
+    workDatabase,
+    ...(config.migrate.onStart ? [migration(config.database.url, logger)] : []),
+    storage,
+    session,
+    claimWatch,
+    worker,
+    expirer,
+    pruner,
+    gauges,
+    admin,
+    http,
+  ]
+}
+
+/** How many callbacks are worth claiming now: none while nothing may be asked or enough waits to be, one to probe with. */
+function claimable(now: { running: number; maxRunning: number; refresher: ObjectRefresher; breaker: CircuitBreaker }): number {
+  const { running, maxRunning, refresher, breaker } = now
+  if (breaker.waitMs > 0 || refresher.waiting >= refresher.concurrency) return 0
+  return Math.min(breaker.state === 'closed' ? CLAIM_BATCH : 1, maxRunning - running)
+}
+
+/** Migrates in the background, and again until it succeeds: the database may come later than we do. */
+function migration(url: string, logger: ServiceContext<typeof schema>['logger']): Part {
+  return new Loop({
+    name: 'migrate database',
+    logger,
+    pass: async () => {
+      await migrate({ url, logger })
+      return Number.POSITIVE_INFINITY
+    },
+  })
+}
+
+function ignoreAbort(error: Error): void {
+  if (error.name !== 'AbortError') throw error
+}

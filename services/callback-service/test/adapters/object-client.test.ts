@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { ObjectClient, parseRetryAfterMs } from '../../adapters/object-client.ts'
+import type { FetchError } from '../../domain/fetched-object.ts'
+
+describe('ObjectClient', () => {
+  let server: Server
+  let client: ObjectClient
+  const asked: string[] = []
+
+  async function serve(handler: RequestListener, timeoutMs = 2000): Promise<void> {
+    server = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      handler(request, response)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    client = new ObjectClient({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, timeoutMs: () => timeoutMs })
+  }
+
+  async function failure(id = 7n): Promise<FetchError> {
+    return client.fetch(id).then(
+      () => assert.fail('expected the fetch to fail'),
+      (error: FetchError) => error,
+    )
+  }
+
+  afterEach(async () => {
+    asked.length = 0
+    await client.stop()
+    server.closeAllConnections()
+    server.close()
+  })
+
+  it('asks for the object and says whether it is online', async () => {
+    await serve((_request, response) => response.end('{"id":7,"online":true}'))
+    assert.equal((await client.fetch(7n))?.online, true)
+    assert.deepEqual(asked, ['/objects/7'])
+  })
+
+  it('compares ids beyond 2^53 digit by digit', async () => {
+    await serve((request, response) =>
+      response.end(`{"id":${request.url === '/objects/9007199254740993' ? '9007199254740993' : '9007199254740992'},"online":true}`),
+    )
+    assert.equal((await client.fetch(9007199254740993n))?.online, true)
+    assert.equal((await failure(9007199254740991n)).reason, 'invalid_answer')
+    assert.equal((await failure(9007199254740994n)).reason, 'invalid_answer')
+  })
+
+  it('takes 404 for no such object', async () => {
+    await serve((_request, response) => response.writeHead(404).end())
+    assert.equal(await client.fetch(7n), undefined)
+  })
+
+  const answers: [string, RequestListener, { reason: string; isRetryable: boolean; isHostTrouble: boolean }][] = [
+    ['another 4xx is final', (_q, s) => s.writeHead(403).end(), { reason: 'http_403', isRetryable: false, isHostTrouble: false }],
+    ['a 500 is worth another try', (_q, s) => s.writeHead(500).end(), { reason: 'http_500', isRetryable: true, isHostTrouble: true }],
+    [
+      'a 429 is worth another try, and no trouble of the host',
+      (_q, s) => s.writeHead(429).end(),
+      { reason: 'http_429', isRetryable: true, isHostTrouble: false },
+    ],
+    [
+      'a redirect is not followed',
+      (_q, s) => s.writeHead(302, { location: '/elsewhere' }).end(),
+      { reason: 'http_302', isRetryable: false, isHostTrouble: false },
+    ],
+    ['no JSON is garbage', (_q, s) => s.end('<html>'), { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true }],
+    ['null is garbage', (_q, s) => s.end('null'), { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true }],
+    [
+      'another id is garbage',
+      (_q, s) => s.end('{"id":8,"online":true}'),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    [
+      'an id as a string is garbage',
+      (_q, s) => s.end('{"id":"7","online":true}'),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    [
+      'online as a string is garbage',
+      (_q, s) => s.end('{"id":7,"online":"yes"}'),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    [
+      'an encoded answer is garbage',
+      (_q, s) => s.writeHead(200, { 'content-encoding': 'gzip' }).end('x'),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    [
+      'an answer over 64 KiB is garbage',
+      (_q, s) => s.end(`{"id":7,"online":true,"x":"${'x'.repeat(70_000)}"}`),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    ['a reset is worth another try', q => q.socket.destroy(), { reason: 'connection', isRetryable: true, isHostTrouble: true }],
+  ]
+  for (const [fact, handler, expected] of answers) {
+    it(fact, async () => {
+      await serve(handler)
+      const { reason, isRetryable, isHostTrouble } = await failure()
+      assert.deepEqual({ reason, isRetryable, isHostTrouble }, expected)
+      assert.deepEqual(asked, ['/objects/7'])
+    })
+  }
+
+  it('gives up on an answer that never comes', async () => {
+    await serve(() => undefined, 50)
+    assert.equal((await failure()).reason, 'timeout')
+  })
+
+  it('gives up on an answer that drips, however steadily', async () => {
+    await serve((_request, response) => {
+      const drip = setInterval(() => response.write(' '), 10)
+      response.once('close', () => clearInterval(drip))
+    }, 100)
+    assert.equal((await failure()).reason, 'timeout')
+  })
+
+  it('gives up on an endless answer without keeping it', async () => {
+    await serve((_request, response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write('x'.repeat(16_384)));
+      }
+      response.on('drain', more)
+      more()
+    })
+    assert.equal((await failure()).reason, 'invalid_answer')
+  })
+
+  it('passes on what Retry-After asks for', async () => {
+    await serve((_request, response) => response.writeHead(503, { 'retry-after': '7' }).end())
+    assert.equal((await failure()).retryAfterMs, 7000)
+  })
+
+  it('says connection when nobody listens', async () => {
+    await serve(() => undefined)
+    await new Promise(resolve => server.close(resolve))
+    assert.equal((await failure()).reason, 'connection')
+  })
+
+  it('ends requests under way when it stops', async () => {
+    await serve(() => undefined)
+    const pending = failure()
+    await once(server, 'request')
+    await client.stop()
+    assert.equal((await pending).reason, 'connection')
+  })
+})
+
+describe('parseRetryAfterMs', () => {
+  it('reads seconds and dates, and nothing else', () => {
+    assert.equal(parseRetryAfterMs('120'), 120_000)
+    const inAMinute = parseRetryAfterMs(new Date(Date.now() + 60_000).toUTCString()) ?? 0
+    assert.ok(inAMinute > 58_000 && inAMinute <= 60_000, String(inAMinute))
+    assert.equal(parseRetryAfterMs('Wed, 21 Oct 2015 07:28:00 GMT'), 0)
+    assert.equal(parseRetryAfterMs('soon'), undefined)
+    assert.equal(parseRetryAfterMs(undefined), undefined)
+  })
+})

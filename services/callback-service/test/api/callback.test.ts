@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accept-errors.ts'
+import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
+import { ACCEPTED_ID, serveApi } from './serve-api.ts'
+
+type Api = Awaited<ReturnType<typeof serveApi>>
+
+interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly instance: string
+  readonly code: string
+  readonly errors?: { pointer: string; code: string }[]
+  readonly operation_id: string
+  readonly request_id: string
+}
+
+describe('POST /callback', () => {
+  let api: Api
+
+  afterEach(() => api.stop())
+
+  function post(
+    body: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = { 'content-type': 'application/json' },
+  ): Promise<Response> {
+    return fetch(`${api.url}/callback`, { method: 'POST', body, headers })
+  }
+
+  async function problemOf(response: Response, status: number, code: string): Promise<Problem> {
+    const problem = (await response.json()) as Problem
+    assert.equal(response.headers.get('content-type'), 'application/problem+json')
+    assert.deepEqual([response.status, problem.status, problem.code], [status, status, code])
+    assert.equal(problem.type, `urn:answerback:problem:${code}`)
+    assert.equal(problem.request_id, response.headers.get('x-request-id'))
+    assert.ok(problem.title.length > 0 && problem.detail.length > 0)
+    return problem
+  }
+
+  it('answers 202 with what was accepted and where it is found', async () => {
+    api = await serveApi()
+    const response = await post('{"object_ids":[1,2,9007199254740993,2]}')
+    assert.equal(response.status, 202)
+    assert.equal(response.headers.get('location'), `/v1/callbacks/${ACCEPTED_ID}`)
+    assert.deepEqual(await response.json(), {
+      kind: 'Callback',
+      id: ACCEPTED_ID,
+      href: `/v1/callbacks/${ACCEPTED_ID}`,
+      state: 'pending',
+      object_count: 3,
+      received_at: '1970-01-01T00:00:00.000Z',
+    })
+    assert.deepEqual(api.accepted, [[1n, 2n, 9007199254740993n]])
+    assert.deepEqual(api.outcomes, ['accepted'])
+  })
+
+  for (const type of ['application/json; charset=utf-8', 'application/json;charset="UTF-8"', 'application/cloudevents+json']) {
+    it(`takes ${type}`, async () => {
+      api = await serveApi()
+      assert.equal((await post('{"object_ids":[1]}', { 'content-type': type })).status, 202)
+    })
+  }
+
+  for (const [body, status, code, pointer] of [
+    ['', 400, 'empty_body', undefined],
+    ['{"object_ids":[1', 400, 'invalid_json', undefined],
+    ['{"object_ids":[1],"object_ids":[2]}', 400, 'duplicate_member', '/object_ids'],
+    [`${'['.repeat(50)}${']'.repeat(50)}`, 400, 'too_deep', undefined],
+    ['[1]', 422, 'not_an_object', ''],
+    ['{}', 422, 'missing_member', '/object_ids'],
+    ['{"object_ids":[0,1,2,"3"]}', 422, 'wrong_type', '/object_ids/3'],
+    ['{"object_ids":[1.5]}', 422, 'not_an_integer', '/object_ids/0'],
+    ['{"object_ids":[1e400]}', 422, 'out_of_range', '/object_ids/0'],
+    [`{"object_ids":[${'1,'.repeat(1000)}1]}`, 422, 'too_many_ids', '/object_ids'],
+  ] as const) {
+    it(`answers ${status} ${code} to ${body.slice(0, 40)}, and stores nothing`, async () => {
+      api = await serveApi()
+      const problem = await problemOf(await post(body), status, code)
+      assert.equal(problem.errors?.[0]?.pointer, pointer)
+      assert.equal(problem.instance, '/callback')
+      assert.deepEqual(api.accepted, [])
+      assert.deepEqual(api.outcomes, [code])
+    })
+  }
+
+  it('answers 400 invalid_encoding to bytes that are not UTF-8', async () => {
+    api = await serveApi()
+    await problemOf(await post(Uint8Array.from([0x22, 0xff, 0x22])), 400, 'invalid_encoding')
+  })
+
+  for (const [what, type] of [
+    ['a form', 'application/x-www-form-urlencoded'],
+    ['multipart', 'multipart/form-data; boundary=x'],
+    ['text', 'text/plain'],
+    ['UTF-16', 'application/json; charset=utf-16'],
+    ['a type that is none', 'json'],
+  ] as const) {
+    it(`answers 415 with Accept-Post to ${what}`, async () => {
+      api = await serveApi()
+      const response = await post('{"object_ids":[1]}', { 'content-type': type })
+      assert.equal(response.headers.get('accept-post'), 'application/json')
+      await problemOf(response, 415, 'unsupported_media_type')
+    })
+  }
+
+  it('answers 415 with Accept-Post where there is no Content-Type', async () => {
+    api = await serveApi()
+    const response = await fetch(`${api.url}/callback`, { method: 'POST', body: Buffer.from('{"object_ids":[1]}') })
+    assert.equal(response.headers.get('accept-post'), 'application/json')
+    await problemOf(response, 415, 'unsupported_media_type')
+  })
+
+  for (const encoding of ['gzip', 'br', 'gzip, br']) {
+    it(`answers 415 to Content-Encoding ${encoding}`, async () => {
+      api = await serveApi()
+      await problemOf(await post('x', { 'content-type': 'application/json', 'content-encoding': encoding }), 415, 'unsupported_encoding')
+    })
+  }
+
+  it('answers 413 to a body over the limit, announced or not, and the next request works', async () => {
+    api = await serveApi()
+    const large = `{"object_ids":[1],"x":"${'x'.repeat(65_536)}"}`
+    await problemOf(await post(large), 413, 'body_too_large')
+    const stream = new Blob([large]).stream()
+    const chunked = await fetch(`${api.url}/callback`, {
+      method: 'POST',
+      body: stream,
+      duplex: 'half',
+      headers: { 'content-type': 'application/json' },
+    } as RequestInit)
+    await problemOf(chunked, 413, 'body_too_large')
+    assert.equal((await post('{"object_ids":[1]}')).status, 202)
+  })
+
+  it('takes a body of exactly the limit', async () => {
+    api = await serveApi({ maxBodyBytes: 18 })
+    assert.equal((await post('{"object_ids":[1]}')).status, 202)
+    assert.equal((await post('{"object_ids":[12]}')).status, 413)
+  })
+
+  for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+    it(`answers 405 with Allow to ${method}`, async () => {
+      api = await serveApi()
+      const response = await fetch(`${api.url}/callback`, { method })
+      assert.equal(response.headers.get('allow'), 'POST')
+      await problemOf(response, 405, 'method_not_allowed')
+    })
+  }
+
+  it('takes the idempotency key from its header, or from webhook-id', async () => {
+    const keys: (string | undefined)[] = []
+    api = await serveApi({
+      inbox: {
+        accept: async ({ idempotencyKey }) => {
+          keys.push(idempotencyKey)
+          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: keys.length > 1 }
+        },
+      },
+    })
+    const first = await post('{"object_ids":[1]}', { 'content-type': 'application/json', 'idempotency-key': '"k1"' })
+    const second = await post('{"object_ids":[1]}', { 'content-type': 'application/json', 'webhook-id': 'k1' })
+    assert.deepEqual(keys, ['k1', 'k1'])
+    assert.deepEqual(await second.json(), await first.json())
+    assert.deepEqual([first.headers.get('idempotency-replayed'), second.headers.get('idempotency-replayed')], [null, 'true'])
+    assert.deepEqual(api.outcomes, ['accepted', 'replayed'])
+  })
+
+  it('answers 400 to an idempotency key over 255 characters', async () => {
+    api = await serveApi()
+    const response = await post('{"object_ids":[1]}', { 'content-type': 'application/json', 'idempotency-key': 'x'.repeat(256) })
+    await problemOf(response, 400, 'invalid_idempotency_key')
+  })
+
+  for (const [error, status, code] of [
+    [new IdempotencyKeyReusedError('other ids'), 422, 'idempotency_key_reused'],
+    [new ValueRefusedError('x'), 422, 'value_refused'],
+    [new OverloadedError('x'), 503, 'overloaded'],
+    [new StorageUnavailableError('x'), 503, 'storage_unavailable'],
+    [new TypeError('a secret of ours'), 500, 'internal_error'],
+  ] as const) {
+    it(`answers ${status} ${code} when the inbox says ${error.constructor.name}`, async () => {
+      api = await serveApi({ inbox: { accept: () => Promise.reject(error) } })
+      const response = await post('{"object_ids":[1]}')
+      const problem = await problemOf(response, status, code)
+      assert.equal(response.headers.get('retry-after'), status === 503 ? '1' : null)
+      assert.ok(!JSON.stringify(problem).includes('secret'))
+      assert.equal(
+        api.logged.some(line => line.includes('a secret of ours')),
+        status === 500,
+      )
+    })
+  }
+
+  it('takes over a sensible X-Request-ID and makes one where there is none', async () => {
+    api = await serveApi()
+    const headers = { 'content-type': 'application/json' }
+    assert.equal((await post('{}', { ...headers, 'x-request-id': 'abc-1' })).headers.get('x-request-id'), 'abc-1')
+    assert.match((await post('{}', { ...headers, 'x-request-id': 'a b' })).headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/)
+    assert.match((await post('{}', headers)).headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/)
+  })
+})

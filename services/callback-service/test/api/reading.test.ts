@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import type { CallbackView } from '../../api/read-callbacks.ts'
+import type { ObjectView } from '../../api/read-objects.ts'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import { ACCEPTED_ID, serveApi } from './serve-api.ts'
+
+const at = new Date(0)
+const object = (id: bigint): ObjectView => ({ id, online: true, last_seen_at: at, stored_at: at, expires_at: at, callback_id: ACCEPTED_ID })
+const view = (changes: Partial<CallbackView>): CallbackView => ({
+  id: ACCEPTED_ID,
+  state: 'pending',
+  attempts: 0,
+  objectIds: [1n, 2n, 9007199254740993n],
+  unstored: undefined,
+  requestId: null,
+  traceparent: null,
+  receivedAt: at,
+  dueAt: at,
+  finishedAt: null,
+  ...changes,
+})
+
+describe('reading', () => {
+  let api: Awaited<ReturnType<typeof serveApi>>
+
+  afterEach(() => api.stop())
+
+  async function get(path: string): Promise<{ status: number; text: string; body: Record<string, unknown>; link: string | null }> {
+    const response = await fetch(`${api.url}${path}`)
+    const text = await response.text()
+    return { status: response.status, text, body: JSON.parse(text) as Record<string, unknown>, link: response.headers.get('link') }
+  }
+
+  describe('GET /v1/callbacks/:id', () => {
+    it('says of each object what became of it, ids exact', async () => {
+      api = await serveApi({
+        findCallback: async () =>
+          view({ state: 'completed', attempts: 1, finishedAt: at, unstored: [{ id: 2n, outcome: 'failed', reason: 'http_403' }] }),
+      })
+      const { status, text, body } = await get(`/v1/callbacks/${ACCEPTED_ID}`)
+      assert.equal(status, 200)
+      assert.equal(body['state'], 'completed')
+      assert.deepEqual(
+        (body['objects'] as { outcome: string; reason?: string }[]).map(({ outcome, reason }) => [outcome, reason]),
+        [
+          ['stored', undefined],
+          ['failed', 'http_403'],
+          ['stored', undefined],
+        ],
+      )
+      assert.match(text, /"id":9007199254740993,/)
+    })
+
+    it('calls every object pending before the first attempt has ended', async () => {
+      api = await serveApi({ findCallback: async () => view({}) })
+      const { body } = await get(`/v1/callbacks/${ACCEPTED_ID}`)
+      assert.ok((body['objects'] as { outcome: string }[]).every(({ outcome }) => outcome === 'pending'))
+    })
+
+    for (const [what, path, status, code] of [
+      ['an absent callback', `/v1/callbacks/${ACCEPTED_ID}`, 404, 'callback_not_found'],
+      ['no UUID', '/v1/callbacks/17', 400, 'invalid_id'],
+      ['a path that differs in case', `/V1/callbacks/${ACCEPTED_ID}`, 404, 'not_found'],
+      ['a trailing slash', `/v1/callbacks/${ACCEPTED_ID}/`, 404, 'not_found'],
+    ] as const) {
+      it(`answers ${status} ${code} to ${what}`, async () => {
+        api = await serveApi()
+        const answer = await get(path)
+        assert.deepEqual([answer.status, answer.body['code']], [status, code])
+      })
+    }
+  })
+
+  describe('GET /v1/objects', () => {
+    it('gives an object, its id exact', async () => {
+      api = await serveApi({ objects: { find: async id => object(id), list: async () => [] } })
+      const { status, text } = await get('/v1/objects/-9223372036854775808')
+      assert.equal(status, 200)
+      assert.match(text, /"id":-9223372036854775808,/)
+    })
+
+    it('gives pages that name the next one until there is none', async () => {
+      const all = [1n, 2n, 3n].map(object)
+      api = await serveApi({
+        objects: {
+          find: async () => undefined,
+          list: async ({ after, limit }) => all.filter(({ id }) => after === undefined || id > after).slice(0, limit),
+        },
+      })
+      const first = await get('/v1/objects?limit=2&online=true')
+      assert.equal(first.link, '</v1/objects?online=true&limit=2&after=2>; rel="next"')
+      const second = await get(String(first.body['next']))
+      assert.equal(second.link, null)
+      assert.deepEqual(
+        (second.body['items'] as { id: number }[]).map(({ id }) => id),
+        [3],
+      )
+    })
+
+    for (const id of ['abc', '1.5', '9223372036854775808', '%00', '%2e%2e%2f', '01', '-0', '1e3']) {
+      it(`answers 400 invalid_id to ${id}`, async () => {
+        api = await serveApi()
+        const { status, body } = await get(`/v1/objects/${id}`)
+        assert.deepEqual([status, body['code']], [400, 'invalid_id'])
+      })
+    }
+
+    it('answers 404 object_not_found to an id that is not stored', async () => {
+      api = await serveApi()
+      const { status, body } = await get('/v1/objects/5')
+      assert.deepEqual([status, body['code']], [404, 'object_not_found'])
+    })
+
+    for (const [query, name] of [
+      ['limit=0', 'limit'],
+      ['limit=-1', 'limit'],
+      ['limit=1e9', 'limit'],
+      ['limit=1001', 'limit'],
+      ['limit=abc', 'limit'],
+      ['limit=1&limit=2', 'limit'],
+      ['online=yes', 'online'],
+      ['after=zzz', 'after'],
+      ['after[x]=1', 'after[x]'],
+      ['colour=red', 'colour'],
+    ] as const) {
+      it(`answers 400 invalid_parameter to ${query}, naming it`, async () => {
+        api = await serveApi()
+        const { status, body } = await get(`/v1/objects?${query}`)
+        assert.deepEqual([status, body['code']], [400, 'invalid_parameter'])
+        assert.ok(String(body['detail']).includes(`"${name}"`), String(body['detail']))
+      })
+    }
+
+    it('answers 503 when the database is away', async () => {
+      api = await serveApi({ objects: { find: () => Promise.reject(new StorageUnavailableError('down')), list: async () => [] } })
+      const { status, body } = await get('/v1/objects/5')
+      assert.deepEqual([status, body['code']], [503, 'storage_unavailable'])
+    })
+  })
+
+  describe('health', () => {
+    it('is ready while the database is, and alive in any case', async () => {
+      let problem: string | undefined
+      api = await serveApi({ storageProblem: () => problem })
+      assert.deepEqual((await get('/')).body, { status: 'ok', checks: { database: { status: 'ok' } } })
+      problem = 'the database is not migrated'
+      const unready = await get('/readyz')
+      assert.equal(unready.status, 503)
+      assert.deepEqual(unready.body['checks'], { database: { status: 'failing', reason: 'the database is not migrated' } })
+      assert.equal((await get('/livez')).status, 200)
+    })
+  })
+})

@@ -1,0 +1,99 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { pino } from 'pino'
+import { healthRoutes } from '#foundation/health.ts'
+import { HttpServer } from '#foundation/http-server.ts'
+import { httpTelemetry } from '#foundation/http-telemetry.ts'
+import { Telemetry } from '#foundation/telemetry.ts'
+import { callbackApp } from '../../api/app.ts'
+import { callbackRoutes, type Inbox } from '../../api/callback.ts'
+import { type CallbackView, readCallbackRoutes } from '../../api/read-callbacks.ts'
+import { type ObjectReader, readObjectRoutes } from '../../api/read-objects.ts'
+
+export const ACCEPTED_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
+
+export interface ApiDoubles {
+  readonly inbox?: Inbox
+  readonly findCallback?: (id: string) => Promise<CallbackView | undefined>
+  readonly objects?: ObjectReader
+  readonly storageProblem?: () => string | undefined
+  readonly maxBodyBytes?: number
+  readonly drainMs?: number
+}
+
+/** The API on a real port, with literal objects where the database would be. */
+export async function serveApi(doubles: ApiDoubles = {}) {
+  const accepted: bigint[][] = []
+  const outcomes: string[] = []
+  const logged: string[] = []
+  const logger = pino({ level: 'warn' }, { write: line => logged.push(line) })
+  const inbox: Inbox = doubles.inbox ?? {
+    accept: async callback => {
+      accepted.push([...callback.objectIds])
+      return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false }
+    },
+  }
+  const server: HttpServer = new HttpServer({
+    name: 'test',
+    port: 0,
+    host: '127.0.0.1',
+    logger,
+    drainMs: doubles.drainMs ?? 0,
+    handler: callbackApp({
+      telemetry: httpTelemetry({ logger, observe: () => undefined }),
+      routes: [
+        callbackRoutes({
+          inbox,
+          maxObjectIds: 1000,
+          maxBodyBytes: doubles.maxBodyBytes ?? 65_536,
+          isShuttingDown: () => server.isClosed,
+          onReceived: outcome => outcomes.push(outcome),
+        }),
+        healthRoutes([{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }]),
+        readCallbackRoutes(doubles.findCallback ?? (async () => undefined)),
+        readObjectRoutes(doubles.objects ?? { find: async () => undefined, list: async () => [] }),
+      ],
+      logger,
+    }),
+  })
+  const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 1, logger })
+  telemetry.start()
+  await server.start()
+  const stop = async (): Promise<void> => {
+    await server.stop()
+    await telemetry.stop()
+  }
+  return { server, url: `http://127.0.0.1:${server.port}`, accepted, outcomes, logged, stop }
+}
+
+export interface RawAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: string
+  readonly tookMs: number
+}
+
+/** Writes bytes to the port as they are, and reads until the server closes or `until` is seen. */
+export async function sendRaw(port: number, chunks: readonly (string | Buffer)[], until?: RegExp): Promise<RawAnswer> {
+  const started = performance.now()
+  const socket = connect(port, '127.0.0.1')
+  let text = ''
+  socket.setEncoding('utf8').on('data', chunk => {
+    text += chunk
+    if (until?.test(text)) socket.end()
+  })
+  socket.on('error', () => socket.destroy())
+  await once(socket, 'connect')
+  for (const chunk of chunks) socket.write(chunk)
+  await once(socket, 'close')
+  const [head = '', ...rest] = text.split('\r\n\r\n')
+  const [statusLine = '', ...lines] = head.split('\r\n')
+  return {
+    status: Number(statusLine.split(' ')[1]),
+    headers: new Headers(
+      lines.map(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()] as [string, string]),
+    ),
+    body: rest.join('\r\n\r\n'),
+    tookMs: performance.now() - started,
+  }
+}

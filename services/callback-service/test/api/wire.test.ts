@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { sendRaw, serveApi } from './serve-api.ts'
+
+const BODY = '{"object_ids":[1]}'
+const POST = 'POST /callback HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+
+describe('the wire', () => {
+  let api: Awaited<ReturnType<typeof serveApi>>
+
+  beforeEach(async () => {
+    api = await serveApi()
+  })
+
+  afterEach(async () => {
+    const response = await fetch(`${api.url}/callback`, { method: 'POST', body: BODY, headers: { 'content-type': 'application/json' } })
+    assert.equal(response.status, 202, 'the next request must work')
+    await api.stop()
+  })
+
+  const refused: [string, string, number, string][] = [
+    ['Content-Length with Transfer-Encoding', `${POST}Content-Length: 18\r\nTransfer-Encoding: chunked\r\n\r\n${BODY}`, 400, 'bad_request'],
+    ['two Content-Lengths', `${POST}Content-Length: 18\r\nContent-Length: 19\r\n\r\n${BODY}`, 400, 'bad_request'],
+    ['two Hosts', `POST /callback HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 0\r\n\r\n`, 400, 'bad_request'],
+    ['no Host', 'POST /callback HTTP/1.1\r\nContent-Length: 0\r\n\r\n', 400, 'bad_request'],
+    ['a bad chunk', `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, 400, 'bad_request'],
+    ['an obsolete line folding', 'POST /callback HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n 2\r\nContent-Length: 0\r\n\r\n', 400, 'bad_request'],
+    ['bare line feeds', `POST /callback HTTP/1.1\nHost: x\nContent-Length: 0\n\n`, 400, 'bad_request'],
+    ['an unknown method', 'BREW /callback HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
+    ['CONNECT', 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
+    ['no HTTP at all', '\x16\x03\x01 hello\r\n\r\n', 400, 'bad_request'],
+    ['headers over 16 KiB', `${POST}X-Big: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
+    ['an expectation nobody meets', `${POST}Expect: tea\r\nContent-Length: 18\r\n\r\n${BODY}`, 417, 'expectation_failed'],
+    ['a path that cannot be decoded', 'GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400, 'invalid_path'],
+  ]
+  for (const [what, bytes, status, code] of refused) {
+    it(`answers ${status} ${code} to ${what}, and closes`, async () => {
+      const answer = await sendRaw(api.server.port, [bytes])
+      assert.equal(answer.status, status)
+      assert.equal(answer.headers.get('content-type'), 'application/problem+json')
+      assert.equal((JSON.parse(answer.body) as { code: string }).code, code)
+      assert.deepEqual(api.accepted, [])
+    })
+  }
+
+  it('takes a chunked body, and one after Expect: 100-continue', async () => {
+    const chunked = await sendRaw(api.server.port, [
+      `${POST}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n12\r\n${BODY}\r\n0\r\n\r\n`,
+    ])
+    assert.equal(chunked.status, 202)
+    const expecting = await sendRaw(api.server.port, [
+      `${POST}Expect: 100-continue\r\nContent-Length: 18\r\nConnection: close\r\n\r\n`,
+      BODY,
+    ])
+    assert.equal(expecting.status, 100)
+    assert.match(expecting.body, /^HTTP\/1.1 202/)
+  })
+
+  it('answers each of several requests on one connection', async () => {
+    const request = `${POST}Content-Length: 18\r\n`
+    const answer = await sendRaw(api.server.port, [`${request}\r\n${BODY}${request}Connection: close\r\n\r\n${BODY}`])
+    assert.equal(answer.status, 202)
+    assert.match(answer.body, /HTTP\/1.1 202/)
+  })
+
+  it('survives a sender that goes away in the middle of its body', async () => {
+    const socket = connect(api.server.port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write(`${POST}Content-Length: 18\r\n\r\n{"obj`, () => socket.resetAndDestroy())
+    await once(socket, 'close')
+    assert.deepEqual(api.accepted, [])
+  })
+
+  it('quotes no more than 64 characters of what was sent', async () => {
+    const response = await fetch(`${api.url}/${'%3Cscript%3E'.repeat(100)}`)
+    const { instance } = (await response.json()) as { instance: string }
+    assert.equal(response.status, 404)
+    assert.equal(instance.length, 64)
+  })
+
+  describe('what trickles', function () {
+    this.timeout(20_000)
+    const slow: [string, string[]][] = [
+      ['an idle socket', []],
+      ['headers that never end', ['POST /callback HTTP/1.1\r\nHost: x\r\n', 'X-A: 1\r\n', 'X-B: 2\r\n']],
+      ['a held-open Content-Length', [`${POST}Content-Length: 18\r\n\r\n{"obj`]],
+    ]
+    it('gets 408 and is closed within 11 seconds', async () => {
+      const answers = await Promise.all(slow.map(([, chunks]) => sendRaw(api.server.port, chunks)))
+      for (const [i, answer] of answers.entries()) {
+        assert.equal(answer.status, 408, slow[i]?.[0])
+        assert.equal((JSON.parse(answer.body) as { code: string }).code, 'request_timeout')
+        assert.ok(answer.tookMs < 11_000, `${slow[i]?.[0]}: ${answer.tookMs} ms`)
+      }
+    })
+  })
+})

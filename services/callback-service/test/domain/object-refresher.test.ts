@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { CircuitBreaker } from '../../domain/circuit-breaker.ts'
+import { FetchError, type FetchedObject } from '../../domain/fetched-object.ts'
+import { ObjectRefresher, type ObjectRefresherOptions } from '../../domain/object-refresher.ts'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+
+const trouble = (reason = 'timeout'): FetchError => new FetchError(reason, { isRetryable: true, isHostTrouble: true })
+
+/** A refresher whose fetches the test answers by hand, and whose clock it sets. */
+function setup(options: Partial<ObjectRefresherOptions> = {}) {
+  const state = { nowMs: 1000, slept: [] as number[], stored: [] as FetchedObject[], shared: [] as bigint[], active: 0, mostActive: 0 }
+  const asked: { id: bigint; answer: (online: boolean | undefined) => void; fail: (error: Error) => void }[] = []
+  const refresher = new ObjectRefresher({
+    source: {
+      fetch: id => {
+        state.active += 1
+        state.mostActive = Math.max(state.mostActive, state.active)
+        return new Promise<{ online: boolean; handle: unknown } | undefined>((resolve, reject) => {
+          asked.push({ id, answer: online => resolve(online === undefined ? undefined : { online, handle: id }), fail: reject })
+        }).finally(() => {
+          state.active -= 1
+        })
+      },
+    },
+    store: {
+      upsert: async object => {
+        state.stored.push(object)
+      },
+    },
+    breaker: new CircuitBreaker({ failureThreshold: 100, openMs: 1000, maxOpenMs: 1000, maxPauseMs: 60_000, nowMs: () => state.nowMs }),
+    observer: { fetched: () => undefined, shared: id => state.shared.push(id) },
+    concurrency: 10,
+    maxTries: 3,
+    backoff: { baseMs: 200, maxMs: 1000 },
+    maxHoldMs: 2000,
+    keepOffline: true,
+    databaseNowMs: () => state.nowMs,
+    sleep: async ms => {
+      state.slept.push(ms)
+      state.nowMs += ms
+    },
+    random: () => 0.5,
+    ...options,
+  })
+  return { refresher, asked, state }
+}
+
+const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+const callback = (receivedAtMs = 1000) => ({ id: 'a', receivedAtMs })
+
+describe('ObjectRefresher', () => {
+  it('stores what it fetched, with the moment the question left', async () => {
+    const { refresher, asked, state } = setup()
+    const outcome = refresher.refresh(7n, callback())
+    await turn()
+    state.nowMs = 5000
+    asked[0]?.answer(true)
+    assert.equal((await outcome).kind, 'stored')
+    assert.deepEqual(state.stored, [{ id: 7n, online: true, fetchedAtMs: 1000 }])
+  })
+
+  it('never has more requests under way than its concurrency, also after it changed', async () => {
+    const { refresher, asked, state } = setup({ concurrency: 2 })
+    const outcomes = Promise.all([1n, 2n, 3n, 4n, 5n].map(id => refresher.refresh(id, callback())))
+    await turn()
+    assert.equal(asked.length, 2)
+    refresher.concurrency = 4
+    await turn()
+    assert.equal(asked.length, 4)
+    for (let i = 0; i < 5; i += 1) {
+      asked[i]?.answer(true)
+      await turn()
+    }
+    await outcomes
+    assert.equal(state.mostActive, 4)
+  })
+
+  it('asks once for an id that several callbacks want while its request has not left', async () => {
+    const { refresher, asked, state } = setup({ concurrency: 1 })
+    const blocker = refresher.refresh(1n, callback())
+    const first = refresher.refresh(2n, callback())
+    const second = refresher.refresh(2n, callback(1500))
+    await turn()
+    asked[0]?.answer(true)
+    await blocker
+    await turn()
+    asked[1]?.answer(true)
+    assert.deepEqual([(await first).kind, (await second).kind], ['stored', 'stored'])
+    assert.equal(asked.length, 2)
+    assert.deepEqual(state.shared, [2n])
+  })
+
+  it('shares a request that left after the callback was accepted', async () => {
+    const { refresher, asked, state } = setup()
+    state.nowMs = 2000
+    const first = refresher.refresh(1n, callback(1000))
+    await turn()
+    const second = refresher.refresh(1n, callback(1999))
+    asked[0]?.answer(true)
+    await Promise.all([first, second])
+    assert.equal(asked.length, 1)
+  })
+
+  it('asks again when the request under way left before the callback was accepted: its answer may be from before the change', async () => {
+    const { refresher, asked, state } = setup()
+    const first = refresher.refresh(1n, callback(1000))
+    await turn()
+    state.nowMs = 2000
+    const second = refresher.refresh(1n, callback(1500))
+    await turn()
+    assert.equal(asked.length, 2)
+    for (const request of asked) request.answer(true)
+    await Promise.all([first, second])
+    assert.deepEqual(
+      state.stored.map(object => object.fetchedAtMs),
+      [1000, 2000],
+    )
+  })
+
+  it('takes a 404 for the answer that it is', async () => {
+    const { refresher, asked } = setup()
+    const outcome = refresher.refresh(1n, callback())
+    await turn()
+    asked[0]?.answer(undefined)
+    assert.deepEqual(await outcome, { kind: 'not_found' })
+  })
+
+  it('does not store an offline object where only online ones are kept', async () => {
+    const { refresher, asked, state } = setup({ keepOffline: false })
+    const outcome = refresher.refresh(1n, callback())
+    await turn()
+    asked[0]?.answer(false)
+    assert.equal((await outcome).kind, 'offline')
+    assert.deepEqual(state.stored, [])
+  })
+
+  it('tries again after trouble, with full jitter, and gives up until the next attempt when its tries are used up', async () => {
+    const { refresher, asked, state } = setup()
+    const outcome = refresher.refresh(1n, callback())
+    for (let i = 0; i < 3; i += 1) {
+      await turn()
+      asked[i]?.fail(trouble('http_503'))
+    }
+    assert.deepEqual(await outcome, { kind: 'pending', reason: 'http_503', isCharged: true })
+    assert.deepEqual(state.slept, [100, 200])
+  })
+
+  it('does not try again what is final', async () => {
+    const { refresher, asked } = setup()
+    const outcome = refresher.refresh(1n, callback())
+    await turn()
+    asked[0]?.fail(new FetchError('http_403', { isRetryable: false, isHostTrouble: false }))
+    assert.deepEqual(await outcome, { kind: 'failed', reason: 'http_403' })
+    assert.equal(asked.length, 1)
+  })
+
+  it('asks nobody anything while the host has asked for quiet', async () => {
+    const { refresher, asked, state } = setup()
+    const first = refresher.refresh(1n, callback())
+    await turn()
+    asked[0]?.fail(new FetchError('http_429', { isRetryable: true, isHostTrouble: false, retryAfterMs: 1500 }))
+    const second = refresher.refresh(2n, callback())
+    await turn()
+    assert.ok(state.nowMs >= 2500, `waited until ${state.nowMs}`)
+    for (const request of asked.slice(1)) request.answer(true)
+    assert.deepEqual([(await first).kind, (await second).kind], ['stored', 'stored'])
+  })
+
+  it('sends a callback back uncharged when the host stays silent for too long', async () => {
+    const breaker = new CircuitBreaker({ failureThreshold: 1, openMs: 60_000, maxOpenMs: 60_000, maxPauseMs: 1, nowMs: () => 0 })
+    const pass = breaker.admit()
+    assert.ok(pass)
+    breaker.report(pass, 'failed')
+    const { refresher, asked } = setup({ breaker })
+    assert.deepEqual(await refresher.refresh(1n, callback()), { kind: 'pending', reason: 'client_service_unavailable', isCharged: false })
+    assert.equal(asked.length, 0)
+  })
+
+  it('charges no attempt when the failure opened the breaker: the host is down, not the object', async () => {
+    const breaker = new CircuitBreaker({ failureThreshold: 3, openMs: 60_000, maxOpenMs: 60_000, maxPauseMs: 1, nowMs: () => 0 })
+    const { refresher, asked } = setup({ breaker })
+    const outcome = refresher.refresh(1n, callback())
+    for (let i = 0; i < 3; i += 1) {
+      await turn()
+      asked[i]?.fail(trouble('connection'))
+    }
+    assert.deepEqual(await outcome, { kind: 'pending', reason: 'connection', isCharged: false })
+  })
+
+  it('charges no attempt when the database could not store the object', async () => {
+    const { refresher, asked } = setup({ store: { upsert: () => Promise.reject(new StorageUnavailableError('down')) } })
+    const outcome = refresher.refresh(1n, callback())
+    await turn()
+    asked[0]?.answer(true)
+    assert.deepEqual(await outcome, { kind: 'pending', reason: 'storage_unavailable', isCharged: false })
+  })
+
+  it('gives back what is under way when it is stopped', async () => {
+    const { refresher, asked } = setup({ concurrency: 1 })
+    const outcomes = Promise.all([refresher.refresh(1n, callback()), refresher.refresh(2n, callback())])
+    await turn()
+    refresher.stop()
+    asked[0]?.fail(trouble('connection'))
+    const interrupted = { kind: 'pending', reason: 'interrupted', isCharged: false }
+    assert.deepEqual(await outcomes, [interrupted, interrupted])
+    assert.equal(asked.length, 1)
+  })
+
+  it('lets a bug surface', async () => {
+    const { refresher, asked } = setup()
+    const outcome = refresher.refresh(1n, callback())
+    await turn()
+    asked[0]?.fail(new TypeError('bug'))
+    await assert.rejects(outcome, TypeError)
+  })
+})

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
+import type { Outcome } from '../../domain/object-refresher.ts'
+import { crashed, refreshObjects } from '../../domain/refresh-objects.ts'
+
+const policy = { maxAttempts: 3, backoff: { baseMs: 1000, maxMs: 60_000 }, random: () => 0.5 }
+const claimed = (changes: Partial<ClaimedCallback> = {}): ClaimedCallback => ({
+  id: 'a',
+  token: 't',
+  attempt: 1,
+  missingIds: [1n, 2n],
+  unstored: [],
+  receivedAtMs: 0,
+  trace: {},
+  requestId: undefined,
+  ...changes,
+})
+const answering = (outcomes: Record<string, Outcome>) => async (id: bigint) => outcomes[String(id)] as Outcome
+
+describe('refreshObjects', () => {
+  it('completes a callback that names nothing', async () => {
+    assert.deepEqual(await refreshObjects(claimed({ missingIds: [] }), answering({}), policy), { state: 'completed', unstored: [] })
+  })
+
+  it('completes when every object has a final outcome, and lists those that were not stored', async () => {
+    const verdict = await refreshObjects(claimed(), answering({ 1: { kind: 'stored' }, 2: { kind: 'failed', reason: 'http_400' } }), policy)
+    assert.deepEqual(verdict, { state: 'completed', unstored: [{ id: 2n, outcome: 'failed', reason: 'http_400' }] })
+  })
+
+  it('keeps what earlier attempts found out', async () => {
+    const earlier = claimed({ attempt: 2, missingIds: [2n], unstored: [{ id: 1n, outcome: 'not_found' }] })
+    const verdict = await refreshObjects(earlier, answering({ 2: { kind: 'stored' } }), policy)
+    assert.deepEqual(verdict, { state: 'completed', unstored: [{ id: 1n, outcome: 'not_found' }] })
+  })
+
+  it('goes back to the inbox for what is pending, later with each attempt', async () => {
+    const pending = answering({ 1: { kind: 'stored' }, 2: { kind: 'pending', reason: 'timeout', isCharged: true } })
+    const unstored = [{ id: 2n, outcome: 'pending', reason: 'timeout' }]
+    assert.deepEqual(await refreshObjects(claimed(), pending, policy), { state: 'pending', unstored, isCharged: true, delayMs: 500 })
+    assert.deepEqual(await refreshObjects(claimed({ attempt: 2 }), pending, policy), {
+      state: 'pending',
+      unstored,
+      isCharged: true,
+      delayMs: 1000,
+    })
+  })
+
+  it('fails with its reasons when its attempts are used up', async () => {
+    const verdict = await refreshObjects(
+      claimed({ attempt: 3 }),
+      answering({ 1: { kind: 'stored' }, 2: { kind: 'pending', reason: 'timeout', isCharged: true } }),
+      policy,
+    )
+    assert.deepEqual(verdict, { state: 'failed', unstored: [{ id: 2n, outcome: 'failed', reason: 'timeout' }] })
+  })
+
+  it('never fails over trouble that is not its own', async () => {
+    const pending: Outcome = { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
+    const verdict = await refreshObjects(claimed({ attempt: 3 }), answering({ 1: pending, 2: pending }), policy)
+    assert.equal(verdict.state, 'pending')
+    assert.equal(verdict.state === 'pending' && verdict.isCharged, false)
+  })
+
+  it('is due again at once when it was interrupted', async () => {
+    const pending: Outcome = { kind: 'pending', reason: 'interrupted', isCharged: false }
+    const verdict = await refreshObjects(claimed(), answering({ 1: { kind: 'stored' }, 2: pending }), policy)
+    assert.deepEqual(verdict, {
+      state: 'pending',
+      unstored: [{ id: 2n, outcome: 'pending', reason: 'interrupted' }],
+      isCharged: false,
+      delayMs: 0,
+    })
+  })
+
+  it('asks for nothing any more when it took down its worker in every attempt it had', async () => {
+    const verdict = await refreshObjects(claimed({ attempt: 4 }), () => assert.fail('must not fetch'), policy)
+    assert.equal(verdict.state, 'failed')
+    assert.deepEqual(
+      verdict.unstored.map(object => object.reason),
+      ['worker_lost', 'worker_lost'],
+    )
+  })
+})
+
+describe('crashed', () => {
+  it('tries again, and fails after the last attempt', () => {
+    assert.equal(crashed(claimed(), policy).state, 'pending')
+    assert.equal(crashed(claimed({ attempt: 3 }), policy).state, 'failed')
+  })
+})

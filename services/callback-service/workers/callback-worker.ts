@@ -1,0 +1,133 @@
+import type { Part } from '#foundation/lifecycle.ts'
+import type { Logger } from '#foundation/logger.ts'
+import { Loop } from '#foundation/loop.ts'
+import { withRequestId } from '#foundation/request-id.ts'
+import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry.ts'
+import type { ClaimedCallback, Verdict } from '../domain/claimed-callback.ts'
+
+/** The inbox, as a worker needs it. */
+export interface Claims {
+  claim(worker: number, limit: number): Promise<ClaimedCallback[]>
+  settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean>
+  release(callback: ClaimedCallback): void
+}
+
+export interface CallbackWorkerOptions {
+  readonly claims: Claims
+  /** This worker's number while it may claim. */
+  readonly worker: () => number | undefined
+  /** Callbacks it is worth starting now. */
+  readonly capacity: (running: number) => number
+  /** Does the callback's work; throws on a bug only. */
+  readonly process: (callback: ClaimedCallback) => Promise<Verdict>
+  /** The verdict on a callback whose processing threw. */
+  readonly crashed: (callback: ClaimedCallback) => Verdict
+  /** Tells the processing to end what it is at: called once, when the worker stops. */
+  readonly interrupt: () => Promise<void>
+  readonly pollMs: number
+  readonly onClaimed: (callback: ClaimedCallback) => void
+  readonly onSettled: (verdict: Verdict) => void
+  readonly logger: Logger
+}
+
+const SETTLE_RETRY_MS = 500
+
+/**
+ * Claims callbacks that are due and works on each at once, so that a slow one never holds up another.
+ * Woken by every accept; looks by itself every `pollMs` for what others accepted and what is to be tried again.
+ * Stop: claims no more, interrupts the work, and hands back what is unfinished, uncharged.
+ */
+export class CallbackWorker implements Part {
+  readonly name = 'callback worker'
+  readonly #options: CallbackWorkerOptions
+  readonly #loop: Loop
+  readonly #running = new Set<Promise<void>>()
+  #isStopping = false
+  /** Whether the last look left callbacks behind for want of room. */
+  #wasFull = false
+
+  constructor(options: CallbackWorkerOptions) {
+    this.#options = options
+    this.#loop = new Loop({ name: 'claim callbacks', logger: options.logger, pass: () => this.#claim() })
+  }
+
+  /** Callbacks being worked on. */
+  get running(): number {
+    return this.#running.size
+  }
+
+  start(): void {
+    this.#loop.start()
+  }
+
+  /** There may be something to claim. */
+  wake(): void {
+    this.#loop.wake()
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await this.#loop.stop()
+    await this.#options.interrupt()
+    await Promise.all(this.#running)
+  }
+
+  async #claim(): Promise<number> {
+    const { claims, worker, capacity, pollMs, onClaimed } = this.#options
+    const number = worker()
+    const limit = Math.max(0, capacity(this.#running.size))
+    this.#wasFull = limit === 0
+    if (number === undefined || limit === 0) return pollMs
+    const claimed = await claims.claim(number, limit)
+    for (const callback of claimed) {
+      onClaimed(callback)
+      const running = this.#run(callback).finally(() => {
+        this.#running.delete(running)
+        claims.release(callback)
+        if (this.#wasFull) this.#loop.wake()
+      })
+      this.#running.add(running)
+    }
+    this.#wasFull = claimed.length === limit
+    return this.#wasFull ? 0 : pollMs
+  }
+
+  async #run(callback: ClaimedCallback): Promise<void> {
+    const { logger, process, crashed, onSettled } = this.#options
+    const trace = contextFromCarrier(callback.trace)
+    const parent = callback.requestId === undefined ? trace : withRequestId(trace, callback.requestId)
+    const attributes = {
+      'answerback.callback.id': callback.id,
+      'answerback.callback.attempt': callback.attempt,
+      'answerback.object.count': callback.missingIds.length,
+    }
+    await inSpan('process callback', { kind: SpanKind.CONSUMER, parent, attributes }, async span => {
+      const verdict = await process(callback).catch(error => {
+        logger.error({ callback_id: callback.id, attempt: callback.attempt, err: error }, 'callback processing crashed')
+        return crashed(callback)
+      })
+      span.setAttribute('answerback.callback.state', verdict.state)
+      const isSettled = await this.#settle(callback, verdict)
+      if (isSettled) onSettled(verdict)
+      if (verdict.state === 'failed')
+        logger.error({ callback_id: callback.id, attempts: callback.attempt, unstored: verdict.unstored.length }, 'callback failed')
+      else logger.debug({ callback_id: callback.id, state: verdict.state, is_settled: isSettled }, 'callback left its worker')
+    })
+  }
+
+  /** Until it is written, or we stop: then the claim ends with this process and somebody takes the callback over. */
+  async #settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
+    const { claims, logger } = this.#options
+    for (;;) {
+      try {
+        return await claims.settle(callback, verdict)
+      } catch (error) {
+        if (this.#isStopping) {
+          logger.warn({ callback_id: callback.id, err: error }, 'callback not handed back: it will be taken over')
+          return false
+        }
+        await new Promise(resolve => setTimeout(resolve, SETTLE_RETRY_MS))
+      }
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import type { Part } from '#foundation/lifecycle.ts'
+import type { Logger } from '#foundation/logger.ts'
+import { Loop } from '#foundation/loop.ts'
+
+/** The store, as the expirer needs it. */
+export interface ExpiringStore {
+  deleteExpired(limit: number): Promise<{ readonly latenessMs: readonly number[]; readonly nextInMs: number | undefined }>
+}
+
+export interface ObjectExpirerOptions {
+  readonly store: ExpiringStore
+  readonly onExpired: (latenessMs: readonly number[]) => void
+  readonly logger: Logger
+}
+
+const BATCH = 1000
+/** Objects that expire within so many milliseconds of each other share a statement. */
+const GATHER_MS = 3
+/** Other processes store objects we hear nothing of. */
+const MAX_REST_MS = 500
+
+/**
+ * Deletes objects when their time has come: sleeps until the nearest `expires_at`, deletes what is due in batches, goes on at once
+ * after a full one. Never early; late by a timer and a statement. Any number of services may do so at once. No timer per object:
+ * a restart just continues.
+ */
+export class ObjectExpirer implements Part {
+  readonly name = 'object expirer'
+  readonly #loop: Loop
+
+  constructor({ store, onExpired, logger }: ObjectExpirerOptions) {
+    this.#loop = new Loop({
+      name: 'expire objects',
+      logger,
+      pass: async () => {
+        const { latenessMs, nextInMs } = await store.deleteExpired(BATCH)
+        if (latenessMs.length > 0) onExpired(latenessMs)
+        if (latenessMs.length === BATCH) return 0
+        return Math.min(MAX_REST_MS, Math.max(GATHER_MS, nextInMs ?? MAX_REST_MS))
+      },
+    })
+  }
+
+  start(): void {
+    this.#loop.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop()
+  }
+}
