@@ -27,6 +27,7 @@ import type { schema } from './config.ts'
 import { CircuitBreaker } from './domain/circuit-breaker.ts'
 import { ObjectRefresher } from './domain/object-refresher.ts'
 import { crashed, refreshObjects } from './domain/refresh-objects.ts'
+import { isStorageTrouble } from './domain/storage-errors.ts'
 import { callbackMetrics, liveGauge } from './metrics.ts'
 import { CallbackPruner } from './workers/callback-pruner.ts'
 import { CallbackWorker } from './workers/callback-worker.ts'
@@ -157,6 +158,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const gauges = new Loop({
     name: 'count rows',
     logger,
+    isReportedElsewhere: isStorageTrouble,
     pass: async () => {
       metrics.backlog.set(await claims.countUnfinished())
       metrics.live.set(await store.count())

@@ -5,7 +5,7 @@ import { withRequestId } from './request-id.ts'
 import { context, contextFromHeaders, SpanKind, startSpan, trace } from './telemetry.ts'
 
 /**
- * Gives a request its ids, its server span, its measure and its log line (at debug; a 5xx at warn).
+ * Gives a request its ids, its server span, its measure and its log line (at debug: under overload a line a request would be one more burden).
  * Everything after it runs with the span active. `X-Request-ID` is taken over when it is 1 to 128 printable characters, else made.
  */
 export function httpTelemetry(options: {
@@ -35,10 +35,9 @@ export function httpTelemetry(options: {
       if (status >= 500) span.setStatus({ code: 2 })
       span.end()
       options.observe({ method: request.method, route, status }, seconds)
-      const level = status >= 500 ? 'warn' : 'debug'
-      if (options.logger.isLevelEnabled(level)) {
+      if (options.logger.isLevelEnabled('debug')) {
         context.with(active, () =>
-          options.logger[level]({ method: request.method, route, status, duration_ms: Math.round(seconds * 1000) }, 'request answered'),
+          options.logger.debug({ method: request.method, route, status, duration_ms: Math.round(seconds * 1000) }, 'request answered'),
         )
       }
     })

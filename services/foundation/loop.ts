@@ -14,6 +14,8 @@ export interface LoopOptions {
   readonly pass: (signal: AbortSignal) => Promise<number>
   readonly retryMs?: number
   readonly maxRetryMs?: number
+  /** Trouble that another duty reports: logged at debug here, so that one outage is not told six times. */
+  readonly isReportedElsewhere?: (error: unknown) => boolean
 }
 
 export class Loop {
@@ -24,6 +26,8 @@ export class Loop {
   #woken = false
   #running: Promise<void> | undefined
   #failures = 0
+  /** How loud the end of a streak of failures is: as loud as its beginning. */
+  #level: 'info' | 'debug' = 'info'
 
   constructor(options: LoopOptions) {
     this.name = options.name
@@ -59,15 +63,24 @@ export class Loop {
     const { logger, name, pass, retryMs = 100, maxRetryMs = 1000 } = this.#options
     try {
       const restMs = await pass(this.#stop.signal)
-      if (this.#failures > 0) logger.info({ duty: name, failures: this.#failures }, 'background duty recovered')
+      if (this.#failures > 0) logger[this.#level]({ duty: name, failures: this.#failures }, 'background duty recovered')
       this.#failures = 0
       return restMs
     } catch (error) {
       if (this.#stop.signal.aborted) return 0
-      if (this.#failures === 0) logger.warn({ duty: name, err: error }, 'background duty failed, retrying')
+      this.#logFailure(error)
       this.#failures += 1
       return Math.min(maxRetryMs, retryMs * 2 ** (this.#failures - 1))
     }
+  }
+
+  #logFailure(error: unknown): void {
+    if (this.#failures > 0) return
+    const { logger, name, isReportedElsewhere } = this.#options
+    this.#level = isReportedElsewhere?.(error) ? 'debug' : 'info'
+    // Expected trouble carries a code and needs no stack.
+    const what = error instanceof Error && 'code' in error ? { reason: error.message, code: error.code } : { err: error }
+    logger[this.#level === 'info' ? 'warn' : 'debug']({ duty: name, ...what }, 'background duty failed, retrying')
   }
 
   async #sleep(restMs: number): Promise<void> {

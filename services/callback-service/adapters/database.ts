@@ -69,11 +69,10 @@ function translate(error: unknown): Error {
   return new StorageUnavailableError(message, { cause: error })
 }
 
-/** Prisma wraps what the driver said: `meta.driverAdapterError.cause` holds the SQLSTATE as `originalCode`. */
+/** Prisma wraps what the driver said: `meta.driverAdapterError.cause` holds the SQLSTATE, the end of the message the words. */
 function describe(error: unknown): { sqlState: string | undefined; message: string } {
-  const meta = (error as { meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string; kind?: string } } } })
-    .meta
+  const meta = (error as { meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string } } } }).meta
   const cause = meta?.driverAdapterError?.cause
-  const message = cause?.originalMessage ?? (error instanceof Error ? error.message : String(error))
-  return { sqlState: cause?.originalCode, message: message || cause?.kind || 'the database cannot be reached' }
+  const message = error instanceof Error ? error.message : String(error)
+  return { sqlState: cause?.originalCode, message: cause?.originalMessage ?? /Message: `(.*)`$/s.exec(message)?.[1] ?? message }
 }

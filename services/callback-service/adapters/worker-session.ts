@@ -3,6 +3,8 @@ import pg from 'pg'
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
+import { isStorageTrouble } from '../domain/storage-errors.ts'
+import { inDatabase } from './database.ts'
 
 /** The first key of our workers' advisory locks; the second is the worker's number. Any constant nobody else uses. */
 export const ADVISORY_CLASS = 0x616e7377
@@ -31,7 +33,14 @@ export class WorkerSession implements Part {
     this.#url = options.url
     this.#leaseMs = options.leaseMs
     this.#logger = options.logger
-    this.#loop = new Loop({ name: 'lease renewal', logger: options.logger, pass: () => this.#renew(), retryMs: 100, maxRetryMs: 500 })
+    this.#loop = new Loop({
+      name: 'lease renewal',
+      logger: options.logger,
+      isReportedElsewhere: isStorageTrouble,
+      pass: () => inDatabase(() => this.#renew()),
+      retryMs: 100,
+      maxRetryMs: 500,
+    })
   }
 
   /** The worker's number while lock and lease are held; undefined when nothing may be claimed. */

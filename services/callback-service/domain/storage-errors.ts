@@ -7,3 +7,8 @@ export class StorageUnavailableError extends Error {
 export class ValueRefusedError extends Error {
   readonly code = 'value_refused'
 }
+
+/** Trouble that the storage watch reports: whoever else runs into it need not. */
+export function isStorageTrouble(error: unknown): boolean {
+  return error instanceof StorageUnavailableError
+}

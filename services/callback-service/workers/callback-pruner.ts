@@ -1,6 +1,7 @@
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
+import { isStorageTrouble } from '../domain/storage-errors.ts'
 
 const BATCH = 1000
 const REST_MS = 5000
@@ -11,7 +12,12 @@ export class CallbackPruner implements Part {
   readonly #loop: Loop
 
   constructor({ prune, logger }: { readonly prune: (limit: number) => Promise<number>; readonly logger: Logger }) {
-    this.#loop = new Loop({ name: 'prune callbacks', logger, pass: async () => ((await prune(BATCH)) === BATCH ? 0 : REST_MS) })
+    this.#loop = new Loop({
+      name: 'prune callbacks',
+      logger,
+      isReportedElsewhere: isStorageTrouble,
+      pass: async () => ((await prune(BATCH)) === BATCH ? 0 : REST_MS),
+    })
   }
 
   start(): void {

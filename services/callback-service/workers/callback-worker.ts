@@ -4,6 +4,7 @@ import { Loop } from '#foundation/loop.ts'
 import { withRequestId } from '#foundation/request-id.ts'
 import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry.ts'
 import type { ClaimedCallback, Verdict } from '../domain/claimed-callback.ts'
+import { isStorageTrouble } from '../domain/storage-errors.ts'
 
 /** The inbox, as a worker needs it. */
 export interface Claims {
@@ -48,7 +49,12 @@ export class CallbackWorker implements Part {
 
   constructor(options: CallbackWorkerOptions) {
     this.#options = options
-    this.#loop = new Loop({ name: 'claim callbacks', logger: options.logger, pass: () => this.#claim() })
+    this.#loop = new Loop({
+      name: 'claim callbacks',
+      logger: options.logger,
+      isReportedElsewhere: isStorageTrouble,
+      pass: () => this.#claim(),
+    })
   }
 
   /** Callbacks being worked on. */

@@ -1,6 +1,7 @@
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
+import { isStorageTrouble } from '../domain/storage-errors.ts'
 
 export interface ClaimWatchOptions {
   /** Gives back what the dead had claimed. @returns how many callbacks */
@@ -21,6 +22,7 @@ export class ClaimWatch implements Part {
     this.#loop = new Loop({
       name: 'take over callbacks',
       logger,
+      isReportedElsewhere: isStorageTrouble,
       pass: async () => {
         const number = worker()
         const count = number === undefined ? 0 : await takeOver(number)

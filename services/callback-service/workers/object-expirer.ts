@@ -1,6 +1,7 @@
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
+import { isStorageTrouble } from '../domain/storage-errors.ts'
 
 /** The store, as the expirer needs it. */
 export interface ExpiringStore {
@@ -32,6 +33,7 @@ export class ObjectExpirer implements Part {
     this.#loop = new Loop({
       name: 'expire objects',
       logger,
+      isReportedElsewhere: isStorageTrouble,
       pass: async () => {
         const { latenessMs, nextInMs } = await store.deleteExpired(BATCH)
         if (latenessMs.length > 0) onExpired(latenessMs)

@@ -1,0 +1,5 @@
+import { run } from '#foundation/run.ts'
+import { contradictionIn, schema } from './config.ts'
+import { parts } from './service.ts'
+
+await run({ name: 'client-service', schema, check: contradictionIn, parts })

@@ -1,0 +1,66 @@
+import { heapSampling } from '#foundation/admin-profiles.ts'
+import { adminServer } from '#foundation/admin-server.ts'
+import { healthRoutes } from '#foundation/health.ts'
+import { HttpServer } from '#foundation/http-server.ts'
+import { httpTelemetry } from '#foundation/http-telemetry.ts'
+import type { Part } from '#foundation/lifecycle.ts'
+import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
+import type { ServiceContext } from '#foundation/run.ts'
+import { Telemetry } from '#foundation/telemetry.ts'
+import { CallbackClient } from './adapters/callback-client.ts'
+import { clientApp } from './api/app.ts'
+import { HeldAnswers } from './api/held-answers.ts'
+import { objectRoutes } from './api/object-routes.ts'
+import type { schema } from './config.ts'
+import { clientMetrics } from './metrics.ts'
+import { CallbackEmitter } from './workers/callback-emitter.ts'
+
+/** Joins the rooms. @returns what starts, in order; reversed, what stops */
+export function parts({ settings, logger }: ServiceContext<typeof schema>): Part[] {
+  const config = settings.current
+  const registry = createRegistry()
+  const metrics = clientMetrics(registry, { held: () => held.count, outstanding: () => emitter.outstanding })
+
+  const telemetry = new Telemetry({ serviceName: 'client-service', ...config.tracing, logger })
+  const admin = adminServer({ ...config.admin, registry, settings, logger })
+
+  const held = new HeldAnswers()
+  const http: HttpServer = new HttpServer({
+    name: 'http',
+    ...config.http,
+    drainMs: config.shutdown.delayMs,
+    logger,
+    handler: clientApp({
+      isDown: () => settings.current.faults.down,
+      telemetry: httpTelemetry({ logger, observe: httpMetrics(registry) }),
+      routes: [
+        objectRoutes({
+          behaviour: () => settings.current,
+          held,
+          random: Math.random,
+          onAnswer: fault => metrics.answered.inc({ fault }),
+        }),
+        healthRoutes([{ name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) }]),
+      ],
+      logger,
+    }),
+  })
+
+  const callbackClient = new CallbackClient({ url: config.callbackService.url, timeoutMs: () => settings.current.emitter.timeoutMs })
+  const emitter = new CallbackEmitter({
+    receiver: callbackClient,
+    policy: () => ({ ...settings.current.emitter, objectCount: settings.current.objects.count }),
+    random: Math.random,
+    onEmitted: outcome => metrics.emitted.inc({ outcome }),
+    onRetry: () => metrics.retries.inc(),
+    logger,
+  })
+
+  settings.onChange(next => {
+    telemetry.setSampleRatio(next.tracing.sampleRatio)
+    if (next.faults.down) held.release()
+    emitter.wake()
+  })
+
+  return [telemetry, heapSampling, admin, http, held, callbackClient, emitter]
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { CallbackClient } from '../../adapters/callback-client.ts'
+import type { PostOutcome } from '../../domain/emitted-callback.ts'
+import { CallbackReceiver } from '../callback-receiver.ts'
+import { eventually } from '../eventually.ts'
+
+const callback = { idempotencyKey: '0b5a2c5e-6a4e-4d0b-8a39-5f1f5c1d9b11', objectIds: [1, 2, 2] }
+
+describe('CallbackClient', () => {
+  let receiver: CallbackReceiver
+  let client: CallbackClient
+
+  beforeEach(async () => {
+    receiver = new CallbackReceiver()
+    await receiver.start()
+    client = new CallbackClient({ url: receiver.url, timeoutMs: () => 2000 })
+  })
+
+  afterEach(async () => {
+    await client.stop()
+    await receiver.stop()
+  })
+
+  function post(signal = new AbortController().signal): Promise<PostOutcome> {
+    return client.post(callback, signal)
+  }
+
+  async function useTimeout(timeoutMs: number): Promise<void> {
+    await client.stop()
+    client = new CallbackClient({ url: receiver.url, timeoutMs: () => timeoutMs })
+  }
+
+  it('posts the ids with their key', async () => {
+    assert.deepEqual(await post(), { kind: 'taken' })
+    const [{ path, headers, body }] = receiver.received as [(typeof receiver.received)[0]]
+    assert.equal(path, 'POST /callback')
+    assert.equal(headers['content-type'], 'application/json')
+    assert.equal(headers['idempotency-key'], callback.idempotencyKey)
+    assert.equal(body, '{"object_ids":[1,2,2]}')
+  })
+
+  it('keeps a path before /callback', async () => {
+    await client.stop()
+    client = new CallbackClient({ url: `${receiver.url}/behind/a/proxy/`, timeoutMs: () => 2000 })
+    await post()
+    assert.equal(receiver.received[0]?.path, 'POST /behind/a/proxy/callback')
+  })
+
+  it('takes a 4xx and a redirect for final', async () => {
+    for (const status of [400, 422, 429, 307]) {
+      receiver.answer = response => response.writeHead(status, { location: '/' }).end('no')
+      assert.deepEqual(await post(), { kind: 'refused', status })
+    }
+  })
+
+  for (const [header, expected] of [
+    ['2', 2000],
+    ['soon', undefined],
+    [undefined, undefined],
+    [new Date(0).toUTCString(), 0],
+  ] as const) {
+    it(`takes a 503 with Retry-After ${header} for worth another try`, async () => {
+      receiver.answer = response => response.writeHead(503, header === undefined ? {} : { 'retry-after': header }).end('no')
+      assert.deepEqual(await post(), { kind: 'unavailable', reason: 'http_503', retryAfterMs: expected })
+    })
+  }
+
+  it('takes a reset for worth another try', async () => {
+    receiver.answer = response => response.socket?.resetAndDestroy()
+    assert.deepEqual(await post(), { kind: 'unavailable', reason: 'ECONNRESET' })
+  })
+
+  it('takes a closed port for worth another try', async () => {
+    await receiver.stop()
+    assert.deepEqual(await post(), { kind: 'unavailable', reason: 'ECONNREFUSED' })
+  })
+
+  it('gives up on an answer that never comes', async () => {
+    await useTimeout(50)
+    receiver.answer = () => undefined
+    assert.deepEqual(await post(), { kind: 'unavailable', reason: 'timeout' })
+  })
+
+  it('gives up on an answer that begins and does not end', async () => {
+    await useTimeout(100)
+    receiver.answer = response => response.writeHead(202).write('{')
+    assert.deepEqual(await post(), { kind: 'unavailable', reason: 'timeout' })
+  })
+
+  it('ends at once when told to', async () => {
+    receiver.answer = () => undefined
+    const stop = new AbortController()
+    const outcome = post(stop.signal)
+    await eventually('the callback is sent', () => receiver.received.length === 1)
+    stop.abort()
+    assert.deepEqual(await outcome, { kind: 'unavailable', reason: 'AbortError' })
+  })
+
+  it('uses one connection for callbacks one after the other', async () => {
+    const ports = new Set<number | undefined>()
+    receiver.answer = response => {
+      ports.add(response.socket?.remotePort)
+      response.writeHead(202).end('{"kind":"Callback"}')
+    }
+    await post()
+    await post()
+    assert.equal(ports.size, 1)
+  })
+})

@@ -1,0 +1,77 @@
+import { pino } from 'pino'
+import { healthRoutes } from '#foundation/health.ts'
+import { HttpServer } from '#foundation/http-server.ts'
+import { httpTelemetry } from '#foundation/http-telemetry.ts'
+import { clientApp } from '../../api/app.ts'
+import { HeldAnswers } from '../../api/held-answers.ts'
+import { type Behaviour, objectRoutes } from '../../api/object-routes.ts'
+
+const NO_FAULTS = {
+  errorShare: 0,
+  tooManyRequestsShare: 0,
+  notFoundShare: 0,
+  hangShare: 0,
+  dripShare: 0,
+  garbageShare: 0,
+  wrongIdShare: 0,
+  resetShare: 0,
+  down: false,
+  retryAfterSeconds: 3,
+  dripIntervalMs: 5,
+} as const
+
+export type Faults = Partial<Behaviour['faults']>
+
+/** The HTTP side of the client service on a port of its own, without delay and faults until it is told. */
+export class TestClientService {
+  readonly held = new HeldAnswers()
+  readonly answers: string[] = []
+  random = Math.random
+  readonly #server: HttpServer
+  #behaviour: Behaviour = { latency: { minMs: 0, maxMs: 0 }, faults: NO_FAULTS }
+
+  constructor() {
+    const logger = pino({ level: 'silent' })
+    this.#server = new HttpServer({
+      name: 'http',
+      port: 0,
+      host: '127.0.0.1',
+      logger,
+      handler: clientApp({
+        isDown: () => this.#behaviour.faults.down,
+        telemetry: httpTelemetry({ logger, observe: () => undefined }),
+        routes: [
+          objectRoutes({
+            behaviour: () => this.#behaviour,
+            held: this.held,
+            random: () => this.random(),
+            onAnswer: kind => this.answers.push(kind),
+          }),
+          healthRoutes([]),
+        ],
+        logger,
+      }),
+    })
+  }
+
+  get port(): number {
+    return this.#server.port
+  }
+
+  behave({ latency, faults }: { latency?: Behaviour['latency']; faults?: Faults }): void {
+    this.#behaviour = { latency: latency ?? this.#behaviour.latency, faults: { ...NO_FAULTS, ...faults } }
+  }
+
+  start(): Promise<void> {
+    return this.#server.start()
+  }
+
+  async stop(): Promise<void> {
+    this.held.stop()
+    await this.#server.stop()
+  }
+
+  fetch(path: string, options: RequestInit = {}): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.port}${path}`, options)
+  }
+}

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { chooseFault, type FaultShares } from '../../domain/fault.ts'
+
+const NONE: FaultShares = {
+  errorShare: 0,
+  tooManyRequestsShare: 0,
+  notFoundShare: 0,
+  hangShare: 0,
+  dripShare: 0,
+  garbageShare: 0,
+  wrongIdShare: 0,
+  resetShare: 0,
+  down: false,
+}
+const ALMOST_ONE = 1 - Number.EPSILON
+
+describe('chooseFault', () => {
+  it('chooses none where no share is set', () => {
+    assert.equal(chooseFault(NONE, 0), undefined)
+    assert.equal(chooseFault(NONE, ALMOST_ONE), undefined)
+  })
+
+  it('gives each fault its share, and good answers the rest', () => {
+    const shares = { ...NONE, errorShare: 0.25, hangShare: 0.5 }
+    assert.equal(chooseFault(shares, 0), 'error')
+    assert.equal(chooseFault(shares, 0.24), 'error')
+    assert.equal(chooseFault(shares, 0.25), 'hang')
+    assert.equal(chooseFault(shares, 0.74), 'hang')
+    assert.equal(chooseFault(shares, 0.75), undefined)
+  })
+
+  it('always chooses a fault whose share is 1', () => {
+    for (const random of [0, 0.5, ALMOST_ONE]) assert.equal(chooseFault({ ...NONE, resetShare: 1 }, random), 'reset')
+  })
+
+  it('resets whatever comes while the service is down', () => {
+    assert.equal(chooseFault({ ...NONE, garbageShare: 1, down: true }, 0.5), 'reset')
+  })
+})
