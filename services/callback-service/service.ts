@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { heapSampling } from '#foundation/admin-profiles.ts'
 import { adminServer } from '#foundation/admin-server.ts'
-import { healthRoutes } from '#foundation/health.ts'
+import { HEALTH_PATHS, healthRoutes } from '#foundation/health.ts'
 import { HttpServer } from '#foundation/http-server.ts'
 import { httpTelemetry } from '#foundation/http-telemetry.ts'
 import type { Part } from '#foundation/lifecycle.ts'
@@ -180,7 +180,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     drainMs: config.shutdown.delayMs,
     logger,
     handler: callbackApp({
-      telemetry: httpTelemetry({ logger, observe: httpMetrics(registry) }),
+      telemetry: httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: path => !HEALTH_PATHS.has(path) }),
       routes: [
         callbackRoutes({
           inbox,

@@ -1,6 +1,6 @@
 import { heapSampling } from '#foundation/admin-profiles.ts'
 import { adminServer } from '#foundation/admin-server.ts'
-import { healthRoutes } from '#foundation/health.ts'
+import { HEALTH_PATHS, healthRoutes } from '#foundation/health.ts'
 import { HttpServer } from '#foundation/http-server.ts'
 import { httpTelemetry } from '#foundation/http-telemetry.ts'
 import type { Part } from '#foundation/lifecycle.ts'
@@ -32,7 +32,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
     handler: clientApp({
       isDown: () => settings.current.faults.down,
-      telemetry: httpTelemetry({ logger, observe: httpMetrics(registry) }),
+      telemetry: httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: path => !HEALTH_PATHS.has(path) }),
       routes: [
         objectRoutes({
           behaviour: () => settings.current,

@@ -1,5 +1,5 @@
 import { type Response, Router } from 'express'
-import { HttpProblem } from './http-errors.ts'
+import { HttpProblem, methodNotAllowed } from './http-errors.ts'
 import type { Part } from './lifecycle.ts'
 
 const HEAP_SAMPLE_BYTES = 512 * 1024
@@ -42,6 +42,7 @@ export function adminProfileRoutes(): Router {
         isProfilingCpu = false
       }
     })
+    .all(['/debug/pprof/heap', '/debug/pprof/profile'], methodNotAllowed('GET', 'HEAD'))
 }
 
 function sendProfile(response: Response, name: string, body: Buffer): void {

@@ -16,9 +16,12 @@ export type FormatName =
   | 'optional-http-url'
   | 'postgres-url'
 
+/** Timers hold no more milliseconds than this, Postgres no larger `integer`. */
+const MAX_INTEGER = 2 ** 31 - 1
+
 addNumber('tcp-port', 'an integer from 0 to 65535', value => Number.isInteger(value) && value >= 0 && value <= 65_535)
-addNumber('count', 'an integer from 1', value => Number.isSafeInteger(value) && value >= 1)
-addNumber('integer', 'an integer from 0', value => Number.isSafeInteger(value) && value >= 0)
+addNumber('count', 'an integer from 1', value => Number.isInteger(value) && value >= 1 && value <= MAX_INTEGER)
+addNumber('integer', 'an integer from 0', value => Number.isInteger(value) && value >= 0 && value <= MAX_INTEGER)
 addNumber('seconds', 'a number above 0', value => Number.isFinite(value) && value > 0)
 addNumber('ratio', 'a number from 0 to 1', value => value >= 0 && value <= 1)
 

@@ -8,6 +8,9 @@ export interface Check {
   readonly problem: () => string | undefined
 }
 
+/** The paths of health questions: asked every few seconds, by machines. */
+export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/', '/livez', '/readyz'])
+
 /**
  * `GET /` and `GET /readyz`: `{status, checks}`, 200 when every check holds and 503 when one does not, so that a balancer sends elsewhere.
  * `GET /livez`: 200 as long as the process answers at all; restarting it would not bring a database back.

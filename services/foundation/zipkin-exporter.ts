@@ -78,11 +78,11 @@ function zipkinSpan(span: ReadableSpan, serviceName: string): object {
     parentId: span.parentSpanContext?.spanId,
     name: span.name,
     kind: KINDS[span.kind],
-    timestamp: hrTimeToMicroseconds(span.startTime),
+    timestamp: Math.round(hrTimeToMicroseconds(span.startTime)),
     duration: Math.max(1, Math.round(hrTimeToMicroseconds(span.duration))),
     localEndpoint: { serviceName },
     tags: tagsOf(span),
-    annotations: span.events.map(event => ({ timestamp: hrTimeToMicroseconds(event.time), value: event.name })),
+    annotations: span.events.map(event => ({ timestamp: Math.round(hrTimeToMicroseconds(event.time)), value: event.name })),
   }
 }
 

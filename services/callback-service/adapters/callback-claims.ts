@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Batcher } from '#foundation/batcher.ts'
 import type { PrismaClient } from '#prisma'
 import type { ClaimedCallback, Unstored, Verdict } from '../domain/claimed-callback.ts'
+import type { ObjectId } from '../domain/object-id.ts'
 import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { ADVISORY_CLASS } from './worker-session.ts'
@@ -11,6 +12,7 @@ interface ClaimedRow {
   readonly attempts: number
   readonly object_ids: string
   readonly unstored: unknown
+  readonly fresh_ids: string | null
   readonly request_id: string | null
   readonly traceparent: string | null
   readonly tracestate: string | null
@@ -57,6 +59,10 @@ export class CallbackClaims {
           UPDATE callbacks c SET state = 'running', claimed_by = ${worker}, claim_token = ${token}::uuid, attempts = attempts + 1
           FROM due WHERE c.id = due.id
           RETURNING c.id, c.attempts, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
+            -- Where a worker died: what it, or anybody, fetched since the callback came and stored needs no second fetch.
+            CASE WHEN c.attempts > 1 THEN ARRAY(
+              SELECT o.id FROM objects o WHERE o.id = ANY (c.object_ids) AND o.fetched_at >= c.received_at
+            )::text END AS fresh_ids,
             extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`,
       )
       if (rows[0]) this.#clock.observe(rows[0].now_ms)
@@ -148,18 +154,24 @@ export class CallbackClaims {
 }
 
 function claimedCallback(row: ClaimedRow, token: string): ClaimedCallback {
-  const objectIds = row.object_ids === '{}' ? [] : row.object_ids.slice(1, -1).split(',').map(BigInt)
   const earlier = row.unstored === null ? undefined : parseUnstored(row.unstored)
+  const open = earlier?.filter(object => object.outcome === 'pending').map(object => object.id) ?? parseIds(row.object_ids)
+  const fresh = new Set(parseIds(row.fresh_ids ?? '{}'))
   return {
     id: row.id,
     token,
     attempt: row.attempts,
-    missingIds: earlier === undefined ? objectIds : earlier.filter(object => object.outcome === 'pending').map(object => object.id),
+    missingIds: open.filter(id => !fresh.has(id)),
     unstored: earlier?.filter(object => object.outcome !== 'pending') ?? [],
     receivedAtMs: row.received_ms,
     trace: { traceparent: row.traceparent ?? undefined, tracestate: row.tracestate ?? undefined, baggage: row.baggage ?? undefined },
     requestId: row.request_id ?? undefined,
   }
+}
+
+/** @param array a bigint[] as Postgres writes it: `{1,2,3}` */
+function parseIds(array: string): ObjectId[] {
+  return array === '{}' ? [] : array.slice(1, -1).split(',').map(BigInt)
 }
 
 function settlement({ callback, verdict }: { callback: ClaimedCallback; verdict: Verdict }): object {

@@ -1,5 +1,6 @@
 import { Pool } from 'undici'
 import type { Part } from '#foundation/lifecycle.ts'
+import { parseRetryAfterMs } from '#foundation/retry-after.ts'
 import { carrierOf, context, failSpan, isSampled, type Span, SpanKind, startSpan, trace } from '#foundation/telemetry.ts'
 import { FetchError } from '../domain/fetched-object.ts'
 import type { ObjectId } from '../domain/object-id.ts'
@@ -110,17 +111,6 @@ export class ObjectClient implements Part {
       },
     })
   }
-}
-
-/**
- * @param value seconds, or an HTTP date (RFC 9110, 10.2.3)
- * @returns milliseconds from now, not negative; undefined for anything else
- */
-export function parseRetryAfterMs(value: string | string[] | undefined): number | undefined {
-  if (typeof value !== 'string') return undefined
-  if (/^\d+$/.test(value)) return Number(value) * 1000
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
 }
 
 function parseOnline(body: string, id: ObjectId): boolean {

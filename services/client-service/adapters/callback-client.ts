@@ -1,5 +1,6 @@
 import { Pool } from 'undici'
 import type { Part } from '#foundation/lifecycle.ts'
+import { parseRetryAfterMs } from '#foundation/retry-after.ts'
 import { carrierOf, context, failSpan, inSpan, type Span, SpanKind } from '#foundation/telemetry.ts'
 import type { EmittedCallback, PostOutcome } from '../domain/emitted-callback.ts'
 
@@ -70,14 +71,6 @@ export class CallbackClient implements Part {
     if (statusCode < 500) return { kind: 'refused', status: statusCode }
     return { kind: 'unavailable', reason: `http_${statusCode}`, retryAfterMs: parseRetryAfterMs(headers['retry-after']) }
   }
-}
-
-/** @param value seconds or an HTTP date (RFC 9110, 10.2.3); anything else is undefined */
-function parseRetryAfterMs(value: string | string[] | undefined): number | undefined {
-  if (typeof value !== 'string') return undefined
-  if (/^\d+$/.test(value)) return Number(value) * 1000
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
 }
 
 function reasonOf(error: unknown): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { ObjectClient, parseRetryAfterMs } from '../../adapters/object-client.ts'
+import { ObjectClient } from '../../adapters/object-client.ts'
 import type { FetchError } from '../../domain/fetched-object.ts'
 
 describe('ObjectClient', () => {
@@ -145,16 +145,5 @@ describe('ObjectClient', () => {
     await once(server, 'request')
     await client.stop()
     assert.equal((await pending).reason, 'connection')
-  })
-})
-
-describe('parseRetryAfterMs', () => {
-  it('reads seconds and dates, and nothing else', () => {
-    assert.equal(parseRetryAfterMs('120'), 120_000)
-    const inAMinute = parseRetryAfterMs(new Date(Date.now() + 60_000).toUTCString()) ?? 0
-    assert.ok(inAMinute > 58_000 && inAMinute <= 60_000, String(inAMinute))
-    assert.equal(parseRetryAfterMs('Wed, 21 Oct 2015 07:28:00 GMT'), 0)
-    assert.equal(parseRetryAfterMs('soon'), undefined)
-    assert.equal(parseRetryAfterMs(undefined), undefined)
   })
 })

@@ -40,7 +40,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     logger,
     drainMs: doubles.drainMs ?? 0,
     handler: callbackApp({
-      telemetry: httpTelemetry({ logger, observe: () => undefined }),
+      telemetry: httpTelemetry({ logger, isTraced: () => true }),
       routes: [
         callbackRoutes({
           inbox,

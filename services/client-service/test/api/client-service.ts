@@ -2,9 +2,12 @@ import { pino } from 'pino'
 import { healthRoutes } from '#foundation/health.ts'
 import { HttpServer } from '#foundation/http-server.ts'
 import { httpTelemetry } from '#foundation/http-telemetry.ts'
+import { Telemetry } from '#foundation/telemetry.ts'
 import { clientApp } from '../../api/app.ts'
 import { HeldAnswers } from '../../api/held-answers.ts'
 import { type Behaviour, objectRoutes } from '../../api/object-routes.ts'
+
+const logger = pino({ level: 'silent' })
 
 const NO_FAULTS = {
   errorShare: 0,
@@ -27,11 +30,12 @@ export class TestClientService {
   readonly held = new HeldAnswers()
   readonly answers: string[] = []
   random = Math.random
+  /** Carries the request's id to the problem that is answered. */
+  readonly #telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 0, logger })
   readonly #server: HttpServer
   #behaviour: Behaviour = { latency: { minMs: 0, maxMs: 0 }, faults: NO_FAULTS }
 
   constructor() {
-    const logger = pino({ level: 'silent' })
     this.#server = new HttpServer({
       name: 'http',
       port: 0,
@@ -63,6 +67,7 @@ export class TestClientService {
   }
 
   start(): Promise<void> {
+    this.#telemetry.start()
     return this.#server.start()
   }
 

@@ -22,7 +22,7 @@ describe('a fault put into the answers', () => {
   /** @returns what the connection failed with */
   async function askInVain(path: string): Promise<unknown> {
     const socket = connect(service.port, '127.0.0.1')
-    socket.end(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
     const [error] = await once(socket, 'error')
     return (error as NodeJS.ErrnoException).code
   }

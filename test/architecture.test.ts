@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const SERVICES = ['callback-service', 'client-service']
+
+/** What a room may import: other rooms of its service, `foundation`, `#prisma`, npm packages, node. `*` is any package. */
+const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: readonly string[] }>> = {
+  domain: { rooms: ['domain'], packages: ['p-limit'] },
+  api: { rooms: ['api', 'domain', 'foundation'], packages: ['node', 'express'] },
+  workers: { rooms: ['workers', 'domain', 'foundation'], packages: ['node'] },
+  adapters: { rooms: ['adapters', 'domain', 'foundation', '#prisma'], packages: ['*'] },
+  'metrics.ts': { rooms: ['foundation'], packages: [] },
+  'config.ts': { rooms: ['foundation'], packages: [] },
+  'service.ts': { rooms: ['api', 'workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation', '#prisma'], packages: ['node'] },
+  'main.ts': { rooms: ['service.ts', 'config.ts', 'foundation'], packages: ['node'] },
+}
+
+/** The one file that may import the library of an outside system. */
+const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
+  undici: ['callback-service/adapters/object-client.ts', 'client-service/adapters/callback-client.ts'],
+  '@prisma/adapter-pg': ['callback-service/adapters/database.ts'],
+  pg: ['callback-service/adapters/worker-session.ts'],
+}
+
+interface Import {
+  readonly file: string
+  readonly target: string
+}
+
+describe('architecture', () => {
+  const files = globSync('services/**/*.ts', { cwd: ROOT }).filter(file => !file.includes('/test/'))
+  const imports = files.flatMap(file => importsOf(file).map(target => ({ file, target })))
+
+  it('finds the rooms', () => {
+    assert.ok(imports.length > 150, `only ${imports.length} imports found`)
+    for (const service of SERVICES) {
+      for (const room of ['api', 'domain', 'workers', 'adapters', 'service.ts', 'config.ts', 'main.ts']) {
+        assert.ok(
+          files.some(file => file.startsWith(`services/${service}/${room}`)),
+          `${service}/${room}`,
+        )
+      }
+    }
+  })
+
+  it('keeps each room to what it may import', () => {
+    const broken = imports
+      .filter(({ file }) => !file.startsWith('services/foundation/'))
+      .filter(({ file, target }) => !isAllowed(file, target))
+    assert.deepEqual(broken, [])
+  })
+
+  it('keeps foundation free of the services', () => {
+    const broken = imports.filter(
+      ({ file, target }) =>
+        file.startsWith('services/foundation/') &&
+        (target.startsWith('services/') ? !target.startsWith('services/foundation/') : target.startsWith('#prisma')),
+    )
+    assert.deepEqual(broken, [])
+  })
+
+  it('lets each outside library into one file', () => {
+    for (const [library, allowed] of Object.entries(ADAPTERS_OF)) {
+      const users = imports
+        .filter(({ file, target }) => target === library && !file.startsWith('services/foundation/'))
+        .map(({ file }) => file.replace('services/', ''))
+      assert.deepEqual(users.toSorted(), allowed.toSorted(), library)
+    }
+  })
+
+  it('reads the environment in one place', () => {
+    const readers = files.filter(file => read(file).includes('process.env'))
+    assert.deepEqual(readers, ['services/foundation/run.ts'])
+  })
+
+  it('has no cycle', () => {
+    const graph = Map.groupBy(imports, ({ file }) => file)
+    const visit = (file: string, path: readonly string[]): void => {
+      assert.ok(!path.includes(file), [...path, file].join(' > '))
+      if (done.has(file)) return
+      for (const { target } of graph.get(file) ?? []) visit(target, [...path, file])
+      done.add(file)
+    }
+    const done = new Set<string>()
+    for (const file of files) visit(file, [])
+  })
+
+  it('catches a forbidden import when there is one', () => {
+    assert.equal(isAllowed('services/callback-service/domain/callback.ts', 'undici'), false)
+    assert.equal(isAllowed('services/callback-service/api/callback.ts', 'services/callback-service/adapters/database.ts'), false)
+    assert.equal(isAllowed('services/callback-service/service.ts', 'services/client-service/config.ts'), false)
+    assert.equal(isAllowed('services/callback-service/domain/callback.ts', 'services/callback-service/domain/object-id.ts'), true)
+  })
+})
+
+function isAllowed(file: string, target: string): boolean {
+  const [, service = '', room = ''] = file.split('/')
+  const rule = RULES[room]
+  if (!rule) return false
+  if (target.startsWith('services/')) {
+    const [, owner = '', targetRoom = ''] = target.split('/')
+    return owner === 'foundation' ? rule.rooms.includes('foundation') : owner === service && rule.rooms.includes(targetRoom)
+  }
+  if (target.startsWith('#prisma')) return rule.rooms.includes('#prisma')
+  const name = target.startsWith('node:') ? 'node' : target
+  return rule.packages.includes('*') || rule.packages.includes(name)
+}
+
+/** What a file imports: paths from the root for our own files, names for packages. Types count: they couple as well. */
+function importsOf(file: string): Import['target'][] {
+  const found = read(file).matchAll(
+    /(?:^|\n)\s*(?:import|export)\b[^'"]*?from\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g,
+  )
+  return [...found].map(([, from, dynamic, bare]) => {
+    const target = (from ?? dynamic ?? bare) as string
+    if (target.startsWith('#foundation/')) return target.replace('#foundation', 'services/foundation')
+    return target.startsWith('.') ? normalize(join(dirname(file), target)) : target
+  })
+}
+
+function read(file: string): string {
+  return readFileSync(join(ROOT, file), 'utf8')
+}

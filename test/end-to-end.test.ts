@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import pg from 'pg'
+import { accept, finished, patchConfig, postCallback, range, readMetrics } from './support/callbacks.ts'
+import { until } from './support/service-process.ts'
+import { type Addresses, type System, startSystem } from './support/system.ts'
+
+/**
+ * What users rely on, from outside: HTTP and SQL only. Runs against services of its own, or, with INTEGRATION=1, against services that are
+ * running already (`make run`, `make compose`), whose addresses come from the environment.
+ */
+describe('end to end', function () {
+  this.timeout(60_000)
+  const isIntegration = process.env['INTEGRATION'] === '1'
+  let at: Addresses
+  let system: System | undefined
+  let db: pg.Client
+
+  before(async () => {
+    if (isIntegration) {
+      at = addressesFromEnvironment()
+      db = new pg.Client({ connectionString: at.databaseUrl })
+      await db.connect()
+    } else {
+      system = await startSystem()
+      at = system
+      db = system.db
+    }
+    // Short lives, so that a test sees the end of one; what runs already gets its own back.
+    await patchConfig(at.callbackAdminUrl, { expiry: { ttlSeconds: 2 } })
+  })
+
+  after(async () => {
+    if (isIntegration) {
+      await patchConfig(at.callbackAdminUrl, { expiry: { ttlSeconds: 30 } })
+      await db.end()
+    }
+    await system?.stop()
+  })
+
+  it('answers health questions', async () => {
+    for (const path of ['/', '/livez', '/readyz']) assert.equal((await fetch(`${at.callbackUrl}${path}`)).status, 200, path)
+    assert.equal((await fetch(`${at.clientUrl}/`)).status, 200)
+  })
+
+  it('fetches every object of a callback and stores it', async () => {
+    const ids = range(1000, 50)
+    const callback = await finished(at.callbackUrl, await accept(at.callbackUrl, ids))
+    assert.equal(callback.state, 'completed')
+    assert.deepEqual(
+      callback.objects.map(({ id, outcome }) => [id, outcome]),
+      ids.map(id => [id, 'stored']),
+    )
+    const { rows } = await db.query(
+      'SELECT id::int, online, last_seen_at, stored_at, expires_at FROM objects WHERE callback_id = $1 ORDER BY id',
+      [callback.id],
+    )
+    assert.equal(rows.length, 50)
+    for (const row of rows) {
+      assert.equal(row.online, row.id % 2 === 0)
+      assert.deepEqual(row.last_seen_at, row.online ? row.stored_at : null)
+      assert.equal(row.expires_at - row.stored_at, 2000)
+    }
+  })
+
+  it('keeps ids beyond 2^53 exact from the body to the client service, the database and the answers', async () => {
+    const id = await accept(at.callbackUrl, ['9007199254740993'])
+    await finished(at.callbackUrl, id)
+    const text = await (await fetch(`${at.callbackUrl}/v1/objects/9007199254740993`)).text()
+    assert.match(text, /"id":9007199254740993,"online":false/)
+    assert.deepEqual((await db.query('SELECT id FROM objects WHERE callback_id = $1', [id])).rows, [{ id: '9007199254740993' }])
+  })
+
+  it('completes a callback that names nothing', async () => {
+    const callback = await finished(at.callbackUrl, await accept(at.callbackUrl, []))
+    assert.deepEqual([callback.state, callback.objects], ['completed', []])
+  })
+
+  it('deletes each object when its time is over: not a moment before, and at once after', async () => {
+    await accept(at.callbackUrl, range(2000, 20)).then(id => finished(at.callbackUrl, id))
+    const due = new Map<string, number>()
+    const gone = new Map<string, number>()
+    await until(async () => {
+      const { rows } = await db.query(
+        'SELECT id, extract(epoch FROM expires_at) * 1000 AS due, extract(epoch FROM clock_timestamp()) * 1000 AS now FROM objects WHERE id BETWEEN 2000 AND 2019',
+      )
+      const now = Number((await db.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now')).rows[0].now)
+      for (const row of rows) due.set(row.id, Number(row.due))
+      for (const id of due.keys()) if (!rows.some(row => row.id === id) && !gone.has(id)) gone.set(id, now)
+      return gone.size === 20
+    })
+    for (const [id, at] of gone) {
+      const lateMs = at - (due.get(id) as number)
+      assert.ok(lateMs >= 0 && lateMs < 250, `object ${id} went ${lateMs} ms late`)
+    }
+  })
+
+  it('gives an object its full time anew when it is received again', async () => {
+    await accept(at.callbackUrl, [3000]).then(id => finished(at.callbackUrl, id))
+    const first = (await db.query('SELECT stored_at FROM objects WHERE id = 3000')).rows[0].stored_at as Date
+    await accept(at.callbackUrl, [3000]).then(id => finished(at.callbackUrl, id))
+    const { rows } = await db.query('SELECT stored_at, expires_at FROM objects WHERE id = 3000')
+    assert.ok(rows[0].stored_at > first)
+    assert.equal(rows[0].expires_at - rows[0].stored_at, 2000)
+  })
+
+  it('gives the first answer again to the same idempotency key, and refuses it for other ids', async () => {
+    const key = { 'idempotency-key': `test-${Date.now()}` }
+    const answers = await Promise.all(range(0, 20).map(() => postCallback(at.callbackUrl, [4000], key)))
+    const bodies = new Set(await Promise.all(answers.map(answer => answer.text())))
+    assert.deepEqual([bodies.size, new Set(answers.map(answer => answer.status))], [1, new Set([202])])
+    const other = await postCallback(at.callbackUrl, [4001], key)
+    assert.deepEqual([other.status, ((await other.json()) as { code: string }).code], [422, 'idempotency_key_reused'])
+  })
+
+  it('pages through the objects that are online', async () => {
+    await accept(at.callbackUrl, range(5000, 10)).then(id => finished(at.callbackUrl, id))
+    const seen: number[] = []
+    let next: string | undefined = '/v1/objects?online=true&limit=2&after=4999'
+    while (next) {
+      const page = (await (await fetch(`${at.callbackUrl}${next}`)).json()) as { items: { id: number; online: boolean }[]; next?: string }
+      seen.push(...page.items.map(item => item.id))
+      next = page.next
+    }
+    assert.deepEqual(
+      seen.filter(id => id < 5010),
+      [5000, 5002, 5004, 5006, 5008],
+    )
+  })
+
+  it('counts what it does', async () => {
+    const before = await readMetrics(at.callbackAdminUrl)
+    await accept(at.callbackUrl, range(6000, 5)).then(id => finished(at.callbackUrl, id))
+    const after = await readMetrics(at.callbackAdminUrl)
+    for (const [name, atLeast] of [
+      ['callbacks_received_total', 1],
+      ['callbacks_settled_total', 1],
+      ['fetch_duration_seconds_count', 5],
+      ['objects_stored_total', 5],
+      ['accept_commit_seconds_count', 1],
+    ] as const) {
+      assert.ok(after.total(name) - before.total(name) >= atLeast, name)
+    }
+  })
+})
+
+function addressesFromEnvironment(): Addresses {
+  const { env } = process
+  return {
+    callbackUrl: env['CALLBACK_URL'] ?? 'http://127.0.0.1:9090',
+    callbackAdminUrl: env['CALLBACK_ADMIN_URL'] ?? 'http://127.0.0.1:6060',
+    clientUrl: env['CLIENT_URL'] ?? 'http://127.0.0.1:9010',
+    clientAdminUrl: env['CLIENT_ADMIN_URL'] ?? 'http://127.0.0.1:6061',
+    databaseUrl: env['DATABASE_URL'] ?? 'postgresql://postgres:postgres@127.0.0.1:5433/answerback',
+  }
+}

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { accept, finished, patchConfig, postCallback, range, readCallback, readMetrics } from './support/callbacks.ts'
+import { ServiceProcess, until } from './support/service-process.ts'
+import { type System, startSystem } from './support/system.ts'
+
+describe('faults', function () {
+  this.timeout(60_000)
+  let system: System
+
+  beforeEach(async () => {
+    system = await startSystem({ client: { LATENCY_MIN_MS: '100', LATENCY_MAX_MS: '1000' } })
+  })
+
+  afterEach(() => system.stop())
+
+  it('finishes after kill -9 in the middle of a callback what it had accepted, and stores nothing twice', async () => {
+    const id = await accept(system.callbackUrl, range(1, 100))
+    const stored = await until(async () => {
+      const { rows } = await system.db.query('SELECT id, stored_at FROM objects ORDER BY id')
+      return rows.length > 20 ? rows : undefined
+    })
+    await system.callbackService.stop('SIGKILL')
+    const again = await system.startCallbackService()
+    const callback = await finished(again.url, id)
+    assert.deepEqual([callback.state, callback.attempts], ['completed', 2])
+    assert.ok(callback.objects.every(({ outcome }) => outcome === 'stored'))
+    const { rows } = await system.db.query('SELECT id, stored_at FROM objects ORDER BY id')
+    assert.equal(rows.length, 100)
+    assert.deepEqual(
+      rows.filter(row => stored.some(({ id }) => id === row.id)),
+      stored,
+    )
+  })
+
+  it('hands the callbacks of a killed replica to a living one at once', async () => {
+    const id = await accept(system.callbackUrl, range(1, 50))
+    await until(async () => (await readCallback(system.callbackUrl, id)).state === 'running')
+    const other = await system.startCallbackService()
+    const killed = performance.now()
+    await system.callbackService.stop('SIGKILL')
+    await until(async () => (await readCallback(other.url, id)).attempts === 2)
+    assert.ok(performance.now() - killed < 1000, `taken over after ${performance.now() - killed} ms`)
+    assert.equal((await finished(other.url, id)).state, 'completed')
+  })
+
+  it('takes over from a replica that hangs when its lease is over, and lets it change nothing when it wakes', async () => {
+    const hanging = await system.startCallbackService({ CLAIMS_LEASE_MS: '1500' })
+    await system.callbackService.stop()
+    const id = await accept(hanging.url, range(1, 50))
+    await until(async () => (await readCallback(hanging.url, id)).state === 'running')
+    hanging.signal('SIGSTOP')
+    const other = await system.startCallbackService()
+    const callback = await finished(other.url, id)
+    const settled = (await system.db.query('SELECT state, attempts, finished_at, unstored FROM callbacks WHERE id = $1', [id])).rows
+    hanging.signal('SIGCONT')
+    await until(async () => (await readMetrics(hanging.adminUrl)).total('callbacks_running') === 0)
+    assert.deepEqual(
+      (await system.db.query('SELECT state, attempts, finished_at, unstored FROM callbacks WHERE id = $1', [id])).rows,
+      settled,
+    )
+    assert.deepEqual([callback.state, callback.attempts], ['completed', 2])
+  })
+
+  it('hands back on SIGTERM what it cannot finish, uncharged, and exits 0', async () => {
+    await patchConfig(system.clientAdminUrl, { faults: { hangShare: 1 } })
+    const id = await accept(system.callbackUrl, range(1, 50))
+    await until(async () => (await readMetrics(system.callbackAdminUrl)).total('fetches_in_flight') === 50)
+    const asked = performance.now()
+    assert.equal(await system.callbackService.stop('SIGTERM'), 0)
+    assert.ok(performance.now() - asked < 2500, `took ${performance.now() - asked} ms`)
+    const { rows } = await system.db.query('SELECT state, attempts, claimed_by FROM callbacks WHERE id = $1', [id])
+    assert.deepEqual(rows, [{ state: 'pending', attempts: 0, claimed_by: null }])
+    await patchConfig(system.clientAdminUrl, { faults: { hangShare: 0 } })
+    const again = await system.startCallbackService()
+    assert.equal((await finished(again.url, id)).state, 'completed')
+  })
+
+  it('loses no request that was sent before SIGTERM', async () => {
+    const answers = range(0, 200).map(i => postCallback(system.callbackUrl, [i]).then(response => response.status))
+    await Promise.race(answers)
+    const stopped = system.callbackService.stop('SIGTERM')
+    assert.deepEqual(new Set(await Promise.all(answers)), new Set([202]))
+    assert.equal(await stopped, 0)
+    const { rows } = await system.db.query('SELECT count(*)::int AS count FROM callbacks')
+    assert.equal(rows[0].count, 200)
+  })
+
+  it('gets through a client service that errs in every way it can, and says of each object what became of it', async () => {
+    await patchConfig(system.clientAdminUrl, {
+      latency: { minMs: 1, maxMs: 20 },
+      faults: {
+        errorShare: 0.1,
+        notFoundShare: 0.1,
+        garbageShare: 0.1,
+        wrongIdShare: 0.1,
+        resetShare: 0.1,
+        hangShare: 0.02,
+        dripShare: 0.02,
+      },
+    })
+    await patchConfig(system.callbackAdminUrl, { fetch: { timeoutMs: 300 } })
+    const ids = await Promise.all(range(0, 10).map(i => accept(system.callbackUrl, range(i * 100, 100))))
+    const callbacks = await Promise.all(ids.map(id => finished(system.callbackUrl, id, 40_000)))
+    for (const callback of callbacks) {
+      assert.equal(callback.state, 'completed')
+      for (const { outcome } of callback.objects) assert.ok(['stored', 'not_found'].includes(outcome), outcome)
+    }
+  })
+
+  it('keeps accepting while the client service is away, leaves it in peace, fails nothing, and catches up when it is back', async () => {
+    await patchConfig(system.clientAdminUrl, { faults: { down: true } })
+    const ids = await Promise.all(range(0, 20).map(i => accept(system.callbackUrl, range(i * 10, 10))))
+    await until(async () => (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count') >= 20)
+    const asked = (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count')
+    assert.ok(asked < 400, `${asked} requests to a service that is down`)
+    await patchConfig(system.clientAdminUrl, { faults: { down: false } })
+    for (const id of ids) {
+      const callback = await finished(system.callbackUrl, id, 30_000)
+      assert.equal(callback.state, 'completed')
+    }
+  })
+
+  it('fails a callback, with its reasons, when its attempts are used up', async () => {
+    const service = await system.startCallbackService({
+      PROCESS_MAX_ATTEMPTS: '2',
+      PROCESS_RETRY_BASE_MS: '50',
+      FETCH_RETRY_BASE_MS: '10',
+      FETCH_BREAKER_FAILURES: '1000',
+    })
+    await system.callbackService.stop()
+    await patchConfig(system.clientAdminUrl, { faults: { errorShare: 1 } })
+    const callback = await finished(service.url, await accept(service.url, [1, 2]))
+    assert.deepEqual([callback.state, callback.attempts], ['failed', 2])
+    assert.deepEqual(
+      callback.objects.map(({ outcome, reason }) => [outcome, reason]),
+      [
+        ['failed', 'http_500'],
+        ['failed', 'http_500'],
+      ],
+    )
+  })
+
+  it('says so and is not ready when the database is not migrated, and goes on when it is', async () => {
+    await system.callbackService.stop()
+    await system.db.query(`ALTER TABLE _prisma_migrations RENAME TO hidden; ALTER TABLE callbacks RENAME TO hidden_callbacks`)
+    const service = await system.startCallbackService()
+    const health = await until(async () => {
+      const answer = await fetch(`${service.url}/readyz`)
+      const text = await answer.text()
+      return text.includes('not migrated') ? { status: answer.status, text } : undefined
+    })
+    assert.equal(health.status, 503)
+    assert.equal((await fetch(`${service.url}/livez`)).status, 200)
+    assert.equal((await postCallback(service.url, [1])).status, 503)
+    await system.db.query(`ALTER TABLE hidden RENAME TO _prisma_migrations; ALTER TABLE hidden_callbacks RENAME TO callbacks`)
+    await until(async () => (await fetch(`${service.url}/readyz`)).status === 200)
+    assert.equal((await finished(service.url, await accept(service.url, [1]))).state, 'completed')
+  })
+
+  it('starts, and is merely not ready, while the database is away', async () => {
+    const service = await ServiceProcess.start('callback-service', { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none', ZIPKIN_URL: '' })
+    assert.equal((await fetch(`${service.url}/livez`)).status, 200)
+    assert.equal((await fetch(`${service.url}/readyz`)).status, 503)
+    const asked = performance.now()
+    const response = await postCallback(service.url, [1])
+    assert.equal(response.status, 503)
+    assert.equal(response.headers.get('retry-after'), '1')
+    assert.ok(performance.now() - asked < 2000)
+    assert.equal(await service.stop(), 0)
+  })
+})

@@ -1,0 +1,71 @@
+import { createHash, randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { migrate, readMigrations } from '#prisma/migrate.ts'
+
+/** Any number; whoever makes the template holds it. */
+const TEMPLATE_LOCK = 5_309_614
+
+export interface TestDatabase {
+  readonly url: string
+  /** Drops it, disconnecting whoever is still connected. Safe to repeat. */
+  drop(): Promise<void>
+}
+
+/**
+ * A database of its own for a test file, migrated: a copy of a template that is migrated once per set of migrations.
+ * The server is the one of TEST_DATABASE_URL, which `npm test` starts (test/support/with-postgres.ts).
+ * @param options.isEmpty without any table, to migrate it yourself
+ */
+export async function createTestDatabase(options: { isEmpty?: boolean } = {}): Promise<TestDatabase> {
+  const server = serverUrl()
+  const name = `answerback_test_${randomBytes(6).toString('hex')}`
+  const template = options.isEmpty ? 'template0' : await ensureTemplate(server)
+  await withClient(server, client => client.query(`CREATE DATABASE ${name} TEMPLATE ${template}`))
+  return {
+    url: databaseUrl(server, name),
+    drop: async () => {
+      await withClient(server, client => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
+    },
+  }
+}
+
+/** Runs `work` with a connection that is closed afterwards. */
+export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+function serverUrl(): string {
+  const url = process.env['TEST_DATABASE_URL']
+  if (!url)
+    throw new Error('TEST_DATABASE_URL is not set: run the tests with `npm test`, or set it to a server on which databases may be made')
+  return url
+}
+
+async function ensureTemplate(server: string): Promise<string> {
+  const checksums = (await readMigrations()).map(migration => migration.checksum).join()
+  const template = `answerback_template_${createHash('sha256').update(checksums).digest('hex').slice(0, 12)}`
+  await withClient(server, async client => {
+    await client.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK])
+    const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [template])
+    if (rowCount !== 0) return
+    // Under another name until it is migrated: a run that was cut short leaves no half template.
+    const fresh = `${template}_new`
+    await client.query(`DROP DATABASE IF EXISTS ${fresh} WITH (FORCE)`)
+    await client.query(`CREATE DATABASE ${fresh} TEMPLATE template0`)
+    await migrate({ url: databaseUrl(server, fresh) })
+    await client.query(`ALTER DATABASE ${fresh} RENAME TO ${template}`)
+  })
+  return template
+}
+
+function databaseUrl(server: string, name: string): string {
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return url.href
+}

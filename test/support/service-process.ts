@@ -1,0 +1,82 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** One line of a service's log. */
+export interface LogLine {
+  readonly level: string
+  readonly msg: string
+  readonly [field: string]: unknown
+}
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** A service as its users run it: a process of its own, on free ports, its log kept. */
+export class ServiceProcess {
+  readonly log: LogLine[] = []
+  readonly #child: ChildProcess
+  readonly #exited: Promise<unknown>
+
+  private constructor(name: string, env: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, [`services/${name}/main.ts`], {
+      cwd: ROOT,
+      env: { PATH: process.env['PATH'] ?? '', HTTP_PORT: '0', ADMIN_PORT: '0', HTTP_HOST: '127.0.0.1', ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    this.#exited = once(this.#child, 'exit')
+    createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', line => this.log.push(JSON.parse(line) as LogLine))
+  }
+
+  /** Resolves when the service says that it has started. @throws {Error} with its log when it exits instead */
+  static async start(name: string, env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+    const service = new ServiceProcess(name, env)
+    await until(() => {
+      if (service.#child.exitCode !== null) throw new Error(`${name} exited:\n${service.log.map(line => JSON.stringify(line)).join('\n')}`)
+      return service.log.some(line => line.msg === 'service started')
+    })
+    return service
+  }
+
+  get url(): string {
+    return this.#address('http')
+  }
+
+  get adminUrl(): string {
+    return this.#address('admin')
+  }
+
+  get exitCode(): number | null {
+    return this.#child.exitCode
+  }
+
+  /** Sends a signal and waits for the end. @returns the exit code; null when the signal itself ended it */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill(signal)
+      await this.#exited
+    }
+    return this.#child.exitCode
+  }
+
+  /** Sends a signal that does not end it. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  #address(server: string): string {
+    const line = this.log.find(candidate => candidate.msg === 'listening' && candidate['server'] === server)
+    return `http://127.0.0.1:${line?.['port']}`
+  }
+}
+
+/** Polls a condition until it holds. @returns what it gave @throws {Error} when it does not hold within `timeoutMs` */
+export async function until<T>(condition: () => T | Promise<T>, timeoutMs = 15_000): Promise<NonNullable<T>> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const result = await condition()
+    if (result) return result
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition}`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}

@@ -1,0 +1,70 @@
+import pg from 'pg'
+import { createTestDatabase } from './database.ts'
+import { ServiceProcess } from './service-process.ts'
+import { ZipkinCollector } from './zipkin-collector.ts'
+
+/** Where the services of a test are, ours or somebody's. */
+export interface Addresses {
+  readonly callbackUrl: string
+  readonly callbackAdminUrl: string
+  readonly clientUrl: string
+  readonly clientAdminUrl: string
+  readonly databaseUrl: string
+}
+
+/** Both services as real processes, their database and a collector of their spans. */
+export interface System extends Addresses {
+  readonly zipkin: ZipkinCollector
+  readonly callbackService: ServiceProcess
+  readonly clientService: ServiceProcess
+  readonly db: pg.Client
+  /** Starts another callback service on the same database, or the same one again. */
+  startCallbackService(env?: Record<string, string>): Promise<ServiceProcess>
+  stop(): Promise<void>
+}
+
+export async function startSystem(options: { client?: Record<string, string>; callback?: Record<string, string> } = {}): Promise<System> {
+  const database = await createTestDatabase()
+  const zipkin = new ZipkinCollector()
+  await zipkin.start()
+  const db = new pg.Client({ connectionString: database.url })
+  await db.connect()
+  const clientService = await ServiceProcess.start('client-service', {
+    EMITTER_ENABLED: 'false',
+    LATENCY_MIN_MS: '5',
+    LATENCY_MAX_MS: '50',
+    ZIPKIN_URL: zipkin.url,
+    ...options.client,
+  })
+  const started: ServiceProcess[] = []
+  const startCallbackService = async (env: Record<string, string> = {}): Promise<ServiceProcess> => {
+    const service = await ServiceProcess.start('callback-service', {
+      DATABASE_URL: database.url,
+      CLIENT_SERVICE_URL: clientService.url,
+      ZIPKIN_URL: zipkin.url,
+      ...options.callback,
+      ...env,
+    })
+    started.push(service)
+    return service
+  }
+  const callbackService = await startCallbackService()
+  return {
+    callbackUrl: callbackService.url,
+    callbackAdminUrl: callbackService.adminUrl,
+    clientUrl: clientService.url,
+    clientAdminUrl: clientService.adminUrl,
+    databaseUrl: database.url,
+    zipkin,
+    callbackService,
+    clientService,
+    db,
+    startCallbackService,
+    stop: async () => {
+      await Promise.all([...started, clientService].map(service => service.stop()))
+      zipkin.stop()
+      await db.end()
+      await database.drop()
+    },
+  }
+}
