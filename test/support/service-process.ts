@@ -18,8 +18,8 @@ export class ServiceProcess {
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
 
-  private constructor(name: string, env: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [`services/${name}/main.ts`], {
+  private constructor(file: string, env: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, [file], {
       cwd: ROOT,
       env: { PATH: process.env['PATH'] ?? '', HTTP_PORT: '0', ADMIN_PORT: '0', HTTP_HOST: '127.0.0.1', ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -29,10 +29,15 @@ export class ServiceProcess {
   }
 
   /** Resolves when the service says that it has started. @throws {Error} with its log when it exits instead */
-  static async start(name: string, env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
-    const service = new ServiceProcess(name, env)
+  static start(name: string, env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+    return ServiceProcess.startFile(`services/${name}/main.ts`, env)
+  }
+
+  /** The same for a program that is no service of ours but runs like one. */
+  static async startFile(file: string, env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
+    const service = new ServiceProcess(file, env)
     await until(() => {
-      if (service.#child.exitCode !== null) throw new Error(`${name} exited:\n${service.log.map(line => JSON.stringify(line)).join('\n')}`)
+      if (service.#child.exitCode !== null) throw new Error(`${file} exited:\n${service.log.map(line => JSON.stringify(line)).join('\n')}`)
       return service.log.some(line => line.msg === 'service started')
     })
     return service
