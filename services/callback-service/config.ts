@@ -103,3 +103,12 @@ export const schema = {
 } as const satisfies Schema
 
 export type Config = Values<typeof schema>
+
+/** What two settings say against each other; undefined when they agree. */
+export function contradictionIn({ accept, fetch, process, shutdown }: Config): string | undefined {
+  if (accept.timeoutMs > 2000) return 'accept.timeoutMs is over 2000: a sender is to hear within 2 seconds that its callback is not stored'
+  if (fetch.breakerOpenMs > fetch.breakerMaxOpenMs) return 'fetch.breakerOpenMs is above fetch.breakerMaxOpenMs'
+  if (process.retryBaseMs > process.retryMaxMs) return 'process.retryBaseMs is above process.retryMaxMs'
+  if (shutdown.delayMs >= shutdown.timeoutMs) return 'shutdown.delayMs leaves nothing of shutdown.timeoutMs'
+  return undefined
+}

@@ -1,5 +1,5 @@
 import { run } from '#foundation/run.ts'
-import { schema } from './config.ts'
+import { contradictionIn, schema } from './config.ts'
 import { parts } from './service.ts'
 
-await run({ name: 'callback-service', schema, parts })
+await run({ name: 'callback-service', schema, check: contradictionIn, parts })

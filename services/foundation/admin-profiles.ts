@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Response, Router } from 'express'
 import { HttpProblem, methodNotAllowed } from './http-errors.ts'
 import type { Part } from './lifecycle.ts'
@@ -16,8 +17,8 @@ export const heapSampling: Part = {
 
 /**
  * Profiles in pprof's own format (gzipped protobuf), by @datadog/pprof.
- * `GET /debug/pprof/profile?seconds=N` samples the CPU for 1 to 300 seconds (30). `GET /debug/pprof/heap` shows what lives on the heap,
- * sampled every 512 KiB since the process started.
+ * `GET /debug/pprof/profile?seconds=N` samples the CPU for 1 to 300 seconds (30), or until the asker is gone. `GET /debug/pprof/heap`
+ * shows what lives on the heap, sampled every 512 KiB since the process started.
  */
 export function adminProfileRoutes(): Router {
   let isProfilingCpu = false
@@ -35,9 +36,13 @@ export function adminProfileRoutes(): Router {
           headers: { 'Retry-After': '30' },
         })
       isProfilingCpu = true
+      const gone = new AbortController()
+      response.once('close', () => gone.abort())
       try {
         const { encode, time } = await import('@datadog/pprof')
-        sendProfile(response, 'profile', await encode(await time.profile({ durationMillis: seconds * 1000 })))
+        time.start({ durationMillis: seconds * 1000 })
+        await sleep(seconds * 1000, undefined, { signal: gone.signal }).catch(() => undefined)
+        sendProfile(response, 'profile', await encode(time.stop()))
       } finally {
         isProfilingCpu = false
       }

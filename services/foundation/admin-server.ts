@@ -29,5 +29,5 @@ export function adminServer<S extends Schema>(options: {
   app.all('/metrics', methodNotAllowed('GET', 'HEAD'))
   app.use(adminProfileRoutes(), adminConfigRoutes(settings, logger))
   app.use(notFound, problemHandler({ kinds: HTTP_PROBLEMS, logger }))
-  return new HttpServer({ name: 'admin', port: options.port, host: options.host, handler: app, logger })
+  return new HttpServer({ name: 'admin', port: options.port, host: options.host, handler: app, logger, cutsAnswers: true })
 }

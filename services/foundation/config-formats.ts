@@ -2,7 +2,8 @@ import convict from 'convict'
 
 /**
  * The formats of settings. Text from the environment or the command line is read strictly: `12abc` is no number.
- * count: an integer from 1; integer: from 0; seconds: above 0, fractions allowed; ratio: 0 to 1; urls without credentials but the database's.
+ * count: an integer from 1; integer: from 0; seconds: above 0, fractions allowed; ratio: 0 to 1; host: never empty, which would listen
+ * on every address; urls without credentials but the database's.
  */
 export type FormatName =
   | 'tcp-port'
@@ -11,6 +12,7 @@ export type FormatName =
   | 'seconds'
   | 'ratio'
   | 'text'
+  | 'host'
   | 'switch'
   | 'http-url'
   | 'optional-http-url'
@@ -26,14 +28,15 @@ addNumber('seconds', 'a number above 0', value => Number.isFinite(value) && valu
 addNumber('ratio', 'a number from 0 to 1', value => value >= 0 && value <= 1)
 
 add('text', 'a text', value => typeof value === 'string')
+add('host', 'an address or a host name', value => typeof value === 'string' && /^[\w.:-]+$/.test(value))
 add(
   'switch',
   'true or false',
   value => typeof value === 'boolean',
-  value => ({ true: true, false: false })[value] ?? value,
+  text => (text === 'true' || text === 'false' ? text === 'true' : text),
 )
-add('http-url', 'an http or https URL', value => hasProtocol(value, ['http:', 'https:']))
-add('optional-http-url', 'an http or https URL, or empty', value => value === '' || hasProtocol(value, ['http:', 'https:']))
+add('http-url', 'an http or https URL without credentials', isPlainHttpUrl)
+add('optional-http-url', 'an http or https URL without credentials, or empty', value => value === '' || isPlainHttpUrl(value))
 add('postgres-url', 'a postgresql:// URL', value => hasProtocol(value, ['postgres:', 'postgresql:']))
 
 function addNumber(name: FormatName, wanted: string, isValid: (value: number) => boolean): void {
@@ -58,6 +61,12 @@ function add(
     },
     coerce: value => (typeof value === 'string' ? parse(value) : value),
   })
+}
+
+function isPlainHttpUrl(value: unknown): boolean {
+  if (!hasProtocol(value, ['http:', 'https:'])) return false
+  const { username, password } = new URL(value as string)
+  return username === '' && password === ''
 }
 
 function hasProtocol(value: unknown, protocols: readonly string[]): boolean {

@@ -66,20 +66,22 @@ export function settingRows(schema: Schema, prefix = ''): SettingRow[] {
  * `current` is read once by what cannot change, and again and again by what is hot.
  */
 export class Settings<S extends Schema> {
+  readonly #schema: S
   readonly #rows: readonly SettingRow[]
   readonly #convict: convict.Config<unknown>
   readonly #check: SettingsOptions<S>['check']
   readonly #listeners: ((next: Values<S>) => void)[] = []
   #current: Values<S>
 
-  /** @throws {ConfigError} with one line for each thing that is wrong */
+  /** @throws {ConfigError} with one line for each value that is wrong, or about the first flag or key that is unknown */
   constructor(schema: S, options: SettingsOptions<S>) {
+    this.#schema = schema
     this.#rows = settingRows(schema)
     this.#check = options.check
+    // Convict has defaults and formats; it does not read for us: of `0x10` and `1e3` its own reader of flags makes numbers.
+    this.#convict = convict(convictSchema(schema), { env: {}, args: [] })
     const { file, flags } = readFlags(this.#rows, options.argv)
-    const env = Object.fromEntries(Object.entries(options.env).filter(([, value]) => value !== undefined))
-    this.#convict = convict(convictSchema(schema, this.#rows), { env: env as NodeJS.ProcessEnv, args: flags })
-    if (file !== undefined) this.#convict.load(readConfigFile(file))
+    for (const [path, value] of [...readFile(schema, file), ...readEnv(this.#rows, options.env), ...flags]) this.#set(path, value)
     this.#validate()
     this.#current = this.#snapshot()
   }
@@ -98,18 +100,17 @@ export class Settings<S extends Schema> {
    * @throws {ConfigError} unknown_setting, not_changeable or invalid_setting, naming the path
    */
   change(changes: unknown): void {
-    const wanted = flatten(changes)
+    const wanted = leaves(this.#schema, changes)
     for (const [path] of wanted) {
-      const row = this.#rows.find(candidate => candidate.path === path)
-      if (!row) throw new ConfigError(`there is no setting ${path.slice(0, 64)}`, 'unknown_setting')
-      if (!row.hot) throw new ConfigError(`${path} cannot change while the service runs`, 'not_changeable')
+      if (!this.#rows.find(row => row.path === path)?.hot)
+        throw new ConfigError(`${path} cannot change while the service runs`, 'not_changeable')
     }
     const before = wanted.map(([path]) => [path, this.#convict.get(path as never)] as const)
     try {
       for (const [path, value] of wanted) this.#set(path, value)
       this.#validate()
     } catch (error) {
-      for (const [path, value] of before) this.#convict.set(path as never, value as never)
+      for (const [path, value] of before) this.#set(path, value)
       throw error
     }
     this.#current = this.#snapshot()
@@ -129,22 +130,19 @@ export class Settings<S extends Schema> {
   }
 
   #set(path: string, value: unknown): void {
-    try {
-      this.#convict.set(path as never, value as never)
-    } catch (error) {
-      throw new ConfigError(messageOf(error))
-    }
+    this.#convict.set(path as never, value as never)
   }
 
   #validate(): void {
-    const missing = this.#rows.filter(row => row.default === null && this.#convict.get(row.path as never) === null)
-    if (missing.length > 0)
-      throw new ConfigError(missing.map(row => `${row.path} is required: set ${row.env} or ${row.flag}=...`).join('\n'))
+    const faults = this.#rows
+      .filter(row => row.default === null && this.#convict.get(row.path as never) === null)
+      .map(row => `${row.path} is required: set ${row.env} or ${row.flag}=...`)
     try {
       this.#convict.validate({ allowed: 'strict' })
     } catch (error) {
-      throw new ConfigError(messageOf(error))
+      faults.push(messageOf(error))
     }
+    if (faults.length > 0) throw new ConfigError(faults.join('\n'))
     const contradiction = this.#check?.(this.#snapshot())
     if (contradiction !== undefined) throw new ConfigError(contradiction)
   }
@@ -173,45 +171,59 @@ function isSetting(entry: Setting<unknown> | Schema): entry is Setting<unknown> 
   return typeof entry['doc'] === 'string'
 }
 
-function readFlags(rows: readonly SettingRow[], argv: readonly string[]): { file: string | undefined; flags: string[] } {
+/** Values as they were given, each with the path of its setting. */
+type Given = [path: string, value: unknown][]
+
+function readFlags(rows: readonly SettingRow[], argv: readonly string[]): { file: string | undefined; flags: Given } {
   const options = Object.fromEntries(['config', ...rows.map(row => row.flag.slice(2))].map(flag => [flag, { type: 'string' as const }]))
   try {
     const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false })
-    const { config, ...flags } = values as Record<string, string>
-    return { file: config, flags: Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`) }
+    return { file: values['config'] as string | undefined, flags: given(rows, row => values[row.flag.slice(2)]) }
   } catch (error) {
     throw new ConfigError(`${messageOf(error)} (--help lists them all)`)
   }
 }
 
-function readConfigFile(file: string): object {
+function readEnv(rows: readonly SettingRow[], env: Readonly<Record<string, string | undefined>>): Given {
+  return given(rows, row => env[row.env])
+}
+
+function given(rows: readonly SettingRow[], read: (row: SettingRow) => unknown): Given {
+  return rows.map((row): Given[number] => [row.path, read(row)]).filter(([, value]) => value !== undefined)
+}
+
+function readFile(schema: Schema, file: string | undefined): Given {
+  if (file === undefined) return []
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as object
+    return leaves(schema, JSON.parse(readFileSync(file, 'utf8')))
   } catch (error) {
-    throw new ConfigError(`cannot read the settings in ${file}: ${messageOf(error)}`)
+    throw new ConfigError(`cannot use the settings in ${file}: ${messageOf(error)}`)
   }
 }
 
-function convictSchema(schema: Schema, rows: readonly SettingRow[], prefix = ''): convict.Schema<unknown> {
-  const entries = Object.entries(schema).map(([key, entry]) => {
+/** Walks nested settings beside their schema: a name that is not in it, `__proto__` too, goes nowhere. */
+function leaves(schema: Schema, values: unknown, prefix = ''): Given {
+  if (typeof values !== 'object' || values === null || Array.isArray(values))
+    throw new ConfigError(
+      prefix === '' ? 'settings must be a JSON object' : `${prefix.slice(0, -1)} is a group: its settings must be a JSON object`,
+    )
+  return Object.entries(values).flatMap(([key, value]): Given => {
     const path = prefix + key
-    const row = rows.find(candidate => candidate.path === path)
-    return [
-      key,
-      row
-        ? { doc: row.doc, format: row.format, default: row.default, nullable: row.default === null, env: row.env, arg: row.flag.slice(2) }
-        : convictSchema(entry as Schema, rows, `${path}.`),
-    ]
+    const entry = Object.hasOwn(schema, key) ? schema[key] : undefined
+    if (!entry) throw new ConfigError(`there is no setting ${path.slice(0, 64)}`, 'unknown_setting')
+    if (!isSetting(entry)) return leaves(entry, value, `${path}.`)
+    if (typeof value === 'object') throw new ConfigError(`${path}: must be one value`)
+    return [[path, value]]
+  })
+}
+
+function convictSchema(schema: Schema): convict.Schema<unknown> {
+  const entries = Object.entries(schema).map(([key, entry]) => {
+    if (!isSetting(entry)) return [key, convictSchema(entry)]
+    const { doc, format, default: fallback, secret: sensitive = false } = entry
+    return [key, { doc, format, default: fallback, nullable: fallback === null, sensitive }]
   })
   return Object.fromEntries(entries) as convict.Schema<unknown>
-}
-
-function flatten(changes: unknown, prefix = ''): [string, unknown][] {
-  if (typeof changes !== 'object' || changes === null || Array.isArray(changes)) {
-    if (prefix === '') throw new ConfigError('the changes must be a JSON object')
-    return [[prefix.slice(0, -1), changes]]
-  }
-  return Object.entries(changes).flatMap(([key, value]) => flatten(value, `${prefix}${key}.`))
 }
 
 /** A URL keeps all but its password, so that one sees where it leads; anything else is hidden whole. */

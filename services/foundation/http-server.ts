@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HTTP_PROBLEMS, type HttpProblemCode, problemBody } from './http-errors.ts'
@@ -11,7 +11,8 @@ import type { Logger } from './logger.ts'
  *
  * Limits: headers 16 KiB and complete within 8 s, the request within 9 s (checked every second), an idle connection 10 s.
  * Stop: for `drainMs` the port stays open, answering as before but closing each connection with its answer, so that what was sent
- * before the stop is not reset; then it closes, and waits for the answers under way.
+ * before the stop is not reset; then it closes, waits for the answers under way, and after a second cuts off whoever has not sent
+ * a whole request: nothing else would end a silent connection then.
  */
 export interface HttpServerOptions {
   readonly name: string
@@ -20,12 +21,16 @@ export interface HttpServerOptions {
   readonly handler: RequestListener
   readonly logger: Logger
   readonly drainMs?: number
+  /** Whether that second is all that answers under way get too: for what may take minutes and can be asked again. */
+  readonly cutsAnswers?: boolean
 }
 
 export class HttpServer implements Part {
   readonly name: string
   readonly #options: HttpServerOptions
   readonly #server: Server
+  /** Every open connection, with the request it waits for an answer to. */
+  readonly #connections = new Map<Socket, IncomingMessage | undefined>()
   #isDraining = false
   #isClosed = false
 
@@ -45,6 +50,10 @@ export class HttpServer implements Part {
       },
       this.#onRequest,
     )
+    this.#server.on('connection', (socket: Socket) => {
+      this.#connections.set(socket, undefined)
+      socket.once('close', () => this.#connections.delete(socket))
+    })
     this.#server.on('clientError', refuseUnparsable)
     this.#server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
       writeProblem(socket, 'method_not_allowed', 'CONNECT is not served.'),
@@ -87,19 +96,32 @@ export class HttpServer implements Part {
     this.#isDraining = true
     await sleep(this.#options.drainMs ?? 0)
     this.#isClosed = true
+    const stragglers = setInterval(() => this.#cutOff(), STRAGGLER_MS)
     await new Promise(resolve => this.#server.close(resolve))
+    clearInterval(stragglers)
+  }
+
+  /** A closed server of Node's checks its timeouts no more, so a peer that never sends its request would hold the stop for ever. */
+  #cutOff(): void {
+    for (const [socket, request] of this.#connections) {
+      if (!request?.complete || this.#options.cutsAnswers) socket.destroy()
+    }
   }
 
   readonly #onRequest: RequestListener = (request, response) => {
     if (this.#isDraining) response.setHeader('Connection', 'close')
+    const { socket } = request
+    this.#connections.set(socket, request)
     // An answer begun before the drain and ended after it leaves a kept-alive connection, which would hold the stop until it idles out.
     response.once('close', () => {
+      if (this.#connections.get(socket) === request) this.#connections.set(socket, undefined)
       if (this.#isClosed) this.#server.closeIdleConnections()
     })
     this.#options.handler(request, response)
   }
 }
 
+const STRAGGLER_MS = 1000
 const LINGER_MS = 500
 
 const PARSER_PROBLEMS: Readonly<Record<string, [HttpProblemCode, string]>> = {
@@ -128,6 +150,8 @@ function writeProblem(socket: Duplex, code: HttpProblemCode, detail: string): vo
     `HTTP/1.1 ${kind.status} ${STATUS_CODES[kind.status]}\r\nContent-Type: application/problem+json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )
+  // On CONNECT, Node takes its own listener away: without this one a peer that resets would end the process.
+  socket.on('error', () => socket.destroy())
   socket.resume()
   setTimeout(() => socket.destroy(), LINGER_MS).unref()
 }

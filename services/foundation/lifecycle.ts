@@ -13,13 +13,20 @@ export interface Part {
 export class Lifecycle {
   readonly #parts: readonly Part[]
   readonly #onStopError: (part: string, error: unknown) => void
+  readonly #onStartError: (part: string, error: unknown) => void
   readonly #stopping = new Set<string>()
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
-  constructor(parts: readonly Part[], onStopError: (part: string, error: unknown) => void) {
+  /** @param onStartError told before the parts are stopped, which may take its time */
+  constructor(
+    parts: readonly Part[],
+    onStopError: (part: string, error: unknown) => void,
+    onStartError: (part: string, error: unknown) => void = () => undefined,
+  ) {
     this.#parts = parts
     this.#onStopError = onStopError
+    this.#onStartError = onStartError
   }
 
   /** The parts whose stop has begun and not ended: what a missed deadline leaves behind. */
@@ -45,7 +52,9 @@ export class Lifecycle {
       try {
         await part.start?.()
       } catch (error) {
-        await this.stop().catch(stopError => this.#onStopError(part.name, stopError))
+        this.#onStartError(part.name, error)
+        // What does not stop is told by onStopError already.
+        await this.stop().catch(() => undefined)
         throw error
       }
     }

@@ -7,7 +7,7 @@ export type Logger = pino.Logger
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 /**
- * The log of one process: JSON lines on standard output, or readable ones where that is a terminal.
+ * The log of one process: JSON lines on standard output, or readable ones where that is a terminal and pino-pretty is installed.
  * Every line carries the trace, span and request id of the work it was written in.
  */
 export async function createLogger(service: string, level: string): Promise<Logger> {
@@ -19,8 +19,9 @@ export async function createLogger(service: string, level: string): Promise<Logg
     mixin: currentIds,
   }
   if (!process.stdout.isTTY) return pino(options)
-  const { default: pretty } = await import('pino-pretty')
-  return pino(options, pretty({ sync: true, ignore: 'service,trace_id,span_id', translateTime: 'SYS:HH:MM:ss.l' }))
+  const pretty = await import('pino-pretty').catch(() => undefined)
+  if (!pretty) return pino(options)
+  return pino(options, pretty.default({ sync: true, ignore: 'service,trace_id,span_id', translateTime: 'SYS:HH:MM:ss.l' }))
 }
 
 function currentIds(): object {

@@ -75,9 +75,11 @@ export class Loop {
   }
 
   #logFailure(error: unknown): void {
-    if (this.#failures > 0) return
     const { logger, name, isReportedElsewhere } = this.#options
-    this.#level = isReportedElsewhere?.(error) ? 'debug' : 'info'
+    const level = isReportedElsewhere?.(error) ? 'debug' : 'info'
+    // One line a streak; but what nobody else reports is told also when the streak began with what somebody does.
+    if (this.#failures > 0 && (level === 'debug' || this.#level === 'info')) return
+    this.#level = level
     // Expected trouble carries a code and needs no stack.
     const what = error instanceof Error && 'code' in error ? { reason: error.message, code: error.code } : { err: error }
     logger[this.#level === 'info' ? 'warn' : 'debug']({ duty: name, ...what }, 'background duty failed, retrying')

@@ -12,7 +12,7 @@ export interface ServiceContext<S extends Schema> {
  * Runs one service as a process: settings, start, signals, stop, exit code.
  *
  * Exit codes: 0 stopped when asked (SIGTERM, SIGINT); 1 could not start, crashed, or missed `shutdown.timeoutMs`; 2 wrong settings.
- * A second signal exits at once. An exception nobody caught is logged and ends the process: what was accepted is in the database.
+ * A second signal, of either kind, exits at once. An exception nobody caught is logged and ends the process: what was accepted is in the database.
  */
 export async function run<S extends BaseSchema>(options: {
   readonly name: string
@@ -26,26 +26,31 @@ export async function run<S extends BaseSchema>(options: {
   settings.onChange(next => {
     logger.level = (next as unknown as BaseValues).log.level
   })
-  const lifecycle = new Lifecycle(options.parts({ settings, logger }), (part, error) =>
-    logger.error({ part, err: error }, 'part did not stop cleanly'),
+  const lifecycle = new Lifecycle(
+    options.parts({ settings, logger }),
+    (part, error) => logger.error({ part, err: error }, 'part did not stop cleanly'),
+    (part, error) => {
+      logger.fatal({ part, err: error }, error instanceof Error ? error.message : 'service could not start')
+      exitLate({ lifecycle, logger, timeoutMs: shutdown.timeoutMs })
+    },
   )
 
   crashOn('uncaughtException', logger)
   crashOn('unhandledRejection', logger)
-  const stopOn = (signal: NodeJS.Signals): void => {
-    process.once(signal, () => {
-      process.once(signal, () => exitNow(logger, signal))
-      void stopAndExit({ lifecycle, logger, signal, timeoutMs: shutdown.timeoutMs })
-    })
+  let isStopping = false
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isStopping) exitNow(logger, signal)
+    isStopping = true
+    logger.info({ signal }, 'service stopping')
+    void stopAndExit({ lifecycle, logger, timeoutMs: shutdown.timeoutMs })
   }
-  stopOn('SIGTERM')
-  stopOn('SIGINT')
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
 
   try {
     await lifecycle.start()
     logger.info({ pid: process.pid, node: process.version }, 'service started')
-  } catch (error) {
-    logger.fatal({ err: error }, error instanceof Error ? error.message : 'service could not start')
+  } catch {
     process.exit(1)
   }
 }
@@ -73,19 +78,29 @@ function crashOn(event: 'uncaughtException' | 'unhandledRejection', logger: Logg
   })
 }
 
-async function stopAndExit(options: { lifecycle: Lifecycle; logger: Logger; signal: string; timeoutMs: number }): Promise<void> {
-  const { lifecycle, logger, signal, timeoutMs } = options
-  logger.info({ signal }, 'service stopping')
-  setTimeout(() => {
-    logger.error({ timeout_ms: timeoutMs, still_stopping: lifecycle.stillStopping }, 'service did not stop in time')
-    process.exit(1)
-  }, timeoutMs)
+interface Stopping {
+  readonly lifecycle: Lifecycle
+  readonly logger: Logger
+  readonly timeoutMs: number
+}
+
+async function stopAndExit(stopping: Stopping): Promise<void> {
+  const { lifecycle, logger } = stopping
+  exitLate(stopping)
   const isClean = await lifecycle.stop().then(
     () => true,
     () => false,
   )
   logger.info('service stopped')
   process.exit(isClean ? 0 : 1)
+}
+
+/** Whatever hangs, the process ends `timeoutMs` from now. */
+function exitLate({ lifecycle, logger, timeoutMs }: Stopping): void {
+  setTimeout(() => {
+    logger.error({ timeout_ms: timeoutMs, still_stopping: lifecycle.stillStopping }, 'service did not stop in time')
+    process.exit(1)
+  }, timeoutMs)
 }
 
 function exitNow(logger: Logger, signal: string): never {

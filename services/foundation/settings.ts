@@ -6,7 +6,7 @@ export function baseSettings(defaults: { httpPort: number; adminPort: number }) 
   return {
     http: {
       port: setting<number>({ doc: 'Port of the service; 0 takes a free one.', format: 'tcp-port', default: defaults.httpPort }),
-      host: setting<string>({ doc: 'Address the service listens on.', format: 'text', default: '0.0.0.0' }),
+      host: setting<string>({ doc: 'Address the service listens on.', format: 'host', default: '0.0.0.0' }),
     },
     admin: {
       port: setting<number>({
@@ -16,7 +16,7 @@ export function baseSettings(defaults: { httpPort: number; adminPort: number }) 
       }),
       host: setting<string>({
         doc: 'Address the admin port listens on. It has no authentication: keep it inside.',
-        format: 'text',
+        format: 'host',
         default: '127.0.0.1',
       }),
     },

@@ -33,7 +33,6 @@ export interface TraceCarrier {
 
 const w3c = new W3CTraceContextPropagator()
 const incoming = new CompositePropagator({ propagators: [new B3Propagator(), w3c] })
-const tracer = trace.getTracer('answerback')
 const BAGGAGE = createContextKey('baggage header')
 
 /**
@@ -99,7 +98,8 @@ export function startSpan(
   options: { kind?: SpanKind; parent?: Context; attributes?: Attributes; links?: Link[]; startTime?: number },
 ): Span {
   const { parent = context.active(), ...rest } = options
-  return tracer.startSpan(name, rest, parent)
+  // Asked for each time: a tracer that is kept stays with the first Telemetry, also when that has stopped and another started.
+  return trace.getTracer('answerback').startSpan(name, rest, parent)
 }
 
 export function failSpan(span: Span, error: unknown): void {

@@ -6,6 +6,16 @@ import type { Logger } from './logger.ts'
 const TIMEOUT_MS = 5000
 const PAUSE_MS = 10_000
 
+export interface ZipkinExporterOptions {
+  readonly url: string
+  readonly serviceName: string
+  readonly logger: Logger
+  /** How long one request may take (5 s). */
+  readonly timeoutMs?: number
+  /** How long spans are dropped after a failure (10 s). */
+  readonly pauseMs?: number
+}
+
 const KINDS: Readonly<Partial<Record<SpanKind, string>>> = {
   [SpanKind.SERVER]: 'SERVER',
   [SpanKind.CLIENT]: 'CLIENT',
@@ -17,27 +27,25 @@ const KINDS: Readonly<Partial<Record<SpanKind, string>>> = {
  * Sends spans to Zipkin as its JSON v2 (https://zipkin.io/zipkin-api/#/default/post_spans).
  *
  * Written here because OpenTelemetry's own exporter drops links and waits for a silent Zipkin without end. A Zipkin that is away
- * costs one warning: after a failure spans are dropped unconverted for 10 s, then one batch is tried.
+ * costs one warning: after a failure spans are dropped unconverted for 10 s, then one batch is tried. A batch is done when it is
+ * answered, so that a slow Zipkin makes spans wait, and be dropped, where their number is bounded: in the span processor.
  */
 export class ZipkinExporter implements SpanExporter {
-  readonly #url: string
-  readonly #serviceName: string
-  readonly #logger: Logger
+  readonly #options: ZipkinExporterOptions
   readonly #sending = new Set<Promise<void>>()
   #pausedUntil = 0
   #isAway = false
 
-  constructor(options: { url: string; serviceName: string; logger: Logger }) {
-    this.#url = options.url
-    this.#serviceName = options.serviceName
-    this.#logger = options.logger
+  constructor(options: ZipkinExporterOptions) {
+    this.#options = options
   }
 
   export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
     // A failure is decided and logged here; the span processor must not log it a second time.
-    done({ code: ExportResultCode.SUCCESS })
-    if (performance.now() < this.#pausedUntil) return
-    const sending = this.#send(spans).finally(() => this.#sending.delete(sending))
+    const sending = this.#send(spans).finally(() => {
+      this.#sending.delete(sending)
+      done({ code: ExportResultCode.SUCCESS })
+    })
     this.#sending.add(sending)
   }
 
@@ -50,21 +58,22 @@ export class ZipkinExporter implements SpanExporter {
   }
 
   async #send(spans: readonly ReadableSpan[]): Promise<void> {
+    const { url, serviceName, logger, timeoutMs = TIMEOUT_MS, pauseMs = PAUSE_MS } = this.#options
+    if (performance.now() < this.#pausedUntil) return
     try {
-      const response = await fetch(this.#url, {
+      const response = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(spans.map(span => zipkinSpan(span, this.#serviceName))),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        body: JSON.stringify(spans.map(span => zipkinSpan(span, serviceName))),
+        signal: AbortSignal.timeout(timeoutMs),
       })
       await response.arrayBuffer()
       if (!response.ok) throw new Error(`Zipkin answered ${response.status}`)
-      if (this.#isAway) this.#logger.info({ url: this.#url }, 'zipkin reached again')
+      if (this.#isAway) logger.info({ url }, 'zipkin reached again')
       this.#isAway = false
     } catch (error) {
-      this.#pausedUntil = performance.now() + PAUSE_MS
-      if (!this.#isAway)
-        this.#logger.warn({ url: this.#url, reason: reasonOf(error) }, 'zipkin cannot be reached, traces are dropped until it can')
+      this.#pausedUntil = performance.now() + pauseMs
+      if (!this.#isAway) logger.warn({ url, reason: reasonOf(error) }, 'zipkin cannot be reached, traces are dropped until it can')
       this.#isAway = true
     }
   }
@@ -98,6 +107,7 @@ function tagsOf(span: ReadableSpan): Record<string, string> {
 }
 
 function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return cause instanceof Error ? cause.message || cause.name : String(cause)
+  const cause: unknown = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  // A host with two addresses fails with an AggregateError: no message, but a code.
+  return cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code || cause.name : String(cause)
 }

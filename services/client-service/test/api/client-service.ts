@@ -43,7 +43,7 @@ export class TestClientService {
       logger,
       handler: clientApp({
         isDown: () => this.#behaviour.faults.down,
-        telemetry: httpTelemetry({ logger, observe: () => undefined }),
+        telemetry: httpTelemetry({ logger, isTraced: () => true }),
         routes: [
           objectRoutes({
             behaviour: () => this.#behaviour,

@@ -1,0 +1,96 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+/**
+ * Stands between a pool and Postgres and makes the trouble a network makes. What it does holds for connections made from then on; what
+ * becomes of those there are is said with each.
+ */
+export class TcpProxy {
+  readonly #target: URL
+  readonly #server: Server
+  readonly #pairs = new Set<{ client: Socket; server: Socket }>()
+  #mode: 'forward' | 'refuse' | 'silent' = 'forward'
+  #onAnswer: (() => void) | undefined
+
+  constructor(targetUrl: string) {
+    this.#target = new URL(targetUrl)
+    this.#server = createServer({ allowHalfOpen: true }, client => this.#join(client))
+  }
+
+  async start(): Promise<void> {
+    await once(this.#server.listen(0, '127.0.0.1'), 'listening')
+  }
+
+  /** The target's URL, through the proxy. */
+  get url(): string {
+    const url = new URL(this.#target)
+    url.host = `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return url.href
+  }
+
+  forward(): void {
+    this.#mode = 'forward'
+  }
+
+  /** Resets every connection, old and new: what a server that is down looks like. */
+  refuse(): void {
+    this.#mode = 'refuse'
+    this.cut()
+  }
+
+  /** Nothing comes through any more, on old connections and new ones, and nobody is told. Old ones stay silent for good. */
+  goSilent(): void {
+    this.#mode = 'silent'
+    for (const { client, server } of this.#pairs) {
+      client.unpipe(server).pause()
+      server.unpipe(client).pause()
+    }
+  }
+
+  /** Resets the connections there are. */
+  cut(): void {
+    for (const { client, server } of this.#pairs) {
+      client.resetAndDestroy()
+      server.destroy()
+    }
+  }
+
+  /** Lets what is asked through, and resets the connection instead of delivering the next answer. Resolves when that has happened. */
+  loseNextAnswer(): Promise<void> {
+    return new Promise(resolve => {
+      this.#onAnswer = resolve
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.cut()
+    await once(this.#server.close(), 'close')
+  }
+
+  #join(client: Socket): void {
+    const server = connect(Number(this.#target.port), this.#target.hostname)
+    const pair = { client, server }
+    this.#pairs.add(pair)
+    for (const socket of [client, server]) {
+      socket.on('error', () => undefined)
+      socket.once('close', () => {
+        this.#pairs.delete(pair)
+        client.destroy()
+        server.destroy()
+      })
+    }
+    if (this.#mode === 'refuse') client.resetAndDestroy()
+    if (this.#mode !== 'forward') return
+    client.pipe(server)
+    // Before the pipe: what is lost must be gone when the pipe would write it.
+    server.on('data', () => this.#loseAnswer(pair))
+    server.pipe(client)
+  }
+
+  #loseAnswer({ client }: { client: Socket }): void {
+    if (!this.#onAnswer) return
+    client.resetAndDestroy()
+    this.#onAnswer()
+    this.#onAnswer = undefined
+  }
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Schema, settingRows } from '#foundation/config.ts'
+import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
+import { PROBLEMS } from '../services/callback-service/api/problems.ts'
+import { schema as callbackSchema } from '../services/callback-service/config.ts'
+import { callbackMetrics } from '../services/callback-service/metrics.ts'
+import { schema as clientSchema } from '../services/client-service/config.ts'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+describe('the documentation', () => {
+  const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8')
+
+  for (const [service, schema] of [
+    ['callback-service', callbackSchema],
+    ['client-service', clientSchema],
+  ] as const) {
+    it(`lists every setting of the ${service} as it is, and no other`, () => {
+      const section = read('docs/configuration.md').split(`## ${service}\n`)[1]?.split('\n## ')[0] ?? ''
+      const rows = section.split('\n').filter(line => line.startsWith('| `'))
+      assert.deepEqual(rows, settingsTable(schema))
+    })
+  }
+
+  it('lists every problem the callback service can answer, and no other', () => {
+    const rows = [...read('docs/http-api.md').matchAll(/^\| (\d{3}) \| `([a-z_]+)` \|/gm)].map(([, status, code]) => `${status} ${code}`)
+    assert.deepEqual(
+      rows.toSorted(),
+      Object.entries(PROBLEMS)
+        .map(([code, { status }]) => `${status} ${code}`)
+        .toSorted(),
+    )
+  })
+
+  it('names every metric of the callback service', async () => {
+    const registry = createRegistry()
+    callbackMetrics(registry)
+    httpMetrics(registry)
+    const text = read('docs/operations.md')
+    const names = registry.getMetricsAsArray().map(metric => metric.name)
+    assert.deepEqual(
+      names.filter(name => !/^(process|nodejs)_/.test(name) && !text.includes(`\`${name}`)),
+      [],
+    )
+  })
+
+  it('has no link that leads nowhere', () => {
+    const broken = globSync(['README.md', 'docs/**/*.md'], { cwd: ROOT }).flatMap(file =>
+      [...read(file).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)]
+        .map(([, link]) => join(dirname(file), link as string))
+        .filter(target => !existsSync(join(ROOT, target))),
+    )
+    assert.deepEqual(broken, [])
+  })
+})
+
+/** The rows of docs/configuration.md. On a mismatch the test prints what they must be. */
+function settingsTable(schema: Schema): string[] {
+  return settingRows(schema).map(row => {
+    const fallback = row.default === null ? 'required' : `\`${JSON.stringify(row.default)}\``
+    return `| \`${row.path}\` | \`${row.env}\` | ${fallback} | ${row.hot ? 'yes' : ''} | ${row.doc} |`
+  })
+}
