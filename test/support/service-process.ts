@@ -55,6 +55,12 @@ export class ServiceProcess {
     return this.#child.exitCode
   }
 
+  /** Resolves when it says that it is ready: the database is there and migrated. */
+  async ready(): Promise<this> {
+    await until(async () => (await fetch(`${this.url}/readyz`)).ok)
+    return this
+  }
+
   /** Sends a signal and waits for the end. @returns the exit code; null when the signal itself ended it */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
