@@ -1,10 +1,10 @@
-import { v7 as uuidv7 } from 'uuid'
 import { Batcher, BatcherFullError, BatchTimeoutError } from '#foundation/batcher.ts'
 import type { TraceCarrier } from '#foundation/telemetry.ts'
 import type { PrismaClient } from '#prisma'
 import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-errors.ts'
 import type { ObjectId } from '../domain/object-id.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
+import { newCallbackId } from './callback-id.ts'
 import { inDatabase } from './database.ts'
 
 /** A callback as it comes through the door. */
@@ -69,7 +69,7 @@ export class CallbackInbox {
    * @throws {ValueRefusedError} Postgres refuses this very row
    */
   async accept(callback: NewCallback): Promise<AcceptedCallback> {
-    const result = await this.#batcher.add({ ...callback, id: uuidv7() }).catch(translate)
+    const result = await this.#batcher.add({ ...callback, id: newCallbackId() }).catch(translate)
     if (result instanceof Error) throw result
     return result
   }

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import { Batcher, BatcherFullError, type BatcherOptions, BatchTimeoutError } from '../batcher.ts'
+
+class ItemFault extends Error {}
+
+/** A batcher whose writes the test ends by hand. */
+function setup(options: Partial<BatcherOptions<number, string>> = {}) {
+  const writes: { items: readonly number[]; succeed: () => void; fail: (error: Error) => void }[] = []
+  const batcher = new Batcher<number, string>({
+    write: items =>
+      new Promise((resolve, reject) => {
+        writes.push({ items, succeed: () => resolve(items.map(item => `wrote ${item}`)), fail: reject })
+      }),
+    maxBatch: 100,
+    ...options,
+  })
+  return { batcher, writes, written: () => writes.map(write => write.items) }
+}
+
+/** A batcher that gathers what is added in one turn, and whose writes refuse certain items. */
+function setupRefusing(isBad: (item: number) => boolean) {
+  const written: number[] = []
+  let calls = 0
+  const batcher = new Batcher<number, string>({
+    write: async items => {
+      calls += 1
+      if (items.some(isBad)) throw new ItemFault()
+      written.push(...items)
+      return items.map(item => `wrote ${item}`)
+    },
+    maxBatch: 100,
+    lingerMs: 1,
+    isItemFault: error => error instanceof ItemFault,
+  })
+  return { batcher, written, calls: () => calls }
+}
+
+const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+
+describe('Batcher', () => {
+  it('writes at once what comes alone, and together what comes while a write is under way', async () => {
+    const { batcher, writes, written } = setup()
+    const results = Promise.all([1, 2, 3].map(item => batcher.add(item)))
+    assert.deepEqual(written(), [[1]])
+    writes[0]?.succeed()
+    await turn()
+    assert.deepEqual(written(), [[1], [2, 3]])
+    writes[1]?.succeed()
+    assert.deepEqual(await results, ['wrote 1', 'wrote 2', 'wrote 3'])
+  })
+
+  it('waits for company where it is told to linger, and no longer once the batch is full', async () => {
+    const { batcher, written } = setup({ lingerMs: 500, maxBatch: 3 })
+    const started = performance.now()
+    for (const item of [1, 2]) void batcher.add(item)
+    await turn()
+    assert.deepEqual(written(), [])
+    void batcher.add(3)
+    assert.deepEqual(written(), [[1, 2, 3]])
+    assert.ok(performance.now() - started < 500, 'the batch was full before it had lingered')
+  })
+
+  it('writes what has lingered long enough, full or not', async () => {
+    const { batcher, writes, written } = setup({ lingerMs: 20 })
+    const started = performance.now()
+    const results = Promise.all([batcher.add(1), batcher.add(2)])
+    while (writes.length === 0) await turn()
+    assert.ok(performance.now() - started >= 19)
+    assert.deepEqual(written(), [[1, 2]])
+    writes[0]?.succeed()
+    await results
+  })
+
+  it('never has more than maxInFlight writes under way', async () => {
+    const { batcher, writes, written } = setup({ maxInFlight: 2 })
+    for (const item of [1, 2, 3, 4]) void batcher.add(item)
+    assert.deepEqual(written(), [[1], [2]])
+    writes[1]?.succeed()
+    await turn()
+    assert.deepEqual(written(), [[1], [2], [3, 4]])
+  })
+
+  it('never writes more than maxBatch items at once', async () => {
+    const { batcher, writes, written } = setup({ maxBatch: 2 })
+    for (const item of [1, 2, 3, 4]) void batcher.add(item)
+    writes[0]?.succeed()
+    await turn()
+    writes[1]?.succeed()
+    await turn()
+    assert.deepEqual(written(), [[1], [2, 3], [4]])
+  })
+
+  it('refuses an item when maxWaiting wait, and takes the next when they no longer do', async () => {
+    const { batcher, writes, written } = setup({ maxWaiting: 2 })
+    for (const item of [1, 2, 3]) void batcher.add(item)
+    assert.equal(batcher.waiting, 2)
+    await assert.rejects(batcher.add(4), BatcherFullError)
+    writes[0]?.succeed()
+    await turn()
+    void batcher.add(5)
+    writes[1]?.succeed()
+    await turn()
+    assert.deepEqual(written(), [[1], [2, 3], [5]])
+  })
+
+  it('says how many were written and how long it took', async () => {
+    const told: [number, number][] = []
+    const { batcher, writes } = setup({ onWrite: (size, seconds) => told.push([size, seconds]) })
+    const result = batcher.add(1)
+    await sleep(10)
+    writes[0]?.succeed()
+    await result
+    assert.equal(told[0]?.[0], 1)
+    assert.ok((told[0]?.[1] ?? 0) >= 0.009 && (told[0]?.[1] ?? 9) < 5, `${told[0]?.[1]} s`)
+  })
+
+  describe('with timeoutMs', () => {
+    async function outcomeOf(result: Promise<string>): Promise<{ error: unknown; tookMs: number }> {
+      const started = performance.now()
+      const error = await result.then(
+        () => assert.fail('expected a timeout'),
+        (reason: unknown) => reason,
+      )
+      return { error, tookMs: performance.now() - started }
+    }
+
+    it('answers in time what waits and what is being written by a write that hangs', async () => {
+      const { batcher } = setup({ timeoutMs: 50 })
+      const [hung, waiting] = [outcomeOf(batcher.add(1)), outcomeOf(batcher.add(2))]
+      for (const { error, tookMs } of [await hung, await waiting]) {
+        assert.ok(error instanceof BatchTimeoutError)
+        assert.ok(tookMs >= 49 && tookMs < 500, `${tookMs} ms`)
+      }
+    })
+
+    it('gives each item its whole time, also what came long after the first', async () => {
+      const { batcher } = setup({ timeoutMs: 60 })
+      const first = outcomeOf(batcher.add(1))
+      await sleep(40)
+      const second = outcomeOf(batcher.add(2))
+      for (const { tookMs } of [await first, await second]) assert.ok(tookMs >= 59, `${tookMs} ms`)
+    })
+
+    it('works on when the write ends, without writing what gave up waiting', async () => {
+      const { batcher, writes, written } = setup({ timeoutMs: 30 })
+      await Promise.all([outcomeOf(batcher.add(1)), outcomeOf(batcher.add(2))])
+      const later = batcher.add(3)
+      writes[0]?.succeed()
+      await turn()
+      writes[1]?.succeed()
+      assert.equal(await later, 'wrote 3')
+      assert.deepEqual(written(), [[1], [3]])
+    })
+
+    it('leaves alone what was written in time', async () => {
+      const { batcher, writes } = setup({ timeoutMs: 30 })
+      const result = batcher.add(1)
+      writes[0]?.succeed()
+      assert.equal(await result, 'wrote 1')
+      const next = outcomeOf(batcher.add(2))
+      assert.ok((await next).tookMs >= 29)
+    })
+  })
+
+  describe('when a write fails', () => {
+    it('fails the whole batch with that error, and writes the next', async () => {
+      const { batcher, writes } = setup({ isItemFault: error => error instanceof ItemFault })
+      const first = assert.rejects(batcher.add(1), /no database/)
+      const [second, third] = [assert.rejects(batcher.add(2), /gone/), assert.rejects(batcher.add(3), /gone/)]
+      writes[0]?.fail(new Error('no database'))
+      await first
+      await turn()
+      writes[1]?.fail(new Error('gone'))
+      await Promise.all([second, third])
+      assert.equal(writes.length, 2)
+    })
+
+    it('finds the one item at fault by halving: only it fails', async () => {
+      const { batcher, written, calls } = setupRefusing(item => item === 5)
+      const outcomes = await Promise.allSettled([1, 2, 3, 4, 5, 6, 7, 8].map(item => batcher.add(item)))
+      assert.deepEqual(
+        outcomes.flatMap((outcome, i) => (outcome.status === 'rejected' ? [i + 1] : [])),
+        [5],
+      )
+      assert.deepEqual(written.toSorted(), [1, 2, 3, 4, 6, 7, 8])
+      assert.equal(calls(), 7)
+    })
+
+    it('writes each innocent item exactly once and fails each other one, whichever they are', async () => {
+      const items = fc.array(fc.boolean(), { minLength: 1, maxLength: 40 })
+      await fc.assert(
+        fc.asyncProperty(items, async isBad => {
+          const { batcher, written } = setupRefusing(item => isBad[item] === true)
+          const outcomes = await Promise.allSettled(isBad.map((_, item) => batcher.add(item)))
+          const innocent = isBad.flatMap((bad, item) => (bad ? [] : [item]))
+          assert.deepEqual(written, innocent)
+          assert.deepEqual(
+            outcomes.map(outcome => (outcome.status === 'fulfilled' ? outcome.value : outcome.reason.constructor)),
+            isBad.map((bad, item) => (bad ? ItemFault : `wrote ${item}`)),
+          )
+        }),
+        { numRuns: 50 },
+      )
+    })
+  })
+
+  it('is idle when nothing waits and nothing is being written, and not before', async () => {
+    const { batcher, writes } = setup()
+    await batcher.idle()
+    const results = Promise.all([batcher.add(1), batcher.add(2)])
+    let isIdle = false
+    const idle = batcher.idle().then(() => {
+      isIdle = true
+    })
+    writes[0]?.succeed()
+    await turn()
+    assert.equal(isIdle, false)
+    writes[1]?.succeed()
+    await Promise.all([idle, results])
+  })
+})
