@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
-import { ConfigError, helpText, Settings, setting } from '#foundation/config.ts'
+import { Settings } from '#foundation/config.ts'
+import { ConfigError, helpText, setting } from '#foundation/config-schema.ts'
 
 /**
  * Brings a database to the schema of prisma/migrations, in place of `prisma migrate deploy`: the Prisma CLI and its engine are no part of
@@ -69,6 +70,14 @@ export async function migrate(options: { url: string; logger?: MigrationLogger; 
   } finally {
     await client.end()
   }
+}
+
+/** What went wrong in `migrate`, as a sentence for a person. */
+export function explainMigrationError(error: unknown): string {
+  if (error instanceof MigrationError) return error.message
+  // A refused connection to a name with several addresses is an AggregateError without a message of its own.
+  const cause = error instanceof AggregateError ? error.errors[0] : error
+  return `the database cannot be migrated: ${cause instanceof Error ? cause.message : cause}`
 }
 
 /** The names of the migrations on disk that are not among those applied, in the order in which they must be. */
@@ -173,14 +182,8 @@ async function main(): Promise<void> {
     const applied = await migrate({ url: settings.current.database.url })
     process.stdout.write(`${applied.length === 0 ? 'the database is up to date' : `applied ${applied.join(', ')}`}\n`)
   } catch (error) {
-    process.stderr.write(`${sentenceFor(error)}\n`)
-    process.exitCode = error instanceof ConfigError ? 2 : 1
+    const isConfig = error instanceof ConfigError
+    process.stderr.write(`${isConfig ? error.message : explainMigrationError(error)}\n`)
+    process.exitCode = isConfig ? 2 : 1
   }
-}
-
-function sentenceFor(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof MigrationError) return error.message
-  // A refused connection to a name with several addresses is an AggregateError without a message of its own.
-  const cause = error instanceof AggregateError ? error.errors[0] : error
-  return `the database cannot be migrated: ${cause instanceof Error ? cause.message : cause}`
 }

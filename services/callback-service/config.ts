@@ -1,4 +1,4 @@
-import { type Schema, setting, type Values } from '#foundation/config.ts'
+import { type Schema, setting, type Values } from '#foundation/config-schema.ts'
 import { baseSettings } from '#foundation/settings.ts'
 
 /** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */

@@ -1,5 +1,6 @@
 import { Router } from 'express'
-import { ConfigError, type Schema, type Settings } from './config.ts'
+import type { Settings } from './config.ts'
+import { ConfigError, type Schema } from './config-schema.ts'
 import { readBody } from './http-body.ts'
 import { HttpProblem, methodNotAllowed } from './http-errors.ts'
 import type { Logger } from './logger.ts'

@@ -1,42 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import convict from 'convict'
 import './config-formats.ts'
-import type { FormatName } from './config-formats.ts'
-
-/** One setting. Its environment variable is `env`, or its path in capitals (`fetch.timeoutMs`: FETCH_TIMEOUT_MS); its flag is that in kebab case. */
-export interface Setting<T> {
-  readonly doc: string
-  readonly format: FormatName | readonly T[]
-  /** null: there is none, and the setting is required. */
-  readonly default: T | null
-  readonly env?: string
-  /** May change while the service runs, through PATCH /config. */
-  readonly hot?: true
-  /** Printed without what is secret in it. */
-  readonly secret?: true
-}
-
-export type Schema = { readonly [key: string]: Setting<unknown> | Schema }
-
-/** The values a schema describes: nested objects, deeply frozen. */
-export type Values<S> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : Values<S[K]> }
-
-export interface SettingRow extends Setting<unknown> {
-  readonly path: string
-  readonly env: string
-  readonly flag: string
-}
-
-/** What is wrong with the configuration, one sentence a line; the user's to mend. */
-export class ConfigError extends Error {
-  readonly code: 'invalid_setting' | 'unknown_setting' | 'not_changeable'
-
-  constructor(message: string, code: ConfigError['code'] = 'invalid_setting') {
-    super(message)
-    this.code = code
-  }
-}
+import { ConfigError, isSetting, type Schema, type SettingRow, settingRows, type Values } from './config-schema.ts'
+import { leaves, messageOf, readEnv, readFile, readFlags } from './config-sources.ts'
 
 /** Where settings come from, and what must hold between them. */
 export interface SettingsOptions<S> {
@@ -44,21 +9,6 @@ export interface SettingsOptions<S> {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Asked at the start and before a change holds, when each setting is valid by itself. @returns what contradicts what, a sentence */
   readonly check?: ((values: Values<S>) => string | undefined) | undefined
-}
-
-/** Declares a setting with the type of its value. */
-export function setting<T>(row: Setting<T>): Setting<T> {
-  return row
-}
-
-/** All settings of a schema, in its order. */
-export function settingRows(schema: Schema, prefix = ''): SettingRow[] {
-  return Object.entries(schema).flatMap(([key, entry]) => {
-    const path = prefix + key
-    if (!isSetting(entry)) return settingRows(entry, `${path}.`)
-    const env = entry.env ?? path.replace(/\./g, '_').replace(/[A-Z]/g, '_$&').toUpperCase()
-    return [{ ...entry, path, env, flag: `--${env.toLowerCase().replaceAll('_', '-')}` }]
-  })
 }
 
 /**
@@ -152,71 +102,6 @@ export class Settings<S extends Schema> {
   }
 }
 
-/** The text of `--help`. */
-export function helpText(command: string, schema: Schema): string {
-  const rows = settingRows(schema).map(row => {
-    const fallback = row.default === null ? 'required' : `default ${JSON.stringify(row.default)}`
-    return `  ${row.flag}=...  (${row.env}; ${fallback}${row.hot ? '; changeable while running' : ''})\n      ${row.doc}`
-  })
-  return [
-    `Usage: ${command} [--setting=value ...]`,
-    '',
-    '  --config=FILE\n      A JSON file of settings, nested by their path.',
-    ...rows,
-    '',
-  ].join('\n')
-}
-
-function isSetting(entry: Setting<unknown> | Schema): entry is Setting<unknown> {
-  return typeof entry['doc'] === 'string'
-}
-
-/** Values as they were given, each with the path of its setting. */
-type Given = [path: string, value: unknown][]
-
-function readFlags(rows: readonly SettingRow[], argv: readonly string[]): { file: string | undefined; flags: Given } {
-  const options = Object.fromEntries(['config', ...rows.map(row => row.flag.slice(2))].map(flag => [flag, { type: 'string' as const }]))
-  try {
-    const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false })
-    return { file: values['config'] as string | undefined, flags: given(rows, row => values[row.flag.slice(2)]) }
-  } catch (error) {
-    throw new ConfigError(`${messageOf(error)} (--help lists them all)`)
-  }
-}
-
-function readEnv(rows: readonly SettingRow[], env: Readonly<Record<string, string | undefined>>): Given {
-  return given(rows, row => env[row.env])
-}
-
-function given(rows: readonly SettingRow[], read: (row: SettingRow) => unknown): Given {
-  return rows.map((row): Given[number] => [row.path, read(row)]).filter(([, value]) => value !== undefined)
-}
-
-function readFile(schema: Schema, file: string | undefined): Given {
-  if (file === undefined) return []
-  try {
-    return leaves(schema, JSON.parse(readFileSync(file, 'utf8')))
-  } catch (error) {
-    throw new ConfigError(`cannot use the settings in ${file}: ${messageOf(error)}`)
-  }
-}
-
-/** Walks nested settings beside their schema: a name that is not in it, `__proto__` too, goes nowhere. */
-function leaves(schema: Schema, values: unknown, prefix = ''): Given {
-  if (typeof values !== 'object' || values === null || Array.isArray(values))
-    throw new ConfigError(
-      prefix === '' ? 'settings must be a JSON object' : `${prefix.slice(0, -1)} is a group: its settings must be a JSON object`,
-    )
-  return Object.entries(values).flatMap(([key, value]): Given => {
-    const path = prefix + key
-    const entry = Object.hasOwn(schema, key) ? schema[key] : undefined
-    if (!entry) throw new ConfigError(`there is no setting ${path.slice(0, 64)}`, 'unknown_setting')
-    if (!isSetting(entry)) return leaves(entry, value, `${path}.`)
-    if (typeof value === 'object') throw new ConfigError(`${path}: must be one value`)
-    return [[path, value]]
-  })
-}
-
 function convictSchema(schema: Schema): convict.Schema<unknown> {
   const entries = Object.entries(schema).map(([key, entry]) => {
     if (!isSetting(entry)) return [key, convictSchema(entry)]
@@ -238,8 +123,4 @@ function maskSecret(value: string): string {
 function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze)
   return value
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

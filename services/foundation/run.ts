@@ -1,4 +1,5 @@
-import { ConfigError, helpText, type Schema, Settings, type SettingsOptions } from './config.ts'
+import { Settings, type SettingsOptions } from './config.ts'
+import { ConfigError, helpText, type Schema } from './config-schema.ts'
 import { Lifecycle, type Part } from './lifecycle.ts'
 import { createLogger, type Logger } from './logger.ts'
 import type { BaseSchema, BaseValues } from './settings.ts'

@@ -1,4 +1,4 @@
-import { type Schema, setting, type Values } from './config.ts'
+import { type Schema, setting, type Values } from './config-schema.ts'
 import { LOG_LEVELS } from './logger.ts'
 
 /** The settings both services have. */

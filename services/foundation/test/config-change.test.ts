@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { type ConfigError, Settings, type SettingsOptions } from '../config.ts'
+import { Settings, type SettingsOptions } from '../config.ts'
+import type { ConfigError } from '../config-schema.ts'
 import { DATABASE_URL, schema } from './test-settings.ts'
 
 function read(check?: SettingsOptions<typeof schema>['check']): Settings<typeof schema> {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ConfigError, helpText, Settings, type SettingsOptions, settingRows } from '../config.ts'
+import { Settings, type SettingsOptions } from '../config.ts'
+import { ConfigError, helpText, settingRows } from '../config-schema.ts'
 import { DATABASE_URL, schema } from './test-settings.ts'
 
 describe('Settings', () => {

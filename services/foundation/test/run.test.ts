@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { until } from '../../../test/support/service-process.ts'
-import { settingRows } from '../config.ts'
+import { settingRows } from '../config-schema.ts'
 import { schema } from './fixtures/service.ts'
 
 const FIXTURE = new URL('fixtures/service.ts', import.meta.url).pathname
