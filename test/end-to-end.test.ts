@@ -14,6 +14,7 @@ describe('end to end', function () {
   let at: Addresses
   let system: System | undefined
   let db: pg.Client
+  let usual: Config
 
   before(async () => {
     if (isIntegration) {
@@ -25,13 +26,16 @@ describe('end to end', function () {
       at = system
       db = system.db
     }
-    // Short lives, so that a test sees the end of one; what runs already gets its own back.
+    // Short waits and short lives, so that a test sees the end of one; what runs already gets its own back.
+    usual = await readConfig(at)
+    await patchConfig(at.clientAdminUrl, { latency: { minMs: 5, maxMs: 50 } })
     await patchConfig(at.callbackAdminUrl, { expiry: { ttlSeconds: 2 } })
   })
 
   after(async () => {
     if (isIntegration) {
-      await patchConfig(at.callbackAdminUrl, { expiry: { ttlSeconds: 30 } })
+      await patchConfig(at.clientAdminUrl, { latency: usual.latency })
+      await patchConfig(at.callbackAdminUrl, { expiry: usual.expiry })
       await db.end()
     }
     await system?.stop()
@@ -143,6 +147,16 @@ describe('end to end', function () {
   })
 })
 
+interface Config {
+  readonly latency: object
+  readonly expiry: object
+}
+
+async function readConfig(at: Addresses): Promise<Config> {
+  const read = async (adminUrl: string): Promise<Config> => (await (await fetch(`${adminUrl}/config`)).json()) as Config
+  return { latency: (await read(at.clientAdminUrl)).latency, expiry: (await read(at.callbackAdminUrl)).expiry }
+}
+
 function addressesFromEnvironment(): Addresses {
   const { env } = process
   return {
@@ -150,6 +164,6 @@ function addressesFromEnvironment(): Addresses {
     callbackAdminUrl: env['CALLBACK_ADMIN_URL'] ?? 'http://127.0.0.1:6060',
     clientUrl: env['CLIENT_URL'] ?? 'http://127.0.0.1:9010',
     clientAdminUrl: env['CLIENT_ADMIN_URL'] ?? 'http://127.0.0.1:6061',
-    databaseUrl: env['DATABASE_URL'] ?? 'postgresql://postgres:postgres@127.0.0.1:5433/answerback',
+    databaseUrl: env['DATABASE_URL'] ?? assert.fail('set DATABASE_URL to the database of the running services'),
   }
 }

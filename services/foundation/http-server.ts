@@ -31,6 +31,8 @@ export class HttpServer implements Part {
   readonly #server: Server
   /** Every open connection, with the request it waits for an answer to. */
   readonly #connections = new Map<Socket, IncomingMessage | undefined>()
+  /** Connections and requests that have come so far. */
+  #arrivals = 0
   #isDraining = false
   #isClosed = false
 
@@ -51,6 +53,7 @@ export class HttpServer implements Part {
       this.#onRequest,
     )
     this.#server.on('connection', (socket: Socket) => {
+      this.#arrivals += 1
       this.#connections.set(socket, undefined)
       socket.once('close', () => this.#connections.delete(socket))
     })
@@ -95,10 +98,23 @@ export class HttpServer implements Part {
     if (!this.#server.listening) return
     this.#isDraining = true
     await sleep(this.#options.drainMs ?? 0)
+    await this.#calm()
     this.#isClosed = true
     const stragglers = setInterval(() => this.#cutOff(), STRAGGLER_MS)
     await new Promise(resolve => this.#server.close(resolve))
     clearInterval(stragglers)
+  }
+
+  /**
+   * Waits, a second at the most, until nothing has arrived for a moment: on a busy machine what was sent before the stop may still lie in the
+   * kernel when the drain is over, and closing the port would reset it.
+   */
+  async #calm(): Promise<void> {
+    const until = performance.now() + MAX_CALM_MS
+    for (let seen = -1; seen !== this.#arrivals && performance.now() < until; ) {
+      seen = this.#arrivals
+      await sleep(CALM_MS)
+    }
   }
 
   /** A closed server of Node's checks its timeouts no more, so a peer that never sends its request would hold the stop for ever. */
@@ -111,6 +127,7 @@ export class HttpServer implements Part {
   readonly #onRequest: RequestListener = (request, response) => {
     if (this.#isDraining) response.setHeader('Connection', 'close')
     const { socket } = request
+    this.#arrivals += 1
     this.#connections.set(socket, request)
     // An answer begun before the drain and ended after it leaves a kept-alive connection, which would hold the stop until it idles out.
     response.once('close', () => {
@@ -121,6 +138,8 @@ export class HttpServer implements Part {
   }
 }
 
+const CALM_MS = 25
+const MAX_CALM_MS = 1000
 const STRAGGLER_MS = 1000
 const LINGER_MS = 500
 

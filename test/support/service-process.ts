@@ -51,6 +51,10 @@ export class ServiceProcess {
     return this.#address('admin')
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
   get exitCode(): number | null {
     return this.#child.exitCode
   }

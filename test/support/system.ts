@@ -48,7 +48,7 @@ export async function startSystem(options: { client?: Record<string, string>; ca
     started.push(service)
     return service
   }
-  const callbackService = await startCallbackService()
+  const callbackService = await (await startCallbackService()).ready()
   return {
     callbackUrl: callbackService.url,
     callbackAdminUrl: callbackService.adminUrl,

@@ -1,0 +1,64 @@
+# Every target does its own set-up, from a clean clone on: Node 24 comes with `npm ci`, as the devDependency `node`.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+MAKEFLAGS += --no-print-directory
+# Prisma looks for this engine, and would download it, even where nothing needs it: any file that exists contents it.
+export PRISMA_SCHEMA_ENGINE_BINARY := $(CURDIR)/package.json
+
+# npm writes its lock file here when it has installed everything.
+INSTALLED := node_modules/.package-lock.json
+GENERATED := prisma/client/client.ts
+COMPOSE_DATABASE_URL := postgresql://answerback:answerback@127.0.0.1:5434/answerback
+
+.PHONY: help run test test-integration bench lint format compose compose-down migrate client-start zipkin clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
+
+run: $(GENERATED) ## the whole on this machine: embedded PostgreSQL, both services, one log (no Docker)
+	@exec node deploy/local/run.ts
+
+test: $(GENERATED) ## all tests, beside a throwaway PostgreSQL; ARGS="-g text" singles out
+	@exec npm test --silent -- $(ARGS)
+
+test-integration: $(GENERATED) ## the end-to-end tests against services that run already (make run, make compose)
+	@export DATABASE_URL="$${DATABASE_URL:-$$(cat .local/database-url 2>/dev/null || echo $(COMPOSE_DATABASE_URL))}"; \
+	INTEGRATION=1 exec mocha --no-config --forbid-only --timeout 120000 test/end-to-end.test.ts $(ARGS)
+
+bench: $(GENERATED) ## a benchmark: how many callbacks a second are accepted; BENCH=latency or BENCH=soak for the others
+	@exec node bench/$(or $(BENCH),accept).ts $(ARGS)
+
+lint: $(GENERATED) ## formatting, lint rules, types
+	@exec npm run --silent lint
+
+format: $(INSTALLED) ## formats all files
+	@exec npm run --silent format
+
+compose: ## the whole in containers, with Zipkin; prints the addresses
+	@exec deploy/docker/compose.sh up
+
+compose-down: ## stops the containers and drops their data
+	@exec deploy/docker/compose.sh down
+
+migrate: $(INSTALLED) ## migrates the database of DATABASE_URL; without one, that of make run
+	@exec env DATABASE_URL="$${DATABASE_URL:-$$(cat .local/database-url 2>/dev/null)}" node prisma/migrate.ts
+
+client-start: $(INSTALLED) ## the client service alone
+	@exec node services/client-service/main.ts $(ARGS)
+
+zipkin: ## a real Zipkin on port 9411, with Docker or else with Java and Maven
+	@exec deploy/local/zipkin.sh
+
+clean: ## drops what was generated and stored (also the local database); the next target installs anew
+	@staged=$$(readlink .local/postgres/staged) && rm -rf "$$staged" || true
+	rm -rf .local prisma/client $(INSTALLED)
+
+# engine-strict is off whatever the person's settings are: the Node that runs npm may be an older one.
+$(INSTALLED): package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error --engine-strict=false
+	@touch $@
+
+$(GENERATED): prisma/schema.prisma .config/prisma.ts $(INSTALLED)
+	@rm -rf prisma/client
+	npm run --silent generate
+	@touch $@

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# `make compose` and `make compose-down`, by `docker compose` or the older `docker-compose` (which has no --wait).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-answerback}
+readonly WAIT_SECONDS=120
+
+main() {
+  find_compose
+  case ${1:-} in
+    up) bring_up ;;
+    down) "${compose[@]}" down --volumes --remove-orphans ;;
+    *) fail 'up or down?' ;;
+  esac
+}
+
+find_compose() {
+  if docker compose version >/dev/null 2>&1; then
+    compose=(docker compose)
+  elif command -v docker-compose >/dev/null; then
+    compose=(docker-compose)
+  else
+    fail 'Docker Compose is not here: `make run` does without.'
+  fi
+  docker info >/dev/null 2>&1 || fail 'Docker does not answer: is it running, and may you use it?'
+}
+
+bring_up() {
+  take_npm_settings
+  "${compose[@]}" build
+  "${compose[@]}" up --detach
+  for service in callback-service client-service; do wait_until_healthy "$service"; done
+  print_addresses
+}
+
+# The containers reach npm as this machine does: by its registry, trusting the certificates it trusts.
+take_npm_settings() {
+  local cafile=${NODE_EXTRA_CA_CERTS:-}
+  if command -v npm >/dev/null; then
+    NPM_CONFIG_REGISTRY=$(npm config get registry 2>/dev/null)
+    export NPM_CONFIG_REGISTRY
+    [ -n "$cafile" ] || cafile=$(npm config get cafile 2>/dev/null)
+  fi
+  # A file that is the same stays the same, or every build would install anew.
+  if [ -f "$cafile" ]; then cmp -s "$cafile" deploy/docker/certificates/ca.crt || cp "$cafile" deploy/docker/certificates/ca.crt; fi
+}
+
+wait_until_healthy() {
+  local container status='' i
+  container=$("${compose[@]}" ps -q "$1")
+  for ((i = 0; i < WAIT_SECONDS * 2; i++)); do
+    status=$(docker inspect --format '{{.State.Health.Status}}' "$container")
+    [ "$status" = healthy ] && return
+    sleep 0.5
+  done
+  "${compose[@]}" logs --tail 30 "$1"
+  fail "$1 is $status after $WAIT_SECONDS seconds"
+}
+
+print_addresses() {
+  local callback=${CALLBACK_PORT:-9090} client=${CLIENT_PORT:-9010}
+  cat <<TEXT
+
+  callback service   http://localhost:$callback/           metrics  http://localhost:${CALLBACK_ADMIN_PORT:-6060}/metrics
+  client service     http://localhost:$client/objects/7   faults   http://localhost:${CLIENT_ADMIN_PORT:-6061}/config
+  traces             http://localhost:${ZIPKIN_PORT:-9411}/
+  database           postgresql://answerback:${POSTGRES_PASSWORD:-answerback}@127.0.0.1:${POSTGRES_PORT:-5434}/answerback
+
+    curl -i http://localhost:$callback/callback -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
+    ${compose[*]} -p $COMPOSE_PROJECT_NAME logs --follow callback-service
+
+  \`make test-integration\` tests it, \`make compose-down\` ends it.
+
+TEXT
+}
+
+fail() {
+  echo "$1" >&2
+  exit 1
+}
+
+main "$@"

@@ -1,0 +1,134 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import type { PostgresHome } from './postgres-home.ts'
+
+/** The server's own surroundings, whatever the person's are: what it writes must not depend on a language or a time zone. */
+export const POSTGRES_ENV = { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/bin:/bin' }
+
+const START_TIMEOUT_MS = 30_000
+const POLL_MS = 10
+
+const SETTINGS = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+  max_connections: '200',
+  // We read its log to know when it is ready, and why it is not.
+  lc_messages: 'C',
+  log_destination: 'stderr',
+  logging_collector: 'off',
+}
+
+const THROWAWAY_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+
+/**
+ * Runs the server and passes on the signals it is sent on standard input. When our process is gone, even by kill -9, the input ends
+ * and the server is stopped: no orphan keeps the port and the data.
+ */
+const SUPERVISOR = `
+exec 3<&0 </dev/null
+"$@" 3<&- &
+server=$!
+{ while read -r signal; do kill -"$signal" "$server"; done; kill -INT "$server"; } <&3 2>/dev/null &
+exec 3<&-
+wait "$server"
+`
+
+/** One life of a PostgreSQL server. */
+export class PostgresProcess {
+  readonly logFile: string
+  readonly #home: PostgresHome
+  readonly #args: readonly string[]
+  #child: ChildProcess | undefined
+  #exited: Promise<void> = Promise.resolve()
+
+  constructor(home: PostgresHome, options: { port: number; isThrowaway: boolean }) {
+    this.#home = home
+    this.logFile = join(home.folder, 'server.log')
+    const settings = { ...SETTINGS, ...(options.isThrowaway && THROWAWAY_SETTINGS), port: options.port }
+    this.#args = ['-D', join(home.folder, 'data'), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
+  }
+
+  /** Resolves when it has ended, for whatever reason. */
+  get exited(): Promise<void> {
+    return this.#exited
+  }
+
+  /** What it said since it was started. */
+  log(): Promise<string> {
+    return readFile(this.logFile, 'utf8')
+  }
+
+  /** @returns true when it takes connections; false when it ended, or hung and was ended: `log` says why */
+  async start(): Promise<boolean> {
+    // The last life's log is kept, and never written over: a server that cannot be told from ours may still write to it.
+    await rename(this.logFile, `${this.logFile}.old`).catch(nothingThere)
+    const log = await open(this.logFile, 'w')
+    try {
+      this.#spawn(log)
+    } finally {
+      await log.close()
+    }
+    const deadline = performance.now() + START_TIMEOUT_MS
+    while (this.#child) {
+      if ((await this.log()).includes('ready to accept connections')) return true
+      if (performance.now() > deadline) this.signal('QUIT')
+      await Promise.race([sleep(POLL_MS), this.#exited])
+    }
+    return false
+  }
+
+  /** INT: in order, disconnecting whoever is connected; QUIT: at once. No one is asked if it has ended. */
+  signal(signal: 'INT' | 'QUIT'): void {
+    this.#child?.stdin?.write(`${signal}\n`)
+  }
+
+  #spawn(log: FileHandle): void {
+    const { postgres, user } = this.#home
+    const child = spawn('/bin/sh', ['-c', SUPERVISOR, 'sh', postgres, ...this.#args], {
+      ...user,
+      cwd: '/',
+      env: POSTGRES_ENV,
+      detached: true,
+      stdio: ['pipe', log.fd, log.fd],
+    })
+    this.#child = child
+    // It may end between our look and our write; that it ended is what `exited` says.
+    child.stdin?.on('error', () => {})
+    this.#exited = new Promise(resolve => {
+      child.once('exit', () => {
+        this.#child = undefined
+        child.stdin?.destroy()
+        resolve()
+      })
+    })
+  }
+}
+
+/**
+ * A lock file left by kill -9 names a process. PostgreSQL looks itself whether that one lives, but takes any process of the same user
+ * for a server, also one that merely got the number since: common in containers, where numbers are low.
+ */
+export async function dropForeignLock(data: string): Promise<void> {
+  const lock = join(data, 'postmaster.pid')
+  const pid = Number.parseInt(await readFile(lock, 'utf8').catch(nothingThere), 10)
+  if (Number.isNaN(pid)) return
+  const command = await commandOf(pid)
+  if (command !== '' && !command.includes(data)) await rm(lock)
+}
+
+/** @returns the empty string when there is no such process */
+async function commandOf(pid: number): Promise<string> {
+  if (process.platform === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(nothingThere)
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'command=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
+  return stdout
+}
+
+function nothingThere(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT' || error.code === 'ESRCH') return ''
+  throw error
+}

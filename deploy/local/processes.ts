@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Part } from '#foundation/lifecycle.ts'
+import { keepAlive } from './keep-alive.ts'
+import type { LogView } from './log-view.ts'
+import { SetupError } from './setup-error.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const END_WITH_PARENT = new URL('end-with-parent.ts', import.meta.url).href
+const READY_TIMEOUT_MS = 30_000
+const READY_POLL_MS = 25
+/** A little more than `shutdown.timeoutMs` of a service, after which it ends itself. */
+const STOP_TIMEOUT_MS = 12_000
+
+export interface ServiceProcessOptions {
+  /** `callback-service`: the folder below services/, and its name in what is said. */
+  readonly name: string
+  readonly logPrefix: string
+  /** Asked at every start. */
+  readonly env: () => Readonly<Record<string, string | undefined>>
+  /** Answers 200 when the service can work. */
+  readonly readyUrl: string
+  readonly log: LogView
+  /** It died too often and stays down. */
+  readonly onGivenUp: (error: SetupError) => void
+}
+
+/**
+ * One service as a process of its own, out of reach of the terminal's Ctrl-C: who started it decides when it stops.
+ * Once it was ready it is started anew whenever it dies without being told to, a few times a minute; its settings are as they were.
+ */
+export class ServiceProcess implements Part {
+  readonly name: string
+  readonly #options: ServiceProcessOptions
+  #child: ChildProcess | undefined
+  #exited: Promise<string> = Promise.resolve('')
+  #isStopping = false
+
+  constructor(options: ServiceProcessOptions) {
+    this.name = options.name
+    this.#options = options
+  }
+
+  /** @throws {SetupError} it ended, or is not ready within half a minute; its log says why */
+  async start(): Promise<void> {
+    this.#spawn()
+    const deadline = performance.now() + READY_TIMEOUT_MS
+    while (!(await this.#isReady())) {
+      if (!this.#child) throw new SetupError('service_failed', `${this.name} ended before it was ready (${await this.#exited})`)
+      if (performance.now() > deadline)
+        throw new SetupError(
+          'service_failed',
+          `${this.name} is not ready after ${READY_TIMEOUT_MS / 1000} s: ${this.#options.readyUrl} says why`,
+        )
+      await sleep(READY_POLL_MS)
+    }
+    void keepAlive({
+      name: this.name,
+      ended: () => this.#exited,
+      restart: () => this.#spawn(),
+      isStopping: () => this.#isStopping,
+      say: line => this.#options.log.say(line),
+      onGivenUp: this.#options.onGivenUp,
+    })
+  }
+
+  /** SIGTERM, and when its own deadline has passed, SIGKILL. Resolves when it has ended. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#child?.kill('SIGTERM')
+    const deadline = setTimeout(() => this.kill(), STOP_TIMEOUT_MS)
+    await this.#exited
+    clearTimeout(deadline)
+  }
+
+  kill(): void {
+    this.#isStopping = true
+    this.#child?.kill('SIGKILL')
+  }
+
+  #spawn(): void {
+    const { name, logPrefix, env, log } = this.#options
+    const child = spawn(process.execPath, ['--import', END_WITH_PARENT, `services/${name}/main.ts`], {
+      cwd: ROOT,
+      env: env(),
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    this.#child = child
+    if (child.stdout) log.follow(logPrefix, child.stdout)
+    if (child.stderr) log.follow(logPrefix, child.stderr)
+    this.#exited = new Promise(resolve => {
+      child.once('exit', (code, signal) => {
+        this.#child = undefined
+        resolve(signal ?? `exit code ${code}`)
+      })
+    })
+  }
+
+  async #isReady(): Promise<boolean> {
+    try {
+      const response = await fetch(this.#options.readyUrl, { signal: AbortSignal.timeout(1000) })
+      await response.arrayBuffer()
+      return response.ok
+    } catch {
+      // It does not listen yet.
+      return false
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import { mkdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { Settings } from '#foundation/config.ts'
+import { ConfigError, helpText } from '#foundation/config-schema.ts'
+import { Lifecycle, type Part } from '#foundation/lifecycle.ts'
+import { answersZipkin, banner } from './banner.ts'
+import { LocalDatabase, migrateDatabase } from './database.ts'
+import { LogView } from './log-view.ts'
+import { isPortFree } from './ports.ts'
+import { ServiceProcess } from './processes.ts'
+import { type RunConfig, schema } from './settings.ts'
+import { exitOnSetupError, SetupError } from './setup-error.ts'
+import { Summary } from './summary.ts'
+
+/**
+ * `make run`: everything on this machine, without Docker: an embedded PostgreSQL, the callback service, the client service, one log.
+ * Ctrl-C (or SIGTERM) stops them in the opposite order, each when the one before has ended; a second one kills them.
+ */
+const LOCAL = fileURLToPath(new URL('../../.local/', import.meta.url))
+const URL_FILE = `${LOCAL}database-url`
+
+await exitOnSetupError(async () => {
+  if (process.argv.includes('--help')) {
+    process.stdout.write(helpText('make run, or: node deploy/local/run.ts', schema))
+    return
+  }
+  await run(readConfig())
+})
+
+async function run(config: RunConfig): Promise<void> {
+  const log = new LogView(process.stdout)
+  const say = (line: string): void => log.say(line)
+  await requireFreePorts(config)
+  await mkdir(LOCAL, { recursive: true })
+
+  const isEmbedded = config.database.url === ''
+  const onGivenUp = (error: SetupError): void => {
+    say(error.message)
+    void stop(1)
+  }
+  const database = new LocalDatabase({ folder: `${LOCAL}postgres`, port: config.postgres.port, urlFile: URL_FILE, say, onGivenUp })
+  const [callbackService, clientService] = services({
+    config,
+    databaseUrl: () => (isEmbedded ? database.url : config.database.url),
+    log,
+    onGivenUp,
+  })
+  const ownDatabase: Part = { name: 'database', start: () => migrateDatabase(config.database.url, say) }
+  const summary = new Summary({
+    metricsUrl: `http://127.0.0.1:${config.callback.adminPort}/metrics`,
+    intervalMs: config.summary.intervalMs,
+    say,
+  })
+  const parts = [isEmbedded ? database : ownDatabase, callbackService, clientService, summary]
+  const lifecycle = new Lifecycle(parts, (part, error) => say(`${part} did not stop cleanly: ${error}`))
+
+  let isStopping = false
+  async function stop(exitCode: number): Promise<void> {
+    if (isStopping) return
+    isStopping = true
+    const isClean = await lifecycle.stop().then(
+      () => true,
+      () => false,
+    )
+    process.exit(isClean ? exitCode : 1)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (isStopping) {
+        for (const part of [clientService, callbackService, database]) part.kill()
+        process.exit(1)
+      }
+      say('stopping; once more kills')
+      void stop(0)
+    })
+  }
+  // Whoever read our log has gone: there is nobody left to run for.
+  process.stdout.on('error', () => void stop(1))
+
+  try {
+    await lifecycle.start()
+  } catch (error) {
+    // What was told to stop may fail to start.
+    if (!isStopping) throw error
+    return
+  }
+  log.print(
+    banner({
+      config,
+      urlFile: isEmbedded ? URL_FILE : undefined,
+      hasZipkin: await answersZipkin(config.tracing.zipkinUrl),
+      readyMs: performance.now(),
+    }),
+  )
+}
+
+function readConfig(): RunConfig {
+  try {
+    return new Settings(schema, { argv: process.argv.slice(2), env: process.env }).current
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    throw new SetupError('invalid_setting', error.message, { cause: error })
+  }
+}
+
+async function requireFreePorts(config: RunConfig): Promise<void> {
+  const wanted = [
+    ['0.0.0.0', config.callback.port, 'the callback service', 'CALLBACK_PORT'],
+    ['127.0.0.1', config.callback.adminPort, "the callback service's admin port", 'CALLBACK_ADMIN_PORT'],
+    ['0.0.0.0', config.client.port, 'the client service', 'CLIENT_PORT'],
+    ['127.0.0.1', config.client.adminPort, "the client service's admin port", 'CLIENT_ADMIN_PORT'],
+    ...(config.database.url === '' ? [['127.0.0.1', config.postgres.port, 'PostgreSQL', 'POSTGRES_PORT'] as const] : []),
+  ] as const
+  const taken = await Promise.all(wanted.map(async ([host, port]) => !(await isPortFree(port, host))))
+  const problems = wanted
+    .filter((_, i) => taken[i])
+    .map(([, port, what, env]) => `port ${port} is in use, and ${what} wants it: stop what listens there, or choose another with ${env}=`)
+  if (problems.length > 0) throw new SetupError('port_in_use', problems.join('\n'))
+}
+
+function services(options: {
+  config: RunConfig
+  databaseUrl: () => string
+  log: LogView
+  onGivenUp: (error: SetupError) => void
+}): [ServiceProcess, ServiceProcess] {
+  const { config, databaseUrl, log, onGivenUp } = options
+  const { callback, client, tracing } = config
+  const shared = { ...process.env, ZIPKIN_URL: tracing.zipkinUrl }
+  return [
+    new ServiceProcess({
+      name: 'callback-service',
+      logPrefix: 'callback',
+      readyUrl: `http://127.0.0.1:${callback.port}/readyz`,
+      env: () => ({
+        ...shared,
+        HTTP_PORT: String(callback.port),
+        ADMIN_PORT: String(callback.adminPort),
+        CLIENT_SERVICE_URL: `http://127.0.0.1:${client.port}`,
+        DATABASE_URL: databaseUrl(),
+        MIGRATE_ON_START: 'true',
+      }),
+      log,
+      onGivenUp,
+    }),
+    new ServiceProcess({
+      name: 'client-service',
+      logPrefix: 'client',
+      readyUrl: `http://127.0.0.1:${client.port}/`,
+      env: () => ({
+        ...shared,
+        HTTP_PORT: String(client.port),
+        ADMIN_PORT: String(client.adminPort),
+        CALLBACK_SERVICE_URL: `http://127.0.0.1:${callback.port}`,
+      }),
+      log,
+      onGivenUp,
+    }),
+  ]
+}

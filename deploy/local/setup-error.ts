@@ -1,0 +1,20 @@
+/** Something about this machine or its settings that the person must mend. Printed as the sentence it is, without a stack. */
+export class SetupError extends Error {
+  readonly code: 'postgres_unavailable' | 'migration_failed' | 'port_in_use' | 'service_failed' | 'invalid_setting'
+
+  constructor(code: SetupError['code'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** Runs a command's main function; what a person must mend is one sentence on stderr and exit code 1, a bug keeps its stack. */
+export async function exitOnSetupError(main: () => Promise<void>): Promise<void> {
+  try {
+    await main()
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  }
+}

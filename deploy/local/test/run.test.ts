@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
+import { freePort, isPortFree } from '../ports.ts'
+
+const RUN = fileURLToPath(new URL('../run.ts', import.meta.url))
+
+describe('make run', () => {
+  let database: TestDatabase
+  let ports: { CALLBACK_PORT: number; CALLBACK_ADMIN_PORT: number; CLIENT_PORT: number; CLIENT_ADMIN_PORT: number }
+  let started: { child: ChildProcess; log: () => string }[]
+
+  beforeEach(async () => {
+    started = []
+    database = await createTestDatabase({ isEmpty: true })
+    const [CALLBACK_PORT, CALLBACK_ADMIN_PORT, CLIENT_PORT, CLIENT_ADMIN_PORT] = [
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort(),
+    ]
+    ports = { CALLBACK_PORT, CALLBACK_ADMIN_PORT, CLIENT_PORT, CLIENT_ADMIN_PORT }
+  })
+
+  afterEach(async () => {
+    for (const { child } of started) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    }
+    await database.drop()
+  })
+
+  it('migrates, starts both services, says what to open and counts; SIGTERM stops the client service first, and ends with 0', async () => {
+    const { child, log } = run({ SUMMARY_INTERVAL_MS: '200', LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '20', EMITTER_INTERVAL_MS: '50' })
+    await until(log, /stored [1-9]/)
+    assert.match(log(), /migrated the database: \d+_/)
+    assert.match(log(), new RegExp(`callback service +http://localhost:${ports.CALLBACK_PORT}/`))
+    assert.match(log(), /accepted [1-9]\d* \(\+\d+\) · in flight \d+ · stored [1-9]/)
+
+    child.kill('SIGTERM')
+    assert.deepEqual(await once(child, 'exit'), [0, null])
+    assert.match(
+      log(),
+      /client +│ INFO {2}service stopped[\s\S]*callback │ INFO {2}service stopping[\s\S]*callback │ INFO {2}service stopped/,
+    )
+    for (const port of Object.values(ports)) assert.ok(await isPortFree(port, '0.0.0.0'), `${port} is free again`)
+  })
+
+  it('starts the callback service anew when that is killed', async () => {
+    const { log } = run({})
+    await until(log, /Ready after/)
+    const pid = Number(/callback │ INFO {2}service started pid=(\d+)/.exec(log())?.[1])
+    process.kill(pid, 'SIGKILL')
+    await until(log, /callback-service ended unexpectedly \(SIGKILL\): starting it anew/)
+    await until(log, /starting it anew[\s\S]*callback │ INFO {2}service started/)
+  })
+
+  it('leaves no service behind when it is killed itself', async () => {
+    const { child, log } = run({})
+    await until(log, /Ready after/)
+    child.kill('SIGKILL')
+    for (const port of Object.values(ports)) await until(async () => String(await isPortFree(port, '0.0.0.0')), /true/)
+  })
+
+  it('names every port that is in use, and starts nothing', async () => {
+    const servers = [ports.CALLBACK_PORT, ports.CLIENT_ADMIN_PORT].map(port => createServer().listen(port, '127.0.0.1'))
+    await Promise.all(servers.map(server => once(server, 'listening')))
+    const { child, log } = run({})
+    assert.deepEqual(await once(child, 'close'), [1, null])
+    assert.deepEqual(log().trim().split('\n'), [
+      `port ${ports.CALLBACK_PORT} is in use, and the callback service wants it: stop what listens there, or choose another with CALLBACK_PORT=`,
+      `port ${ports.CLIENT_ADMIN_PORT} is in use, and the client service's admin port wants it: stop what listens there, or choose another with CLIENT_ADMIN_PORT=`,
+    ])
+    for (const server of servers) server.close()
+  })
+
+  it('says in a sentence that a setting or the database is wrong', async () => {
+    for (const [env, sentence] of [
+      [{ CALLBACK_PORT: '12abc' }, /^callback\.port: must be an integer from 0 to 65535/],
+      [{ DATABASE_URL: `postgresql://u:p@127.0.0.1:${await freePort()}/d` }, /^the database cannot be migrated: connect ECONNREFUSED/],
+      [{ FETCH_CONCURRENCY: 'many' }, /callback-service ended before it was ready \(exit code 2\)/],
+    ] as const) {
+      const { child, log } = run(env)
+      assert.deepEqual(await once(child, 'close'), [1, null])
+      assert.match(log(), sentence)
+      assert.doesNotMatch(log(), / {4}at /)
+    }
+  })
+
+  function run(env: Readonly<Record<string, string>>): { child: ChildProcess; log: () => string } {
+    const values = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]))
+    const child = spawn(process.execPath, [RUN], {
+      env: { ...process.env, DATABASE_URL: database.url, ZIPKIN_URL: '', ...values, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let text = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', chunk => {
+        text += chunk
+      })
+    }
+    const run = { child, log: () => text }
+    started.push(run)
+    return run
+  }
+})
+
+async function until(read: () => string | Promise<string>, wanted: RegExp): Promise<void> {
+  const deadline = performance.now() + 15_000
+  while (!wanted.test(await read())) {
+    if (performance.now() > deadline) throw new Error(`no ${wanted} in:\n${await read()}`)
+    await sleep(20)
+  }
+}
