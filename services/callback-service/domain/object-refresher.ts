@@ -1,8 +1,9 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 import { type Backoff, backoffMs } from './backoff.ts'
-import type { CircuitBreaker, Pass } from './circuit-breaker.ts'
+import type { CircuitBreaker } from './circuit-breaker.ts'
 import { FetchError, type FetchedObject } from './fetched-object.ts'
 import type { ObjectId } from './object-id.ts'
+import type { Outcome } from './outcome.ts'
 import { StorageUnavailableError } from './storage-errors.ts'
 
 /** The client service, as the refresher needs it. */
@@ -44,12 +45,6 @@ export interface ObjectRefresherOptions {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
   readonly random: () => number
 }
-
-/** What became of one object. `pending`: not settled in this attempt; `isCharged` when it was the object's own failure and not the host's. */
-export type Outcome =
-  | { readonly kind: 'stored' | 'offline' | 'not_found'; readonly handle?: unknown }
-  | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'pending'; readonly reason: string; readonly isCharged: boolean }
 
 /** When the request left whose answer will count; undefined while none is on its way. */
 interface Departure {
@@ -144,7 +139,7 @@ export class ObjectRefresher {
 
   /** Asks until there is an answer, tries are used up, or the breaker holds the host for too long. */
   async #fetch(id: ObjectId, departure: Departure): Promise<Outcome | { object: FetchedObject; handle: unknown }> {
-    const { maxTries, backoff, maxHoldMs, breaker, random } = this.#options
+    const { maxTries, backoff, maxHoldMs, breaker, random, sleep } = this.#options
     let tries = 0
     let heldMs = 0
     while (!this.#stopping.signal.aborted) {
@@ -155,7 +150,7 @@ export class ObjectRefresher {
         const waitMs = breaker.waitMs || 250
         heldMs += waitMs
         if (heldMs > maxHoldMs) return { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
-        await this.#rest(waitMs * (1 + random() / 4))
+        await sleep(waitMs * (1 + random() / 4), this.#stopping.signal)
       } else if (result === 'not_found') {
         return { kind: 'not_found' }
       } else if ('object' in result) {
@@ -165,7 +160,7 @@ export class ObjectRefresher {
         if (!isRetryable) return { kind: 'failed', reason }
         tries += 1
         if (tries >= maxTries) return { kind: 'pending', reason, isCharged: !result.isProbe && breaker.state === 'closed' }
-        await this.#rest(backoffMs(backoff, tries, random()))
+        await sleep(backoffMs(backoff, tries, random()), this.#stopping.signal)
       }
     }
     return { kind: 'pending', reason: 'interrupted', isCharged: false }
@@ -191,18 +186,9 @@ export class ObjectRefresher {
         throw error
       }
       observer.fetched(error.reason, seconds())
-      this.#reportFailure(pass, error)
+      breaker.report(pass, error.isHostTrouble ? 'failed' : 'succeeded')
+      if (error.retryAfterMs !== undefined) breaker.pause(error.retryAfterMs)
       return { error, isProbe: pass.isProbe }
     }
-  }
-
-  #reportFailure(pass: Pass, error: FetchError): void {
-    const { breaker } = this.#options
-    breaker.report(pass, error.isHostTrouble ? 'failed' : 'succeeded')
-    if (error.retryAfterMs !== undefined) breaker.pause(error.retryAfterMs)
-  }
-
-  async #rest(ms: number): Promise<void> {
-    await this.#options.sleep(ms, this.#stopping.signal)
   }
 }

@@ -1,7 +1,7 @@
 import { type Backoff, backoffMs } from './backoff.ts'
 import type { ClaimedCallback, Unstored, Verdict } from './claimed-callback.ts'
 import type { ObjectId } from './object-id.ts'
-import type { Outcome } from './object-refresher.ts'
+import type { Outcome } from './outcome.ts'
 
 export interface RefreshPolicy {
   /** Attempts after which a callback is `failed`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
-import type { Outcome } from '../../domain/object-refresher.ts'
+import type { Outcome } from '../../domain/outcome.ts'
 import { crashed, refreshObjects } from '../../domain/refresh-objects.ts'
 
 const policy = { maxAttempts: 3, backoff: { baseMs: 1000, maxMs: 60_000 }, random: () => 0.5 }

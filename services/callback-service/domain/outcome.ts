@@ -1,0 +1,5 @@
+/** What became of one object. `pending`: not settled in this attempt; `isCharged` when it was the object's own failure and not the host's. */
+export type Outcome =
+  | { readonly kind: 'stored' | 'offline' | 'not_found'; readonly handle?: unknown }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'pending'; readonly reason: string; readonly isCharged: boolean }
