@@ -19,9 +19,8 @@ export async function createLogger(service: string, level: string): Promise<Logg
     mixin: currentIds,
   }
   if (!process.stdout.isTTY) return pino(options)
-  const pretty = await import('pino-pretty').catch(() => undefined)
-  if (!pretty) return pino(options)
-  return pino(options, pretty.default({ sync: true, ignore: 'service,trace_id,span_id', translateTime: 'SYS:HH:MM:ss.l' }))
+  const { default: pretty } = await import('pino-pretty')
+  return pino(options, pretty({ sync: true, singleLine: true, ignore: 'service,trace_id,span_id', translateTime: 'SYS:HH:MM:ss.l' }))
 }
 
 function currentIds(): object {
