@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
 import { Batcher } from '#foundation/batcher.ts'
 import type { PrismaClient } from '#prisma'
 import type { ClaimedCallback, Unstored, Verdict } from '../domain/claimed-callback.ts'
 import type { ObjectId } from '../domain/object-id.ts'
+import { ValueRefusedError } from '../domain/storage-errors.ts'
 import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { ADVISORY_CLASS } from './worker-session.ts'
@@ -35,7 +36,11 @@ export class CallbackClaims {
   constructor(options: { prisma: PrismaClient; clock: DatabaseClock }) {
     this.#prisma = options.prisma
     this.#clock = options.clock
-    this.#settler = new Batcher({ write: items => this.#settle(items), maxBatch: 200 })
+    this.#settler = new Batcher({
+      write: items => this.#settle(items),
+      maxBatch: 200,
+      isItemFault: error => error instanceof ValueRefusedError,
+    })
   }
 
   /**
@@ -44,7 +49,8 @@ export class CallbackClaims {
    * @throws {StorageUnavailableError} perhaps after claiming; `takeOver` gives such claims back
    */
   async claim(worker: number, limit: number): Promise<ClaimedCallback[]> {
-    const token = randomUUID()
+    // Of two made in this process the later is the greater, also within a millisecond: takeOver needs that.
+    const token = uuidv7()
     this.#tokens.set(token, limit)
     try {
       const rows = await inDatabase(
@@ -55,15 +61,20 @@ export class CallbackClaims {
             ORDER BY priority DESC, due_at
             LIMIT ${limit}
             FOR UPDATE SKIP LOCKED
+          ), claimed AS (
+            UPDATE callbacks c SET state = 'running', claimed_by = ${worker}, claim_token = ${token}::uuid, attempts = attempts + 1
+            FROM due WHERE c.id = due.id
+            RETURNING c.*
           )
-          UPDATE callbacks c SET state = 'running', claimed_by = ${worker}, claim_token = ${token}::uuid, attempts = attempts + 1
-          FROM due WHERE c.id = due.id
-          RETURNING c.id, c.attempts, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
+          SELECT c.id, c.attempts, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
             -- Where a worker died: what it, or anybody, fetched since the callback came and stored needs no second fetch.
             CASE WHEN c.attempts > 1 THEN ARRAY(
               SELECT o.id FROM objects o WHERE o.id = ANY (c.object_ids) AND o.fetched_at >= c.received_at
             )::text END AS fresh_ids,
-            extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`,
+            extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms
+          FROM claimed c
+          -- An UPDATE returns its rows in any order.
+          ORDER BY c.priority DESC, c.due_at`,
       )
       if (rows[0]) this.#clock.observe(rows[0].now_ms)
       this.#keepToken(token, rows.length)
@@ -78,6 +89,7 @@ export class CallbackClaims {
    * Writes how a callback leaves its worker. Safe to repeat.
    * @returns false when the claim was lost meanwhile: somebody else works on it, and nothing was changed
    * @throws {StorageUnavailableError} the outcome is unknown; try again
+   * @throws {ValueRefusedError} Postgres refuses this very verdict; nothing was changed
    */
   async settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
     return this.#settler.add({ callback, verdict })
@@ -94,11 +106,15 @@ export class CallbackClaims {
    * @returns how many
    */
   async takeOver(worker: number): Promise<number> {
+    // A claim made while the statement is on its way is in the database perhaps, and not in this list: what is newer is not judged.
+    const newest = uuidv7()
     const tokens = [...this.#tokens.keys()]
     return inDatabase(
       () => this.#prisma.$executeRaw`
         UPDATE callbacks SET state = 'pending', due_at = clock_timestamp(), claimed_by = NULL, claim_token = NULL
-        WHERE state = 'running' AND CASE WHEN claimed_by = ${worker} THEN claim_token <> ALL (${tokens}::uuid[]) ELSE claimed_by NOT IN (
+        WHERE state = 'running' AND CASE WHEN claimed_by = ${worker}
+        THEN claim_token <> ALL (${tokens}::uuid[]) AND claim_token < ${newest}::uuid
+        ELSE claimed_by NOT IN (
           SELECT w.number FROM workers w
           JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::int::oid AND l.objid = w.number::oid AND l.objsubid = 2
             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

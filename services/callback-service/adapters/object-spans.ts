@@ -1,4 +1,4 @@
-import { type Context, carrierOf, contextFromCarrier, isSampled, type Span, startSpan, trace } from '#foundation/telemetry.ts'
+import { type Context, carrierOf, contextFromCarrier, failSpan, isSampled, type Span, startSpan, trace } from '#foundation/telemetry.ts'
 
 /** A statement stores objects of several callbacks: each callback's trace gets one span for it. */
 export class StoreSpans {
@@ -23,6 +23,12 @@ export class StoreSpans {
 
   end(): void {
     for (const { span, count } of this.#spans.values()) span.setAttribute('answerback.object.count', count).end()
+  }
+
+  /** Ends them as those of a statement that failed. */
+  fail(error: unknown): void {
+    for (const { span } of this.#spans.values()) failSpan(span, error)
+    this.end()
   }
 }
 

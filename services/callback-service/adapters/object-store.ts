@@ -129,9 +129,10 @@ export class ObjectStore {
 
   async #upsert(sightings: readonly Sighting[]): Promise<undefined[]> {
     const spans = new StoreSpans()
-    const rows = latestOfEach(sightings).map(({ object, callbackId, context: parent }) => ({
+    const rows = latestOfEach(sightings).map(({ object, callbackId, context: parent, isSeen }) => ({
       id: String(object.id),
       online: object.online,
+      seen: isSeen,
       fetched_ms: object.fetchedAtMs,
       callback_id: callbackId,
       traceparent: spans.traceparentFor(parent),
@@ -140,9 +141,10 @@ export class ObjectStore {
       await inDatabase(
         () => this.#prisma.$executeRaw`
           INSERT INTO objects (id, online, last_seen_at, fetched_at, stored_at, expires_at, callback_id, traceparent)
-          SELECT r.id, r.online, CASE WHEN r.online THEN t.now END, to_timestamp(r.fetched_ms / 1000), t.now,
+          SELECT r.id, r.online, CASE WHEN r.seen THEN t.now END, to_timestamp(r.fetched_ms / 1000), t.now,
             t.now + make_interval(secs => ${this.#ttlSeconds()}::float8), r.callback_id, r.traceparent
-          FROM json_to_recordset(${JSON.stringify(rows)}::json) AS r(id bigint, online boolean, fetched_ms float8, callback_id uuid, traceparent text),
+          FROM json_to_recordset(${JSON.stringify(rows)}::json) AS
+            r(id bigint, online boolean, seen boolean, fetched_ms float8, callback_id uuid, traceparent text),
             (SELECT clock_timestamp() AS now OFFSET 0) t
           -- One order for all writers: two that store the same objects wait for each other instead of deadlocking.
           ORDER BY r.id
@@ -156,19 +158,23 @@ export class ObjectStore {
             traceparent = excluded.traceparent
           WHERE objects.fetched_at <= excluded.fetched_at`,
       )
-    } finally {
       spans.end()
+    } catch (error) {
+      spans.fail(error)
+      throw error
     }
     return sightings.map(() => undefined)
   }
 }
 
-/** One statement may not touch a row twice: of an object that was fetched twice the later fetch counts. */
-function latestOfEach(sightings: readonly Sighting[]): Sighting[] {
-  const latest = new Map<ObjectId, Sighting>()
+/** One statement may not touch a row twice: of an object that was fetched twice the later fetch counts, and it was seen if either saw it. */
+function latestOfEach(sightings: readonly Sighting[]): (Sighting & { isSeen: boolean })[] {
+  const latest = new Map<ObjectId, Sighting & { isSeen: boolean }>()
   for (const sighting of sightings) {
     const other = latest.get(sighting.object.id)
-    if (!other || other.object.fetchedAtMs <= sighting.object.fetchedAtMs) latest.set(sighting.object.id, sighting)
+    const isSeen = sighting.object.online || (other?.isSeen ?? false)
+    const later = other && other.object.fetchedAtMs > sighting.object.fetchedAtMs ? other : sighting
+    latest.set(sighting.object.id, { ...later, isSeen })
   }
   return [...latest.values()]
 }

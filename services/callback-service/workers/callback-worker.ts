@@ -121,13 +121,20 @@ export class CallbackWorker implements Part {
     })
   }
 
-  /** Until it is written, or we stop: then the claim ends with this process and somebody takes the callback over. */
+  /**
+   * Until it is written, or we stop, or it is no trouble that passes: then the claim ends here, and the callback is taken over and tried
+   * again as often as any other.
+   */
   async #settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
     const { claims, logger } = this.#options
     for (;;) {
       try {
         return await claims.settle(callback, verdict)
       } catch (error) {
+        if (!isStorageTrouble(error)) {
+          logger.error({ callback_id: callback.id, state: verdict.state, err: error }, 'callback could not be settled')
+          return false
+        }
         if (this.#isStopping) {
           logger.warn({ callback_id: callback.id, err: error }, 'callback not handed back: it will be taken over')
           return false

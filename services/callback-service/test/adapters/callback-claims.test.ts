@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { withClient } from '../../../../test/support/database.ts'
 import { CallbackClaims } from '../../adapters/callback-claims.ts'
 import { DatabaseClock } from '../../adapters/database-clock.ts'
-import type { ClaimedCallback, Unstored } from '../../domain/claimed-callback.ts'
-import { ValueRefusedError } from '../../domain/storage-errors.ts'
+import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
 import { putCallback, readCallback } from './stored-callbacks.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
@@ -19,7 +18,7 @@ describe('CallbackClaims', () => {
   })
 
   beforeEach(async () => {
-    await storage.query('DELETE FROM callbacks')
+    await storage.query('TRUNCATE callbacks, objects')
     clock = new DatabaseClock()
     claims = new CallbackClaims({ prisma: storage.open().prisma, clock })
   })
@@ -86,6 +85,17 @@ describe('CallbackClaims', () => {
       })
     })
 
+    it('does not ask again, after a first try, for what was stored since the callback came', async () => {
+      const id = await putCallback(storage, { objectIds: [1n, 2n, 9007199254740993n, 4n] })
+      await storage.query(`INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
+        SELECT o.id, true, c.received_at + o.after, now(), now() + interval '1 hour', c.id
+        FROM callbacks c, (VALUES (1, interval '-1 ms'), (2, interval '0'), (9007199254740993, interval '1 s')) AS o(id, after)`)
+      const first = await claimOne()
+      assert.deepEqual(first.missingIds, [1n, 2n, 9007199254740993n, 4n])
+      await storage.query(`UPDATE callbacks SET state = 'pending' WHERE id = $1`, [id])
+      assert.deepEqual((await claimOne()).missingIds, [1n, 4n])
+    })
+
     it('takes a callback without ids', async () => {
       await putCallback(storage, { objectIds: [] })
       assert.deepEqual((await claimOne()).missingIds, [])
@@ -119,104 +129,6 @@ describe('CallbackClaims', () => {
         assert.equal((await claimOne()).id, free)
       })
       assert.equal((await claimOne()).id, held)
-    })
-  })
-
-  describe('settle', () => {
-    it('finishes a callback, with what became of its objects', async () => {
-      for (const state of ['completed', 'failed'] as const) {
-        const id = await putCallback(storage)
-        const callback = await claimOne()
-        assert.equal(await claims.settle(callback, { state, unstored: [{ id: 2n, outcome: 'failed', reason: 'http_403' }] }), true)
-        const row = await readCallback(storage, id)
-        assert.deepEqual([row.state, row.is_finished, row.attempts, row.claimed_by, row.claim_token], [state, true, 1, null, null])
-        assert.deepEqual(row.unstored, [{ id: '2', outcome: 'failed', reason: 'http_403' }])
-      }
-    })
-
-    it('puts a callback back for later, its attempt charged', async () => {
-      const id = await putCallback(storage)
-      await claims.settle(await claimOne(), { state: 'pending', unstored: [], delayMs: 60_000, isCharged: true })
-      const { state, attempts, due_in_ms: dueInMs, is_finished: isFinished } = await readCallback(storage, id)
-      assert.deepEqual([state, attempts, isFinished], ['pending', 1, false])
-      assert.ok(dueInMs > 55_000 && dueInMs <= 60_000, `due in ${dueInMs} ms`)
-    })
-
-    it('gives an attempt back that is not to be charged, and takes it again at once where there is no delay', async () => {
-      await putCallback(storage)
-      const first = await claimOne()
-      await claims.settle(first, { state: 'pending', unstored: [], delayMs: 0, isCharged: false })
-      const second = await claimOne()
-      assert.deepEqual([first.attempt, second.attempt], [1, 1])
-      await claims.settle(second, { state: 'pending', unstored: [], delayMs: 0, isCharged: true })
-      assert.equal((await claimOne()).attempt, 2)
-    })
-
-    it('keeps what is known for good, and asks next time only for what is pending, ids exact', async () => {
-      await putCallback(storage, { objectIds: [1n, 2n, 9007199254740993n, -(2n ** 63n)] })
-      const unstored: Unstored[] = [
-        { id: 9007199254740993n, outcome: 'pending', reason: 'http_503' },
-        { id: 2n, outcome: 'not_found' },
-        { id: -(2n ** 63n), outcome: 'pending', reason: 'timeout' },
-      ]
-      await claims.settle(await claimOne(), { state: 'pending', unstored, delayMs: 0, isCharged: true })
-      const again = await claimOne()
-      assert.deepEqual(again.missingIds, [9007199254740993n, -(2n ** 63n)])
-      assert.deepEqual(again.unstored, [{ id: 2n, outcome: 'not_found' }])
-    })
-
-    it('changes nothing without the token of the claim, and says so', async () => {
-      const id = await putCallback(storage)
-      const callback = await claimOne()
-      const before = await readCallback(storage, id)
-      const forged = { ...callback, token: '00000000-0000-4000-8000-000000000000' }
-      assert.equal(await claims.settle(forged, { state: 'completed', unstored: [] }), false)
-      const { due_in_ms: _, ...after } = await readCallback(storage, id)
-      assert.deepEqual({ ...after, due_in_ms: before.due_in_ms }, before)
-    })
-
-    it('changes nothing the second time', async () => {
-      await putCallback(storage)
-      const callback = await claimOne()
-      assert.equal(await claims.settle(callback, { state: 'completed', unstored: [] }), true)
-      assert.equal(await claims.settle(callback, { state: 'failed', unstored: [] }), false)
-      assert.equal((await readCallback(storage, callback.id)).state, 'completed')
-    })
-
-    it('tells each of many that settle at once its own outcome', async () => {
-      await Promise.all(Array.from({ length: 30 }, () => putCallback(storage)))
-      const claimed = await claims.claim(WORKER, 30)
-      const settled = await Promise.all(
-        claimed.map((callback, i) =>
-          claims.settle(i % 3 === 0 ? { ...callback, token: '00000000-0000-4000-8000-000000000000' } : callback, {
-            state: 'completed',
-            unstored: [],
-          }),
-        ),
-      )
-      assert.deepEqual(
-        settled,
-        claimed.map((_, i) => i % 3 !== 0),
-      )
-    })
-
-    it('settles the others when Postgres refuses one', async () => {
-      await Promise.all(Array.from({ length: 8 }, () => putCallback(storage)))
-      const claimed = await claims.claim(WORKER, 8)
-      const settled = await Promise.allSettled(
-        claimed.map((callback, i) =>
-          claims.settle(callback, {
-            state: 'completed',
-            unstored: [{ id: 1n, outcome: 'failed', reason: i === 5 ? '\u0000' : 'http_403' }],
-          }),
-        ),
-      )
-      const refused = settled.flatMap((outcome, i) => (outcome.status === 'rejected' ? [{ i, reason: outcome.reason as unknown }] : []))
-      assert.deepEqual(
-        refused.map(({ i }) => i),
-        [5],
-      )
-      assert.ok(refused[0]?.reason instanceof ValueRefusedError, String(refused[0]?.reason))
     })
   })
 

@@ -1,6 +1,12 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
+interface Pair {
+  readonly client: Socket
+  readonly server: Socket
+  isAbandoned: boolean
+}
+
 /**
  * Stands between a pool and Postgres and makes the trouble a network makes. What it does holds for connections made from then on; what
  * becomes of those there are is said with each.
@@ -8,9 +14,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class TcpProxy {
   readonly #target: URL
   readonly #server: Server
-  readonly #pairs = new Set<{ client: Socket; server: Socket }>()
+  readonly #pairs = new Set<Pair>()
   #mode: 'forward' | 'refuse' | 'silent' = 'forward'
   #onAnswer: (() => void) | undefined
+  #connections = 0
 
   constructor(targetUrl: string) {
     this.#target = new URL(targetUrl)
@@ -26,6 +33,11 @@ export class TcpProxy {
     const url = new URL(this.#target)
     url.host = `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
     return url.href
+  }
+
+  /** Connections tried so far. */
+  get connections(): number {
+    return this.#connections
   }
 
   forward(): void {
@@ -55,6 +67,14 @@ export class TcpProxy {
     }
   }
 
+  /** Resets the connections there are, and leaves Postgres in the belief that they live: until the next `cut`. */
+  abandon(): void {
+    for (const pair of this.#pairs) {
+      pair.isAbandoned = true
+      pair.client.resetAndDestroy()
+    }
+  }
+
   /** Lets what is asked through, and resets the connection instead of delivering the next answer. Resolves when that has happened. */
   loseNextAnswer(): Promise<void> {
     return new Promise(resolve => {
@@ -69,11 +89,13 @@ export class TcpProxy {
 
   #join(client: Socket): void {
     const server = connect(Number(this.#target.port), this.#target.hostname)
-    const pair = { client, server }
+    const pair: Pair = { client, server, isAbandoned: false }
     this.#pairs.add(pair)
+    this.#connections += 1
     for (const socket of [client, server]) {
       socket.on('error', () => undefined)
       socket.once('close', () => {
+        if (pair.isAbandoned && !server.destroyed) return
         this.#pairs.delete(pair)
         client.destroy()
         server.destroy()
@@ -87,7 +109,7 @@ export class TcpProxy {
     server.pipe(client)
   }
 
-  #loseAnswer({ client }: { client: Socket }): void {
+  #loseAnswer({ client }: Pair): void {
     if (!this.#onAnswer) return
     client.resetAndDestroy()
     this.#onAnswer()

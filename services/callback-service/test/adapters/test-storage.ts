@@ -11,6 +11,8 @@ export type TestStorage = Awaited<ReturnType<typeof openTestStorage>>
 export async function openTestStorage(options: { isEmpty?: boolean } = {}) {
   const database = await createTestDatabase(options)
   const onlooker = new pg.Pool({ connectionString: database.url, application_name: 'onlooker' })
+  // Its connections may be ended while they are idle, by the drop of the database at the latest.
+  onlooker.on('error', () => undefined)
   const pools: Database[] = []
 
   return {

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { withClient } from '../../../../test/support/database.ts'
+import { type Database, inDatabase } from '../../adapters/database.ts'
+import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
+import { eventually } from './eventually.ts'
+import { TcpProxy } from './tcp-proxy.ts'
+import { openTestStorage, type TestStorage } from './test-storage.ts'
+
+describe('Database', () => {
+  let storage: TestStorage
+  let database: Database
+
+  before(async () => {
+    storage = await openTestStorage()
+    database = storage.open()
+  })
+
+  after(() => storage.close())
+
+  function run(sql: string, on = database): Promise<unknown> {
+    return inDatabase(() => on.prisma.$queryRawUnsafe(sql))
+  }
+
+  async function msToFail(statement: Promise<unknown>): Promise<number> {
+    const started = performance.now()
+    await assert.rejects(statement, StorageUnavailableError)
+    return performance.now() - started
+  }
+
+  describe('calls it the fault of the value', () => {
+    const statements: [string, string][] = [
+      ['when it is no number', `SELECT 'x'::bigint`],
+      ['when it is beyond its type', `SELECT '9223372036854775808'::bigint`],
+      ['when it is no JSON', `SELECT '{'::json`],
+      ['when it holds U+0000', `SELECT * FROM json_to_recordset('[{"t": "\\u0000"}]') AS r(t text)`],
+      ['when it is null where it must not be', `INSERT INTO workers (host, pid) VALUES ('h', 1)`],
+      [
+        'when it is there already',
+        `INSERT INTO callbacks (id) SELECT '01890a5d-ac96-774b-bcce-b302099a8057'::uuid FROM generate_series(1, 2)`,
+      ],
+    ]
+    for (const [what, sql] of statements) {
+      it(what, async () => {
+        await assert.rejects(run(sql), error => error instanceof ValueRefusedError && error.message.length > 0 && error.cause !== undefined)
+      })
+    }
+  })
+
+  describe('calls it trouble of the database', () => {
+    const raise = (sqlState: string): string => `DO $$ BEGIN RAISE EXCEPTION 'words' USING ERRCODE = '${sqlState}'; END $$`
+    const statements: [string, string, RegExp][] = [
+      ['when a table is missing, and says what to do', 'SELECT FROM absent', /not migrated: run `make migrate`/],
+      ['when a column is missing, and says what to do', 'SELECT absent FROM callbacks', /not migrated: run `make migrate`/],
+      ['when the disk is full', raise('53100'), /words/],
+      ['when there are too many connections', raise('53300'), /words/],
+      ['when it was chosen as the victim of a deadlock', raise('40P01'), /words/],
+      ['when it shuts down', raise('57P01'), /words/],
+      ['when it only reads', 'DO $$ BEGIN SET transaction_read_only = on; DELETE FROM callbacks; END $$', /read-only/],
+      ['when the connection is cut in the middle', 'SELECT pg_terminate_backend(pg_backend_pid())', /terminat/],
+    ]
+    for (const [what, sql, words] of statements) {
+      it(what, async () => {
+        await assert.rejects(run(sql), error => error instanceof StorageUnavailableError && words.test(error.message))
+      })
+    }
+  })
+
+  it('gives a statement up that takes too long, also on the server, and goes on', async () => {
+    const impatient = storage.open({ queryTimeoutMs: 200, maxConnections: 1, name: 'impatient' })
+    assert.ok((await msToFail(run('SELECT pg_sleep(30)', impatient))) < 1000)
+    assert.deepEqual(await run('SELECT 1 AS one', impatient), [{ one: 1 }])
+    await eventually('the server has ended it', async () => {
+      const active = await storage.query(
+        `SELECT FROM pg_stat_activity WHERE application_name = 'answerback impatient' AND query LIKE '%pg_sleep(30)%'`,
+      )
+      return active.length === 0
+    })
+  })
+
+  it('waits no longer than it may for a connection when all are in use', async () => {
+    const narrow = storage.open({ maxConnections: 1, connectTimeoutMs: 200 })
+    await withClient(storage.url, async client => {
+      await client.query('BEGIN; LOCK TABLE callbacks')
+      const holder = run('SELECT count(*) FROM callbacks', narrow)
+      await eventually('the only connection is in use', async () => {
+        const { rowCount } = await client.query(`SELECT FROM pg_locks WHERE relation = 'callbacks'::regclass AND NOT granted`)
+        return rowCount === 1
+      })
+      assert.ok((await msToFail(run('SELECT 1', narrow))) < 1000)
+      await client.query('COMMIT')
+      await holder
+    })
+    assert.deepEqual(await run('SELECT 1 AS one', narrow), [{ one: 1 }])
+  })
+
+  it('waits no longer than it may for a server that takes connections and says nothing', async () => {
+    const proxy = new TcpProxy(storage.url)
+    await proxy.start()
+    try {
+      const patient = storage.open({ url: proxy.url, connectTimeoutMs: 200 })
+      proxy.goSilent()
+      assert.ok((await msToFail(run('SELECT 1', patient))) < 1000)
+      proxy.forward()
+      assert.deepEqual(await run('SELECT 1 AS one', patient), [{ one: 1 }])
+    } finally {
+      await proxy.stop()
+    }
+  })
+
+  it('survives the end of its idle connections, and makes new ones', async () => {
+    const idle = storage.open({ maxConnections: 3, name: 'idle' })
+    const connections = async (): Promise<number> =>
+      (await storage.query(`SELECT FROM pg_stat_activity WHERE application_name = 'answerback idle'`)).length
+    await Promise.all(Array.from({ length: 3 }, () => run('SELECT 1', idle)))
+    assert.equal(await connections(), 3)
+    await storage.terminateOthers()
+    await eventually('they are gone', async () => (await connections()) === 0)
+    await eventually('it works again', () =>
+      run('SELECT 1', idle).then(
+        () => true,
+        () => false,
+      ),
+    )
+  })
+
+  it('lets go of its connections when it stops', async () => {
+    const stopped = storage.open({ name: 'stopped' })
+    await run('SELECT 1', stopped)
+    await stopped.stop()
+    await eventually('they are gone', async () => {
+      const left = await storage.query(`SELECT FROM pg_stat_activity WHERE application_name = 'answerback stopped'`)
+      return left.length === 0
+    })
+  })
+})

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import { CallbackPruner } from '../../workers/callback-pruner.ts'
+import { eventually } from '../adapters/eventually.ts'
+import { logger } from './silent-logger.ts'
+
+describe('CallbackPruner', () => {
+  let pruner: CallbackPruner
+
+  afterEach(() => pruner.stop())
+
+  /** @param answers what each pass deletes */
+  function setup(answers: (number | 'all' | Error)[]) {
+    const limits: number[] = []
+    pruner = new CallbackPruner({
+      prune: async limit => {
+        const answer = answers[limits.push(limit) - 1] ?? 0
+        if (answer instanceof Error) throw answer
+        return answer === 'all' ? limit : answer
+      },
+      logger,
+    })
+    return limits
+  }
+
+  it('goes on at once after a full batch, and rests after a short one', async () => {
+    const limits = setup(['all', 'all', 999])
+    pruner.start()
+    await eventually('three batches', () => limits.length === 3)
+    // A rest of five seconds cannot be over while the event loop turns a few times.
+    for (let i = 0; i < 10; i += 1) await new Promise(setImmediate)
+    assert.deepEqual(limits, [1000, 1000, 1000])
+  })
+
+  it('goes on when the database is back', async () => {
+    const limits = setup([new StorageUnavailableError('down'), 'all', 0])
+    pruner.start()
+    await eventually('it has pruned', () => limits.length === 3)
+  })
+
+  it('stops without waiting for the rest to end', async () => {
+    const limits = setup([0])
+    pruner.start()
+    await eventually('it rests', () => limits.length === 1)
+    const started = performance.now()
+    await pruner.stop()
+    assert.ok(performance.now() - started < 200)
+  })
+})

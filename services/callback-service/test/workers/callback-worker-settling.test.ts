@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
+import type { CallbackWorker } from '../../workers/callback-worker.ts'
+import { eventually } from '../adapters/eventually.ts'
+import { workerInMemory } from './worker-in-memory.ts'
+
+describe('CallbackWorker, settling', () => {
+  let worker: CallbackWorker
+
+  afterEach(() => worker.stop())
+
+  /** A worker that has done its work on callback `a` and settles it. */
+  async function settling(settle: (tries: number) => Promise<boolean>) {
+    const count = { tries: 0 }
+    const memory = workerInMemory(
+      {},
+      {
+        settle: () => {
+          count.tries += 1
+          return settle(count.tries)
+        },
+      },
+    )
+    worker = memory.worker
+    memory.put('a')
+    worker.start()
+    await memory.started('a')
+    memory.end('a')
+    return { ...memory, count }
+  }
+
+  it('tries again until the storage is back', async () => {
+    const { seen, count, released } = await settling(async tries => {
+      if (tries < 2) throw new StorageUnavailableError('down')
+      return true
+    })
+    await released('a')
+    assert.equal(count.tries, 2)
+    assert.equal(seen.counted.length, 1)
+  })
+
+  it('counts nothing when the claim was lost', async () => {
+    const { seen, released } = await settling(async () => false)
+    await released('a')
+    assert.deepEqual(seen.counted, [])
+  })
+
+  it('gives up when Postgres refuses the verdict, so that the callback can be taken over', async () => {
+    const { seen, count, released } = await settling(async () => {
+      throw new ValueRefusedError('no')
+    })
+    await released('a')
+    assert.equal(count.tries, 1)
+    assert.deepEqual(seen.counted, [])
+  })
+
+  it('gives up when the worker stops while the storage is away', async () => {
+    const { seen, count } = await settling(async () => {
+      throw new StorageUnavailableError('down')
+    })
+    await eventually('it was tried', () => count.tries > 0)
+    await worker.stop()
+    assert.deepEqual(seen.released, ['a'])
+    assert.ok(count.tries <= 2)
+  })
+})

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import { ObjectExpirer } from '../../workers/object-expirer.ts'
+import { eventually } from '../adapters/eventually.ts'
+import { logger } from './silent-logger.ts'
+
+interface Pass {
+  readonly latenessMs: readonly number[]
+  readonly nextInMs: number | undefined
+}
+
+const FULL: readonly number[] = Array.from({ length: 1000 }, () => 1)
+const IDLE: Pass = { latenessMs: [], nextInMs: undefined }
+
+describe('ObjectExpirer', () => {
+  let expirer: ObjectExpirer
+
+  afterEach(() => expirer.stop())
+
+  /** @param passes what each pass finds; nothing after the last */
+  function setup(passes: (Pass | Error)[]) {
+    const seen = { limits: [] as number[], atMs: [] as number[], expired: [] as (readonly number[])[] }
+    expirer = new ObjectExpirer({
+      store: {
+        deleteExpired: async limit => {
+          seen.atMs.push(performance.now())
+          const pass = passes[seen.limits.push(limit) - 1] ?? IDLE
+          if (pass instanceof Error) throw pass
+          return pass
+        },
+      },
+      onExpired: latenessMs => seen.expired.push(latenessMs),
+      logger,
+    })
+    return seen
+  }
+
+  async function restsMs(seen: { atMs: number[] }, count: number): Promise<number[]> {
+    expirer.start()
+    await eventually(`${count + 1} passes`, () => seen.atMs.length > count)
+    return seen.atMs.slice(1, count + 1).map((at, i) => at - (seen.atMs[i] as number))
+  }
+
+  it('goes on at once after a full batch', async () => {
+    const seen = setup([1, 2, 3].map(() => ({ latenessMs: FULL, nextInMs: 400 })))
+    const rests = await restsMs(seen, 3)
+    assert.ok(Math.max(...rests) < 200, rests.join(', '))
+    assert.deepEqual(seen.limits.slice(0, 4), [1000, 1000, 1000, 1000])
+  })
+
+  it('sleeps until the next object expires after a short batch', async () => {
+    const [rest = 0] = await restsMs(setup([{ latenessMs: [1], nextInMs: 120 }]), 1)
+    // A timer may be up to a millisecond early.
+    assert.ok(rest >= 119 && rest < 400, `${rest} ms`)
+  })
+
+  it('looks now and then although nothing is due for long: others store objects too', async () => {
+    const rests = await restsMs(setup([{ latenessMs: [], nextInMs: 3_600_000 }, IDLE]), 2)
+    for (const rest of rests) assert.ok(rest >= 499 && rest < 900, `${rest} ms`)
+  })
+
+  it('never rests less than a moment, also when the next one is due already', async () => {
+    const rests = await restsMs(setup([-50, 0, 0.01, -1e9].map(nextInMs => ({ latenessMs: [], nextInMs }))), 4)
+    for (const rest of rests) assert.ok(rest >= 2 && rest < 200, `${rest} ms`)
+  })
+
+  it('says how late each object went, and nothing when there was none', async () => {
+    const seen = setup([{ latenessMs: [1, 2.5], nextInMs: 1 }, { latenessMs: [], nextInMs: 1 }, { latenessMs: [7], nextInMs: 1 }, IDLE])
+    await restsMs(seen, 3)
+    assert.deepEqual(seen.expired, [[1, 2.5], [7]])
+  })
+
+  it('goes on when the database is back', async () => {
+    const seen = setup([new StorageUnavailableError('down'), { latenessMs: [5000], nextInMs: undefined }])
+    expirer.start()
+    await eventually('it has deleted', () => seen.expired.length === 1)
+    assert.deepEqual(seen.expired, [[5000]])
+  })
+
+  it('stops without waiting for the rest to end', async () => {
+    const seen = setup([{ latenessMs: [], nextInMs: 3_600_000 }])
+    expirer.start()
+    await eventually('it rests', () => seen.atMs.length === 1)
+    const started = performance.now()
+    await expirer.stop()
+    assert.ok(performance.now() - started < 200)
+  })
+})

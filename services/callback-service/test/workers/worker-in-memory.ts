@@ -1,0 +1,65 @@
+import type { ClaimedCallback, Verdict } from '../../domain/claimed-callback.ts'
+import { CallbackWorker, type CallbackWorkerOptions, type Claims } from '../../workers/callback-worker.ts'
+import { eventually } from '../adapters/eventually.ts'
+import { logger } from './silent-logger.ts'
+
+const HOUR_MS = 3_600_000
+
+export const COMPLETED: Verdict = { state: 'completed', unstored: [] }
+export const CRASHED: Verdict = { state: 'pending', unstored: [], delayMs: 1, isCharged: true }
+export const INTERRUPTED: Verdict = { state: 'pending', unstored: [], delayMs: 0, isCharged: false }
+
+export function claimed(id: string): ClaimedCallback {
+  return { id, token: 't', attempt: 1, missingIds: [], unstored: [], receivedAtMs: 0, trace: {}, requestId: undefined }
+}
+
+/** A worker beside an inbox in memory, whose processing the test ends by hand. It looks for callbacks by itself but once an hour. */
+export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, claims: Partial<Claims> = {}) {
+  const inbox: ClaimedCallback[] = []
+  const processing = new Map<string, { end: (verdict: Verdict) => void; crash: (error: Error) => void }>()
+  const seen = {
+    claims: [] as [number, number][],
+    settled: [] as [string, Verdict][],
+    released: [] as string[],
+    counted: [] as Verdict[],
+  }
+  const worker = new CallbackWorker({
+    claims: {
+      claim: async (number, limit) => {
+        seen.claims.push([number, limit])
+        return inbox.splice(0, limit)
+      },
+      settle: async ({ id }, verdict) => {
+        seen.settled.push([id, verdict])
+        return true
+      },
+      release: ({ id }) => seen.released.push(id),
+      ...claims,
+    },
+    worker: () => 7,
+    capacity: running => 100 - running,
+    process: ({ id }) => new Promise((end, crash) => processing.set(id, { end, crash })),
+    crashed: () => CRASHED,
+    interrupt: async () => {
+      for (const { end } of processing.values()) end(INTERRUPTED)
+    },
+    pollMs: HOUR_MS,
+    onClaimed: () => undefined,
+    onSettled: verdict => seen.counted.push(verdict),
+    logger,
+    ...changes,
+  })
+  return {
+    worker,
+    inbox,
+    processing,
+    seen,
+    put: (...ids: string[]): void => {
+      inbox.push(...ids.map(claimed))
+      worker.wake()
+    },
+    end: (id: string, verdict = COMPLETED): void => processing.get(id)?.end(verdict),
+    started: (...ids: string[]): Promise<void> => eventually(`${ids} started`, () => ids.every(id => processing.has(id))),
+    released: (...ids: string[]): Promise<void> => eventually(`${ids} released`, () => ids.every(id => seen.released.includes(id))),
+  }
+}
