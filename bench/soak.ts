@@ -2,7 +2,8 @@ import { parseArgs } from 'node:util'
 import type pg from 'pg'
 import { readMetrics } from '../test/support/callbacks.ts'
 import { withClient } from '../test/support/database.ts'
-import { ServiceProcess, until } from '../test/support/service-process.ts'
+import { until } from '../test/support/eventually.ts'
+import { ServiceProcess } from '../test/support/service-process.ts'
 import { withPostgres } from './postgres.ts'
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import pg from 'pg'
 import { accept, finished, patchConfig, postCallback, range, readMetrics } from './support/callbacks.ts'
-import { until } from './support/service-process.ts'
+import { until } from './support/eventually.ts'
 import { type Addresses, type System, startSystem } from './support/system.ts'
 
 /**

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { accept, finished, patchConfig, postCallback, range, readCallback, readMetrics } from './support/callbacks.ts'
-import { ServiceProcess, until } from './support/service-process.ts'
+import { until } from './support/eventually.ts'
+import { ServiceProcess } from './support/service-process.ts'
 import { type System, startSystem } from './support/system.ts'
 
 describe('faults', function () {

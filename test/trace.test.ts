@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { accept, finished, patchConfig, range, readCallback } from './support/callbacks.ts'
-import { until } from './support/service-process.ts'
+import { until } from './support/eventually.ts'
 import { type System, startSystem } from './support/system.ts'
 import type { ZipkinSpan } from './support/zipkin-collector.ts'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { until } from './service-process.ts'
+import { until } from './eventually.ts'
 
 export interface CallbackAnswer {
   readonly id: string

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { until } from './eventually.ts'
 
 /** One line of a service's log. */
 export interface LogLine {
@@ -82,16 +83,5 @@ export class ServiceProcess {
   #address(server: string): string {
     const line = this.log.find(candidate => candidate.msg === 'listening' && candidate['server'] === server)
     return `http://127.0.0.1:${line?.['port']}`
-  }
-}
-
-/** Polls a condition until it holds. @returns what it gave @throws {Error} when it does not hold within `timeoutMs` */
-export async function until<T>(condition: () => T | Promise<T>, timeoutMs = 15_000): Promise<NonNullable<T>> {
-  const deadline = performance.now() + timeoutMs
-  for (;;) {
-    const result = await condition()
-    if (result) return result
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition}`)
-    await new Promise(resolve => setTimeout(resolve, 10))
   }
 }

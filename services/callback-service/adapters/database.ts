@@ -1,7 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
-import { PrismaClient } from '#prisma'
+import { Prisma, PrismaClient } from '#prisma'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
 
 /**
@@ -48,7 +48,7 @@ export class Database implements Part {
   }
 }
 
-/** Runs a statement; what goes wrong is told apart into what is worth trying again and what is not. */
+/** Runs a statement; what goes wrong is told apart into what is worth trying again, what is not, and what is a bug of ours. */
 export async function inDatabase<T>(statement: () => PromiseLike<T>): Promise<T> {
   try {
     return await statement()
@@ -61,13 +61,16 @@ export async function inDatabase<T>(statement: () => PromiseLike<T>): Promise<T>
  * SQLSTATE classes 22 (data exception) and 23 (integrity) are the value's fault; anything else, from a refused connection to a
  * full disk, is the database's. https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-function translate(error: unknown): Error {
+function translate(error: unknown): unknown {
+  if (BUGS.some(bug => error instanceof bug)) return error
   const { sqlState, message } = describe(error)
   if (sqlState?.startsWith('22') || sqlState?.startsWith('23')) return new ValueRefusedError(message, { cause: error })
   if (sqlState === '42P01' || sqlState === '42703')
     return new StorageUnavailableError('the database is not migrated: run `make migrate`', { cause: error })
   return new StorageUnavailableError(message, { cause: error })
 }
+
+const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError, Prisma.PrismaClientValidationError]
 
 /** Prisma wraps what the driver said: `meta.driverAdapterError.cause` holds the SQLSTATE, the end of the message the words. */
 function describe(error: unknown): { sqlState: string | undefined; message: string } {

@@ -115,7 +115,7 @@ export class CallbackWorker implements Part {
       span.setAttribute('answerback.callback.state', verdict.state)
       const isSettled = await this.#settle(callback, verdict)
       if (isSettled) onSettled(verdict)
-      if (verdict.state === 'failed')
+      if (isSettled && verdict.state === 'failed')
         logger.error({ callback_id: callback.id, attempts: callback.attempt, unstored: verdict.unstored.length }, 'callback failed')
       else logger.debug({ callback_id: callback.id, state: verdict.state, is_settled: isSettled }, 'callback left its worker')
     })

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { eventually } from '../../../test/support/eventually.ts'
 import { CallbackReceiver } from './callback-receiver.ts'
-import { eventually } from './eventually.ts'
 
 const MAIN = new URL('../main.ts', import.meta.url).pathname
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { pino } from 'pino'
-import { until } from '../../../test/support/service-process.ts'
+import { until } from '../../../test/support/eventually.ts'
 import { HttpServer, type HttpServerOptions } from '../http-server.ts'
 import { RawConnection } from './raw-connection.ts'
 

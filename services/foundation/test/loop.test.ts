@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { pino } from 'pino'
-import { until } from '../../../test/support/service-process.ts'
+import { until } from '../../../test/support/eventually.ts'
 import { Loop, type LoopOptions } from '../loop.ts'
 
 class Outage extends Error {

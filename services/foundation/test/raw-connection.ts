@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { until } from '../../../test/support/service-process.ts'
+import { until } from '../../../test/support/eventually.ts'
 
 /** A connection that sends bytes as they are, and keeps what comes back. */
 export class RawConnection {

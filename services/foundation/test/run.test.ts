@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
-import { until } from '../../../test/support/service-process.ts'
+import { until } from '../../../test/support/eventually.ts'
 import { settingRows } from '../config-schema.ts'
 import { schema } from './fixtures/service.ts'
 

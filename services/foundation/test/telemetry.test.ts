@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
-import { until } from '../../../test/support/service-process.ts'
+import { until } from '../../../test/support/eventually.ts'
 import { ZipkinCollector, type ZipkinSpan } from '../../../test/support/zipkin-collector.ts'
 import {
   type Context,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { context, contextFromCarrier, inSpan, type Span, Telemetry } from '#foundation/telemetry.ts'
+import { ZipkinCollector, type ZipkinSpan } from '../../../../test/support/zipkin-collector.ts'
 import type { ObjectStore } from '../../adapters/object-store.ts'
 import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
-import { ZipkinCollector, type ZipkinSpan } from './zipkin-collector.ts'
 
 describe('the spans of the object store', () => {
   let storage: TestStorage

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { ADVISORY_CLASS, WorkerSession } from '../../adapters/worker-session.ts'
-import { eventually } from './eventually.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
+import { eventually } from '../../../../test/support/eventually.ts'
 import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
-import { eventually } from '../adapters/eventually.ts'
 import { claimed, INTERRUPTED, workerInMemory } from './worker-in-memory.ts'
 
 describe('CallbackWorker, stopping', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { requestIdOf } from '#foundation/request-id.ts'
 import { context, Telemetry, trace } from '#foundation/telemetry.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
-import { eventually } from '../adapters/eventually.ts'
 import { logger } from './silent-logger.ts'
 import { COMPLETED, CRASHED, claimed, workerInMemory } from './worker-in-memory.ts'
 

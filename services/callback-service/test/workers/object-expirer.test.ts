@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { ObjectExpirer } from '../../workers/object-expirer.ts'
-import { eventually } from '../adapters/eventually.ts'
 import { logger } from './silent-logger.ts'
 
 interface Pass {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { StorageWatch } from '../../workers/storage-watch.ts'
-import { eventually } from '../adapters/eventually.ts'
 import { logger } from './silent-logger.ts'
 
 describe('StorageWatch', () => {

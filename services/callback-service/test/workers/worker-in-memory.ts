@@ -1,6 +1,6 @@
+import { eventually } from '../../../../test/support/eventually.ts'
 import type { ClaimedCallback, Verdict } from '../../domain/claimed-callback.ts'
 import { CallbackWorker, type CallbackWorkerOptions, type Claims } from '../../workers/callback-worker.ts'
-import { eventually } from '../adapters/eventually.ts'
 import { logger } from './silent-logger.ts'
 
 const HOUR_MS = 3_600_000

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { CallbackClient } from '../../adapters/callback-client.ts'
 import type { PostOutcome } from '../../domain/emitted-callback.ts'
 import { CallbackReceiver } from '../callback-receiver.ts'
-import { eventually } from '../eventually.ts'
 
 const callback = { idempotencyKey: '0b5a2c5e-6a4e-4d0b-8a39-5f1f5c1d9b11', objectIds: [1, 2, 2] }
 

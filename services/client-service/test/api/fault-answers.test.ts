@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { eventually } from '../eventually.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { type Faults, TestClientService } from './client-service.ts'
 
 describe('a fault put into the answers', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { eventually } from '../eventually.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { TestClientService } from './client-service.ts'
 
 describe('GET /objects/:id', () => {

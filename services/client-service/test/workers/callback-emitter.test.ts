@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { pino } from 'pino'
 import { Telemetry } from '#foundation/telemetry.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { CallbackClient } from '../../adapters/callback-client.ts'
 import { CallbackEmitter, type EmitterPolicy } from '../../workers/callback-emitter.ts'
 import { CallbackReceiver, type Received } from '../callback-receiver.ts'
-import { eventually } from '../eventually.ts'
 
 const HOUR_MS = 3_600_000
 
