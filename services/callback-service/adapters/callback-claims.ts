@@ -1,26 +1,12 @@
 import { v7 as uuidv7 } from 'uuid'
 import { Batcher } from '#foundation/batcher.ts'
 import type { PrismaClient } from '#prisma'
-import type { ClaimedCallback, Unstored, Verdict } from '../domain/claimed-callback.ts'
-import type { ObjectId } from '../domain/object-id.ts'
+import type { ClaimedCallback, Verdict } from '../domain/claimed-callback.ts'
 import { ValueRefusedError } from '../domain/storage-errors.ts'
+import { type ClaimedRow, claimedCallback, settlement } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { ADVISORY_CLASS } from './worker-session.ts'
-
-interface ClaimedRow {
-  readonly id: string
-  readonly attempts: number
-  readonly object_ids: string
-  readonly unstored: unknown
-  readonly fresh_ids: string | null
-  readonly request_id: string | null
-  readonly traceparent: string | null
-  readonly tracestate: string | null
-  readonly baggage: string | null
-  readonly received_ms: number
-  readonly now_ms: number
-}
 
 /**
  * Who works on which callback. A claim holds while its worker lives (see `WorkerSession`) and is proved by its token, one for each
@@ -167,43 +153,4 @@ export class CallbackClaims {
     if (callbacks > 0) this.#tokens.set(token, callbacks)
     else this.#tokens.delete(token)
   }
-}
-
-function claimedCallback(row: ClaimedRow, token: string): ClaimedCallback {
-  const earlier = row.unstored === null ? undefined : parseUnstored(row.unstored)
-  const open = earlier?.filter(object => object.outcome === 'pending').map(object => object.id) ?? parseIds(row.object_ids)
-  const fresh = new Set(parseIds(row.fresh_ids ?? '{}'))
-  return {
-    id: row.id,
-    token,
-    attempt: row.attempts,
-    missingIds: open.filter(id => !fresh.has(id)),
-    unstored: earlier?.filter(object => object.outcome !== 'pending') ?? [],
-    receivedAtMs: row.received_ms,
-    trace: { traceparent: row.traceparent ?? undefined, tracestate: row.tracestate ?? undefined, baggage: row.baggage ?? undefined },
-    requestId: row.request_id ?? undefined,
-  }
-}
-
-/** @param array a bigint[] as Postgres writes it: `{1,2,3}` */
-function parseIds(array: string): ObjectId[] {
-  return array === '{}' ? [] : array.slice(1, -1).split(',').map(BigInt)
-}
-
-function settlement({ callback, verdict }: { callback: ClaimedCallback; verdict: Verdict }): object {
-  const isPending = verdict.state === 'pending'
-  return {
-    id: callback.id,
-    token: callback.token,
-    state: verdict.state,
-    // Ids stand as text: a JSON number beyond 2^53 would not survive most readers.
-    unstored: verdict.unstored.map(object => ({ ...object, id: String(object.id) })),
-    delay_ms: isPending ? verdict.delayMs : 0,
-    refund: isPending && !verdict.isCharged ? 1 : 0,
-  }
-}
-
-/** Reads the `unstored` column as `settle` writes it. */
-export function parseUnstored(column: unknown): Unstored[] {
-  return (column as { id: string; outcome: Unstored['outcome']; reason?: string }[]).map(object => ({ ...object, id: BigInt(object.id) }))
 }

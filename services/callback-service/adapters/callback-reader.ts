@@ -1,7 +1,7 @@
 import type { PrismaClient } from '#prisma'
 import type { Unstored } from '../domain/claimed-callback.ts'
 import type { ObjectId } from '../domain/object-id.ts'
-import { parseUnstored } from './callback-claims.ts'
+import { parseUnstored } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
 
 /** A callback as readers see it. `unstored` is undefined before its first attempt has ended. */
