@@ -25,7 +25,7 @@ test-integration: $(GENERATED) ## the end-to-end tests against services that run
 	@export DATABASE_URL="$${DATABASE_URL:-$$(cat .local/database-url 2>/dev/null || echo $(COMPOSE_DATABASE_URL))}"; \
 	INTEGRATION=1 exec mocha --no-config --forbid-only --timeout 120000 test/end-to-end.test.ts $(ARGS)
 
-bench: $(GENERATED) ## a benchmark: how many callbacks a second are accepted; BENCH=latency or BENCH=soak for the others
+bench: $(GENERATED) ## a benchmark: how many callbacks a second are accepted; BENCH=latency, restart or soak for the others
 	@exec node bench/$(or $(BENCH),accept).ts $(ARGS)
 
 lint: $(GENERATED) ## formatting, lint rules, types
