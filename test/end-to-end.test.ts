@@ -14,11 +14,13 @@ describe('end to end', function () {
   let at: Addresses
   let system: System | undefined
   let db: pg.Client
-  let usual: Config
+  let usual: Config | undefined
 
   before(async () => {
     if (isIntegration) {
       at = addressesFromEnvironment()
+      // Whoever has just typed `make run` need not wait before typing this.
+      for (const url of [`${at.callbackUrl}/readyz`, `${at.clientUrl}/`]) await until(() => isOk(url), 30_000, `${url} answers`)
       db = new pg.Client({ connectionString: at.databaseUrl })
       await db.connect()
     } else {
@@ -34,9 +36,11 @@ describe('end to end', function () {
 
   after(async () => {
     if (isIntegration) {
-      await patchConfig(at.clientAdminUrl, { latency: usual.latency })
-      await patchConfig(at.callbackAdminUrl, { expiry: usual.expiry })
-      await db.end()
+      await db?.end()
+      if (usual) {
+        await patchConfig(at.clientAdminUrl, { latency: usual.latency })
+        await patchConfig(at.callbackAdminUrl, { expiry: usual.expiry })
+      }
     }
     await system?.stop()
   })
@@ -155,6 +159,13 @@ interface Config {
 async function readConfig(at: Addresses): Promise<Config> {
   const read = async (adminUrl: string): Promise<Config> => (await (await fetch(`${adminUrl}/config`)).json()) as Config
   return { latency: (await read(at.clientAdminUrl)).latency, expiry: (await read(at.callbackAdminUrl)).expiry }
+}
+
+async function isOk(url: string): Promise<boolean> {
+  return fetch(url).then(
+    response => response.ok,
+    () => false,
+  )
 }
 
 function addressesFromEnvironment(): Addresses {
