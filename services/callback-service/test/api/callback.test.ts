@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accept-errors.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { ACCEPTED_ID, serveApi } from './serve-api.ts'
@@ -199,5 +203,21 @@ describe('POST /callback', () => {
     assert.equal((await post('{}', { ...headers, 'x-request-id': 'abc-1' })).headers.get('x-request-id'), 'abc-1')
     assert.match((await post('{}', { ...headers, 'x-request-id': 'a b' })).headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/)
     assert.match((await post('{}', headers)).headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/)
+  })
+
+  it('answers 503 shutting_down to what comes in when the port is closed already, and closes', async () => {
+    api = await serveApi()
+    const socket = connect(api.server.port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write('POST /callback HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n')
+    const stopped = api.stop()
+    await eventually('the port is closed', () => api.server.isClosed)
+    socket.write('Content-Length: 18\r\n\r\n{"object_ids":[1]}')
+    const answer = await text(socket)
+    assert.match(answer, /^HTTP\/1.1 503 /)
+    assert.match(answer, /^Connection: close\r$/m)
+    assert.match(answer, /"code":"shutting_down"/)
+    assert.deepEqual(api.accepted, [])
+    await stopped
   })
 })
