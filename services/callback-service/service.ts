@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { heapSampling } from '#foundation/admin-profiles.ts'
 import { adminServer } from '#foundation/admin-server.ts'
 import { HEALTH_PATHS, healthRoutes } from '#foundation/health.ts'
@@ -7,6 +6,7 @@ import { httpTelemetry } from '#foundation/http-telemetry.ts'
 import type { Part } from '#foundation/lifecycle.ts'
 import { Loop } from '#foundation/loop.ts'
 import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
+import { rest } from '#foundation/rest.ts'
 import type { ServiceContext } from '#foundation/run.ts'
 import { Telemetry } from '#foundation/telemetry.ts'
 import { migrate } from '#prisma/migrate.ts'
@@ -25,6 +25,7 @@ import { readCallbackRoutes } from './api/read-callbacks.ts'
 import { readObjectRoutes } from './api/read-objects.ts'
 import type { schema } from './config.ts'
 import { CircuitBreaker } from './domain/circuit-breaker.ts'
+import { claimable } from './domain/claimable.ts'
 import { ObjectRefresher } from './domain/object-refresher.ts'
 import { crashed, refreshObjects } from './domain/refresh-objects.ts'
 import { isStorageTrouble } from './domain/storage-errors.ts'
@@ -32,11 +33,10 @@ import { callbackMetrics, liveGauge } from './metrics.ts'
 import { CallbackPruner } from './workers/callback-pruner.ts'
 import { CallbackWorker } from './workers/callback-worker.ts'
 import { ClaimWatch } from './workers/claim-watch.ts'
+import { databaseMigration } from './workers/database-migration.ts'
 import { ObjectExpirer } from './workers/object-expirer.ts'
 import { StorageWatch } from './workers/storage-watch.ts'
 
-/** Callbacks claimed by one statement: enough to keep busy, few enough to leave some to other replicas. */
-const CLAIM_BATCH = 32
 const GAUGE_INTERVAL_MS = 2000
 
 /** Joins the rooms. @returns what starts, in order; reversed, what stops */
@@ -111,7 +111,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     maxHoldMs: config.fetch.maxHoldMs,
     keepOffline: config.objects.keepOffline,
     databaseNowMs: () => clock.nowMs(),
-    sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(ignoreAbort),
+    sleep: rest,
     random: Math.random,
   })
   const policy = {
@@ -122,7 +122,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const worker = new CallbackWorker({
     claims,
     worker: () => session.worker,
-    capacity: running => claimable({ running, maxRunning: config.process.maxRunning, refresher, breaker }),
+    capacity: running => claimable({ running, maxRunning: config.process.maxRunning, requests: refresher, breaker }),
     process: callback => refreshObjects(callback, (id, by) => refresher.refresh(id, by), policy),
     crashed: callback => crashed(callback, policy),
     interrupt: async () => {
@@ -210,7 +210,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     heapSampling,
     acceptDatabase,
     workDatabase,
-    ...(config.migrate.onStart ? [migration(config.database.url, logger)] : []),
+    ...(config.migrate.onStart ? [databaseMigration(() => migrate({ url: config.database.url, logger }), logger)] : []),
     storage,
     session,
     claimWatch,
@@ -221,27 +221,4 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     admin,
     http,
   ]
-}
-
-/** How many callbacks are worth claiming now: none while nothing may be asked or enough waits to be, one to probe with. */
-function claimable(now: { running: number; maxRunning: number; refresher: ObjectRefresher; breaker: CircuitBreaker }): number {
-  const { running, maxRunning, refresher, breaker } = now
-  if (breaker.waitMs > 0 || refresher.waiting >= refresher.concurrency) return 0
-  return Math.min(breaker.state === 'closed' ? CLAIM_BATCH : 1, maxRunning - running)
-}
-
-/** Migrates in the background, and again until it succeeds: the database may come later than we do. */
-function migration(url: string, logger: ServiceContext<typeof schema>['logger']): Part {
-  return new Loop({
-    name: 'migrate database',
-    logger,
-    pass: async () => {
-      await migrate({ url, logger })
-      return Number.POSITIVE_INFINITY
-    },
-  })
-}
-
-function ignoreAbort(error: Error): void {
-  if (error.name !== 'AbortError') throw error
 }

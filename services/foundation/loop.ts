@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from './logger.ts'
+import { rest } from './rest.ts'
 
 /**
  * The skeleton of every background duty: run one pass, rest as long as the pass says, and again.
@@ -88,11 +88,6 @@ export class Loop {
   async #sleep(restMs: number): Promise<void> {
     this.#rest = new AbortController()
     if (this.#woken) return
-    // A timer holds at most 2^31 - 1 ms; waking early once in 24 days is harmless.
-    await sleep(Math.min(restMs, 2 ** 31 - 1), undefined, { signal: this.#rest.signal, ref: false }).catch(ignoreAbort)
+    await rest(restMs, this.#rest.signal)
   }
-}
-
-function ignoreAbort(error: Error): void {
-  if (error.name !== 'AbortError') throw error
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
+import { rest } from '#foundation/rest.ts'
 import { contextFromCarrier, inSpan } from '#foundation/telemetry.ts'
 import { type Backoff, backoffMs } from '../domain/backoff.ts'
 import type { EmittedCallback, PostOutcome } from '../domain/emitted-callback.ts'
@@ -134,10 +134,4 @@ export class CallbackEmitter implements Part {
     if (this.#isFailing) this.#options.logger.info({ outstanding: this.outstanding }, 'callbacks are taken again')
     this.#isFailing = false
   }
-}
-
-async function rest(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch((error: Error) => {
-    if (error.name !== 'AbortError') throw error
-  })
 }

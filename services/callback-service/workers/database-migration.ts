@@ -1,0 +1,15 @@
+import type { Part } from '#foundation/lifecycle.ts'
+import type { Logger } from '#foundation/logger.ts'
+import { Loop } from '#foundation/loop.ts'
+
+/** Migrates in the background, and again until it succeeds: the database may come later than we do. */
+export function databaseMigration(migrate: () => Promise<unknown>, logger: Logger): Part {
+  return new Loop({
+    name: 'migrate database',
+    logger,
+    pass: async () => {
+      await migrate()
+      return Number.POSITIVE_INFINITY
+    },
+  })
+}
