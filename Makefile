@@ -9,7 +9,7 @@ INSTALLED := node_modules/.package-lock.json
 GENERATED := prisma/client/client.ts
 COMPOSE_DATABASE_URL := postgresql://answerback:answerback@127.0.0.1:5434/answerback
 
-.PHONY: help run test test-integration bench lint format compose compose-down migrate client-start zipkin clean
+.PHONY: help run test test-integration bench bench-quick lint format compose compose-down migrate client-start zipkin clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -25,8 +25,14 @@ test-integration: $(GENERATED) ## the end-to-end tests against services that run
 	@export DATABASE_URL="$${DATABASE_URL:-$$(cat .local/database-url 2>/dev/null || echo $(COMPOSE_DATABASE_URL))}"; \
 	INTEGRATION=1 exec mocha --no-config --forbid-only --timeout 120000 test/end-to-end.test.ts $(ARGS)
 
-bench: $(GENERATED) ## a benchmark: how many callbacks a second are accepted; BENCH=latency, restart or soak for the others
-	@exec node bench/$(or $(BENCH),accept).ts $(ARGS)
+bench: $(GENERATED) ## all benchmarks (half an hour); make bench-accept for one (bench/*.ts); ARGS="--rounds=3" for its settings
+	@exec node bench/support/all.ts $(ARGS)
+
+bench-quick: $(GENERATED) ## proves that every benchmark works; says nothing about speed
+	@exec node bench/support/all.ts --quick
+
+bench-%: bench/%.ts $(GENERATED)
+	@exec node $< $(ARGS)
 
 lint: $(GENERATED) ## formatting, lint rules, types
 	@exec npm run --silent lint

@@ -2,7 +2,7 @@ import { accept, finished, range } from '../test/support/callbacks.ts'
 import { withClient } from '../test/support/database.ts'
 import { ServiceProcess } from '../test/support/service-process.ts'
 import { ZipkinCollector } from '../test/support/zipkin-collector.ts'
-import { withPostgres } from './postgres.ts'
+import { withPostgres } from './support/postgres.ts'
 
 const ROUNDS = 5
 const IDS = 200

@@ -4,7 +4,7 @@ import { readMetrics } from '../test/support/callbacks.ts'
 import { withClient } from '../test/support/database.ts'
 import { until } from '../test/support/eventually.ts'
 import { ServiceProcess } from '../test/support/service-process.ts'
-import { withPostgres } from './postgres.ts'
+import { withPostgres } from './support/postgres.ts'
 
 /**
  * Default traffic for two minutes, then until the last object is gone: what was accepted, completed, failed, and how late each deletion was.

@@ -4,9 +4,9 @@ import { httpTelemetry } from '#foundation/http-telemetry.ts'
 import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
 import { run } from '#foundation/run.ts'
 import { Telemetry } from '#foundation/telemetry.ts'
-import { callbackApp } from '../services/callback-service/api/app.ts'
-import { callbackRoutes } from '../services/callback-service/api/callback.ts'
-import { schema } from '../services/callback-service/config.ts'
+import { callbackApp } from '../../services/callback-service/api/app.ts'
+import { callbackRoutes } from '../../services/callback-service/api/callback.ts'
+import { schema } from '../../services/callback-service/config.ts'
 
 /** The callback service's own app with one thing taken out: the inbox says yes without storing. What accepting costs is measured against it. */
 await run({

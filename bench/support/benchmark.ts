@@ -1,0 +1,104 @@
+import { parseArgs } from 'node:util'
+import { ServiceProcess } from '../../test/support/service-process.ts'
+import { withPostgres } from './postgres.ts'
+import { type Figure, type Result, type Target, table, writeResult } from './result.ts'
+
+type Numbers = Readonly<Record<string, number>>
+
+/** What a benchmark works with. Whatever it starts ends with it, last first. */
+export interface Bench<Settings extends Numbers> {
+  readonly settings: Settings
+  /** A migrated database of its own, on a PostgreSQL with the durability it has by default. */
+  readonly databaseUrl: string
+  /** The callback service as its users run it: a process of its own, ready. */
+  callbackService(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
+  clientService(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
+  /** Any other program that runs like a service. */
+  program(file: string, env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
+  /** Has something ended with the benchmark. */
+  onEnd(end: () => unknown): void
+  /** Adds a sample to a figure: one a round, so that its spread shows. */
+  sample(name: string, value: number, target?: Target): void
+  /** Runs `round` as often as the settings' `rounds` say. Everything that is compared belongs into one round. */
+  rounds(round: (index: number) => Promise<void>): Promise<void>
+  say(line: string): void
+}
+
+/**
+ * Runs one benchmark: brings what it needs, prints its table, writes bench/results/NAME.json.
+ * Each setting is a flag (`--rounds=3`). With `--quick` it proves in seconds that it still works, says nothing about speed and writes nothing.
+ * A figure that misses its target is shown as missed; what fails the run is a count that does not hold, and the benchmark throws then.
+ */
+export async function benchmark<Settings extends Numbers>(
+  { name, title, settings: defaults, quick }: { name: string; title: string; settings: Settings; quick: Partial<Settings> },
+  run: (bench: Bench<Settings>) => Promise<void>,
+): Promise<void> {
+  const { isQuick, settings } = settingsFrom(defaults, quick)
+  const figures = new Map<string, Figure>()
+  const ends: (() => unknown)[] = []
+  say(`${name}: ${title}`)
+  const startedAt = new Date()
+  try {
+    await withPostgres(async (databaseUrl, postgresVersion) => {
+      const program = async (file: string, env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> => {
+        const service = await ServiceProcess.startFile(file, { ZIPKIN_URL: '', ...env })
+        ends.push(() => service.stop())
+        return service
+      }
+      const bench: Bench<Settings> = {
+        settings,
+        databaseUrl,
+        program,
+        callbackService: async env =>
+          (
+            await program('services/callback-service/main.ts', {
+              DATABASE_URL: databaseUrl,
+              CLIENT_SERVICE_URL: 'http://127.0.0.1:1',
+              ...env,
+            })
+          ).ready(),
+        clientService: env => program('services/client-service/main.ts', { EMITTER_ENABLED: 'false', ...env }),
+        onEnd: end => ends.push(end),
+        sample: (figure, value, target) => {
+          const known = figures.get(figure) ?? { name: figure, target, samples: [] }
+          figures.set(figure, { ...known, samples: [...known.samples, value] })
+        },
+        rounds: async round => {
+          for (let i = 0; i < (settings['rounds'] ?? 1); i += 1) {
+            const started = performance.now()
+            await round(i)
+            say(`  round ${i + 1} of ${settings['rounds']}: ${((performance.now() - started) / 1000).toFixed(0)} s`)
+          }
+        },
+        say: line => say(`  ${line}`),
+      }
+      try {
+        await run(bench)
+      } finally {
+        for (const end of ends.reverse()) await end()
+      }
+      const result: Result = { name, title, startedAt: startedAt.toISOString(), postgresVersion, settings, figures: [...figures.values()] }
+      say(table(result.figures))
+      if (!isQuick) await writeResult(result)
+    })
+  } catch (error) {
+    say(`${name} failed`)
+    throw error
+  }
+}
+
+function settingsFrom<Settings extends Numbers>(defaults: Settings, quick: Partial<Settings>): { isQuick: boolean; settings: Settings } {
+  const flags = Object.fromEntries(Object.keys(defaults).map(key => [key, { type: 'string' as const }]))
+  const { values } = parseArgs({ options: { ...flags, quick: { type: 'boolean' } } })
+  const { quick: isQuick = false, ...given } = values as Record<string, string | boolean | undefined> & { quick?: boolean }
+  const settings = {
+    ...defaults,
+    ...(isQuick ? quick : {}),
+    ...Object.fromEntries(Object.entries(given).map(([key, text]) => [key, Number(text)])),
+  }
+  return { isQuick, settings }
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,55 @@
+import { execFile } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { promisify } from 'node:util'
+import { withClient } from '../../test/support/database.ts'
+
+export interface Load {
+  readonly url: string
+  readonly connections: number
+  readonly seconds: number
+  readonly body: string
+}
+
+/** What the load got. `answers`: all of them 202. */
+export interface Answers {
+  readonly answers: number
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+const autocannon = createRequire(import.meta.url).resolve('autocannon')
+
+/** As many callbacks as so many connections can send, one after the other, from a process of its own. @throws {Error} when any answer is no 2xx */
+export async function load({ url, connections, seconds, body }: Load): Promise<Answers> {
+  const args = ['-j', '-m', 'POST', '-c', `${connections}`, '-d', `${seconds}`, '-H', 'content-type=application/json', '-b', body]
+  const { stdout } = await promisify(execFile)(process.execPath, [autocannon, ...args, `${url}/callback`], { maxBuffer: 2 ** 24 })
+  const result = JSON.parse(stdout) as Report
+  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${result.non2xx} refused, ${result.errors} failed`)
+  return { answers: result['2xx'], perSecond: result['2xx'] / result.duration, p50Ms: result.latency.p50, p99Ms: result.latency.p99 }
+}
+
+interface Report {
+  readonly '2xx': number
+  readonly non2xx: number
+  readonly errors: number
+  readonly duration: number
+  readonly latency: { readonly p50: number; readonly p99: number }
+}
+
+/** The same, and each 202 must be a row. @throws {Error} when there are fewer rows than answers */
+export async function loadAndCount(options: Load, databaseUrl: string, table = 'callbacks'): Promise<Answers> {
+  const before = await countRows(databaseUrl, table)
+  const answers = await load(options)
+  const stored = (await countRows(databaseUrl, table)) - before
+  if (stored < answers.answers) throw new Error(`${answers.answers} callbacks were answered with 202, ${stored} stored`)
+  return answers
+}
+
+export function callbackOf(ids: readonly number[]): string {
+  return `{"object_ids":[${ids.join(',')}]}`
+}
+
+export function countRows(databaseUrl: string, table: string): Promise<number> {
+  return withClient(databaseUrl, async client => Number((await client.query(`SELECT count(*) AS count FROM ${table}`)).rows[0].count))
+}
