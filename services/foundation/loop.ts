@@ -1,5 +1,5 @@
 import type { Logger } from './logger.ts'
-import { rest } from './rest.ts'
+import { MAX_TIMER_MS } from './rest.ts'
 
 /**
  * The skeleton of every background duty: run one pass, rest as long as the pass says, and again.
@@ -22,7 +22,7 @@ export class Loop {
   readonly name: string
   readonly #options: LoopOptions
   readonly #stop = new AbortController()
-  #rest = new AbortController()
+  #endRest: () => void = () => {}
   #woken = false
   #running: Promise<void> | undefined
   #failures = 0
@@ -41,7 +41,7 @@ export class Loop {
   /** Ends the rest under way, or the next one before it begins. */
   wake(): void {
     this.#woken = true
-    this.#rest.abort()
+    this.#endRest()
   }
 
   /** Lets the pass under way end (its signal is aborted) and resolves when it has. */
@@ -85,9 +85,14 @@ export class Loop {
     logger[this.#level === 'info' ? 'warn' : 'debug']({ duty: name, ...what }, 'background duty failed, retrying')
   }
 
-  async #sleep(restMs: number): Promise<void> {
-    this.#rest = new AbortController()
-    if (this.#woken) return
-    await rest(restMs, this.#rest.signal)
+  /** No AbortController: one is woken by every commit, and an abort costs as much as ten timers. */
+  #sleep(restMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, Math.min(restMs, MAX_TIMER_MS)).unref()
+      this.#endRest = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 }

@@ -2,14 +2,14 @@ import { Batcher, BatcherFullError, BatchTimeoutError } from '#foundation/batche
 import type { TraceCarrier } from '#foundation/telemetry.ts'
 import type { PrismaClient } from '#prisma'
 import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-errors.ts'
-import type { ObjectId } from '../domain/object-id.ts'
+import type { WrittenId } from '../domain/object-id.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
 import { newCallbackId } from './callback-id.ts'
 import { inDatabase } from './database.ts'
 
 /** A callback as it comes through the door. */
 export interface NewCallback {
-  readonly objectIds: readonly ObjectId[]
+  readonly objectIds: readonly WrittenId[]
   readonly idempotencyKey: string | undefined
   readonly requestId: string | undefined
   readonly trace: TraceCarrier
@@ -75,23 +75,27 @@ export class CallbackInbox {
   }
 
   async #insert(rows: readonly Row[]): Promise<(AcceptedCallback | Error)[]> {
-    const inserted = await inDatabase(
-      () => this.#prisma.$queryRaw<{ id: string; received_at: Date }[]>`
-        INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage)
-        SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage
-        FROM json_to_recordset(${JSON.stringify(rows.map(columns))}::json)
-          AS r(id uuid, object_ids text, idempotency_key text, request_id text, traceparent text, tracestate text, baggage text)
-        -- One order for all writers: two that insert the same keys wait for each other instead of deadlocking.
-        ORDER BY idempotency_key
-        ON CONFLICT (idempotency_key) DO NOTHING
-        RETURNING id, received_at`,
+    // One row comes back, not one a callback: which ids were inserted is told only when some were not. Callbacks of one commit are received at
+    // the same moment, and due a microsecond apart, so that they are claimed in the order in which they came.
+    const [inserted] = await inDatabase(
+      () => this.#prisma.$queryRaw<{ received_at: Date | null; ids: string[] | null }[]>`
+        WITH inserted AS (
+          INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
+          SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, t.now, t.now + n * interval '1 microsecond'
+          FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows.map(columns))}::json)
+              AS (id uuid, object_ids text, idempotency_key text, request_id text, traceparent text, tracestate text, baggage text)
+            ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, n),
+            (SELECT clock_timestamp() AS now OFFSET 0) t
+          -- One order for all writers: two that insert the same keys wait for each other instead of deadlocking.
+          ORDER BY idempotency_key
+          ON CONFLICT (idempotency_key) DO NOTHING
+          RETURNING id, received_at
+        )
+        SELECT min(received_at) AS received_at, CASE WHEN count(*) < ${rows.length} THEN coalesce(array_agg(id::text), '{}') END AS ids FROM inserted`,
     )
-    const receivedAt = new Map(inserted.map(row => [row.id, row.received_at]))
-    const replays = await this.#findReplays(rows.filter(row => !receivedAt.has(row.id)))
-    return rows.map(row => {
-      const at = receivedAt.get(row.id)
-      return at ? { id: row.id, receivedAt: at, isReplay: false } : (replays.get(row.id) as AcceptedCallback | Error)
-    })
+    const receivedAt = inserted?.received_at as Date
+    const replays = await this.#findReplays(notAmong(inserted?.ids, rows))
+    return rows.map(row => replays.get(row.id) ?? { id: row.id, receivedAt, isReplay: false })
   }
 
   /** The rows under whose keys others were not inserted. */
@@ -113,6 +117,12 @@ export class CallbackInbox {
       }),
     )
   }
+}
+
+function notAmong(ids: readonly string[] | null | undefined, rows: readonly Row[]): readonly Row[] {
+  if (!ids) return []
+  const inserted = new Set(ids)
+  return rows.filter(row => !inserted.has(row.id))
 }
 
 function columns(row: Row): object {

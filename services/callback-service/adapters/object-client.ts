@@ -1,9 +1,11 @@
-import { Pool } from 'undici'
+import type { IncomingHttpHeaders } from 'node:http'
+import { type Dispatcher, Pool } from 'undici'
 import type { Part } from '#foundation/lifecycle.ts'
 import { parseRetryAfterMs } from '#foundation/retry-after.ts'
 import { carrierOf, context, failSpan, isSampled, type Span, SpanKind, startSpan, trace } from '#foundation/telemetry.ts'
 import { FetchError } from '../domain/fetched-object.ts'
 import type { ObjectId } from '../domain/object-id.ts'
+import { garbage, parseOnline } from './object-answer.ts'
 
 const MAX_ANSWER_BYTES = 64 * 1024
 
@@ -28,7 +30,7 @@ export class ObjectClient implements Part {
   constructor(options: ObjectClientOptions) {
     this.#origin = new URL(options.url)
     this.#timeoutMs = options.timeoutMs
-    // Connections are bounded by the requests under way, which the refresher bounds; each request by its own signal.
+    // Connections are bounded by the requests under way, which the refresher bounds; each request by its own timer.
     this.#pool = new Pool(this.#origin.origin, {
       connections: null,
       pipelining: 1,
@@ -78,25 +80,11 @@ export class ObjectClient implements Part {
     span.end()
   }
 
-  async #get(
-    id: ObjectId,
-    active: ReturnType<typeof context.active>,
-  ): Promise<{ statusCode: number; retryAfter: number | undefined; body: string }> {
-    const { statusCode, headers, body } = await this.#pool.request({
-      method: 'GET',
-      path: `/objects/${id}`,
-      headers: { ...carrierOf(active), accept: 'application/json' },
-      signal: AbortSignal.timeout(this.#timeoutMs()),
+  #get(id: ObjectId, active: ReturnType<typeof context.active>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const request = { method: 'GET', path: `/objects/${id}`, headers: { ...carrierOf(active), accept: 'application/json' } } as const
+      this.#pool.dispatch(request, new AnswerReader({ timeoutMs: this.#timeoutMs(), resolve, reject }))
     })
-    let size = 0
-    const chunks: Buffer[] = []
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > MAX_ANSWER_BYTES) throw garbage('the answer is too large')
-      chunks.push(chunk)
-    }
-    if (headers['content-encoding'] !== undefined) throw garbage('the answer is encoded')
-    return { statusCode, retryAfter: parseRetryAfterMs(headers['retry-after']), body: Buffer.concat(chunks).toString('utf8') }
   }
 
   #startSpan(id: ObjectId): Span {
@@ -113,37 +101,71 @@ export class ObjectClient implements Part {
   }
 }
 
-function parseOnline(body: string, id: ObjectId): boolean {
-  let answer: { id?: unknown; online?: unknown } | null
-  try {
-    answer = JSON.parse(body) as typeof answer
-  } catch (error) {
-    throw garbage('the answer is no JSON', { cause: error })
+interface Answer {
+  readonly statusCode: number
+  readonly retryAfter: number | undefined
+  readonly body: string
+}
+
+/**
+ * Reads one answer whole, within its bounds of size and time. It takes the place of `Pool.request`, whose stream, AbortSignal and listeners
+ * cost as much as the request itself.
+ */
+class AnswerReader implements Dispatcher.DispatchHandler {
+  readonly #resolve: (answer: Answer) => void
+  readonly #reject: (error: Error) => void
+  readonly #timer: NodeJS.Timeout
+  #controller: Dispatcher.DispatchController | undefined
+  #timeout: FetchError | undefined
+  #statusCode = 0
+  #headers: IncomingHttpHeaders = {}
+  readonly #chunks: Buffer[] = []
+  #size = 0
+
+  constructor({ timeoutMs, resolve, reject }: { timeoutMs: number; resolve: (answer: Answer) => void; reject: (error: Error) => void }) {
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#timer = setTimeout(() => this.#expire(), timeoutMs)
   }
-  if (typeof answer?.id !== 'number' || exactId(body, answer.id) !== id) throw garbage('the answer is about another object')
-  if (typeof answer.online !== 'boolean') throw garbage('online is no boolean')
-  return answer.online
-}
 
-/** Beyond 2^53 a double does not say which id was meant: there the digits as they were written count. */
-function exactId(body: string, id: number): bigint | undefined {
-  if (Number.isSafeInteger(id)) return BigInt(id)
-  let source = ''
-  parseWithSource(body, (key, value, context) => {
-    if (key === 'id' && typeof value === 'number') source = context.source
-    return value
-  })
-  return /^-?\d{1,19}$/.test(source) ? BigInt(source) : undefined
-}
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#timeout) controller.abort(this.#timeout)
+  }
 
-/** ECMAScript 2026: https://github.com/tc39/proposal-json-parse-with-source; TypeScript does not know it yet. */
-const parseWithSource = JSON.parse as (
-  text: string,
-  reviver: (key: string, value: unknown, context: { source: string }) => unknown,
-) => unknown
+  onResponseStart(_controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
+    this.#statusCode = statusCode
+    this.#headers = headers
+  }
 
-function garbage(detail: string, options: ErrorOptions = {}): FetchError {
-  return new FetchError('invalid_answer', { isRetryable: true, isHostTrouble: true }, { cause: new Error(detail, options) })
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#size += chunk.length
+    if (this.#size > MAX_ANSWER_BYTES) controller.abort(garbage('the answer is too large'))
+    else this.#chunks.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    clearTimeout(this.#timer)
+    if (this.#headers['content-encoding'] !== undefined) {
+      this.#reject(garbage('the answer is encoded'))
+      return
+    }
+    const retryAfter = parseRetryAfterMs(this.#headers['retry-after'])
+    const body = (this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)).toString('utf8')
+    this.#resolve({ statusCode: this.#statusCode, retryAfter, body })
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    clearTimeout(this.#timer)
+    this.#reject(error)
+  }
+
+  /** A request that still waits for its connection has no controller yet: it fails now, and is aborted when it would begin. */
+  #expire(): void {
+    this.#timeout = new FetchError('timeout', { isRetryable: true, isHostTrouble: true })
+    if (this.#controller) this.#controller.abort(this.#timeout)
+    else this.#reject(this.#timeout)
+  }
 }
 
 function statusError(statusCode: number, retryAfterMs: number | undefined): FetchError {
@@ -156,6 +178,5 @@ function statusError(statusCode: number, retryAfterMs: number | undefined): Fetc
 }
 
 function connectionError(error: unknown): FetchError {
-  const reason = error instanceof Error && error.name === 'TimeoutError' ? 'timeout' : 'connection'
-  return new FetchError(reason, { isRetryable: true, isHostTrouble: true }, { cause: error })
+  return new FetchError('connection', { isRetryable: true, isHostTrouble: true }, { cause: error })
 }

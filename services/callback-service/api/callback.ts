@@ -6,7 +6,7 @@ import { requestIdOf } from '#foundation/request-id.ts'
 import { carrierOf, context, inSpan, SpanKind, type TraceCarrier } from '#foundation/telemetry.ts'
 import { parseCallback } from '../domain/callback.ts'
 import { parseIdempotencyKey } from '../domain/idempotency-key.ts'
-import type { ObjectId } from '../domain/object-id.ts'
+import type { WrittenId } from '../domain/object-id.ts'
 import { sendJson } from './json.ts'
 import { toProblem } from './problems.ts'
 
@@ -14,7 +14,7 @@ import { toProblem } from './problems.ts'
 export interface Inbox {
   /** Resolves when the callback cannot be lost any more. */
   accept(callback: {
-    readonly objectIds: readonly ObjectId[]
+    readonly objectIds: readonly WrittenId[]
     readonly idempotencyKey: string | undefined
     readonly requestId: string | undefined
     readonly trace: TraceCarrier
@@ -61,7 +61,8 @@ function acceptCallback({ inbox, maxObjectIds, maxBodyBytes, isShuttingDown, onR
       if (isReplay) response.setHeader('Idempotency-Replayed', 'true')
       onReceived(isReplay ? 'replayed' : 'accepted')
       // A replay gets the first answer again, whatever has become of the callback since.
-      sendJson(response, 202, { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt })
+      const answer = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt }
+      sendJson(response, 202, JSON.stringify(answer))
     } catch (error) {
       const problem = error instanceof HttpProblem ? error : toProblem(error)
       onReceived(problem?.code ?? 'internal_error')

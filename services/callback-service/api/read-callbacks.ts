@@ -2,7 +2,7 @@ import { Router } from 'express'
 import { HttpProblem, methodNotAllowed } from '#foundation/http-errors.ts'
 import type { Unstored } from '../domain/claimed-callback.ts'
 import type { ObjectId } from '../domain/object-id.ts'
-import { sendJson } from './json.ts'
+import { exactJson, sendJson } from './json.ts'
 import { toProblem } from './problems.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -32,7 +32,7 @@ export function readCallbackRoutes(find: (id: string) => Promise<CallbackView | 
         throw toProblem(error) ?? error
       })
       if (!callback) throw new HttpProblem('callback_not_found', 'There is no callback with this id, or none any more.')
-      sendJson(response, 200, representation(callback))
+      sendJson(response, 200, exactJson(representation(callback)))
     })
     .all('/v1/callbacks/:id', methodNotAllowed('GET', 'HEAD'))
 }

@@ -1,7 +1,7 @@
 import { Router } from 'express'
 import { excerpt, HttpProblem, methodNotAllowed } from '#foundation/http-errors.ts'
 import { type ObjectId, parseObjectId } from '../domain/object-id.ts'
-import { sendJson } from './json.ts'
+import { exactJson, sendJson } from './json.ts'
 import { toProblem } from './problems.ts'
 
 const DEFAULT_LIMIT = 100
@@ -32,7 +32,8 @@ export function readObjectRoutes(objects: ObjectReader): Router {
       const last = items.at(-1)
       const next = found.length > items.length && last ? nextPage(page, last.id) : undefined
       if (next) response.setHeader('Link', `<${next}>; rel="next"`)
-      sendJson(response, 200, { kind: 'ObjectList', href: request.originalUrl, size: items.length, items: items.map(representation), next })
+      const list = { kind: 'ObjectList', href: request.originalUrl, size: items.length, items: items.map(representation), next }
+      sendJson(response, 200, exactJson(list))
     })
     .all('/v1/objects', methodNotAllowed('GET', 'HEAD'))
     .get('/v1/objects/:id', async (request, response) => {
@@ -40,7 +41,7 @@ export function readObjectRoutes(objects: ObjectReader): Router {
       if (id === undefined) throw new HttpProblem('invalid_id', 'The id of an object is a 64-bit signed integer.')
       const object = await objects.find(id).catch(rethrow)
       if (!object) throw new HttpProblem('object_not_found', 'No such object is stored, or none any more.')
-      sendJson(response, 200, representation(object))
+      sendJson(response, 200, exactJson(representation(object)))
     })
     .all('/v1/objects/:id', methodNotAllowed('GET', 'HEAD'))
 }

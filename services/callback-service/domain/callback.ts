@@ -1,5 +1,5 @@
 import { scanJson } from './json-scan.ts'
-import { isInt64, type ObjectId } from './object-id.ts'
+import { isInt64, type ObjectId, type WrittenId } from './object-id.ts'
 
 export const MAX_DEPTH = 32
 
@@ -40,7 +40,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  * @param maxObjectIds counted before duplicates are dropped
  * @throws {InvalidCallbackError}
  */
-export function parseCallback(body: Uint8Array, maxObjectIds: number): ObjectId[] {
+export function parseCallback(body: Uint8Array, maxObjectIds: number): WrittenId[] {
   const text = decode(body)
   const value = parseJson(text)
   const plain = PLAIN.test(text) ? plainIds(value, maxObjectIds) : undefined
@@ -67,11 +67,11 @@ function parseJson(text: string): unknown {
 }
 
 /** @returns undefined when an id is beyond what a double holds exactly: the source text must tell */
-function plainIds(value: unknown, maxObjectIds: number): ObjectId[] | undefined {
+function plainIds(value: unknown, maxObjectIds: number): number[] | undefined {
   const { object_ids: numbers } = value as { object_ids: number[] }
   checkCount(numbers.length, maxObjectIds)
   if (!numbers.every(Number.isSafeInteger)) return undefined
-  return Array.from(new Set(numbers), BigInt)
+  return [...new Set(numbers)]
 }
 
 function scannedIds(text: string, value: unknown, maxObjectIds: number): ObjectId[] {

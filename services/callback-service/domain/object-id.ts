@@ -1,6 +1,9 @@
 /** The id of an object in the client service: any int64, exact. */
 export type ObjectId = bigint
 
+/** An id on its way into the database: a number where a double holds it exactly, which costs a tenth of a bigint. Both print the same digits. */
+export type WrittenId = number | bigint
+
 export const MIN_OBJECT_ID = -(2n ** 63n)
 export const MAX_OBJECT_ID = 2n ** 63n - 1n
 

@@ -29,7 +29,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const logger = pino({ level: 'warn' }, { write: line => logged.push(line) })
   const inbox: Inbox = doubles.inbox ?? {
     accept: async callback => {
-      accepted.push([...callback.objectIds])
+      accepted.push(callback.objectIds.map(BigInt))
       return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false }
     },
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { InvalidCallbackError, parseCallback } from '../../domain/callback.ts'
 
-const parse = (text: string): bigint[] => parseCallback(Buffer.from(text), 1000)
+const parse = (text: string): bigint[] => parseCallback(Buffer.from(text), 1000).map(BigInt)
 const ids = (list: string): string => `{"object_ids":[${list}]}`
 
 describe('parseCallback', () => {
