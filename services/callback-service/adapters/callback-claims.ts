@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { Batcher } from '#foundation/batcher.ts'
 import type { PrismaClient } from '#prisma'
+import type { Room } from '../domain/claimable.ts'
 import type { ClaimedCallback, Verdict } from '../domain/claimed-callback.ts'
 import { ValueRefusedError } from '../domain/storage-errors.ts'
 import { type ClaimedRow, claimedCallback, settlement } from './claimed-row.ts'
@@ -31,22 +32,26 @@ export class CallbackClaims {
 
   /**
    * Claims callbacks that are due, the most urgent first; what others claim at the same moment is skipped, not waited for.
-   * @param limit at most so many
+   * @param room what there is room for; the callback that fills it is claimed whole
    * @throws {StorageUnavailableError} perhaps after claiming; `takeOver` gives such claims back
    */
-  async claim(worker: number, limit: number): Promise<ClaimedCallback[]> {
+  async claim(worker: number, { callbacks, objects, minAgeMs }: Room): Promise<ClaimedCallback[]> {
     // Of two made in this process the later is the greater, also within a millisecond: takeOver needs that.
     const token = uuidv7()
-    this.#tokens.set(token, limit)
+    this.#tokens.set(token, callbacks)
     try {
       const rows = await inDatabase(
         () => this.#prisma.$queryRaw<ClaimedRow[]>`
-          WITH due AS MATERIALIZED (
-            SELECT id FROM callbacks
-            WHERE state = 'pending' AND due_at <= now()
+          WITH first AS MATERIALIZED (
+            SELECT id, priority, due_at, cardinality(object_ids) AS size FROM callbacks
+            WHERE state = 'pending' AND due_at <= now() - make_interval(secs => ${minAgeMs}::float8 / 1000)
             ORDER BY priority DESC, due_at
-            LIMIT ${limit}
+            LIMIT ${callbacks}
             FOR UPDATE SKIP LOCKED
+          ), due AS (
+            SELECT id FROM (
+              SELECT id, sum(size) OVER (ORDER BY priority DESC, due_at ROWS UNBOUNDED PRECEDING) - size AS before FROM first
+            ) f WHERE before < ${objects}
           ), claimed AS (
             UPDATE callbacks c SET state = 'running', claimed_by = ${worker}, claim_token = ${token}::uuid, attempts = attempts + 1
             FROM due WHERE c.id = due.id
@@ -124,7 +129,9 @@ export class CallbackClaims {
   /** Callbacks that are not finished. */
   async countUnfinished(): Promise<number> {
     const rows = await inDatabase(
-      () => this.#prisma.$queryRaw<{ count: bigint }[]>`SELECT count(*) AS count FROM callbacks WHERE state IN ('pending', 'running')`,
+      // Two counts, each by its own partial index: one over both states reads the finished ones too.
+      () => this.#prisma.$queryRaw<{ count: bigint }[]>`
+        SELECT (SELECT count(*) FROM callbacks WHERE state = 'pending') + (SELECT count(*) FROM callbacks WHERE state = 'running') AS count`,
     )
     return Number(rows[0]?.count ?? 0)
   }

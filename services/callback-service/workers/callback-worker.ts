@@ -3,12 +3,13 @@ import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
 import { withRequestId } from '#foundation/request-id.ts'
 import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry.ts'
+import type { Room } from '../domain/claimable.ts'
 import type { ClaimedCallback, Verdict } from '../domain/claimed-callback.ts'
 import { isStorageTrouble } from '../domain/storage-errors.ts'
 
 /** The inbox, as a worker needs it. */
 export interface Claims {
-  claim(worker: number, limit: number): Promise<ClaimedCallback[]>
+  claim(worker: number, room: Room): Promise<ClaimedCallback[]>
   settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean>
   release(callback: ClaimedCallback): void
 }
@@ -17,8 +18,8 @@ export interface CallbackWorkerOptions {
   readonly claims: Claims
   /** This worker's number while it may claim. */
   readonly worker: () => number | undefined
-  /** Callbacks it is worth starting now. */
-  readonly capacity: (running: number) => number
+  /** What it is worth claiming now; undefined when nothing is. */
+  readonly room: (running: number) => Room | undefined
   /** Does the callback's work; throws on a bug only. */
   readonly process: (callback: ClaimedCallback) => Promise<Verdict>
   /** The verdict on a callback whose processing threw. */
@@ -79,12 +80,12 @@ export class CallbackWorker implements Part {
   }
 
   async #claim(): Promise<number> {
-    const { claims, worker, capacity, pollMs, onClaimed } = this.#options
+    const { claims, worker, room: roomFor, pollMs, onClaimed } = this.#options
     const number = worker()
-    const limit = Math.max(0, capacity(this.#running.size))
-    this.#wasFull = limit === 0
-    if (number === undefined || limit === 0) return pollMs
-    const claimed = await claims.claim(number, limit)
+    const room = roomFor(this.#running.size)
+    this.#wasFull = room === undefined
+    if (number === undefined || room === undefined) return pollMs
+    const claimed = await claims.claim(number, room)
     for (const callback of claimed) {
       onClaimed(callback)
       const running = this.#run(callback).finally(() => {
@@ -94,7 +95,8 @@ export class CallbackWorker implements Part {
       })
       this.#running.add(running)
     }
-    this.#wasFull = claimed.length === limit
+    this.#wasFull =
+      claimed.length === room.callbacks || claimed.reduce((sum, callback) => sum + callback.missingIds.length, 0) >= room.objects
     return this.#wasFull ? 0 : pollMs
   }
 

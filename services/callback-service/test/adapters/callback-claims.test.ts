@@ -3,7 +3,7 @@ import { withClient } from '../../../../test/support/database.ts'
 import { CallbackClaims } from '../../adapters/callback-claims.ts'
 import { DatabaseClock } from '../../adapters/database-clock.ts'
 import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
-import { putCallback, readCallback } from './stored-callbacks.ts'
+import { putCallback, readCallback, upTo } from './stored-callbacks.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
 const WORKER = 1
@@ -26,12 +26,30 @@ describe('CallbackClaims', () => {
   after(() => storage.close())
 
   async function claimOne(): Promise<ClaimedCallback> {
-    const [callback, ...others] = await claims.claim(WORKER, 10)
+    const [callback, ...others] = await claims.claim(WORKER, upTo(10))
     assert.ok(callback && others.length === 0, 'one callback is due')
     return callback
   }
 
   describe('claim', () => {
+    it('takes as many callbacks as their objects find room, and the one that fills it whole', async () => {
+      for (const dueInMs of [-4000, -3000, -2000, -1000]) await putCallback(storage, { objectIds: [1n, 2n, 3n], dueInMs })
+      const rest = async (objects: number): Promise<number> => (await claims.claim(WORKER, { ...upTo(10), objects })).length
+      assert.equal(await rest(1), 1)
+      assert.equal(await rest(4), 2)
+      assert.equal(await rest(100), 1)
+    })
+
+    it('leaves alone what is due for less than the room asks', async () => {
+      await putCallback(storage, { dueInMs: -500 })
+      const old = await putCallback(storage, { dueInMs: -5000 })
+      const claimed = await claims.claim(WORKER, { ...upTo(10), minAgeMs: 2000 })
+      assert.deepEqual(
+        claimed.map(callback => callback.id),
+        [old],
+      )
+    })
+
     it('takes the most urgent first, and of those the longest due', async () => {
       const ids = new Map<string, string>()
       for (const [name, priority, dueInMs] of [
@@ -42,7 +60,11 @@ describe('CallbackClaims', () => {
       ] as const) {
         ids.set(await putCallback(storage, { priority, dueInMs }), name)
       }
-      const claimed = [...(await claims.claim(WORKER, 1)), ...(await claims.claim(WORKER, 2)), ...(await claims.claim(WORKER, 2))]
+      const claimed = [
+        ...(await claims.claim(WORKER, upTo(1))),
+        ...(await claims.claim(WORKER, upTo(2))),
+        ...(await claims.claim(WORKER, upTo(2))),
+      ]
       assert.deepEqual(
         claimed.map(({ id }) => ids.get(id)),
         ['first', 'second', 'third', 'fourth'],
@@ -56,7 +78,7 @@ describe('CallbackClaims', () => {
         "SELECT id, priority || ' ' || due_at AS urgency FROM callbacks ORDER BY priority DESC, due_at",
       )
       const urgencies = new Map(order.map(({ id, urgency }) => [id, urgency]))
-      const claimed = [...(await claims.claim(WORKER, 32)), ...(await claims.claim(WORKER, 300))]
+      const claimed = [...(await claims.claim(WORKER, upTo(32))), ...(await claims.claim(WORKER, upTo(300)))]
       // By urgency, not by id: of two that are due in the same microsecond either may come first.
       assert.deepEqual(
         claimed.map(({ id }) => urgencies.get(id)),
@@ -116,11 +138,13 @@ describe('CallbackClaims', () => {
     it('gives two workers that claim at once different callbacks, and all of them', async () => {
       const ids = await Promise.all(Array.from({ length: 60 }, () => putCallback(storage)))
       const other = new CallbackClaims({ prisma: storage.open().prisma, clock })
-      const takes = await Promise.all(Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? claims.claim(1, 5) : other.claim(2, 5))))
+      const takes = await Promise.all(
+        Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? claims.claim(1, upTo(5)) : other.claim(2, upTo(5)))),
+      )
       const taken = takes.flat().map(({ id }) => id)
       assert.equal(new Set(taken).size, taken.length)
       // What was locked by another at that moment was skipped, not waited for.
-      const rest = await claims.claim(1, 60)
+      const rest = await claims.claim(1, upTo(60))
       assert.deepEqual(new Set([...taken, ...rest.map(({ id }) => id)]), new Set(ids))
     })
 

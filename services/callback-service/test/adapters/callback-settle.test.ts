@@ -3,7 +3,7 @@ import { CallbackClaims } from '../../adapters/callback-claims.ts'
 import { DatabaseClock } from '../../adapters/database-clock.ts'
 import type { ClaimedCallback, Unstored } from '../../domain/claimed-callback.ts'
 import { ValueRefusedError } from '../../domain/storage-errors.ts'
-import { putCallback, readCallback } from './stored-callbacks.ts'
+import { putCallback, readCallback, upTo } from './stored-callbacks.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
 const WORKER = 1
@@ -25,7 +25,7 @@ describe('CallbackClaims.settle', () => {
   after(() => storage.close())
 
   async function claimOne(): Promise<ClaimedCallback> {
-    const [callback, ...others] = await claims.claim(WORKER, 10)
+    const [callback, ...others] = await claims.claim(WORKER, upTo(10))
     assert.ok(callback && others.length === 0, 'one callback is due')
     return callback
   }
@@ -92,7 +92,7 @@ describe('CallbackClaims.settle', () => {
 
   it('tells each of many that settle at once its own outcome', async () => {
     await Promise.all(Array.from({ length: 30 }, () => putCallback(storage)))
-    const claimed = await claims.claim(WORKER, 30)
+    const claimed = await claims.claim(WORKER, upTo(30))
     const settled = await Promise.all(
       claimed.map((callback, i) =>
         claims.settle(i % 3 === 0 ? { ...callback, token: NO_TOKEN } : callback, {
@@ -109,7 +109,7 @@ describe('CallbackClaims.settle', () => {
 
   it('settles the others when Postgres refuses one', async () => {
     await Promise.all(Array.from({ length: 8 }, () => putCallback(storage)))
-    const claimed = await claims.claim(WORKER, 8)
+    const claimed = await claims.claim(WORKER, upTo(8))
     const settled = await Promise.allSettled(
       claimed.map((callback, i) =>
         claims.settle(callback, {

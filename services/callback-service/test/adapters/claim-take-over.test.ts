@@ -6,7 +6,7 @@ import { DatabaseClock } from '../../adapters/database-clock.ts'
 import { WorkerSession } from '../../adapters/worker-session.ts'
 import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
-import { putCallback, readCallback } from './stored-callbacks.ts'
+import { putCallback, readCallback, upTo } from './stored-callbacks.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 
@@ -53,7 +53,7 @@ describe('CallbackClaims.takeOver', () => {
   }
 
   async function claimOne({ claims, number }: TestWorker): Promise<ClaimedCallback> {
-    const [callback] = await claims.claim(number, 1)
+    const [callback] = await claims.claim(number, upTo(1))
     assert.ok(callback, 'a callback is due')
     return callback
   }
@@ -141,7 +141,7 @@ describe('CallbackClaims.takeOver', () => {
       const known = await claimOne(worker)
       const id = await putCallback(storage)
       const lost = proxy.loseNextAnswer()
-      await assert.rejects(worker.claims.claim(worker.number, 1), StorageUnavailableError)
+      await assert.rejects(worker.claims.claim(worker.number, upTo(1)), StorageUnavailableError)
       await lost
       assert.equal((await readCallback(storage, id)).state, 'running')
       assert.equal(await worker.claims.takeOver(worker.number), 1)
@@ -152,7 +152,7 @@ describe('CallbackClaims.takeOver', () => {
     it('keeps a claim until the last of its callbacks is released', async () => {
       const worker = await startWorker()
       for (let i = 0; i < 2; i += 1) await putCallback(storage)
-      const [first, second] = await worker.claims.claim(worker.number, 2)
+      const [first, second] = await worker.claims.claim(worker.number, upTo(2))
       assert.ok(first && second)
       worker.claims.release(first)
       assert.equal(await worker.claims.takeOver(worker.number), 0)
@@ -187,7 +187,7 @@ describe('CallbackClaims.takeOver', () => {
       await restarted.query(`ALTER DATABASE ${name} SET search_path = public, pg_catalog`)
       const claims = new CallbackClaims({ prisma: restarted.open().prisma, clock: new DatabaseClock() })
       await putCallback(restarted)
-      assert.equal((await claims.claim(77, 1)).length, 1)
+      assert.equal((await claims.claim(77, upTo(1))).length, 1)
       assert.equal(await claims.takeOver(78), 0)
       // A second later.
       await putCallback(restarted, { priority: 1, dueInMs: 60_000 })

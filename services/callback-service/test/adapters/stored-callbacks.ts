@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Room } from '../../domain/claimable.ts'
 import type { TestStorage } from './test-storage.ts'
 
 export interface StoredCallback {
@@ -36,4 +37,9 @@ export async function readCallback(storage: TestStorage, id: string): Promise<St
   )
   if (!row) throw new Error(`no callback ${id}`)
   return row
+}
+
+/** Room for so many callbacks, whatever they name and however long they have been due. */
+export function upTo(callbacks: number): Room {
+  return { callbacks, objects: 1_000_000, minAgeMs: 0 }
 }

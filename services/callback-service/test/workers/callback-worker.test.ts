@@ -5,7 +5,7 @@ import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
-import { COMPLETED, CRASHED, claimed, workerInMemory } from './worker-in-memory.ts'
+import { COMPLETED, CRASHED, claimed, roomFor, workerInMemory } from './worker-in-memory.ts'
 
 describe('CallbackWorker', () => {
   let worker: CallbackWorker
@@ -53,7 +53,7 @@ describe('CallbackWorker', () => {
   it('claims no more than there is room for, and more as soon as there is', async () => {
     let mostRunning = 0
     const { seen, put, end, started } = setup({
-      capacity: running => 2 - running,
+      room: running => roomFor(2 - running),
       onClaimed: () => {
         mostRunning = Math.max(mostRunning, worker.running + 1)
       },
@@ -68,16 +68,16 @@ describe('CallbackWorker', () => {
     end('c')
     await started('d', 'e')
     assert.equal(mostRunning, 2)
-    assert.ok(seen.claims.every(([, limit]) => limit >= 1 && limit <= 2))
+    assert.ok(seen.claims.every(([, room]) => room.callbacks >= 1 && room.callbacks <= 2))
   })
 
-  it('claims nothing while its room is negative', async () => {
-    let room = -1
+  it('claims nothing while there is no room', async () => {
+    let room = 0
     let looks = 0
     const { seen, put, started } = setup({
-      capacity: () => {
+      room: () => {
         looks += 1
-        return room
+        return roomFor(room)
       },
       pollMs: 1,
     })
@@ -150,7 +150,7 @@ describe('CallbackWorker', () => {
   })
 
   it('releases each callback once, however it ended', async () => {
-    const { processing, seen, put, end, started, released } = setup({ capacity: running => 3 - running })
+    const { processing, seen, put, end, started, released } = setup({ room: running => roomFor(3 - running) })
     const ids = ['done', 'crashed', 'again', 'interrupted', 'interrupted too']
     put(...ids)
     worker.start()

@@ -1,4 +1,5 @@
 import { eventually } from '../../../../test/support/eventually.ts'
+import type { Room } from '../../domain/claimable.ts'
 import type { ClaimedCallback, Verdict } from '../../domain/claimed-callback.ts'
 import { CallbackWorker, type CallbackWorkerOptions, type Claims } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
@@ -13,21 +14,25 @@ export function claimed(id: string): ClaimedCallback {
   return { id, token: 't', attempt: 1, missingIds: [], unstored: [], receivedAtMs: 0, trace: {}, requestId: undefined }
 }
 
+export function roomFor(callbacks: number): Room | undefined {
+  return callbacks > 0 ? { callbacks, objects: 1000, minAgeMs: 0 } : undefined
+}
+
 /** A worker beside an inbox in memory, whose processing the test ends by hand. It looks for callbacks by itself but once an hour. */
 export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, claims: Partial<Claims> = {}) {
   const inbox: ClaimedCallback[] = []
   const processing = new Map<string, { end: (verdict: Verdict) => void; crash: (error: Error) => void }>()
   const seen = {
-    claims: [] as [number, number][],
+    claims: [] as [number, Room][],
     settled: [] as [string, Verdict][],
     released: [] as string[],
     counted: [] as Verdict[],
   }
   const worker = new CallbackWorker({
     claims: {
-      claim: async (number, limit) => {
-        seen.claims.push([number, limit])
-        return inbox.splice(0, limit)
+      claim: async (number, room) => {
+        seen.claims.push([number, room])
+        return inbox.splice(0, room.callbacks)
       },
       settle: async ({ id }, verdict) => {
         seen.settled.push([id, verdict])
@@ -37,7 +42,7 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
       ...claims,
     },
     worker: () => 7,
-    capacity: running => 100 - running,
+    room: running => roomFor(100 - running),
     process: ({ id }) => new Promise((end, crash) => processing.set(id, { end, crash })),
     crashed: () => CRASHED,
     interrupt: async () => {
