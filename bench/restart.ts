@@ -1,50 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { accept, finished, range } from '../test/support/callbacks.ts'
 import { withClient } from '../test/support/database.ts'
-import { ServiceProcess } from '../test/support/service-process.ts'
-import { ZipkinCollector } from '../test/support/zipkin-collector.ts'
-import { withPostgres } from './support/postgres.ts'
-
-const ROUNDS = 5
-const IDS = 200
+import { until } from '../test/support/eventually.ts'
+import { ZipkinCollector, type ZipkinSpan } from '../test/support/zipkin-collector.ts'
+import { benchmark } from './support/benchmark.ts'
 
 /**
- * kill -9 in the middle of a callback of 200 ids against 300 to 4300 ms an answer, and a restart at once: how long from the start of the new
- * process until the callback is completed, beyond the slowest fetch it still had to make; what was stored twice; what was lost.
+ * kill -9 in the middle of a callback, and a restart at once: how long from the start of the new process until the callback is completed,
+ * beyond the slowest answer it still had to wait for. Nothing may be lost, and nothing that was stored is fetched again.
  */
-await withPostgres(async databaseUrl => {
-  const zipkin = new ZipkinCollector()
-  await zipkin.start()
-  const client = await ServiceProcess.start('client-service', { EMITTER_ENABLED: 'false', ZIPKIN_URL: '' })
-  const env = { DATABASE_URL: databaseUrl, CLIENT_SERVICE_URL: client.url, ZIPKIN_URL: zipkin.url, MIGRATE_ON_START: 'true' }
-  let service = await (await ServiceProcess.start('callback-service', env)).ready()
-  const rowsOf = (id: string) =>
-    withClient(
-      databaseUrl,
-      async db =>
-        (await db.query('SELECT id, stored_at FROM objects WHERE callback_id = $1', [id])).rows as { id: string; stored_at: Date }[],
-    )
-  try {
-    for (let round = 1; round <= ROUNDS; round += 1) {
-      const id = await accept(service.url, range(round * 1000, IDS))
-      await new Promise(resolve => setTimeout(resolve, 2000))
+await benchmark(
+  {
+    name: 'restart',
+    title: 'a callback cut in half by kill -9, completed by the next process',
+    settings: { rounds: 5, ids: 200, minMs: 300, maxMs: 4300, killAfterMs: 2000 },
+    quick: { rounds: 1, maxMs: 1300, killAfterMs: 800 },
+  },
+  async ({ settings, databaseUrl, callbackService, clientService, onEnd, rounds, sample }) => {
+    const { ids, minMs, maxMs, killAfterMs } = settings
+    const zipkin = new ZipkinCollector()
+    await zipkin.start()
+    onEnd(() => zipkin.stop())
+    const client = await clientService({ LATENCY_MIN_MS: `${minMs}`, LATENCY_MAX_MS: `${maxMs}`, ZIPKIN_URL: zipkin.url })
+    const start = () => callbackService({ CLIENT_SERVICE_URL: client.url, ZIPKIN_URL: zipkin.url })
+    let service = await start()
+    await rounds(async round => {
+      const id = await accept(service.url, range(1 + round * ids, ids))
+      await sleep(killAfterMs)
       await service.stop('SIGKILL')
-      const before = new Map((await rowsOf(id)).map(row => [row.id, row.stored_at.getTime()]))
+      const before = await storedAt(databaseUrl, id)
       const startedAtMs = Date.now()
-      service = await ServiceProcess.start('callback-service', env)
-      const callback = await finished(service.url, id)
-      const tookMs = Date.parse(callback.finished_at as string) - startedAtMs
-      const after = await rowsOf(id)
-      await new Promise(resolve => setTimeout(resolve, 1500))
-      const fetches = zipkin.trace(callback.trace_id).filter(span => span.name === 'fetch object' && span.timestamp / 1000 > startedAtMs)
-      const slowestMs = Math.max(...fetches.map(span => span.duration)) / 1000
-      const twice = after.filter(row => before.has(row.id) && before.get(row.id) !== row.stored_at.getTime()).length
-      process.stdout.write(
-        `round ${round}: ${before.size} stored before the kill; completed ${tookMs} ms after the new start, slowest of ${fetches.length} fetches ${slowestMs.toFixed(0)} ms, ` +
-          `the rest ${(tookMs - slowestMs).toFixed(0)} ms; stored twice ${twice}, lost ${IDS - after.length}\n`,
-      )
-    }
-  } finally {
-    await Promise.all([service.stop(), client.stop()])
-    zipkin.stop()
-  }
-})
+      service = await start()
+      const { finished_at, trace_id } = await finished(service.url, id)
+      const tookMs = Date.parse(finished_at as string) - startedAtMs
+      const after = await storedAt(databaseUrl, id)
+      if (after.size !== ids) throw new Error(`${ids - after.size} objects are lost`)
+
+      const answers = await until(() => {
+        const since = zipkin.trace(trace_id).filter(span => isAnswer(span) && span.timestamp / 1000 > startedAtMs)
+        return since.length >= ids - before.size ? since : undefined
+      })
+      const slowestMs = Math.max(...answers.map(span => span.duration)) / 1000
+      sample('objects stored before the kill', before.size)
+      sample('completed after the new start, ms', tookMs)
+      sample('slowest answer it waited for, ms', slowestMs)
+      sample('completed, beyond that answer, ms', tookMs - slowestMs)
+      sample('objects stored twice', [...before].filter(([object, at]) => after.get(object) !== at).length, { atMost: 0 })
+    })
+  },
+)
+
+function isAnswer(span: ZipkinSpan): boolean {
+  return span.kind === 'SERVER' && span.localEndpoint.serviceName === 'client-service'
+}
+
+/** When each object of a callback was stored. */
+async function storedAt(databaseUrl: string, callbackId: string): Promise<Map<string, number>> {
+  const { rows } = await withClient(databaseUrl, db => db.query('SELECT id, stored_at FROM objects WHERE callback_id = $1', [callbackId]))
+  return new Map(rows.map(row => [row.id, row.stored_at.getTime()]))
+}

@@ -1,59 +1,58 @@
-import { parseArgs } from 'node:util'
-import type pg from 'pg'
-import { readMetrics } from '../test/support/callbacks.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { patchConfig, readMetrics } from '../test/support/callbacks.ts'
 import { withClient } from '../test/support/database.ts'
 import { until } from '../test/support/eventually.ts'
-import { ServiceProcess } from '../test/support/service-process.ts'
-import { withPostgres } from './support/postgres.ts'
+import { benchmark } from './support/benchmark.ts'
+import { percentile } from './support/percentile.ts'
 
-/**
- * Default traffic for two minutes, then until the last object is gone: what was accepted, completed, failed, and how late each deletion was.
- * Deletions are witnessed by the database itself: a trigger notes each with the moment it was due and the moment it happened.
- */
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '120' } } })
-
+/** The database itself notes each deletion, with the moment it was due and the moment it happened. */
 const WITNESS = `
-  CREATE TABLE deletions (id bigint, due timestamptz, at timestamptz);
+  CREATE TABLE deletions (due timestamptz, at timestamptz);
   CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN INSERT INTO deletions VALUES (OLD.id, OLD.expires_at, clock_timestamp()); RETURN NULL; END';
+    'BEGIN INSERT INTO deletions VALUES (OLD.expires_at, clock_timestamp()); RETURN NULL; END';
   CREATE TRIGGER witness AFTER DELETE ON objects FOR EACH ROW EXECUTE FUNCTION witness()`
 
-await withPostgres(databaseUrl =>
-  withClient(databaseUrl, async db => {
-    const service = await ServiceProcess.start('callback-service', {
-      DATABASE_URL: databaseUrl,
-      MIGRATE_ON_START: 'true',
-      HTTP_PORT: '0',
-      CLIENT_SERVICE_URL: 'http://127.0.0.1:19010',
-      ZIPKIN_URL: '',
+/**
+ * Default traffic, then silence until the last object is gone: every callback sent is completed, no object goes early, and how late they go.
+ * One client service sends and another answers, so that neither needs to know the other's address before it starts.
+ */
+await benchmark(
+  {
+    name: 'soak',
+    title: 'default traffic until the last object is gone',
+    settings: { seconds: 120, intervalMs: 5000, ttlSeconds: 30 },
+    quick: { seconds: 3, intervalMs: 500, ttlSeconds: 1 },
+  },
+  async ({ settings, databaseUrl, callbackService, clientService, sample }) => {
+    const { seconds, intervalMs, ttlSeconds } = settings
+    await withClient(databaseUrl, db => db.query(WITNESS))
+    const answering = await clientService()
+    const service = await callbackService({ CLIENT_SERVICE_URL: answering.url, EXPIRY_TTL_SECONDS: `${ttlSeconds}` })
+    const sending = await clientService({
+      EMITTER_ENABLED: 'true',
+      EMITTER_INTERVAL_MS: `${intervalMs}`,
+      CALLBACK_SERVICE_URL: service.url,
     })
-    await service.ready()
-    await db.query(WITNESS)
-    const client = await ServiceProcess.start('client-service', { HTTP_PORT: '19010', CALLBACK_SERVICE_URL: service.url, ZIPKIN_URL: '' })
-    try {
-      await new Promise(resolve => setTimeout(resolve, Number(values.seconds) * 1000))
-      await fetch(`${client.adminUrl}/config`, { method: 'PATCH', body: '{"emitter":{"enabled":false}}' })
-      const emitted = (await readMetrics(client.adminUrl)).total('emitter_callbacks_total')
-      await until(async () => (await countOf(db, 'objects', 'true')) === 0, 60_000)
-      const stored = (await readMetrics(service.adminUrl)).total('objects_stored_total')
-      const { rows } = await db.query('SELECT extract(epoch FROM at - due) * 1000 AS late FROM deletions ORDER BY late')
-      const late = rows.map(row => Number(row.late))
-      const at = (share: number): string => (late[Math.min(late.length - 1, Math.floor(late.length * share))] ?? Number.NaN).toFixed(1)
-      say(
-        `emitted ${emitted}, accepted ${await countOf(db, 'callbacks', 'true')}, completed ${await countOf(db, 'callbacks', "state = 'completed'")}, failed ${await countOf(db, 'callbacks', "state = 'failed'")}`,
-      )
-      say(`objects written ${stored}, deleted ${late.length}, early ${late.filter(ms => ms < 0).length}`)
-      say(`lateness ms: p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}`)
-    } finally {
-      await Promise.all([client.stop(), service.stop()])
-    }
-  }),
+    await sleep(seconds * 1000)
+    await patchConfig(sending.adminUrl, { emitter: { enabled: false } })
+
+    await withClient(databaseUrl, async db => {
+      const count = async (rows: string): Promise<number> => Number((await db.query(`SELECT count(*) AS count FROM ${rows}`)).rows[0].count)
+      await until(async () => (await count('callbacks WHERE finished_at IS NULL')) === 0)
+      await until(async () => (await count('objects')) === 0, ttlSeconds * 1000 + 15_000)
+      const sent = (await readMetrics(sending.adminUrl)).total('emitter_callbacks_total')
+      const completed = await count(`callbacks WHERE state = 'completed'`)
+      if (completed !== sent || sent === 0) throw new Error(`${sent} callbacks were sent, ${completed} completed`)
+      sample('callbacks sent and completed', completed)
+      sample('objects written', (await readMetrics(service.adminUrl)).total('objects_stored_total'))
+
+      const { rows } = await db.query('SELECT extract(epoch FROM at - due)::float8 * 1000 AS late FROM deletions ORDER BY late')
+      const lateMs = rows.map(row => Number(row.late))
+      sample('objects deleted', lateMs.length)
+      sample('deleted early', lateMs.filter(ms => ms < 0).length, { atMost: 0 })
+      sample('deleted late, p50 ms', percentile(lateMs, 0.5))
+      sample('deleted late, p99 ms', percentile(lateMs, 0.99))
+      sample('deleted late, the most, ms', percentile(lateMs, 1))
+    })
+  },
 )
-
-async function countOf(db: pg.Client, table: string, condition: string): Promise<number> {
-  return Number((await db.query(`SELECT count(*) AS count FROM ${table} WHERE ${condition}`)).rows[0].count)
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`)
-}

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { ServiceProcess } from '../../test/support/service-process.ts'
 import { withPostgres } from './postgres.ts'
-import { type Figure, type Result, type Target, table, writeResult } from './result.ts'
+import { type Figure, publish, type Target, table } from './result.ts'
 
 type Numbers = Readonly<Record<string, number>>
 
@@ -25,7 +25,7 @@ export interface Bench<Settings extends Numbers> {
 }
 
 /**
- * Runs one benchmark: brings what it needs, prints its table, writes bench/results/NAME.json.
+ * Runs one benchmark: brings what it needs, prints its table, keeps it in bench/results/NAME.json and docs/performance.md.
  * Each setting is a flag (`--rounds=3`). With `--quick` it proves in seconds that it still works, says nothing about speed and writes nothing.
  * A figure that misses its target is shown as missed; what fails the run is a count that does not hold, and the benchmark throws then.
  */
@@ -77,9 +77,9 @@ export async function benchmark<Settings extends Numbers>(
       } finally {
         for (const end of ends.reverse()) await end()
       }
-      const result: Result = { name, title, startedAt: startedAt.toISOString(), postgresVersion, settings, figures: [...figures.values()] }
-      say(table(result.figures))
-      if (!isQuick) await writeResult(result)
+      const measured = { name, title, startedAt: startedAt.toISOString(), settings, figures: [...figures.values()] }
+      say(table(measured.figures))
+      if (!isQuick) publish(measured, postgresVersion)
     })
   } catch (error) {
     say(`${name} failed`)

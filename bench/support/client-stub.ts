@@ -3,8 +3,10 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 
 /**
  * A client service that answers at once, and a Zipkin that takes everything: what stands outside must not be what is measured.
- * It speaks just enough HTTP for `GET /objects/:id` on kept-alive connections; `GET /spans` at the collector says how many came.
+ * It speaks just enough HTTP for `GET /objects/:id` on kept-alive connections. `GET /requests` at the collector says how many of them came,
+ * and any other `GET` how many spans.
  */
+let requests = 0
 const objects = createServer({ noDelay: true }, socket => {
   let text = ''
   socket.on('error', () => socket.destroy())
@@ -17,6 +19,7 @@ const objects = createServer({ noDelay: true }, socket => {
         socket.destroy()
         return
       }
+      requests += 1
       const body = `{"id":${id},"online":${(id.charCodeAt(id.length - 1) & 1) === 0}}`
       answers += `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
       text = text.slice(end + 4)
@@ -28,7 +31,7 @@ const objects = createServer({ noDelay: true }, socket => {
 let spans = 0
 const collector = createHttpServer((request, response) => {
   if (request.method === 'GET') {
-    response.end(String(spans))
+    response.end(String(request.url === '/requests' ? requests : spans))
     return
   }
   let body = ''

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem, type } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
@@ -9,65 +9,93 @@ export type Target = { readonly atLeast: number } | { readonly atMost: number }
 /** One thing measured, a sample a round. Its unit is in its name. */
 export interface Figure {
   readonly name: string
-  readonly target: Target | undefined
+  readonly target?: Target | undefined
   readonly samples: readonly number[]
 }
 
-export interface Result {
+export interface Measured {
   readonly name: string
   readonly title: string
   readonly startedAt: string
-  readonly postgresVersion: string
   readonly settings: Readonly<Record<string, number>>
   readonly figures: readonly Figure[]
 }
 
-const RESULTS = new URL('../results/', import.meta.url)
-const LIBRARIES = ['express', 'prisma', '@prisma/client', 'undici', 'pg', 'pg-boss', 'graphile-worker', '@opentelemetry/sdk-trace']
+/** What bench/results/NAME.json holds. */
+export interface Result extends Measured {
+  readonly commit: string
+  readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryGiB: number; readonly os: string }
+  readonly versions: Readonly<Record<string, string>>
+}
 
-/** Keeps a result with the machine and the versions it was measured on: bench/results/NAME.json. */
-export async function writeResult(result: Result): Promise<void> {
-  const kept = {
-    ...result,
-    commit: commit(),
-    machine: { cpu: cpus()[0]?.model, cores: availableParallelism(), memoryGiB: Math.round(totalmem() / 2 ** 30), os: type() },
+const ROOT = new URL('../../', import.meta.url)
+const PAGE = new URL('docs/performance.md', ROOT)
+const LIBRARIES = ['express', 'prisma', 'undici', 'pg', 'pg-boss', 'graphile-worker', '@opentelemetry/sdk-trace']
+
+/** Keeps a result with the machine and the versions it was measured on: in bench/results/NAME.json and as a table in docs/performance.md. */
+export function publish(measured: Measured, postgresVersion: string): void {
+  const result: Result = {
+    ...measured,
+    commit: `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain', 'services', 'prisma') === '' ? '' : ' with changes'}`,
+    machine: { cpu: cpus()[0]?.model ?? '', cores: availableParallelism(), memoryGiB: Math.round(totalmem() / 2 ** 30), os: type() },
     versions: {
       node: process.versions.node,
-      postgres: result.postgresVersion,
-      ...Object.fromEntries(await Promise.all(LIBRARIES.map(async library => [library, await versionOf(library)]))),
+      postgres: postgresVersion,
+      ...Object.fromEntries(LIBRARIES.map(name => [name, versionOf(name)])),
     },
   }
-  await mkdir(RESULTS, { recursive: true })
-  await writeFile(new URL(`${result.name}.json`, RESULTS), `${JSON.stringify(kept, null, 2)}\n`)
+  mkdirSync(new URL('bench/results/', ROOT), { recursive: true })
+  writeFileSync(new URL(`bench/results/${result.name}.json`, ROOT), `${JSON.stringify(result, null, 2)}\n`)
+  const page = readFileSync(PAGE, 'utf8')
+  writeFileSync(
+    PAGE,
+    page.replace(blockOf(result.name), () => block(result)),
+  )
+}
+
+/** A benchmark's place in docs/performance.md. */
+export function blockOf(name: string): RegExp {
+  return new RegExp(`<!-- bench ${name} -->[^]*?<!-- end -->`)
+}
+
+/** What stands there. */
+export function block({ name, startedAt, commit, machine, versions, settings, figures }: Result): string {
+  const set = Object.entries(settings).map(([key, value]) => `${key} ${value}`)
+  const where = `${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${versions['node']}, PostgreSQL ${versions['postgres']}`
+  return `<!-- bench ${name} -->\n\n${table(figures)}\n\n${startedAt.slice(0, 10)}, ${commit}; ${where}; ${set.join(', ')}.\n\n<!-- end -->`
 }
 
 /** A Markdown table: the middle of the rounds, the least and the most, and what was to be reached. */
 export function table(figures: readonly Figure[]): string {
-  const rows = figures.map(figure => {
-    const sorted = figure.samples.toSorted((a, b) => a - b)
-    const [least, median, most] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)] as [number, number, number]
-    return `| ${figure.name} | ${short(median)} | ${sorted.length > 1 ? `${short(least)} to ${short(most)}` : ''} | ${verdict(median, figure.target)} |`
+  const rows = figures.map(({ name, samples, target }) => {
+    const sorted = samples.toSorted((a, b) => a - b)
+    const spread = sorted.length > 1 ? `${short(sorted[0])} to ${short(sorted.at(-1))}` : ''
+    return `| ${name} | ${short(median(sorted))} | ${spread} | ${verdict(median(sorted), target)} |`
   })
   return ['| | median | spread | to reach |', '|---|---|---|---|', ...rows].join('\n')
 }
 
-function verdict(median: number, target: Target | undefined): string {
+function median(sorted: readonly number[]): number {
+  const [below, above] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]] as [number, number]
+  return (below + above) / 2
+}
+
+function verdict(value: number, target: Target | undefined): string {
   if (!target) return ''
-  const [sign, bound, isReached] =
-    'atLeast' in target ? ['≥', target.atLeast, median >= target.atLeast] : ['≤', target.atMost, median <= target.atMost]
+  const [sign, bound] = 'atLeast' in target ? ['≥', target.atLeast] : ['≤', target.atMost]
+  const isReached = 'atLeast' in target ? value >= bound : value <= bound
   return `${sign} ${short(bound)}${isReached ? '' : ' **missed**'}`
 }
 
 /** Three digits that count. */
-function short(value: number): string {
-  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
-  return String(Number(value.toPrecision(3)))
+function short(value = Number.NaN): string {
+  return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(3)))
 }
 
-async function versionOf(library: string): Promise<string> {
-  return JSON.parse(await readFile(new URL(`../../node_modules/${library}/package.json`, import.meta.url), 'utf8')).version
+function git(...args: string[]): string {
+  return execFileSync('git', args, { cwd: fileURLToPath(ROOT), encoding: 'utf8' }).trim()
 }
 
-function commit(): string {
-  return execFileSync('git', ['describe', '--always', '--dirty'], { cwd: fileURLToPath(RESULTS), encoding: 'utf8' }).trim()
+function versionOf(library: string): string {
+  return (JSON.parse(readFileSync(new URL(`node_modules/${library}/package.json`, ROOT), 'utf8')) as { version: string }).version
 }

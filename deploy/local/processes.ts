@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Part } from '#foundation/lifecycle.ts'
 import { keepAlive } from './keep-alive.ts'
 import type { LogView } from './log-view.ts'
+import { NODE_FLAGS } from './node-flags.ts'
 import { SetupError } from './setup-error.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -81,7 +82,7 @@ export class ServiceProcess implements Part {
 
   #spawn(): void {
     const { name, logPrefix, env, log } = this.#options
-    const child = spawn(process.execPath, ['--import', END_WITH_PARENT, `services/${name}/main.ts`], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, '--import', END_WITH_PARENT, `services/${name}/main.ts`], {
       cwd: ROOT,
       env: env(),
       detached: true,

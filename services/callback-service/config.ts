@@ -61,7 +61,7 @@ export const schema = {
   },
   process: {
     maxAttempts: setting<number>({ doc: 'Attempts after which a callback is failed.', format: 'count', default: 10 }),
-    maxRunning: setting<number>({ doc: 'Callbacks one process works on at once.', format: 'count', default: 256 }),
+    maxRunning: setting<number>({ doc: 'Callbacks one process works on at once.', format: 'count', default: 1000 }),
     retryBaseMs: setting<number>({
       doc: 'Longest wait before the second attempt of a callback; doubles with each.',
       format: 'count',

@@ -6,7 +6,7 @@ import { httpTelemetry } from '#foundation/http-telemetry.ts'
 import type { Part } from '#foundation/lifecycle.ts'
 import { Loop } from '#foundation/loop.ts'
 import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
-import { rest } from '#foundation/rest.ts'
+import { Rests } from '#foundation/rest.ts'
 import type { ServiceContext } from '#foundation/run.ts'
 import { Telemetry } from '#foundation/telemetry.ts'
 import { migrate } from '#prisma/migrate.ts'
@@ -113,7 +113,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     maxHoldMs: config.fetch.maxHoldMs,
     keepOffline: config.objects.keepOffline,
     databaseNowMs: () => clock.nowMs(),
-    sleep: rest,
+    rests: new Rests(),
     random: Math.random,
   })
   const policy = {

@@ -37,20 +37,22 @@ const BAGGAGE = createContextKey('baggage header')
 
 /**
  * Sends the spans of this process to Zipkin: about once a second, at most 2,048 a request, at most 65,536 waiting (more are dropped).
- * An empty `zipkinUrl` sends none. Stopping flushes, for one second at the most.
+ * An empty `zipkinUrl` sends none, and records no trace that begins here. Stopping flushes, for one second at the most.
  */
 export class Telemetry implements Part {
   readonly name = 'telemetry'
   readonly #provider: TracerProvider
   readonly #root: RootSampler
+  readonly #isSending: boolean
 
   constructor(options: { serviceName: string; zipkinUrl: string; sampleRatio: number; logger: Logger }) {
     const { serviceName, zipkinUrl, sampleRatio, logger } = options
-    this.#root = new RootSampler(sampleRatio)
+    this.#isSending = zipkinUrl !== ''
+    this.#root = new RootSampler(this.#isSending ? sampleRatio : 0)
     this.#provider = new TracerProvider({
       resource: resourceFromAttributes({ 'service.name': serviceName }),
       sampler: new ParentBasedSampler({ root: this.#root }),
-      spanProcessors: zipkinUrl === '' ? [] : [zipkinProcessor(new ZipkinExporter({ url: zipkinUrl, serviceName, logger }))],
+      spanProcessors: this.#isSending ? [zipkinProcessor(new ZipkinExporter({ url: zipkinUrl, serviceName, logger }))] : [],
     })
   }
 
@@ -62,7 +64,7 @@ export class Telemetry implements Part {
 
   /** @param ratio share of new traces that are recorded, 0 to 1; a caller's own decision always wins */
   setSampleRatio(ratio: number): void {
-    this.#root.setRatio(ratio)
+    if (this.#isSending) this.#root.setRatio(ratio)
   }
 
   async stop(): Promise<void> {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { NODE_FLAGS } from '../../deploy/local/node-flags.ts'
 import { until } from './eventually.ts'
 
 /** One line of a service's log. */
@@ -20,7 +21,7 @@ export class ServiceProcess {
   readonly #exited: Promise<unknown>
 
   private constructor(file: string, env: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [file], {
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, file], {
       cwd: ROOT,
       env: { PATH: process.env['PATH'] ?? '', HTTP_PORT: '0', ADMIN_PORT: '0', HTTP_HOST: '127.0.0.1', ...env },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -21,6 +21,12 @@ export interface ObjectStore {
   upsert(object: FetchedObject, callbackId: string): Promise<void>
 }
 
+/** Rests that can be ended all at once. */
+export interface Rests {
+  rest(ms: number): Promise<void>
+  endAll(): void
+}
+
 export interface RefreshObserver {
   fetched(result: 'ok' | 'not_found' | string, seconds: number): void
   /** A callback was served by another's fetch. `sinceMs` is performance.now() when it joined. */
@@ -42,7 +48,7 @@ export interface ObjectRefresherOptions {
   readonly keepOffline: boolean
   /** The database's clock, never ahead of it. */
   readonly databaseNowMs: () => number
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
+  readonly rests: Rests
   readonly random: () => number
 }
 
@@ -73,7 +79,7 @@ export class ObjectRefresher {
   readonly #options: ObjectRefresherOptions
   readonly #limit: LimitFunction
   readonly #refreshes = new Map<ObjectId, Refresh>()
-  readonly #stopping = new AbortController()
+  #isStopping = false
 
   constructor(options: ObjectRefresherOptions) {
     this.#options = options
@@ -101,7 +107,8 @@ export class ObjectRefresher {
 
   /** Begins no more requests: what has no answer when the requests under way end is `pending`, uncharged. */
   stop(): void {
-    this.#stopping.abort()
+    this.#isStopping = true
+    this.#options.rests.endAll()
   }
 
   async refresh(id: ObjectId, callback: { readonly id: string; readonly receivedAtMs: number }): Promise<Outcome> {
@@ -139,10 +146,10 @@ export class ObjectRefresher {
 
   /** Asks until there is an answer, tries are used up, or the breaker holds the host for too long. */
   async #fetch(id: ObjectId, departure: Departure): Promise<Outcome | { object: FetchedObject; handle: unknown }> {
-    const { maxTries, backoff, maxHoldMs, breaker, random, sleep } = this.#options
+    const { maxTries, backoff, maxHoldMs, breaker, random } = this.#options
     let tries = 0
     let heldMs = 0
-    while (!this.#stopping.signal.aborted) {
+    while (!this.#isStopping) {
       departure.leftAtMs = undefined
       const result = await this.#limit(() => this.#try(id, departure))
       if (result === 'held') {
@@ -150,7 +157,7 @@ export class ObjectRefresher {
         const waitMs = breaker.waitMs || 250
         heldMs += waitMs
         if (heldMs > maxHoldMs) return { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
-        await sleep(waitMs * (1 + random() / 4), this.#stopping.signal)
+        await this.#rest(waitMs * (1 + random() / 4))
       } else if (result === 'not_found') {
         return { kind: 'not_found' }
       } else if ('object' in result) {
@@ -160,15 +167,19 @@ export class ObjectRefresher {
         if (!isRetryable) return { kind: 'failed', reason }
         tries += 1
         if (tries >= maxTries) return { kind: 'pending', reason, isCharged: !result.isProbe && breaker.state === 'closed' }
-        await sleep(backoffMs(backoff, tries, random()), this.#stopping.signal)
+        await this.#rest(backoffMs(backoff, tries, random()))
       }
     }
     return { kind: 'pending', reason: 'interrupted', isCharged: false }
   }
 
+  async #rest(ms: number): Promise<void> {
+    if (!this.#isStopping) await this.#options.rests.rest(ms)
+  }
+
   async #try(id: ObjectId, departure: Departure): Promise<Try> {
     const { source, breaker, observer, databaseNowMs } = this.#options
-    const pass = this.#stopping.signal.aborted ? undefined : breaker.admit()
+    const pass = this.#isStopping ? undefined : breaker.admit()
     if (!pass) return 'held'
     const fetchedAtMs = databaseNowMs()
     departure.leftAtMs = fetchedAtMs
@@ -180,9 +191,9 @@ export class ObjectRefresher {
       observer.fetched(answer ? 'ok' : 'not_found', seconds())
       return answer ? { object: { id, online: answer.online, fetchedAtMs }, handle: answer.handle } : 'not_found'
     } catch (error) {
-      if (!(error instanceof FetchError) || this.#stopping.signal.aborted) {
+      if (!(error instanceof FetchError) || this.#isStopping) {
         breaker.report(pass, 'abandoned')
-        if (this.#stopping.signal.aborted) return 'held'
+        if (this.#isStopping) return 'held'
         throw error
       }
       observer.fetched(error.reason, seconds())

@@ -35,9 +35,12 @@ function setup(options: Partial<ObjectRefresherOptions> = {}) {
     maxHoldMs: 2000,
     keepOffline: true,
     databaseNowMs: () => state.nowMs,
-    sleep: async ms => {
-      state.slept.push(ms)
-      state.nowMs += ms
+    rests: {
+      rest: async ms => {
+        state.slept.push(ms)
+        state.nowMs += ms
+      },
+      endAll: () => undefined,
     },
     random: () => 0.5,
     ...options,

@@ -1,0 +1,39 @@
+import { adminServer } from '#foundation/admin-server.ts'
+import { HttpServer } from '#foundation/http-server.ts'
+import { httpTelemetry } from '#foundation/http-telemetry.ts'
+import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
+import { run } from '#foundation/run.ts'
+import { Telemetry } from '#foundation/telemetry.ts'
+import { callbackApp } from '../../services/callback-service/api/app.ts'
+import { callbackRoutes, type Inbox } from '../../services/callback-service/api/callback.ts'
+import { schema } from '../../services/callback-service/config.ts'
+
+/** Keeps a callback. @returns its id, when it is kept */
+export type Store = (callback: Parameters<Inbox['accept']>[0]) => Promise<string>
+
+/** Runs the callback service's own app with one thing exchanged: how callbacks are stored. Nothing works on what is stored. */
+export function runWithAnotherInbox(name: string, open: (databaseUrl: string) => Promise<Store>): Promise<void> {
+  return run({
+    name,
+    schema,
+    parts: ({ settings, logger }) => {
+      const config = settings.current
+      const registry = createRegistry()
+      let store: Store
+      const inbox: Inbox = { accept: async callback => ({ id: await store(callback), receivedAt: new Date(), isReplay: false }) }
+      const telemetry = httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: () => true })
+      const routes = [callbackRoutes({ inbox, ...config.accept, isShuttingDown: () => false, onReceived: () => undefined })]
+      return [
+        new Telemetry({ serviceName: name, ...config.tracing, logger }),
+        {
+          name: 'inbox',
+          start: async () => {
+            store = await open(config.database.url)
+          },
+        },
+        adminServer({ ...config.admin, registry, settings, logger }),
+        new HttpServer({ name: 'http', ...config.http, logger, handler: callbackApp({ telemetry, routes, logger }) }),
+      ]
+    },
+  })
+}

@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Pool } from 'undici'
+
+export interface SendOptions {
+  readonly url: string
+  readonly perSecond: number
+  readonly seconds: number
+  readonly bodyOf: (index: number) => string
+}
+
+/** A callback sent. `status` is 0 when no answer came. */
+export interface Sent {
+  readonly status: number
+  /** Of the accepted callback. */
+  readonly id: string | undefined
+  /** When it was due to leave, epoch milliseconds. */
+  readonly sentAtMs: number
+  /** From then until the whole answer was read: what waits because something is slow counts as slow too. */
+  readonly ms: number
+}
+
+/**
+ * Sends callbacks at a fixed rate, however long their answers take, over as many connections as that needs.
+ * Whoever sends from the process that measures must keep that process free of other work.
+ * @returns in the order they were sent, once all are answered
+ */
+export async function sendAtRate({ url, perSecond, seconds, bodyOf }: SendOptions): Promise<Sent[]> {
+  const pool = new Pool(url, { connections: null, pipelining: 1 })
+  const started = performance.now()
+  const sending: Promise<Sent>[] = []
+  try {
+    for (let index = 0; index < perSecond * seconds; index += 1) {
+      const due = started + (index / perSecond) * 1000
+      await untilTime(due)
+      sending.push(send(pool, bodyOf(index), due))
+    }
+    return await Promise.all(sending)
+  } finally {
+    await pool.close()
+  }
+}
+
+/** A timer may fire a little early. */
+async function untilTime(due: number): Promise<void> {
+  for (let restMs = due - performance.now(); restMs > 0; restMs = due - performance.now()) await sleep(restMs)
+}
+
+async function send(pool: Pool, body: string, due: number): Promise<Sent> {
+  const { status, id } = await post(pool, body).catch(() => ({ status: 0, id: undefined }))
+  return { status, id, sentAtMs: performance.timeOrigin + due, ms: performance.now() - due }
+}
+
+async function post(pool: Pool, body: string): Promise<{ status: number; id: string | undefined }> {
+  const answer = await pool.request({ method: 'POST', path: '/callback', headers: { 'content-type': 'application/json' }, body })
+  const text = await answer.body.text()
+  return { status: answer.statusCode, id: answer.statusCode === 202 ? (JSON.parse(text) as { id: string }).id : undefined }
+}

@@ -1,0 +1,35 @@
+import type pg from 'pg'
+
+/** What became of the objects, all seen at one moment. */
+export interface Deletions {
+  /** Objects that are not deleted. */
+  readonly left: number
+  readonly deleted: number
+  /** Deleted before they were due. */
+  readonly early: number
+  /** How late; null when none was deleted. */
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
+
+/**
+ * Has the database itself witness deletions, so that nothing must believe the service: the table `deletions` gets each with the moment it
+ * was due and the moment its statement was done. By statement and unlogged: the witness should cost little of what it measures.
+ */
+export async function witnessDeletions(db: pg.Client): Promise<void> {
+  await db.query(`
+    CREATE UNLOGGED TABLE deletions (due timestamptz, at timestamptz);
+    CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN INSERT INTO deletions SELECT expires_at, clock_timestamp() FROM gone; RETURN NULL; END';
+    CREATE TRIGGER witness AFTER DELETE ON objects REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION witness()`)
+}
+
+export async function readDeletions(db: pg.Client): Promise<Deletions> {
+  const { rows } = await db.query(`
+    SELECT (SELECT count(*)::int FROM objects) AS left, count(*)::int AS deleted, count(*) FILTER (WHERE at < due)::int AS early,
+      percentile_disc(0.5) WITHIN GROUP (ORDER BY ms) AS "p50Ms", percentile_disc(0.99) WITHIN GROUP (ORDER BY ms) AS "p99Ms",
+      max(ms) AS "maxMs"
+    FROM (SELECT due, at, extract(epoch FROM at - due)::float8 * 1000 AS ms FROM deletions) AS each`)
+  return rows[0] as Deletions
+}
