@@ -54,7 +54,7 @@ async function pgBossBatches(url: string): Promise<Store> {
       return jobs.map(job => job.id)
     },
     maxBatch: schema.accept.maxBatch.default as number,
-    maxInFlight: schema.database.acceptConnections.default as number,
+    maxInFlight: schema.accept.maxCommits.default as number,
   })
   return callback => batcher.add({ id: newCallbackId(), data: jobData(callback) })
 }

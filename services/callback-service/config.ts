@@ -6,11 +6,7 @@ export const schema = {
   ...baseSettings({ httpPort: 9090, adminPort: 6060 }),
   database: {
     url: setting<string>({ doc: 'The PostgreSQL database, as a postgresql:// URL.', format: 'postgres-url', default: null, secret: true }),
-    acceptConnections: setting<number>({
-      doc: 'Connections kept for accepting callbacks: commits under way at once.',
-      format: 'count',
-      default: 2,
-    }),
+    acceptConnections: setting<number>({ doc: 'Connections kept for accepting callbacks.', format: 'count', default: 2 }),
     workConnections: setting<number>({ doc: 'Connections for everything else.', format: 'count', default: 6 }),
   },
   migrate: {
@@ -20,6 +16,11 @@ export const schema = {
     maxObjectIds: setting<number>({ doc: 'Ids a callback may name.', format: 'count', default: 1000 }),
     maxBodyBytes: setting<number>({ doc: 'Bytes a callback may have.', format: 'count', default: 65_536 }),
     maxBatch: setting<number>({ doc: 'Callbacks that share one commit.', format: 'count', default: 256 }),
+    maxCommits: setting<number>({
+      doc: 'Commits under way at once; more are smaller ones, and cost more than they save.',
+      format: 'count',
+      default: 1,
+    }),
     maxWaiting: setting<number>({ doc: 'Callbacks that may wait for a commit; more get 503.', format: 'count', default: 5000 }),
     timeoutMs: setting<number>({ doc: 'A callback not committed within so many milliseconds gets 503.', format: 'count', default: 1800 }),
   },
@@ -105,8 +106,9 @@ export const schema = {
 export type Config = Values<typeof schema>
 
 /** What two settings say against each other; undefined when they agree. */
-export function contradictionIn({ accept, fetch, process, shutdown }: Config): string | undefined {
+export function contradictionIn({ accept, database, fetch, process, shutdown }: Config): string | undefined {
   if (accept.timeoutMs > 2000) return 'accept.timeoutMs is over 2000: a sender is to hear within 2 seconds that its callback is not stored'
+  if (accept.maxCommits > database.acceptConnections) return 'accept.maxCommits is above database.acceptConnections'
   if (fetch.breakerOpenMs > fetch.breakerMaxOpenMs) return 'fetch.breakerOpenMs is above fetch.breakerMaxOpenMs'
   if (process.retryBaseMs > process.retryMaxMs) return 'process.retryBaseMs is above process.retryMaxMs'
   if (shutdown.delayMs >= shutdown.timeoutMs) return 'shutdown.delayMs leaves nothing of shutdown.timeoutMs'

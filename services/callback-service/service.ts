@@ -71,7 +71,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const inbox = new CallbackInbox({
     prisma: acceptDatabase.prisma,
     ...config.accept,
-    maxInFlight: config.database.acceptConnections,
+    maxInFlight: config.accept.maxCommits,
     onCommit: (size, seconds) => {
       metrics.commitSize.observe(size)
       metrics.commitSeconds.observe(seconds)
