@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Schema, settingRows } from '#foundation/config-schema.ts'
 import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
+import { block, blockOf, type Result } from '../bench/support/result.ts'
 import { PROBLEMS } from '../services/callback-service/api/problems.ts'
 import { schema as callbackSchema } from '../services/callback-service/config.ts'
 import { callbackMetrics } from '../services/callback-service/metrics.ts'
@@ -46,6 +47,14 @@ describe('the documentation', () => {
       [],
     )
   })
+
+  for (const file of globSync('bench/*.ts', { cwd: ROOT })) {
+    const name = basename(file, '.ts')
+    it(`shows the figures of the benchmark ${name} as they were measured`, () => {
+      const result = JSON.parse(read(`bench/results/${name}.json`)) as Result
+      assert.equal(blockOf(name).exec(read('docs/performance.md'))?.[0], block(result))
+    })
+  }
 
   it('has no link that leads nowhere', () => {
     const broken = globSync(['README.md', 'docs/**/*.md'], { cwd: ROOT }).flatMap(file =>
