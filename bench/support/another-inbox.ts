@@ -20,7 +20,9 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
       const config = settings.current
       const registry = createRegistry()
       let store: Store
-      const inbox: Inbox = { accept: async callback => ({ id: await store(callback), receivedAt: new Date(), isReplay: false }) }
+      const inbox: Inbox = {
+        accept: async callback => ({ id: await store(callback), receivedAt: new Date(), isReplay: false, durability: 'database' }),
+      }
       const telemetry = httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: () => true })
       const routes = [callbackRoutes({ inbox, ...config.accept, isShuttingDown: () => false, onReceived: () => undefined })]
       return [

@@ -139,6 +139,7 @@ function services(options: {
         CLIENT_SERVICE_URL: `http://127.0.0.1:${client.port}`,
         DATABASE_URL: databaseUrl(),
         MIGRATE_ON_START: 'true',
+        SPOOL_PATH: process.env['SPOOL_PATH'] ?? `${LOCAL}spool/callbacks.sqlite`,
       }),
       log,
       onGivenUp,

@@ -24,6 +24,34 @@ export const schema = {
     maxWaiting: setting<number>({ doc: 'Callbacks that may wait for a commit; more get 503.', format: 'count', default: 5000 }),
     timeoutMs: setting<number>({ doc: 'A callback not committed within so many milliseconds gets 503.', format: 'count', default: 1800 }),
   },
+  senders: {
+    secrets: setting<string>({
+      doc: 'Secrets of senders, separated by spaces (Standard Webhooks: `whsec_` and base64); when any is set, unsigned callbacks get 401.',
+      format: 'webhook-secrets',
+      default: '',
+      secret: true,
+    }),
+  },
+  spool: {
+    path: setting<string>({
+      doc: 'File that keeps callbacks on this machine while the database cannot take them; empty: they get 503.',
+      format: 'text',
+      default: '',
+    }),
+    maxBytes: setting<number>({ doc: 'Bytes it may hold; beyond them callbacks get 503.', format: 'count', default: 1_073_741_824 }),
+    patienceMs: setting<number>({
+      doc: 'A callback that the database has not committed within so many milliseconds goes to the spool.',
+      format: 'count',
+      default: 300,
+    }),
+  },
+  inbox: {
+    maxBacklog: setting<number>({
+      doc: 'Callbacks that may be unfinished, in the whole database; more get 503. Counted every few seconds.',
+      format: 'count',
+      default: 1_000_000,
+    }),
+  },
   clientService: {
     url: setting<string>({ doc: 'Origin of the client service.', format: 'http-url', default: 'http://127.0.0.1:9010' }),
   },
@@ -106,8 +134,9 @@ export const schema = {
 export type Config = Values<typeof schema>
 
 /** What two settings say against each other; undefined when they agree. */
-export function contradictionIn({ accept, database, fetch, process, shutdown }: Config): string | undefined {
+export function contradictionIn({ accept, database, fetch, process, shutdown, spool }: Config): string | undefined {
   if (accept.timeoutMs > 2000) return 'accept.timeoutMs is over 2000: a sender is to hear within 2 seconds that its callback is not stored'
+  if (spool.patienceMs >= accept.timeoutMs) return 'spool.patienceMs leaves nothing of accept.timeoutMs'
   if (accept.maxCommits > database.acceptConnections) return 'accept.maxCommits is above database.acceptConnections'
   if (fetch.breakerOpenMs > fetch.breakerMaxOpenMs) return 'fetch.breakerOpenMs is above fetch.breakerMaxOpenMs'
   if (process.retryBaseMs > process.retryMaxMs) return 'process.retryBaseMs is above process.retryMaxMs'

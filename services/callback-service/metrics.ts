@@ -20,6 +20,13 @@ export function callbackMetrics(registry: Registry) {
       registers,
     }),
     takenOver: new Counter({ name: 'callbacks_taken_over_total', help: 'Callbacks taken over from workers that died or hung.', registers }),
+    spooled: new Counter({
+      name: 'callbacks_spooled_total',
+      help: 'Callbacks kept in the spool because the database was away.',
+      registers,
+    }),
+    spoolSeconds: histogram('spool_write_seconds', 'Time of one write to the spool, flush included.'),
+    drained: new Counter({ name: 'callbacks_drained_total', help: 'Callbacks moved from the spool into the database.', registers }),
     commitSize: histogram('accept_commit_callbacks', 'Callbacks that shared one commit.', [1, 2, 4, 8, 16, 32, 64, 128, 256]),
     commitSeconds: histogram('accept_commit_seconds', 'Time of one commit of callbacks.'),
     queueSeconds: histogram('callbacks_queue_seconds', 'From acceptance to the first claim.'),
@@ -44,18 +51,16 @@ export function callbackMetrics(registry: Registry) {
   }
 }
 
-/** A gauge that is read when somebody asks. */
-export function liveGauge(
-  registry: Registry,
-  options: { readonly name: string; readonly help: string; readonly read: () => number },
-): void {
-  const { name, help, read } = options
-  new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(read())
-    },
-  })
+/** Gauges that are read when somebody asks: what each says, and how it is read. */
+export function liveGauges(registry: Registry, gauges: Readonly<Record<string, readonly [help: string, read: () => number]>>): void {
+  for (const [name, [help, read]] of Object.entries(gauges)) {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read())
+      },
+    })
+  }
 }

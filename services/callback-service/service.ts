@@ -11,30 +11,36 @@ import type { ServiceContext } from '#foundation/run.ts'
 import { Telemetry } from '#foundation/telemetry.ts'
 import { migrate } from '#prisma/migrate.ts'
 import { CallbackClaims } from './adapters/callback-claims.ts'
+import { newCallbackId } from './adapters/callback-id.ts'
 import { CallbackInbox } from './adapters/callback-inbox.ts'
 import { findCallback } from './adapters/callback-reader.ts'
+import { CallbackSpool } from './adapters/callback-spool.ts'
 import { Database } from './adapters/database.ts'
 import { DatabaseClock } from './adapters/database-clock.ts'
 import { ObjectClient } from './adapters/object-client.ts'
 import { ObjectStore } from './adapters/object-store.ts'
 import { storageProbe } from './adapters/schema.ts'
+import { SenderSignature } from './adapters/sender-signature.ts'
 import { WorkerSession } from './adapters/worker-session.ts'
 import { callbackApp } from './api/app.ts'
 import { callbackRoutes } from './api/callback.ts'
 import { readCallbackRoutes } from './api/read-callbacks.ts'
 import { readObjectRoutes } from './api/read-objects.ts'
 import type { schema } from './config.ts'
+import { acceptDurably } from './domain/acceptance.ts'
+import { Backlog } from './domain/backlog.ts'
 import { CircuitBreaker } from './domain/circuit-breaker.ts'
 import { claimable } from './domain/claimable.ts'
 import { ObjectRefresher } from './domain/object-refresher.ts'
 import { crashed, refreshObjects } from './domain/refresh-objects.ts'
 import { isStorageTrouble } from './domain/storage-errors.ts'
-import { callbackMetrics, liveGauge } from './metrics.ts'
+import { callbackMetrics, liveGauges } from './metrics.ts'
 import { CallbackPruner } from './workers/callback-pruner.ts'
 import { CallbackWorker } from './workers/callback-worker.ts'
 import { ClaimWatch } from './workers/claim-watch.ts'
 import { databaseMigration } from './workers/database-migration.ts'
 import { ObjectExpirer } from './workers/object-expirer.ts'
+import { SpoolDrain } from './workers/spool-drain.ts'
 import { StorageWatch } from './workers/storage-watch.ts'
 
 /** Counting goes through every row: it takes at most a hundredth of the time, so a million rows are counted less often. */
@@ -71,6 +77,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const inbox = new CallbackInbox({
     prisma: acceptDatabase.prisma,
     ...config.accept,
+    timeoutMs: config.spool.path === '' ? config.accept.timeoutMs : config.spool.patienceMs,
     maxInFlight: config.accept.maxCommits,
     onCommit: (size, seconds) => {
       metrics.commitSize.observe(size)
@@ -78,6 +85,32 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       worker.wake()
     },
   })
+  const spool =
+    config.spool.path === ''
+      ? undefined
+      : new CallbackSpool({
+          ...config.accept,
+          ...config.spool,
+          timeoutMs: config.accept.timeoutMs - config.spool.patienceMs,
+          nowMs: () => clock.nowMs(),
+          onKept: (count, seconds) => {
+            metrics.spooled.inc(count)
+            metrics.spoolSeconds.observe(seconds)
+          },
+          logger,
+        })
+  const spoolDrain =
+    spool &&
+    new SpoolDrain({
+      spool,
+      takeOver: rows => inbox.takeOver(rows),
+      onDrained: count => {
+        metrics.drained.inc(count)
+        worker.wake()
+      },
+      logger,
+    })
+  const backlog = new Backlog({ max: config.inbox.maxBacklog, nowMs: () => performance.now() })
   const claims = new CallbackClaims({ prisma: workDatabase.prisma, clock })
   const store = new ObjectStore({
     prisma: workDatabase.prisma,
@@ -163,19 +196,21 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     isReportedElsewhere: isStorageTrouble,
     pass: async () => {
       const started = performance.now()
-      metrics.backlog.set(await claims.countUnfinished())
+      const unfinished = await claims.countUnfinished()
+      backlog.count(unfinished)
+      metrics.backlog.set(unfinished)
       metrics.live.set(await store.count())
       return Math.max(GAUGE_INTERVAL_MS, GAUGE_REST * (performance.now() - started))
     },
   })
-  liveGauge(registry, { name: 'fetches_in_flight', help: 'Requests to the client service under way.', read: () => refresher.inFlight })
-  liveGauge(registry, {
-    name: 'fetches_waiting',
-    help: 'Requests to the client service that wait for one under way to end.',
-    read: () => refresher.waiting,
+  liveGauges(registry, {
+    fetches_in_flight: ['Requests to the client service under way.', () => refresher.inFlight],
+    fetches_waiting: ['Requests to the client service that wait for one under way to end.', () => refresher.waiting],
+    callbacks_running: ['Callbacks this process works on.', () => worker.running],
+    accept_waiting: ['Callbacks that wait for a commit.', () => inbox.waiting],
+    spool_callbacks: ['Callbacks in the spool, waiting for the database.', () => spool?.callbacks ?? 0],
+    spool_bytes: ['Bytes of callbacks in the spool.', () => spool?.bytes ?? 0],
   })
-  liveGauge(registry, { name: 'callbacks_running', help: 'Callbacks this process works on.', read: () => worker.running })
-  liveGauge(registry, { name: 'accept_waiting', help: 'Callbacks that wait for a commit.', read: () => inbox.waiting })
 
   const http: HttpServer = new HttpServer({
     name: 'http',
@@ -186,16 +221,25 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       telemetry: httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: path => !HEALTH_PATHS.has(path) }),
       routes: [
         callbackRoutes({
-          inbox,
+          inbox: {
+            accept: async callback => {
+              backlog.requireRoom()
+              const accepted = await acceptDurably({ ...callback, id: newCallbackId(callback.idempotencyKey) }, { inbox, spool })
+              if (!accepted.isReplay) backlog.accepted()
+              return accepted
+            },
+          },
+          signature: config.senders.secrets === '' ? undefined : new SenderSignature(config.senders.secrets.trim().split(/\s+/)),
           ...config.accept,
           isShuttingDown: () => http.isClosed,
           onReceived: outcome => metrics.received.inc({ outcome }),
         }),
         healthRoutes([
           { name: 'database', problem: () => storage.problem },
+          ...(spool ? [{ name: 'spool', problem: () => undefined, note: () => `${spool.callbacks} callbacks wait for the database` }] : []),
           { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
         ]),
-        readCallbackRoutes(id => findCallback(workDatabase.prisma, id)),
+        readCallbackRoutes(async id => (await spool?.find(id)) ?? findCallback(workDatabase.prisma, id)),
         readObjectRoutes(store),
       ],
       logger,
@@ -215,6 +259,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     workDatabase,
     ...(config.migrate.onStart ? [databaseMigration(() => migrate({ url: config.database.url, logger }), logger)] : []),
     storage,
+    ...(spool && spoolDrain ? [spool, spoolDrain] : []),
     session,
     claimWatch,
     worker,

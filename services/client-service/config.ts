@@ -24,6 +24,12 @@ export const schema = {
       format: 'http-url',
       default: 'http://127.0.0.1:9090',
     }),
+    secret: setting<string>({
+      doc: 'Secret to sign callbacks with (Standard Webhooks: `whsec_` and base64); empty: they are not signed.',
+      format: 'webhook-secrets',
+      default: '',
+      secret: true,
+    }),
   },
   emitter: {
     enabled: setting<boolean>({

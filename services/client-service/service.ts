@@ -46,7 +46,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     }),
   })
 
-  const callbackClient = new CallbackClient({ url: config.callbackService.url, timeoutMs: () => settings.current.emitter.timeoutMs })
+  const callbackClient = new CallbackClient({ ...config.callbackService, timeoutMs: () => settings.current.emitter.timeoutMs })
   const emitter = new CallbackEmitter({
     receiver: callbackClient,
     policy: () => ({ ...settings.current.emitter, objectCount: settings.current.objects.count }),

@@ -14,6 +14,7 @@ export type FormatName =
   | 'text'
   | 'host'
   | 'switch'
+  | 'webhook-secrets'
   | 'http-url'
   | 'optional-http-url'
   | 'postgres-url'
@@ -35,6 +36,7 @@ add(
   value => typeof value === 'boolean',
   text => (text === 'true' || text === 'false' ? text === 'true' : text),
 )
+add('webhook-secrets', 'secrets as Standard Webhooks has them: whsec_ and base64 of 24 to 64 bytes, separated by spaces', areWebhookSecrets)
 add('http-url', 'an http or https URL without credentials', isPlainHttpUrl)
 add('optional-http-url', 'an http or https URL without credentials, or empty', value => value === '' || isPlainHttpUrl(value))
 add('postgres-url', 'a postgresql:// URL', value => hasProtocol(value, ['postgres:', 'postgresql:']))
@@ -67,6 +69,14 @@ function isPlainHttpUrl(value: unknown): boolean {
   if (!hasProtocol(value, ['http:', 'https:'])) return false
   const { username, password } = new URL(value as string)
   return username === '' && password === ''
+}
+
+function areWebhookSecrets(value: unknown): boolean {
+  if (typeof value !== 'string') return false
+  return value
+    .split(/\s+/)
+    .filter(Boolean)
+    .every(secret => /^(whsec_)?[A-Za-z0-9+/]{32,88}={0,2}$/.test(secret))
 }
 
 function hasProtocol(value: unknown, protocols: readonly string[]): boolean {

@@ -6,6 +6,8 @@ export interface Check {
   readonly name: string
   /** Answers from memory, at once: a health question must not wait for what it asks about. @returns undefined when all is well */
   readonly problem: () => string | undefined
+  /** What is worth knowing while all is well. */
+  readonly note?: () => string
 }
 
 /** The paths of health questions: asked every few seconds, by machines. */
@@ -17,13 +19,11 @@ export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/', '/livez', '/ready
  */
 export function healthRoutes(checks: readonly Check[]): Router {
   const ready: RequestHandler = (_request, response) => {
-    const problems = checks.map(check => [check.name, check.problem()] as const)
-    const isReady = problems.every(([, problem]) => problem === undefined)
+    const results = checks.map(({ name, problem, note }) => [name, resultOf(problem(), note?.())] as const)
+    const isReady = results.every(([, { status }]) => status === 'ok')
     response.status(isReady ? 200 : 503).json({
       status: isReady ? 'ok' : 'unavailable',
-      checks: Object.fromEntries(
-        problems.map(([name, problem]) => [name, problem === undefined ? { status: 'ok' } : { status: 'failing', reason: problem }]),
-      ),
+      checks: Object.fromEntries(results),
     })
   }
   return Router({ caseSensitive: true, strict: true })
@@ -33,4 +33,9 @@ export function healthRoutes(checks: readonly Check[]): Router {
       response.json({ status: 'ok' })
     })
     .all(['/', '/readyz', '/livez'], methodNotAllowed('GET', 'HEAD'))
+}
+
+function resultOf(problem: string | undefined, note: string | undefined): { status: 'ok' | 'failing'; reason?: string; note?: string } {
+  if (problem !== undefined) return { status: 'failing', reason: problem }
+  return note === undefined ? { status: 'ok' } : { status: 'ok', note }
 }

@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
-import { callbackMetrics, liveGauge } from '../../../services/callback-service/metrics.ts'
+import { callbackMetrics, liveGauges } from '../../../services/callback-service/metrics.ts'
 import { parseNumbers, Summary, summaryLine } from '../summary.ts'
 
 describe('parseNumbers', () => {
   it("reads the callback service's own metrics", async () => {
     const registry = new Registry()
     const metrics = callbackMetrics(registry)
-    liveGauge(registry, { name: 'fetches_in_flight', help: '.', read: () => 3 })
+    liveGauges(registry, { fetches_in_flight: ['.', () => 3] })
     metrics.received.inc({ outcome: 'accepted' }, 5)
     metrics.received.inc({ outcome: 'bad_request' }, 100)
     metrics.stored.inc(40)

@@ -1,26 +1,11 @@
 import { Batcher, BatcherFullError, BatchTimeoutError } from '#foundation/batcher.ts'
-import type { TraceCarrier } from '#foundation/telemetry.ts'
 import type { PrismaClient } from '#prisma'
 import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-errors.ts'
-import type { WrittenId } from '../domain/object-id.ts'
+import type { Accepted } from '../domain/acceptance.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
-import { newCallbackId } from './callback-id.ts'
 import { inDatabase } from './database.ts'
-
-/** A callback as it comes through the door. */
-export interface NewCallback {
-  readonly objectIds: readonly WrittenId[]
-  readonly idempotencyKey: string | undefined
-  readonly requestId: string | undefined
-  readonly trace: TraceCarrier
-}
-
-/** A callback whose row is committed. `isReplay`: it was there already, under the same idempotency key. */
-export interface AcceptedCallback {
-  readonly id: string
-  readonly receivedAt: Date
-  readonly isReplay: boolean
-}
+import { columns, type NewCallback } from './new-callback.ts'
+import type { SpooledRow } from './spool-file.ts'
 
 export interface CallbackInboxOptions {
   readonly prisma: PrismaClient
@@ -31,17 +16,13 @@ export interface CallbackInboxOptions {
   readonly onCommit: (size: number, seconds: number) => void
 }
 
-interface Row extends NewCallback {
-  readonly id: string
-}
-
 /**
  * Accepts callbacks: those that arrive together share one multi-row insert, and each is answered when its row is committed.
  * One auto-committed statement, so that a process killed anywhere leaves a row or none.
  */
 export class CallbackInbox {
   readonly #prisma: PrismaClient
-  readonly #batcher: Batcher<Row, AcceptedCallback | Error>
+  readonly #batcher: Batcher<NewCallback, Accepted | Error>
 
   constructor(options: CallbackInboxOptions) {
     this.#prisma = options.prisma
@@ -68,13 +49,13 @@ export class CallbackInbox {
    * @throws {IdempotencyKeyReusedError} the key came with other ids before
    * @throws {ValueRefusedError} Postgres refuses this very row
    */
-  async accept(callback: NewCallback): Promise<AcceptedCallback> {
-    const result = await this.#batcher.add({ ...callback, id: newCallbackId() }).catch(translate)
+  async accept(callback: NewCallback): Promise<Accepted> {
+    const result = await this.#batcher.add(callback).catch(translate)
     if (result instanceof Error) throw result
     return result
   }
 
-  async #insert(rows: readonly Row[]): Promise<(AcceptedCallback | Error)[]> {
+  async #insert(rows: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
     // One row comes back, not one a callback: which ids were inserted is told only when some were not. Callbacks of one commit are received at
     // the same moment, and due a microsecond apart, so that they are claimed in the order in which they came.
     const [inserted] = await inDatabase(
@@ -88,7 +69,7 @@ export class CallbackInbox {
             (SELECT clock_timestamp() AS now OFFSET 0) t
           -- One order for all writers: two that insert the same keys wait for each other instead of deadlocking.
           ORDER BY idempotency_key
-          ON CONFLICT (idempotency_key) DO NOTHING
+          ON CONFLICT DO NOTHING
           RETURNING id, received_at
         )
         SELECT min(received_at) AS received_at, CASE WHEN count(*) < ${rows.length} THEN coalesce(array_agg(id::text), '{}') END AS ids FROM inserted`,
@@ -98,8 +79,27 @@ export class CallbackInbox {
     return rows.map(row => replays.get(row.id) ?? { id: row.id, receivedAt, isReplay: false })
   }
 
+  /**
+   * Takes over what was spooled, with the moment each was received and in their order. Safe to repeat: what is there already is left as it is.
+   * @throws {StorageUnavailableError}
+   * @throws {ValueRefusedError} Postgres refuses one of the rows; none was taken
+   */
+  async takeOver(rows: readonly SpooledRow[]): Promise<void> {
+    await inDatabase(
+      () => this.#prisma.$executeRaw`
+        INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
+        SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage,
+          to_timestamp(received_ms / 1000), to_timestamp(received_ms / 1000) + n * interval '1 microsecond'
+        FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, object_ids text, idempotency_key text, request_id text,
+            traceparent text, tracestate text, baggage text, received_ms float8)
+          ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_ms, n)
+        ORDER BY idempotency_key
+        ON CONFLICT DO NOTHING`,
+    )
+  }
+
   /** The rows under whose keys others were not inserted. */
-  async #findReplays(rows: readonly Row[]): Promise<Map<string, AcceptedCallback | Error>> {
+  async #findReplays(rows: readonly NewCallback[]): Promise<Map<string, Accepted | Error>> {
     if (rows.length === 0) return new Map()
     const found = await inDatabase(
       () => this.#prisma.$queryRaw<{ new_id: string; id: string; received_at: Date; is_same: boolean }[]>`
@@ -109,7 +109,7 @@ export class CallbackInbox {
     )
     const firsts = new Map(found.map(row => [row.new_id, row]))
     return new Map(
-      rows.map((row): [string, AcceptedCallback | Error] => {
+      rows.map((row): [string, Accepted | Error] => {
         const first = firsts.get(row.id)
         if (!first) return [row.id, new StorageUnavailableError('the callback under this key was forgotten just now')]
         if (!first.is_same) return [row.id, new IdempotencyKeyReusedError('This idempotency key came with other object_ids before.')]
@@ -119,20 +119,10 @@ export class CallbackInbox {
   }
 }
 
-function notAmong(ids: readonly string[] | null | undefined, rows: readonly Row[]): readonly Row[] {
+function notAmong(ids: readonly string[] | null | undefined, rows: readonly NewCallback[]): readonly NewCallback[] {
   if (!ids) return []
   const inserted = new Set(ids)
   return rows.filter(row => !inserted.has(row.id))
-}
-
-function columns(row: Row): object {
-  return {
-    id: row.id,
-    object_ids: `{${row.objectIds.join(',')}}`,
-    idempotency_key: row.idempotencyKey,
-    request_id: row.requestId,
-    ...row.trace,
-  }
 }
 
 function translate(error: unknown): never {

@@ -16,9 +16,9 @@ export class DatabaseClock {
     else this.#offsetMs += (offset - this.#offsetMs) * FOLLOW
   }
 
-  /** @throws {Error} before the first observation */
+  /** Before the first observation this machine's clock must do. */
   nowMs(): number {
-    if (this.#offsetMs === undefined) throw new Error('the database has not told the time yet')
+    if (this.#offsetMs === undefined) return Date.now()
     this.#lastMs = Math.max(this.#lastMs, performance.now() - this.#offsetMs)
     return this.#lastMs
   }

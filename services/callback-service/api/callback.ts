@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { MIMEType } from 'node:util'
 import { type Request, type RequestHandler, Router } from 'express'
 import { readBody } from '#foundation/http-body.ts'
@@ -18,11 +19,13 @@ export interface Inbox {
     readonly idempotencyKey: string | undefined
     readonly requestId: string | undefined
     readonly trace: TraceCarrier
-  }): Promise<{ readonly id: string; readonly receivedAt: Date; readonly isReplay: boolean }>
+  }): Promise<{ readonly id: string; readonly receivedAt: Date; readonly isReplay: boolean; readonly durability: 'database' | 'spooled' }>
 }
 
 export interface CallbackRouteOptions {
   readonly inbox: Inbox
+  /** Says why a request is not to be believed; undefined: all senders are. */
+  readonly signature?: { problem(body: Buffer, headers: IncomingHttpHeaders): string | undefined } | undefined
   readonly maxObjectIds: number
   readonly maxBodyBytes: number
   /** Whether the port is closed already: what still comes in is to go elsewhere. */
@@ -36,7 +39,14 @@ export function callbackRoutes(options: CallbackRouteOptions): Router {
   return Router({ caseSensitive: true, strict: true }).post('/callback', acceptCallback(options)).all('/callback', methodNotAllowed('POST'))
 }
 
-function acceptCallback({ inbox, maxObjectIds, maxBodyBytes, isShuttingDown, onReceived }: CallbackRouteOptions): RequestHandler {
+function acceptCallback({
+  inbox,
+  signature,
+  maxObjectIds,
+  maxBodyBytes,
+  isShuttingDown,
+  onReceived,
+}: CallbackRouteOptions): RequestHandler {
   return async (request, response) => {
     try {
       if (isShuttingDown())
@@ -45,14 +55,18 @@ function acceptCallback({ inbox, maxObjectIds, maxBodyBytes, isShuttingDown, onR
         })
       requireJson(request)
       const idempotencyKey = parseIdempotencyKey(request.get('idempotency-key'), request.get('webhook-id'))
-      const objectIds = parseCallback(await readBody(request, maxBodyBytes), maxObjectIds)
-      const { id, receivedAt, isReplay } = await inSpan(
+      const body = await readBody(request, maxBodyBytes)
+      const forgery = signature?.problem(body, request.headers)
+      if (forgery !== undefined)
+        throw new HttpProblem('invalid_signature', `${forgery}.`, { headers: { 'WWW-Authenticate': 'StandardWebhooks' } })
+      const objectIds = parseCallback(body, maxObjectIds)
+      const { id, receivedAt, isReplay, durability } = await inSpan(
         'accept callback',
         { kind: SpanKind.PRODUCER, attributes: { 'answerback.object.count': objectIds.length } },
         async span => {
           const active = context.active()
           const accepted = await inbox.accept({ objectIds, idempotencyKey, requestId: requestIdOf(active), trace: carrierOf(active) })
-          span.setAttribute('answerback.callback.id', accepted.id)
+          span.setAttribute('answerback.callback.id', accepted.id).setAttribute('answerback.callback.durability', accepted.durability)
           return accepted
         },
       )
@@ -61,7 +75,7 @@ function acceptCallback({ inbox, maxObjectIds, maxBodyBytes, isShuttingDown, onR
       if (isReplay) response.setHeader('Idempotency-Replayed', 'true')
       onReceived(isReplay ? 'replayed' : 'accepted')
       // A replay gets the first answer again, whatever has become of the callback since.
-      const answer = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt }
+      const answer = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
       sendJson(response, 202, JSON.stringify(answer))
     } catch (error) {
       const problem = error instanceof HttpProblem ? error : toProblem(error)

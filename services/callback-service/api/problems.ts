@@ -12,6 +12,7 @@ export const PROBLEMS = {
   too_deep: { status: 400, title: 'The body is nested too deeply' },
   invalid_idempotency_key: { status: 400, title: 'The idempotency key is not valid' },
   invalid_id: { status: 400, title: 'The id is not valid' },
+  invalid_signature: { status: 401, title: 'The request is not signed by a sender we know' },
   callback_not_found: { status: 404, title: 'There is no such callback' },
   object_not_found: { status: 404, title: 'There is no such object' },
   not_an_object: { status: 422, title: 'The body is not an object' },
@@ -26,8 +27,6 @@ export const PROBLEMS = {
   storage_unavailable: { status: 503, title: 'The callback cannot be stored now' },
 } as const satisfies Readonly<Record<string, ProblemKind>>
 
-const RETRY_SOON = { headers: { 'Retry-After': '1' } }
-
 /** What an error of the other rooms means to a caller; undefined for a bug. The only place that decides it. */
 export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof InvalidCallbackError) {
@@ -40,10 +39,13 @@ export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof ValueRefusedError)
     return new HttpProblem(error.code, 'The database refuses a value of this request.', { cause: error })
   if (error instanceof OverloadedError)
-    return new HttpProblem(error.code, 'Nothing was stored. Send it again a little later.', { ...RETRY_SOON, cause: error })
+    return new HttpProblem(error.code, 'Nothing was stored. Send it again a little later.', {
+      headers: { 'Retry-After': String(error.retryAfterSeconds) },
+      cause: error,
+    })
   if (error instanceof StorageUnavailableError) {
     return new HttpProblem(error.code, 'It may or may not have been stored. Send it again, with the same Idempotency-Key if it has one.', {
-      ...RETRY_SOON,
+      headers: { 'Retry-After': '1' },
       cause: error,
     })
   }

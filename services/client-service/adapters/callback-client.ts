@@ -1,3 +1,4 @@
+import { Webhook } from 'standardwebhooks'
 import { Pool } from 'undici'
 import type { Part } from '#foundation/lifecycle.ts'
 import { parseRetryAfterMs } from '#foundation/retry-after.ts'
@@ -10,6 +11,8 @@ const MAX_CONNECTIONS = 64
 export interface CallbackClientOptions {
   /** The callback service; a path in it is kept before `/callback`. */
   readonly url: string
+  /** To sign callbacks with, as Standard Webhooks defines it; empty: they are not signed. */
+  readonly secret: string
   /** Bound for a whole attempt: connection, headers and body. Read for each one. */
   readonly timeoutMs: () => number
 }
@@ -20,10 +23,12 @@ export class CallbackClient implements Part {
   readonly #url: URL
   readonly #pool: Pool
   readonly #timeoutMs: () => number
+  readonly #webhook: Webhook | undefined
 
-  constructor({ url, timeoutMs }: CallbackClientOptions) {
+  constructor({ url, secret, timeoutMs }: CallbackClientOptions) {
     this.#url = new URL(`${url.replace(/\/$/, '')}/callback`)
     this.#timeoutMs = timeoutMs
+    this.#webhook = secret === '' ? undefined : new Webhook(secret)
     // undici's own timeouts watch single phases; the attempt as a whole has one signal.
     this.#pool = new Pool(this.#url.origin, { connections: MAX_CONNECTIONS, headersTimeout: 0, bodyTimeout: 0 })
   }
@@ -52,6 +57,7 @@ export class CallbackClient implements Part {
   }
 
   async #post(callback: EmittedCallback, { span, signal }: { span: Span; signal: AbortSignal }): Promise<PostOutcome> {
+    const text = JSON.stringify({ object_ids: callback.objectIds })
     const { statusCode, headers, body } = await this.#pool.request({
       method: 'POST',
       path: this.#url.pathname,
@@ -59,8 +65,9 @@ export class CallbackClient implements Part {
         ...carrierOf(context.active()),
         'content-type': 'application/json',
         'idempotency-key': callback.idempotencyKey,
+        ...this.#signature(callback.idempotencyKey, text),
       },
-      body: JSON.stringify({ object_ids: callback.objectIds }),
+      body: text,
       signal,
     })
     // Read to its end, the connection serves the next callback; the answer's text says nothing the status does not.
@@ -70,6 +77,13 @@ export class CallbackClient implements Part {
     failSpan(span, new Error(`http_${statusCode}`))
     if (statusCode < 500) return { kind: 'refused', status: statusCode }
     return { kind: 'unavailable', reason: `http_${statusCode}`, retryAfterMs: parseRetryAfterMs(headers['retry-after']) }
+  }
+
+  #signature(id: string, body: string): Record<string, string> {
+    if (!this.#webhook) return {}
+    const now = new Date()
+    const timestamp = String(Math.floor(now.getTime() / 1000))
+    return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': this.#webhook.sign(id, now, body) }
   }
 }
 

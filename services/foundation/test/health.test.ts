@@ -10,7 +10,7 @@ describe('healthRoutes', () => {
   const problems: { database?: string | undefined; worker?: string | undefined } = {}
   const checks: Check[] = [
     { name: 'database', problem: () => problems.database },
-    { name: 'worker', problem: () => problems.worker },
+    { name: 'worker', problem: () => problems.worker, note: () => 'three at work' },
   ]
 
   before(async () => {
@@ -32,7 +32,7 @@ describe('healthRoutes', () => {
     it(`answers 200 to ${path} when every check holds`, async () => {
       const response = await ask(path)
       assert.equal(response.status, 200)
-      assert.deepEqual(await response.json(), { status: 'ok', checks: { database: { status: 'ok' }, worker: { status: 'ok' } } })
+      assert.deepEqual(await response.json(), { status: 'ok', checks: { database: { status: 'ok' }, worker: { status: 'ok', note: 'three at work' } } })
     })
 
     it(`answers 503 to ${path} when one does not, and says which and why`, async () => {
@@ -41,7 +41,7 @@ describe('healthRoutes', () => {
       assert.equal(response.status, 503)
       assert.deepEqual(await response.json(), {
         status: 'unavailable',
-        checks: { database: { status: 'failing', reason: 'connection refused' }, worker: { status: 'ok' } },
+        checks: { database: { status: 'failing', reason: 'connection refused' }, worker: { status: 'ok', note: 'three at work' } },
       })
     })
 

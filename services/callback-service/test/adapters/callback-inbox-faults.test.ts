@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { withClient } from '../../../../test/support/database.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
-import type { AcceptedCallback, CallbackInbox } from '../../adapters/callback-inbox.ts'
+import { TcpProxy } from '../../../../test/support/tcp-proxy.ts'
+import type { CallbackInbox } from '../../adapters/callback-inbox.ts'
+import type { Accepted } from '../../domain/acceptance.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { newCallback, newInbox } from './new-inbox.ts'
-import { TcpProxy } from './tcp-proxy.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
 const TIMEOUT_MS = 400
@@ -86,7 +87,7 @@ describe('CallbackInbox when Postgres is in trouble', () => {
     assert.deepEqual(await rows('late'), [{ id: retried.id }])
   })
 
-  function accept(idempotencyKey: string): Promise<AcceptedCallback> {
+  function accept(idempotencyKey: string): Promise<Accepted> {
     return inbox.accept(newCallback({ idempotencyKey }))
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import type { AcceptedCallback, CallbackInbox } from '../../adapters/callback-inbox.ts'
+import type { CallbackInbox } from '../../adapters/callback-inbox.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accept-errors.ts'
+import type { Accepted } from '../../domain/acceptance.ts'
 import { ValueRefusedError } from '../../domain/storage-errors.ts'
 import { newCallback, newInbox } from './new-inbox.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
@@ -116,7 +117,7 @@ describe('CallbackInbox', () => {
         const keys = Array.from({ length: 100 }, (_, i) => `${round}/${i}`)
         const accept =
           (to: CallbackInbox) =>
-          (idempotencyKey: string): Promise<AcceptedCallback> =>
+          (idempotencyKey: string): Promise<Accepted> =>
             to.accept(newCallback({ idempotencyKey }))
         await Promise.all([...keys.map(accept(inbox)), ...keys.toReversed().map(accept(other))])
       }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { withClient } from '../../../../test/support/database.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { TcpProxy } from '../../../../test/support/tcp-proxy.ts'
 import { CallbackClaims } from '../../adapters/callback-claims.ts'
 import { DatabaseClock } from '../../adapters/database-clock.ts'
 import { WorkerSession } from '../../adapters/worker-session.ts'
 import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { putCallback, readCallback, upTo } from './stored-callbacks.ts'
-import { TcpProxy } from './tcp-proxy.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 
 interface TestWorker {

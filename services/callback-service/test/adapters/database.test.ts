@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { withClient } from '../../../../test/support/database.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { TcpProxy } from '../../../../test/support/tcp-proxy.ts'
 import { type Database, inDatabase } from '../../adapters/database.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
-import { TcpProxy } from './tcp-proxy.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
 describe('Database', () => {

@@ -1,5 +1,7 @@
-import { CallbackInbox, type CallbackInboxOptions, type NewCallback } from '../../adapters/callback-inbox.ts'
+import { newCallbackId } from '../../adapters/callback-id.ts'
+import { CallbackInbox, type CallbackInboxOptions } from '../../adapters/callback-inbox.ts'
 import type { Database } from '../../adapters/database.ts'
+import type { NewCallback } from '../../adapters/new-callback.ts'
 
 /** An inbox with the bounds of the service, and the sizes of its commits. */
 export function newInbox(database: Database, changes: Partial<CallbackInboxOptions> = {}) {
@@ -17,5 +19,5 @@ export function newInbox(database: Database, changes: Partial<CallbackInboxOptio
 }
 
 export function newCallback(changes: Partial<NewCallback> = {}): NewCallback {
-  return { objectIds: [1n, 2n], idempotencyKey: undefined, requestId: undefined, trace: {}, ...changes }
+  return { id: newCallbackId(), objectIds: [1n, 2n], idempotencyKey: undefined, requestId: undefined, trace: {}, ...changes }
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readMigrations } from '#prisma/migrate.ts'
+import { TcpProxy } from '../../../../test/support/tcp-proxy.ts'
 import { storageProbe } from '../../adapters/schema.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
-import { TcpProxy } from './tcp-proxy.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
 describe('storageProbe', () => {

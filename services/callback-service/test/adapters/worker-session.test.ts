@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { TcpProxy } from '../../../../test/support/tcp-proxy.ts'
 import { ADVISORY_CLASS, WorkerSession } from '../../adapters/worker-session.ts'
-import { TcpProxy } from './tcp-proxy.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 
 describe('WorkerSession', () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { SenderSignature } from '../../adapters/sender-signature.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accept-errors.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { ACCEPTED_ID, serveApi } from './serve-api.ts'
@@ -55,6 +57,7 @@ describe('POST /callback', () => {
       state: 'pending',
       object_count: 3,
       received_at: '1970-01-01T00:00:00.000Z',
+      durability: 'database',
     })
     assert.deepEqual(api.accepted, [[1n, 2n, 9007199254740993n]])
     assert.deepEqual(api.outcomes, ['accepted'])
@@ -159,7 +162,7 @@ describe('POST /callback', () => {
       inbox: {
         accept: async ({ idempotencyKey }) => {
           keys.push(idempotencyKey)
-          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: keys.length > 1 }
+          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: keys.length > 1, durability: 'database' }
         },
       },
     })
@@ -169,6 +172,46 @@ describe('POST /callback', () => {
     assert.deepEqual(await second.json(), await first.json())
     assert.deepEqual([first.headers.get('idempotency-replayed'), second.headers.get('idempotency-replayed')], [null, 'true'])
     assert.deepEqual(api.outcomes, ['accepted', 'replayed'])
+  })
+
+  it('answers 401 to a callback that is not signed by a sender we know, and stores nothing', async () => {
+    const key = randomBytes(32)
+    api = await serveApi({ signature: new SenderSignature([`whsec_${key.toString('base64')}`]) })
+    const body = '{"object_ids":[1]}'
+    const at = Math.floor(Date.now() / 1000)
+    const mac = createHmac('sha256', key).update(`msg_1.${at}.${body}`).digest('base64')
+    const headers = {
+      'content-type': 'application/json',
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': String(at),
+      'webhook-signature': `v1,${mac}`,
+    }
+    await problemOf(await post(body), 401, 'invalid_signature')
+    const forged = await post('{"object_ids":[2]}', headers)
+    assert.equal(forged.headers.get('www-authenticate'), 'StandardWebhooks')
+    await problemOf(forged, 401, 'invalid_signature')
+    assert.deepEqual(api.accepted, [])
+    assert.equal((await post(body, headers)).status, 202)
+    assert.deepEqual(api.accepted, [[1n]])
+  })
+
+  it('says where a callback is kept, and when there may be room for it', async () => {
+    const error = new OverloadedError('too many', { retryAfterSeconds: 7 })
+    let calls = 0
+    api = await serveApi({
+      inbox: {
+        accept: async () => {
+          calls += 1
+          if (calls === 2) throw error
+          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'spooled' }
+        },
+      },
+    })
+    const spooled = (await (await post('{"object_ids":[1]}')).json()) as { durability: string }
+    assert.equal(spooled.durability, 'spooled')
+    const refused = await post('{"object_ids":[1]}')
+    assert.equal(refused.headers.get('retry-after'), '7')
+    await problemOf(refused, 503, 'overloaded')
   })
 
   it('answers 400 to an idempotency key over 255 characters', async () => {

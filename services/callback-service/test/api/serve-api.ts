@@ -6,7 +6,7 @@ import { HttpServer } from '#foundation/http-server.ts'
 import { httpTelemetry } from '#foundation/http-telemetry.ts'
 import { Telemetry } from '#foundation/telemetry.ts'
 import { callbackApp } from '../../api/app.ts'
-import { callbackRoutes, type Inbox } from '../../api/callback.ts'
+import { type CallbackRouteOptions, callbackRoutes, type Inbox } from '../../api/callback.ts'
 import { type CallbackView, readCallbackRoutes } from '../../api/read-callbacks.ts'
 import { type ObjectReader, readObjectRoutes } from '../../api/read-objects.ts'
 
@@ -17,6 +17,7 @@ export interface ApiDoubles {
   readonly findCallback?: (id: string) => Promise<CallbackView | undefined>
   readonly objects?: ObjectReader
   readonly storageProblem?: () => string | undefined
+  readonly signature?: CallbackRouteOptions['signature']
   readonly maxBodyBytes?: number
   readonly drainMs?: number
 }
@@ -30,7 +31,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const inbox: Inbox = doubles.inbox ?? {
     accept: async callback => {
       accepted.push(callback.objectIds.map(BigInt))
-      return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false }
+      return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
     },
   }
   const server: HttpServer = new HttpServer({
@@ -44,6 +45,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
       routes: [
         callbackRoutes({
           inbox,
+          signature: doubles.signature,
           maxObjectIds: 1000,
           maxBodyBytes: doubles.maxBodyBytes ?? 65_536,
           isShuttingDown: () => server.isClosed,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHmac, randomBytes } from 'node:crypto'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { CallbackClient } from '../../adapters/callback-client.ts'
 import type { PostOutcome } from '../../domain/emitted-callback.ts'
@@ -13,7 +14,7 @@ describe('CallbackClient', () => {
   beforeEach(async () => {
     receiver = new CallbackReceiver()
     await receiver.start()
-    client = new CallbackClient({ url: receiver.url, timeoutMs: () => 2000 })
+    client = new CallbackClient({ url: receiver.url, secret: '', timeoutMs: () => 2000 })
   })
 
   afterEach(async () => {
@@ -27,8 +28,20 @@ describe('CallbackClient', () => {
 
   async function useTimeout(timeoutMs: number): Promise<void> {
     await client.stop()
-    client = new CallbackClient({ url: receiver.url, timeoutMs: () => timeoutMs })
+    client = new CallbackClient({ url: receiver.url, secret: '', timeoutMs: () => timeoutMs })
   }
+
+  it('signs what it posts when it has a secret', async () => {
+    const key = randomBytes(32)
+    await client.stop()
+    client = new CallbackClient({ url: receiver.url, secret: `whsec_${key.toString('base64')}`, timeoutMs: () => 2000 })
+    await post()
+    const [{ headers, body }] = receiver.received as [(typeof receiver.received)[0]]
+    const mac = createHmac('sha256', key).update(`${callback.idempotencyKey}.${headers['webhook-timestamp']}.${body}`)
+    assert.equal(headers['webhook-id'], callback.idempotencyKey)
+    assert.ok(Math.abs(Number(headers['webhook-timestamp']) - Date.now() / 1000) < 10)
+    assert.equal(headers['webhook-signature'], `v1,${mac.digest('base64')}`)
+  })
 
   it('posts the ids with their key', async () => {
     assert.deepEqual(await post(), { kind: 'taken' })
@@ -41,7 +54,7 @@ describe('CallbackClient', () => {
 
   it('keeps a path before /callback', async () => {
     await client.stop()
-    client = new CallbackClient({ url: `${receiver.url}/behind/a/proxy/`, timeoutMs: () => 2000 })
+    client = new CallbackClient({ url: `${receiver.url}/behind/a/proxy/`, secret: '', timeoutMs: () => 2000 })
     await post()
     assert.equal(receiver.received[0]?.path, 'POST /behind/a/proxy/callback')
   })

@@ -5,6 +5,14 @@ interface Pair {
   readonly client: Socket
   readonly server: Socket
   isAbandoned: boolean
+  /** Its next answer is the one that is watched for. */
+  isWatched: boolean
+}
+
+interface Watch {
+  readonly words: string
+  readonly at: 'question' | 'answer'
+  readonly act: () => void
 }
 
 /**
@@ -17,6 +25,7 @@ export class TcpProxy {
   readonly #pairs = new Set<Pair>()
   #mode: 'forward' | 'refuse' | 'silent' = 'forward'
   #onAnswer: (() => void) | undefined
+  #watch: Watch | undefined
   #connections = 0
 
   constructor(targetUrl: string) {
@@ -82,6 +91,24 @@ export class TcpProxy {
     })
   }
 
+  /**
+   * Calls `act` once, as soon as a statement with these words is on its way, or the first of its answer is: before it is passed on.
+   * @returns whether that has happened within `withinMs`
+   */
+  atStatement(words: string, at: Watch['at'], withinMs: number, act: () => void): Promise<boolean> {
+    return new Promise(resolve => {
+      const end = (hasHappened: boolean): void => {
+        clearTimeout(deadline)
+        this.#watch = undefined
+        for (const pair of this.#pairs) pair.isWatched = false
+        if (hasHappened) act()
+        resolve(hasHappened)
+      }
+      const deadline = setTimeout(() => end(false), withinMs)
+      this.#watch = { words, at, act: () => end(true) }
+    })
+  }
+
   async stop(): Promise<void> {
     this.cut()
     await once(this.#server.close(), 'close')
@@ -89,7 +116,7 @@ export class TcpProxy {
 
   #join(client: Socket): void {
     const server = connect(Number(this.#target.port), this.#target.hostname)
-    const pair: Pair = { client, server, isAbandoned: false }
+    const pair: Pair = { client, server, isAbandoned: false, isWatched: false }
     this.#pairs.add(pair)
     this.#connections += 1
     for (const socket of [client, server]) {
@@ -103,10 +130,20 @@ export class TcpProxy {
     }
     if (this.#mode === 'refuse') client.resetAndDestroy()
     if (this.#mode !== 'forward') return
+    // Before the pipes: what is lost must be gone when they would write it.
+    client.on('data', question => this.#watchQuestion(pair, question))
     client.pipe(server)
-    // Before the pipe: what is lost must be gone when the pipe would write it.
-    server.on('data', () => this.#loseAnswer(pair))
+    server.on('data', () => {
+      if (pair.isWatched) this.#watch?.act()
+      this.#loseAnswer(pair)
+    })
     server.pipe(client)
+  }
+
+  #watchQuestion(pair: Pair, question: Buffer): void {
+    if (!this.#watch || !question.includes(this.#watch.words)) return
+    if (this.#watch.at === 'question') this.#watch.act()
+    else pair.isWatched = true
   }
 
   #loseAnswer({ client }: Pair): void {

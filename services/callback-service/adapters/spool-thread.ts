@@ -1,0 +1,33 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { SpoolFile, type SpoolSize } from './spool-file.ts'
+
+type Calls = Pick<SpoolFile, 'append' | 'oldest' | 'find' | 'forget' | 'setAside' | 'close'>
+
+/** What the service asks of the thread: one of the file's methods. */
+export type SpoolCall = {
+  readonly [Name in keyof Calls]: { readonly name: Name; readonly argument: Parameters<Calls[Name]>[0] }
+}[keyof Calls]
+
+/** What comes back: the size first, once the file is open; then an answer a call, in order. */
+export interface SpoolAnswer {
+  readonly result?: unknown
+  readonly error?: unknown
+  readonly size?: SpoolSize
+}
+
+/** The spool has a thread of its own, because a flush to the disk blocks whoever waits for it. */
+const file = new SpoolFile(workerData)
+tell({ size: file.size })
+parentPort?.on('message', ({ name, argument }: SpoolCall) => {
+  try {
+    const result = (file[name] as (argument: unknown) => unknown).call(file, argument)
+    tell(name === 'close' ? {} : { result, size: file.size })
+  } catch (error) {
+    tell({ error })
+  }
+  if (name === 'close') parentPort?.close()
+})
+
+function tell(answer: SpoolAnswer): void {
+  parentPort?.postMessage(answer)
+}

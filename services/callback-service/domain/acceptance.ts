@@ -1,0 +1,38 @@
+import { StorageUnavailableError } from './storage-errors.ts'
+
+/** A callback that cannot be lost any more, and where it is: in the database, or on this machine's disk until the database takes it. */
+export interface Accepted {
+  readonly id: string
+  readonly receivedAt: Date
+  readonly isReplay: boolean
+}
+
+export type Durability = 'database' | 'spooled'
+
+/** Keeps callbacks; resolves when they are on a disk. */
+export interface CallbackKeeper<Callback> {
+  /** @throws {StorageUnavailableError} not kept, or nobody knows */
+  accept(callback: Callback): Promise<Accepted>
+}
+
+export interface Spool<Callback> extends CallbackKeeper<Callback> {
+  /** Whether it holds callbacks that the database has not taken yet. */
+  readonly isInUse: boolean
+}
+
+/**
+ * Keeps a callback in the database, or in the spool when the database cannot take it in time. While the spool holds any, what comes goes
+ * behind it, so that the order is kept. A write that failed may have happened: the same id makes one callback of the two.
+ */
+export async function acceptDurably<Callback>(
+  callback: Callback,
+  { inbox, spool }: { readonly inbox: CallbackKeeper<Callback>; readonly spool: Spool<Callback> | undefined },
+): Promise<Accepted & { readonly durability: Durability }> {
+  if (spool?.isInUse) return { ...(await spool.accept(callback)), durability: 'spooled' }
+  try {
+    return { ...(await inbox.accept(callback)), durability: 'database' }
+  } catch (error) {
+    if (!spool || !(error instanceof StorageUnavailableError)) throw error
+    return { ...(await spool.accept(callback)), durability: 'spooled' }
+  }
+}

@@ -1,0 +1,43 @@
+import { OverloadedError } from './accept-errors.ts'
+
+const MAX_RETRY_AFTER_SECONDS = 60
+
+/**
+ * How many callbacks are unfinished, between one count of them and the next: what was counted, and what was accepted here since.
+ * What other replicas accept shows with the next count.
+ */
+export class Backlog {
+  readonly #max: number
+  readonly #nowMs: () => number
+  #counted = 0
+  #countedAtMs: number | undefined
+  #accepted = 0
+  #finishedPerSecond = 0
+
+  constructor(options: { readonly max: number; readonly nowMs: () => number }) {
+    this.#max = options.max
+    this.#nowMs = options.nowMs
+  }
+
+  count(unfinished: number): void {
+    const now = this.#nowMs()
+    if (this.#countedAtMs !== undefined) {
+      this.#finishedPerSecond = Math.max(0, (this.#counted + this.#accepted - unfinished) / ((now - this.#countedAtMs) / 1000))
+    }
+    this.#counted = unfinished
+    this.#accepted = 0
+    this.#countedAtMs = now
+  }
+
+  accepted(): void {
+    this.#accepted += 1
+  }
+
+  /** @throws {OverloadedError} there is no room for another; it says when there may be */
+  requireRoom(): void {
+    const excess = this.#counted + this.#accepted - this.#max
+    if (excess < 0) return
+    const seconds = this.#finishedPerSecond > 0 ? Math.ceil((excess + 1) / this.#finishedPerSecond) : MAX_RETRY_AFTER_SECONDS
+    throw new OverloadedError('too many callbacks are unfinished', { retryAfterSeconds: Math.min(MAX_RETRY_AFTER_SECONDS, seconds) })
+  }
+}

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CallbackSpool, type CallbackSpoolOptions } from '../../adapters/callback-spool.ts'
+import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accept-errors.ts'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import { newCallback } from './new-inbox.ts'
+import { logger } from './test-storage.ts'
+
+describe('CallbackSpool', () => {
+  let folder: string
+  const opened: CallbackSpool[] = []
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'answerback-spool-'))
+  })
+
+  afterEach(async () => {
+    for (const spool of opened.splice(0)) await spool.stop()
+    await rm(folder, { recursive: true })
+  })
+
+  async function open(changes: Partial<CallbackSpoolOptions> = {}): Promise<CallbackSpool> {
+    const spool = new CallbackSpool({
+      path: join(folder, 'deep', 'spool.sqlite'),
+      maxBytes: 2 ** 30,
+      maxBatch: 256,
+      maxWaiting: 5000,
+      timeoutMs: 1800,
+      nowMs: () => 1_000_000,
+      onKept: () => undefined,
+      logger,
+      ...changes,
+    })
+    await spool.start()
+    opened.push(spool)
+    return spool
+  }
+
+  const idsOf = async (spool: CallbackSpool): Promise<string[]> => (await spool.oldest(1000)).map(row => row.id)
+
+  it('still has after a restart, in order and exactly, what it said it had', async () => {
+    const spool = await open()
+    const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, baggage: 'k="ü 😀"' }
+    const first = newCallback({ objectIds: [2n ** 63n - 1n, -(2n ** 63n), 3], idempotencyKey: 'k', requestId: 'r', trace })
+    const others = Array.from({ length: 300 }, () => newCallback({ objectIds: [] }))
+    await spool.accept(first)
+    await Promise.all(others.map(callback => spool.accept(callback)))
+    await spool.stop()
+    const [row, ...rest] = await (await open()).oldest(1000)
+    assert.deepEqual(
+      { ...row },
+      {
+        seq: 1,
+        id: first.id,
+        object_ids: '{9223372036854775807,-9223372036854775808,3}',
+        idempotency_key: 'k',
+        request_id: 'r',
+        traceparent: trace.traceparent,
+        tracestate: null,
+        baggage: trace.baggage,
+        received_ms: 1_000_000,
+      },
+    )
+    assert.deepEqual(
+      rest.map(({ id }) => id),
+      others.map(({ id }) => id),
+    )
+  })
+
+  it('forgets what it is told to, and nothing that came later', async () => {
+    const spool = await open()
+    const [a, b, c] = [newCallback(), newCallback(), newCallback()]
+    for (const callback of [a, b, c]) await spool.accept(callback)
+    await spool.forget((await spool.oldest(2)).at(-1)?.seq ?? 0)
+    assert.deepEqual(await idsOf(spool), [c.id])
+    assert.equal(spool.callbacks, 1)
+  })
+
+  it('gives copies under one idempotency key the first answer, and refuses other ids under it', async () => {
+    const spool = await open()
+    const copies = Array.from({ length: 50 }, () => newCallback({ idempotencyKey: 'k' }))
+    const answers = await Promise.all(copies.map(copy => spool.accept(copy)))
+    assert.equal(new Set(answers.map(({ id }) => id)).size, 1)
+    assert.equal(answers.filter(({ isReplay }) => !isReplay).length, 1)
+    assert.equal(spool.callbacks, 1)
+    await assert.rejects(spool.accept(newCallback({ idempotencyKey: 'k', objectIds: [9n] })), IdempotencyKeyReusedError)
+  })
+
+  it('is in use from the first callback that arrives until the last is gone', async () => {
+    const spool = await open()
+    assert.equal(spool.isInUse, false)
+    const accepted = spool.accept(newCallback())
+    assert.equal(spool.isInUse, true)
+    await accepted
+    await spool.forget(1)
+    assert.equal(spool.isInUse, false)
+  })
+
+  it('refuses beyond its bytes, keeps what it has, and takes more when that is gone', async () => {
+    const spool = await open({ maxBytes: 100_000 })
+    const large = () => newCallback({ objectIds: Array.from({ length: 1000 }, (_, i) => 1e15 + i) })
+    let taken = 0
+    await assert.rejects(async () => {
+      for (; taken < 100; taken += 1) await spool.accept(large())
+    }, StorageUnavailableError)
+    assert.equal((await idsOf(spool)).length, taken)
+    await spool.forget(taken)
+    await spool.accept(large())
+    assert.equal(spool.callbacks, 1)
+  })
+
+  it('refuses what would wait behind too many', async () => {
+    const spool = await open({ maxWaiting: 3, maxBatch: 1 })
+    const results = await Promise.allSettled(Array.from({ length: 10 }, () => spool.accept(newCallback())))
+    const refused = results.filter(result => result.status === 'rejected')
+    assert.equal(refused.length, 6)
+    assert.ok(refused.every(({ reason }) => reason instanceof OverloadedError))
+    assert.equal(spool.callbacks, 4)
+  })
+
+  it('shows a callback to readers while it is here', async () => {
+    const spool = await open()
+    const { id } = await spool.accept(newCallback({ objectIds: [7n, 2n ** 62n] }))
+    const view = await spool.find(id)
+    assert.deepEqual([view?.state, view?.attempts, view?.objectIds], ['pending', 0, [7n, 2n ** 62n]])
+    assert.equal(await spool.find(newCallback().id), undefined)
+  })
+
+  it('keeps aside what the database refuses, out of the way and on the disk', async () => {
+    const spool = await open()
+    const [bad, good] = [newCallback(), newCallback()]
+    for (const callback of [bad, good]) await spool.accept(callback)
+    await spool.setAside(1)
+    assert.deepEqual(await idsOf(spool), [good.id])
+    await spool.forget(2)
+    assert.equal(spool.callbacks, 0)
+    await spool.stop()
+    const again = await open()
+    await again.accept(newCallback())
+    assert.ok(await again.find(bad.id))
+  })
+
+  it('does not start on a file that another has open, or that is no spool', async () => {
+    await open()
+    await assert.rejects(open(), /cannot be opened/)
+    const path = join(folder, 'text')
+    await writeFile(path, 'this is no database, and long enough to be told from an empty file '.repeat(20))
+    await assert.rejects(open({ path }), /cannot be opened/)
+  })
+})

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { createHmac, randomBytes } from 'node:crypto'
+import { SenderSignature } from '../../adapters/sender-signature.ts'
+
+const secret = () => `whsec_${randomBytes(32).toString('base64')}`
+
+/** As the specification has it, by hand: the library must not be what proves the library. */
+function signed(key: string, body: Buffer, at = Math.floor(Date.now() / 1000)): Record<string, string> {
+  const mac = createHmac('sha256', Buffer.from(key.replace('whsec_', ''), 'base64'))
+  mac.update(`msg_1.${at}.`).update(body)
+  return { 'webhook-id': 'msg_1', 'webhook-timestamp': String(at), 'webhook-signature': `v1,${mac.digest('base64')}` }
+}
+
+describe('SenderSignature', () => {
+  const [mine, older, stranger] = [secret(), secret(), secret()]
+  const signature = new SenderSignature([mine, older])
+  const body = Buffer.from('{"object_ids":[1,9007199254740993]} ü')
+
+  it('believes whoever signed with one of the secrets', () => {
+    assert.equal(signature.problem(body, signed(mine, body)), undefined)
+    assert.equal(signature.problem(body, signed(older, body)), undefined)
+  })
+
+  it('believes one good signature among others, of whatever version', () => {
+    const good = signed(mine, body)
+    const list = `v1a,abcd v1,${'A'.repeat(43)}= nonsense ${good['webhook-signature']}`
+    assert.equal(signature.problem(body, { ...good, 'webhook-signature': list }), undefined)
+  })
+
+  const hourAgo = Math.floor(Date.now() / 1000) - 3600
+  const cases: [string, Record<string, string>][] = [
+    ['another secret', signed(stranger, body)],
+    ['another body', signed(mine, Buffer.from('{"object_ids":[2]}'))],
+    ['another id', { ...signed(mine, body), 'webhook-id': 'msg_2' }],
+    ['a time that was not signed', { ...signed(mine, body), 'webhook-timestamp': String(Math.floor(Date.now() / 1000) - 7) }],
+    ['an hour ago', signed(mine, body, hourAgo)],
+    ['an hour from now', signed(mine, body, hourAgo + 7200)],
+    ['no time', { ...signed(mine, body), 'webhook-timestamp': 'now' }],
+    ['an empty signature', { ...signed(mine, body), 'webhook-signature': '' }],
+    ['a version without signature', { ...signed(mine, body), 'webhook-signature': 'v1' }],
+    ['no headers', {}],
+  ]
+  for (const [what, headers] of cases) {
+    it(`does not believe ${what}`, () => assert.notEqual(signature.problem(body, headers), undefined))
+  }
+
+  it('believes nobody where there is no secret', () => {
+    assert.notEqual(new SenderSignature([]).problem(body, signed(mine, body)), undefined)
+  })
+})

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
+import { SpoolDrain } from '../../workers/spool-drain.ts'
+import { logger } from './silent-logger.ts'
+
+interface Row {
+  readonly seq: number
+  readonly id: string
+}
+
+describe('SpoolDrain', () => {
+  let drain: SpoolDrain<Row>
+
+  afterEach(() => drain.stop())
+
+  /** A spool in memory of so many callbacks, and an inbox that takes what `takeOver` lets through. */
+  function setup(count: number, takeOver: (rows: readonly Row[]) => void = () => undefined) {
+    let rows = Array.from({ length: count }, (_, i): Row => ({ seq: i + 1, id: String(i + 1) }))
+    const seen = { taken: [] as string[], aside: [] as number[], drained: 0 }
+    drain = new SpoolDrain({
+      spool: {
+        get callbacks() {
+          return rows.length
+        },
+        oldest: async limit => rows.slice(0, limit),
+        forget: async seq => {
+          rows = rows.filter(row => row.seq > seq)
+        },
+        setAside: async seq => {
+          seen.aside.push(seq)
+          rows = rows.filter(row => row.seq !== seq)
+        },
+      },
+      takeOver: async batch => {
+        takeOver(batch)
+        seen.taken.push(...batch.map(row => row.id))
+      },
+      onDrained: drained => {
+        seen.drained += drained
+      },
+      logger,
+    })
+    drain.start()
+    return { seen, left: () => rows.length, put: (row: Row) => rows.push(row) }
+  }
+
+  const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i + 1))
+
+  it('moves all that is there, in order, and what comes later', async () => {
+    const { seen, left, put } = setup(600)
+    await eventually('it is empty', () => left() === 0)
+    put({ seq: 601, id: '601' })
+    await eventually('it is empty again', () => left() === 0)
+    assert.deepEqual(seen.taken, ids(601))
+    assert.equal(seen.drained, 601)
+  })
+
+  it('keeps everything while the database is away, and goes on when it is back', async () => {
+    let isAway = true
+    let tries = 0
+    const { seen, left } = setup(10, () => {
+      tries += 1
+      if (isAway) throw new StorageUnavailableError('away')
+    })
+    await eventually('it has tried', () => tries > 1)
+    assert.equal(left(), 10)
+    isAway = false
+    await eventually('it is empty', () => left() === 0)
+    assert.deepEqual(seen.taken, ids(10))
+  })
+
+  it('sets aside the one callback that the database refuses', async () => {
+    const { seen, left } = setup(100, rows => {
+      if (rows.some(row => row.id === '42')) throw new ValueRefusedError('not this one')
+    })
+    await eventually('it is empty', () => left() === 0)
+    assert.deepEqual(seen.aside, [42])
+    assert.deepEqual(
+      seen.taken,
+      ids(100).filter(id => id !== '42'),
+    )
+  })
+})

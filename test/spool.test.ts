@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type CallbackAnswer, finished, postCallback, range, readCallback } from './support/callbacks.ts'
+import { until } from './support/eventually.ts'
+import type { ServiceProcess } from './support/service-process.ts'
+import { type System, startSystem } from './support/system.ts'
+import { TcpProxy } from './support/tcp-proxy.ts'
+
+describe('the spool', function () {
+  this.timeout(60_000)
+  let system: System
+  let proxy: TcpProxy
+  let folder: string
+  let service: ServiceProcess
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'answerback-spool-'))
+    system = await startSystem()
+    proxy = new TcpProxy(system.databaseUrl)
+    await proxy.start()
+    await system.callbackService.stop()
+    service = await (await start('a')).ready()
+  })
+
+  afterEach(async () => {
+    proxy.forward()
+    await system.stop()
+    await proxy.stop()
+    await rm(folder, { recursive: true })
+  })
+
+  const start = (name: string): Promise<ServiceProcess> =>
+    system.startCallbackService({ DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, `${name}.sqlite`) })
+
+  async function accept(url: string, ids: readonly number[], key?: string): Promise<CallbackAnswer & { durability: string }> {
+    const response = await postCallback(url, ids, key === undefined ? {} : { 'idempotency-key': key })
+    assert.equal(response.status, 202, await response.clone().text())
+    return (await response.json()) as CallbackAnswer & { durability: string }
+  }
+
+  const rows = async (): Promise<string[]> =>
+    (await system.db.query('SELECT id FROM callbacks ORDER BY received_at, due_at')).rows.map(row => row.id)
+
+  it('accepts while the database is away, over a kill -9, and gives it all to the database when it is back: each once, in order', async () => {
+    const first = await accept(service.url, [1])
+    assert.equal(first.durability, 'database')
+    proxy.refuse()
+    const spooled: string[] = []
+    for (const id of range(2, 20)) {
+      const answer = await accept(service.url, [id])
+      assert.equal(answer.durability, 'spooled')
+      spooled.push(answer.id)
+    }
+    assert.equal((await readCallback(service.url, spooled[0] as string)).state, 'pending')
+    await service.stop('SIGKILL')
+    // It starts while the database is away, and goes on accepting.
+    const again = await start('a')
+    spooled.push((await accept(again.url, [22])).id)
+    assert.equal((await fetch(`${again.url}/readyz`)).status, 503)
+    assert.equal((await fetch(`${again.url}/livez`)).status, 200)
+    proxy.forward()
+    await until(async () => (await rows()).length === 22)
+    assert.deepEqual(await rows(), [first.id, ...spooled])
+    for (const id of [first.id, ...spooled]) assert.equal((await finished(again.url, id)).state, 'completed')
+    await until(async () => (await accept(again.url, [23])).durability === 'database')
+  })
+
+  it('answers within its patience when the database hangs', async () => {
+    proxy.goSilent()
+    const started = performance.now()
+    const answers = await Promise.all(range(1, 50).map(id => accept(service.url, [id])))
+    assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`)
+    assert.ok(answers.every(({ durability }) => durability === 'spooled'))
+    proxy.forward()
+    proxy.cut()
+    await until(async () => (await rows()).length === 50)
+  })
+
+  it('makes one callback of fifty copies that two replicas spool, and of one whose commit was not heard of', async () => {
+    const other = await (await start('b')).ready()
+    const lost = proxy.loseNextAnswer()
+    const unheard = accept(service.url, [1, 2, 3], 'key 1')
+    await lost
+    proxy.refuse()
+    const copies = await Promise.all(range(0, 50).map(i => accept((i % 2 === 0 ? service : other).url, [1, 2, 3], 'key 1')))
+    assert.deepEqual(new Set([...copies, await unheard].map(({ id }) => id)).size, 1)
+    proxy.forward()
+    const [copy] = copies
+    await until(async () => (await rows()).length > 0)
+    await until(async () => (await accept(service.url, [9])).durability === 'database')
+    await until(async () => (await accept(other.url, [9])).durability === 'database')
+    assert.equal((await system.db.query("SELECT FROM callbacks WHERE idempotency_key = 'key 1'")).rowCount, 1)
+    assert.equal((await finished(other.url, copy?.id ?? '')).state, 'completed')
+  })
+})
