@@ -3,7 +3,7 @@ import { postCallback, range } from '../test/support/callbacks.ts'
 import { until } from '../test/support/eventually.ts'
 import { benchmark } from './support/benchmark.ts'
 import { callbackOf, loadAndCount } from './support/load.ts'
-import { childrenOf, cpuMicroseconds, parentOf } from './support/process-cpu.ts'
+import { cpuMicroseconds, cpuMicrosecondsOfAll, parentOf } from './support/process-cpu.ts'
 
 const IDS = [1, 10, 100, 1000] as const
 const IDS_A_CALLBACK = 200
@@ -29,7 +29,7 @@ await benchmark(
 
     /** Says what `work` took of everything, for each of what it says it did. */
     const measure = async (name: string, pid: number, work: () => Promise<number>): Promise<void> => {
-      const cpu = () => [cpuMicroseconds([pid]), cpuMicroseconds(childrenOf(postmaster))] as const
+      const cpu = () => [cpuMicroseconds(pid), cpuMicrosecondsOfAll(postmaster)] as const
       const wal = () => ask("pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')")
       const [[service, postgres], written] = [cpu(), await wal()]
       const done = await work()
