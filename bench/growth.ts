@@ -43,8 +43,9 @@ await benchmark(
     const answerTimes = async (serviceUrl: string, url: string): Promise<Map<string, number>> => {
       const before = await countRows(url, 'callbacks')
       const sent = await sendAtRate({ url: serviceUrl, perSecond: callbacksPerSecond, seconds, bodyOf: () => body })
+      // Perhaps more: of the load before this, what was under way at its end may be stored now.
       const stored = (await countRows(url, 'callbacks')) - before
-      if (sent.some(each => each.status !== 202) || stored !== sent.length)
+      if (sent.some(each => each.status !== 202) || stored < sent.length)
         throw new Error(`${sent.length} callbacks were sent, ${stored} stored`)
       const accept = ascending(sent.map(each => each.ms))
       return new Map([

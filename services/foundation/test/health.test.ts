@@ -32,7 +32,10 @@ describe('healthRoutes', () => {
     it(`answers 200 to ${path} when every check holds`, async () => {
       const response = await ask(path)
       assert.equal(response.status, 200)
-      assert.deepEqual(await response.json(), { status: 'ok', checks: { database: { status: 'ok' }, worker: { status: 'ok', note: 'three at work' } } })
+      assert.deepEqual(await response.json(), {
+        status: 'ok',
+        checks: { database: { status: 'ok' }, worker: { status: 'ok', note: 'three at work' } },
+      })
     })
 
     it(`answers 503 to ${path} when one does not, and says which and why`, async () => {
