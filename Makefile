@@ -9,7 +9,9 @@ INSTALLED := node_modules/.package-lock.json
 GENERATED := prisma/client/client.ts
 COMPOSE_DATABASE_URL := postgresql://answerback:answerback@127.0.0.1:5434/answerback
 
-.PHONY: help run test test-integration bench bench-quick lint format compose compose-down migrate client-start zipkin clean
+SECONDS ?= 600
+
+.PHONY: help run test test-integration chaos chaos-mutants bench bench-quick lint format compose compose-down migrate client-start zipkin clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -24,6 +26,12 @@ test: $(GENERATED) ## all tests, beside a throwaway PostgreSQL; ARGS="-g text" s
 test-integration: $(GENERATED) ## the end-to-end tests against services that run already (make run, make compose)
 	@export DATABASE_URL="$${DATABASE_URL:-$$(cat .local/database-url 2>/dev/null || echo $(COMPOSE_DATABASE_URL))}"; \
 	INTEGRATION=1 exec mocha --no-config --forbid-only --timeout 120000 test/end-to-end.test.ts $(ARGS)
+
+chaos: $(GENERATED) ## three callback services under a fault every five seconds, and what was lost; SECONDS=60 SEED=7 repeats a run
+	@exec node test/chaos/run.ts --seconds=$(SECONDS) $(if $(SEED),--seed=$(SEED))
+
+chaos-mutants: $(GENERATED) ## proves that chaos sees faults planted into the services
+	@exec node test/chaos/run-mutants.ts
 
 bench: $(GENERATED) ## all benchmarks (half an hour); make bench-accept for one (bench/*.ts); ARGS="--rounds=3" for its settings
 	@exec node bench/support/all.ts $(ARGS)

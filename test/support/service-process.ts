@@ -20,28 +20,37 @@ export class ServiceProcess {
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
 
-  private constructor(file: string, env: Readonly<Record<string, string>>) {
+  private constructor(file: string, env: Readonly<Record<string, string>>, root: string) {
     this.#child = spawn(process.execPath, [...NODE_FLAGS, file], {
-      cwd: ROOT,
+      cwd: root,
       env: { PATH: process.env['PATH'] ?? '', HTTP_PORT: '0', ADMIN_PORT: '0', HTTP_HOST: '127.0.0.1', ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     this.#exited = once(this.#child, 'exit')
-    createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', line => this.log.push(JSON.parse(line) as LogLine))
+    createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', line => this.log.push(parseLine(line)))
   }
 
-  /** Resolves when the service says that it has started. @throws {Error} with its log when it exits instead */
-  static start(name: string, env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
-    return ServiceProcess.startFile(`services/${name}/main.ts`, env)
+  /**
+   * Resolves when the service says that it has started.
+   * @param root where its sources are, if not here
+   * @throws {Error} with its log when it exits instead, or says nothing
+   */
+  static start(name: string, env: Readonly<Record<string, string>>, root?: string): Promise<ServiceProcess> {
+    return ServiceProcess.startFile(`services/${name}/main.ts`, env, root)
   }
 
   /** The same for a program that is no service of ours but runs like one. */
-  static async startFile(file: string, env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
-    const service = new ServiceProcess(file, env)
-    await until(() => {
-      if (service.#child.exitCode !== null) throw new Error(`${file} exited:\n${service.log.map(line => JSON.stringify(line)).join('\n')}`)
-      return service.log.some(line => line.msg === 'service started')
-    })
+  static async startFile(file: string, env: Readonly<Record<string, string>>, root = ROOT): Promise<ServiceProcess> {
+    const service = new ServiceProcess(file, env, root)
+    try {
+      await until(() => {
+        if (service.hasEnded) throw new Error(`${file} exited:\n${service.log.map(line => JSON.stringify(line)).join('\n')}`)
+        return service.log.some(line => line.msg === 'service started')
+      })
+    } catch (error) {
+      await service.stop('SIGKILL')
+      throw error
+    }
     return service
   }
 
@@ -61,6 +70,15 @@ export class ServiceProcess {
     return this.#child.exitCode
   }
 
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  /** Resolves when it has ended, for whatever reason. */
+  get exited(): Promise<unknown> {
+    return this.#exited
+  }
+
   /** Resolves when it says that it is ready: the database is there and migrated. */
   async ready(): Promise<this> {
     await until(async () => (await fetch(`${this.url}/readyz`)).ok)
@@ -69,7 +87,7 @@ export class ServiceProcess {
 
   /** Sends a signal and waits for the end. @returns the exit code; null when the signal itself ended it */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (!this.hasEnded) {
       this.#child.kill(signal)
       await this.#exited
     }
@@ -84,5 +102,14 @@ export class ServiceProcess {
   #address(server: string): string {
     const line = this.log.find(candidate => candidate.msg === 'listening' && candidate['server'] === server)
     return `http://127.0.0.1:${line?.['port']}`
+  }
+}
+
+/** A process that is killed may leave half a line. */
+function parseLine(line: string): LogLine {
+  try {
+    return JSON.parse(line) as LogLine
+  } catch {
+    return { level: 'unknown', msg: line }
   }
 }

@@ -36,6 +36,9 @@ export class CallbackSpool implements Part {
   readonly #calls: { readonly resolve: (result: unknown) => void; readonly reject: (error: unknown) => void }[] = []
   #size: SpoolSize = { callbacks: 0, bytes: 0 }
   #arriving = 0
+  /** Whether the rows read last were all there were. */
+  #wereAll = false
+  #mustFollow = true
 
   constructor(options: CallbackSpoolOptions) {
     this.#options = options
@@ -53,9 +56,13 @@ export class CallbackSpool implements Part {
     return this.#size.callbacks + this.#arriving
   }
 
-  /** Whether what comes must go behind what is here. A spool that broke is not in use: the database is all there is. */
+  /**
+   * Whether what comes must go behind what is here: until the database has taken all there was. What arrived meanwhile follows at once, but
+   * does not hold up what comes: where callbacks arrive all the time, the spool is never empty. A spool that broke is not in use: the database
+   * is all there is.
+   */
   get isInUse(): boolean {
-    return this.#thread !== undefined && this.callbacks > 0
+    return this.#thread !== undefined && this.#mustFollow && this.callbacks > 0
   }
 
   get bytes(): number {
@@ -95,6 +102,7 @@ export class CallbackSpool implements Part {
    */
   async accept(callback: NewCallback): Promise<Accepted> {
     this.#arriving += 1
+    this.#mustFollow = true
     try {
       const result = await this.#batcher.add(callback)
       if (result instanceof Error) throw result
@@ -107,13 +115,16 @@ export class CallbackSpool implements Part {
   }
 
   /** In the order in which they came; `seq` counts them. */
-  oldest(limit: number): Promise<ReturnType<SpoolFile['oldest']>> {
-    return this.#call('oldest', limit) as Promise<ReturnType<SpoolFile['oldest']>>
+  async oldest(limit: number): Promise<ReturnType<SpoolFile['oldest']>> {
+    const rows = (await this.#call('oldest', limit)) as ReturnType<SpoolFile['oldest']>
+    this.#wereAll = rows.length < limit
+    return rows
   }
 
   /** Forgets what the database has taken: all that came up to `seq`. */
   async forget(seq: number): Promise<void> {
     await this.#call('forget', seq)
+    if (this.#wereAll) this.#mustFollow = false
   }
 
   /** Keeps a callback aside that the database refuses: it is not tried again. */
@@ -123,7 +134,7 @@ export class CallbackSpool implements Part {
 
   /** @returns undefined when it is not here */
   async find(id: string): Promise<CallbackView | undefined> {
-    if (!this.isInUse) return undefined
+    if (!this.#thread || this.callbacks === 0) return undefined
     const row = (await this.#call('find', id)) as SpooledRow | undefined
     return row && viewOf(row)
   }

@@ -16,13 +16,13 @@ export interface CallbackKeeper<Callback> {
 }
 
 export interface Spool<Callback> extends CallbackKeeper<Callback> {
-  /** Whether it holds callbacks that the database has not taken yet. */
+  /** Whether what comes must go behind what it holds. */
   readonly isInUse: boolean
 }
 
 /**
- * Keeps a callback in the database, or in the spool when the database cannot take it in time. While the spool holds any, what comes goes
- * behind it, so that the order is kept. A write that failed may have happened: the same id makes one callback of the two.
+ * Keeps a callback in the database, or in the spool when the database cannot take it in time. Until the database has taken what is in
+ * the spool, what comes goes behind it, so that the order is kept. A write that failed may have happened: the same id makes one callback of the two.
  */
 export async function acceptDurably<Callback>(
   callback: Callback,

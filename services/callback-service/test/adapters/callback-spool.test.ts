@@ -98,6 +98,19 @@ describe('CallbackSpool', () => {
     assert.equal(spool.isInUse, false)
   })
 
+  it('is in use no more when the database has taken all there was, though more arrived meanwhile, until the database fails again', async () => {
+    const spool = await open()
+    for (const callback of [newCallback(), newCallback(), newCallback()]) await spool.accept(callback)
+    await spool.forget((await spool.oldest(2)).at(-1)?.seq ?? 0)
+    assert.equal(spool.isInUse, true)
+    const rest = await spool.oldest(2)
+    const { id } = await spool.accept(newCallback())
+    await spool.forget(rest.at(-1)?.seq ?? 0)
+    assert.deepEqual([spool.isInUse, spool.callbacks, (await spool.find(id))?.id], [false, 1, id])
+    await spool.accept(newCallback())
+    assert.equal(spool.isInUse, true)
+  })
+
   it('refuses beyond its bytes, keeps what it has, and takes more when that is gone', async () => {
     const spool = await open({ maxBytes: 100_000 })
     const large = () => newCallback({ objectIds: Array.from({ length: 1000 }, (_, i) => 1e15 + i) })

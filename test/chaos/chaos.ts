@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CallbackAnswer } from '../support/callbacks.ts'
+import { check, countRecovered, type Findings, isFinished } from './checker.ts'
+import type { Fault } from './fault-plan.ts'
+import type { SentCallback } from './history.ts'
+import { type Inflicted, runNemesis } from './nemesis.ts'
+import { seededRandom } from './random.ts'
+import { Sender } from './sender.ts'
+import { ChaosSystem } from './system.ts'
+import { type Timings, timingsOf } from './timings.ts'
+import { readWitness } from './witness.ts'
+
+export interface ChaosOptions {
+  readonly seed: number
+  readonly seconds: number
+  readonly faults: readonly Fault[]
+  readonly perSecond: number
+  readonly replicas: number
+  /** Where the sources of the services are. */
+  readonly root: string
+  /** When all faults are lifted, what is unfinished is given up once it has not become less for so long. */
+  readonly giveUpMs: number
+  readonly signal: AbortSignal
+  readonly say: (line: string) => void
+}
+
+/** What a run has shown. */
+export interface Result {
+  readonly sent: readonly SentCallback[]
+  readonly findings: Findings
+  readonly recovered: number
+  readonly inflicted: readonly Inflicted[]
+  readonly timings: Timings
+  /** Of services that ended, or did not start, though nobody told them to. */
+  readonly accidents: readonly string[]
+  readonly drainedMs: number
+}
+
+/** How many callbacks are asked for over HTTP; in the database all are looked at. */
+const READ_BACK = 500
+const EXAMPLES = 10
+const DRAIN_MS = 120_000
+/** Whoever does not answer within so long when all is at rest never will. */
+const PATIENCE_MS = 3000
+
+/** Starts everything, sends callbacks under faults, lets it come to rest, and compares. Whatever it started has ended when it returns. */
+export async function chaos(options: ChaosOptions): Promise<Result> {
+  const { seed, seconds, faults, perSecond, replicas, root, giveUpMs, signal, say } = options
+  const system = await ChaosSystem.start({ replicas, root })
+  const sender = new Sender({ urls: () => system.urls, perSecond, random: seededRandom(seed), prefix: `chaos-${seed}` })
+  try {
+    sender.start()
+    const inflicted = await runNemesis({ system, faults, seconds, signal, say })
+    await sender.stop()
+    const drainedMs = await drained(system, giveUpMs, signal)
+    const witnessed = await system.postgres.use(readWitness)
+    const findings = check({ ...witnessed, sent: sender.sent })
+    findings.stuck.push(...(await unreadable(system, sender.sent)))
+    return {
+      sent: sender.sent,
+      findings,
+      recovered: countRecovered({ sent: sender.sent, rows: witnessed.rows }),
+      inflicted,
+      timings: timingsOf({ replicas: system.replicas.map(({ service }) => service), transitions: witnessed.transitions, inflicted }),
+      accidents: [...system.replicas.map(({ service }) => service), system.client].flatMap(({ accidents }) => accidents),
+      drainedMs,
+    }
+  } finally {
+    await sender.stop()
+    await system.stop()
+  }
+}
+
+/**
+ * Waits until nothing is unfinished anywhere, as long as it becomes less: what is unfinished then is for the checker to see.
+ * @returns how long that took, in milliseconds
+ */
+async function drained(system: ChaosSystem, giveUpMs: number, signal: AbortSignal): Promise<number> {
+  const started = performance.now()
+  let least = Number.POSITIVE_INFINITY
+  let leastAt = started
+  while (least > 0 && performance.now() < Math.min(leastAt + giveUpMs, started + DRAIN_MS)) {
+    // A replica that is still starting cannot be asked yet.
+    const asked = system.unfinished().catch(() => Number.POSITIVE_INFINITY)
+    const unfinished = (await Promise.race([asked, sleep(PATIENCE_MS, undefined, { ref: false })])) ?? Number.POSITIVE_INFINITY
+    if (unfinished < least) {
+      least = unfinished
+      leastAt = performance.now()
+    }
+    await sleep(100, undefined, { signal })
+  }
+  return leastAt - started
+}
+
+/** Asks a replica, as a sender would, for callbacks that were answered with 202. @returns those that it does not know as finished */
+async function unreadable(system: ChaosSystem, sent: readonly SentCallback[]): Promise<string[]> {
+  const ids = sent.flatMap(({ outcomes }) => outcomes.flatMap(outcome => (outcome.kind === 'ok' ? [outcome.id] : [])))
+  const every = Math.ceil(ids.length / READ_BACK)
+  const [replica] = system.replicas
+  const found: string[] = []
+  for (const id of ids.filter((_, i) => i % every === 0)) {
+    const state = await readState(`${replica?.service.url}/v1/callbacks/${id}`)
+    if (state !== 'finished') found.push(`GET /v1/callbacks/${id}: ${state}`)
+    if (found.length === EXAMPLES) break
+  }
+  return found
+}
+
+async function readState(url: string): Promise<string> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) })
+    const callback = (await response.json()) as CallbackAnswer
+    if (!response.ok || !isFinished(callback)) return `${response.status} ${callback.state}`
+    return callback.objects.every(({ outcome }) => outcome !== 'pending') ? 'finished' : 'finished, with pending objects'
+  } catch (error) {
+    return String(error)
+  }
+}

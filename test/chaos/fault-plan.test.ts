@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { FAULTS, planFaults } from './fault-plan.ts'
+import { seededRandom, shuffled } from './random.ts'
+
+describe('the plan of faults', () => {
+  const plan = (seed: number) => planFaults({ seed, seconds: 600, replicas: 3 })
+
+  it('is the same for the same seed, and another for another', () => {
+    assert.deepEqual(plan(7), plan(7))
+    assert.notDeepEqual(plan(7), plan(8))
+  })
+
+  it('begins a longer run like a shorter one', () => {
+    const short = planFaults({ seed: 7, seconds: 90, replicas: 3 })
+    assert.deepEqual(plan(7).slice(0, short.length), short)
+  })
+
+  it('brings every kind once before any comes again, and leaves five seconds at both ends', () => {
+    const faults = plan(7)
+    const kinds = Object.keys(FAULTS)
+    assert.equal(faults.length, 119)
+    for (let first = 0; first + kinds.length <= faults.length; first += kinds.length)
+      assert.deepEqual(
+        faults
+          .slice(first, first + kinds.length)
+          .map(({ kind }) => kind)
+          .toSorted(),
+        kinds.toSorted(),
+      )
+    assert.deepEqual([faults[0]?.atMs, faults.at(-1)?.atMs], [5000, 595_000])
+  })
+
+  it('keeps each fault within its bounds, and meets every replica', () => {
+    const faults = plan(7)
+    for (const { kind, forMs, share } of faults) {
+      const [least, most] = FAULTS[kind].ms
+      assert.ok(forMs >= least && forMs <= most && forMs < 5000, `${kind} for ${forMs} ms`)
+      assert.ok(share > 0 && share <= 1)
+    }
+    assert.deepEqual(new Set(faults.map(({ replica }) => replica)), new Set([0, 1, 2]))
+  })
+})
+
+describe('seeded random numbers', () => {
+  it('are those of mulberry32', () => {
+    const random = seededRandom(1)
+    assert.deepEqual([random(), random(), random()], [0.6270739405881613, 0.002735721180215478, 0.5274470399599522])
+  })
+
+  it('shuffle without losing anything', () => {
+    const items = [1, 2, 3, 4, 5, 6, 7, 8]
+    const other = shuffled(seededRandom(1), items)
+    assert.notDeepEqual(other, items)
+    assert.deepEqual(other.toSorted(), items)
+  })
+})

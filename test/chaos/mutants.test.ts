@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MUTANTS } from './mutants.ts'
+import { planted } from './plant.ts'
+import { ROOT } from './system.ts'
+
+describe('the mutants of chaos', () => {
+  for (const mutant of MUTANTS) {
+    it(`can be planted: ${mutant.name}`, async () => {
+      const source = await readFile(join(ROOT, mutant.file), 'utf8')
+      assert.notEqual(planted(source, mutant), source)
+    })
+  }
+
+  it('are refused where the text is not there, or twice', () => {
+    const planting = { file: 'a.ts', text: 'yes', instead: 'no' }
+    assert.equal(planted('say yes', planting), 'say no')
+    assert.throws(() => planted('say nothing', planting), /stands 0 times in a\.ts/)
+    assert.throws(() => planted('yes yes', planting), /stands 2 times/)
+  })
+})

@@ -1,0 +1,120 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { migrate } from '#prisma/migrate.ts'
+import { range, readMetrics } from '../support/callbacks.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
+import { ChaosPostgres } from './chaos-postgres.ts'
+import { quietPort } from './quiet-port.ts'
+import { SupervisedService } from './supervised-service.ts'
+import { urlOfReplica, WITNESS } from './witness.ts'
+
+/** The sources of this checkout. */
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Replica {
+  readonly service: SupervisedService
+  /** What it has of Postgres. */
+  readonly proxy: TcpProxy
+}
+
+export interface ChaosSystemOptions {
+  readonly replicas: number
+  /** Where the sources of the services are. */
+  readonly root: string
+}
+
+/**
+ * Nothing is waited for longer than is needed to see it happen, and nothing is forgotten before it is checked. Where the machine is slow,
+ * fewer requests under way with more time for each are what lets a backlog shrink.
+ */
+const SETTINGS = {
+  CLAIMS_LEASE_MS: '3000',
+  PROCESS_RETRY_BASE_MS: '200',
+  PROCESS_RETRY_MAX_MS: '1000',
+  FETCH_CONCURRENCY: '64',
+  FETCH_TIMEOUT_MS: '2000',
+  FETCH_BREAKER_OPEN_MS: '200',
+  FETCH_BREAKER_MAX_OPEN_MS: '1000',
+  EXPIRY_TTL_SECONDS: '10',
+  CALLBACKS_RETENTION_SECONDS: '86400',
+  ZIPKIN_URL: '',
+}
+
+/** Several callback services on one database, each behind a proxy of its own and with a spool of its own, and one client service. */
+export class ChaosSystem {
+  readonly postgres: ChaosPostgres
+  readonly replicas: readonly Replica[]
+  readonly client: SupervisedService
+  readonly #folder: string
+
+  private constructor(parts: { postgres: ChaosPostgres; replicas: readonly Replica[]; client: SupervisedService; folder: string }) {
+    this.postgres = parts.postgres
+    this.replicas = parts.replicas
+    this.client = parts.client
+    this.#folder = parts.folder
+  }
+
+  /** Resolves when all are ready. */
+  static async start({ replicas: count, root }: ChaosSystemOptions): Promise<ChaosSystem> {
+    const postgres = await ChaosPostgres.start()
+    const folder = await mkdtemp(join(tmpdir(), 'answerback-chaos-spools-'))
+    const port = await quietPort()
+    const client = new SupervisedService({
+      service: 'client-service',
+      name: 'client',
+      env: { HTTP_PORT: `${port}`, EMITTER_ENABLED: 'false', LATENCY_MIN_MS: '20', LATENCY_MAX_MS: '300', ZIPKIN_URL: '' },
+      root,
+      readyPath: '/',
+    })
+    const replicas = await Promise.all(
+      range(0, count).map(async (i): Promise<Replica> => {
+        const name = `replica-${i}`
+        const proxy = new TcpProxy(urlOfReplica(postgres.url, name))
+        await proxy.start()
+        const env = {
+          ...SETTINGS,
+          DATABASE_URL: proxy.url,
+          CLIENT_SERVICE_URL: `http://127.0.0.1:${port}`,
+          SPOOL_PATH: join(folder, `${name}.sqlite`),
+        }
+        return { proxy, service: new SupervisedService({ service: 'callback-service', name, env, root, readyPath: '/readyz' }) }
+      }),
+    )
+    const system = new ChaosSystem({ postgres, replicas, client, folder })
+    try {
+      await migrate({ url: postgres.url })
+      await postgres.use(db => db.query(WITNESS))
+      await Promise.all([client.start(), ...replicas.map(({ service }) => service.start())])
+    } catch (error) {
+      await system.stop()
+      throw error
+    }
+    return system
+  }
+
+  /** Where each replica is; undefined while it is down. */
+  get urls(): (string | undefined)[] {
+    return this.replicas.map(({ service }) => service.url)
+  }
+
+  /** Callbacks that are not finished, in the database and in the spools. @throws {Error} somebody cannot be asked now */
+  async unfinished(): Promise<number> {
+    const spooled = await Promise.all(this.replicas.map(async ({ service }) => spooledBy(await service.running())))
+    const { rows } = await this.postgres.use(db => db.query('SELECT count(*)::int AS count FROM callbacks WHERE finished_at IS NULL'))
+    return spooled.reduce((sum, count) => sum + count, rows[0].count)
+  }
+
+  async stop(): Promise<void> {
+    await this.postgres.thaw()
+    await Promise.all([...this.replicas, { service: this.client }].map(({ service }) => service.stop()))
+    await Promise.all(this.replicas.map(({ proxy }) => proxy.stop()))
+    await this.postgres.stop()
+    await rm(this.#folder, { recursive: true })
+  }
+}
+
+async function spooledBy({ adminUrl }: { readonly adminUrl: string }): Promise<number> {
+  return (await readMetrics(adminUrl)).total('spool_callbacks')
+}

@@ -1,0 +1,65 @@
+import { FAULTS } from './fault-plan.ts'
+import type { Transition } from './history.ts'
+import type { Inflicted } from './nemesis.ts'
+import type { Life } from './supervised-service.ts'
+
+export interface Timed {
+  /** The lives of each replica, in order. */
+  readonly replicas: readonly { readonly name: string; readonly lives: readonly Life[] }[]
+  readonly transitions: readonly Transition[]
+  readonly inflicted: readonly Inflicted[]
+}
+
+/** Milliseconds, in no order. */
+export interface Timings {
+  /** From a kill -9 to the moment the last callback that the dead one had claimed was given back. */
+  readonly takeOver: number[]
+  /** From the start of a process to the moment it says that it is ready. */
+  readonly ready: number[]
+  /** From there on, where callbacks wait, to its first claim. */
+  readonly firstClaim: number[]
+}
+
+/** Leaves out what fell into an outage of Postgres, or of a replica's way there, and what nobody was there to take over. */
+export function timingsOf({ replicas, transitions, inflicted }: Timed): Timings {
+  const outages = inflicted.filter(({ kind }) => FAULTS[kind].meets === 'all' || /refuse|silence|abandon|spooling|draining/.test(kind))
+  const isCalm = (fromMs: number, toMs: number): boolean =>
+    outages.every(({ startedAtMs, liftedAtMs }) => toMs < startedAtMs || fromMs > liftedAtMs)
+  const claims = transitions.filter(({ to }) => to === 'running')
+  const handOvers = transitions.filter(({ from, to }) => from === 'running' && to === 'pending')
+
+  const takeOver = replicas.flatMap(({ name, lives }) =>
+    lives.filter(isKilled).flatMap(life => {
+      const claimedBy = claims.findLast(claim => claim.replica === name && isDuring(life, claim.atMs))?.newWorker
+      const given = handOvers.filter(({ oldWorker, atMs }) => oldWorker === claimedBy && atMs >= life.endedAtMs)
+      const lastMs = given.at(-1)?.atMs
+      const hasHeir = replicas.some(other => other.name !== name && other.lives.some(heir => isReadyAt(heir, life.endedAtMs)))
+      return lastMs !== undefined && hasHeir && isCalm(life.endedAtMs, lastMs) ? [lastMs - life.endedAtMs] : []
+    }),
+  )
+  const restarts = replicas.flatMap(({ name, lives }) =>
+    lives.slice(1).flatMap(life => {
+      const { spawnedAtMs, readyAtMs } = life
+      if (readyAtMs === undefined || !isCalm(spawnedAtMs, readyAtMs)) return []
+      const first = claims.find(claim => claim.replica === name && isDuring(life, claim.atMs))
+      return [{ ready: readyAtMs - spawnedAtMs, firstClaim: first && first.atMs - spawnedAtMs }]
+    }),
+  )
+  return {
+    takeOver,
+    ready: restarts.map(({ ready }) => ready),
+    firstClaim: restarts.flatMap(({ firstClaim }) => firstClaim ?? []),
+  }
+}
+
+function isKilled(life: Life): life is Life & { endedAtMs: number } {
+  return life.end === 'kill' && life.endedAtMs !== undefined
+}
+
+function isDuring({ spawnedAtMs, endedAtMs = Number.POSITIVE_INFINITY }: Life, ms: number): boolean {
+  return ms >= spawnedAtMs && ms <= endedAtMs
+}
+
+function isReadyAt({ readyAtMs = Number.POSITIVE_INFINITY, endedAtMs = Number.POSITIVE_INFINITY }: Life, ms: number): boolean {
+  return readyAtMs < ms && endedAtMs > ms
+}
