@@ -33,7 +33,7 @@ chaos: $(GENERATED) ## three callback services under a fault every five seconds,
 chaos-mutants: $(GENERATED) ## proves that chaos sees faults planted into the services
 	@exec node test/chaos/run-mutants.ts
 
-bench: $(GENERATED) ## all benchmarks (half an hour); make bench-accept for one (bench/*.ts); ARGS="--rounds=3" for its settings
+bench: $(GENERATED) ## all benchmarks (40 minutes); make bench-accept for one (bench/*.ts); ARGS="--rounds=3" for its settings
 	@exec node bench/support/all.ts $(ARGS)
 
 bench-quick: $(GENERATED) ## proves that every benchmark works; says nothing about speed
