@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import type { PostgresServer } from '../../test/support/postgres-server.ts'
 import { ServiceProcess } from '../../test/support/service-process.ts'
 import { withPostgres } from './postgres.ts'
 import { type Figure, publish, type Target, table } from './result.ts'
@@ -10,6 +11,8 @@ export interface Bench<Settings extends Numbers> {
   readonly settings: Settings
   /** A migrated database of its own, on a PostgreSQL with the durability it has by default. */
   readonly databaseUrl: string
+  /** The server it is on, to have something happen to it. */
+  readonly postgres: PostgresServer
   /** The callback service as its users run it: a process of its own, ready. */
   callbackService(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
   clientService(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
@@ -25,12 +28,18 @@ export interface Bench<Settings extends Numbers> {
 }
 
 /**
- * Runs one benchmark: brings what it needs, prints its table, keeps it in bench/results/NAME.json and docs/performance.md.
+ * Runs one benchmark: brings what it needs, prints its table, keeps it in bench/results/NAME.json and on its page (docs/performance.md).
  * Each setting is a flag (`--rounds=3`). With `--quick` it proves in seconds that it still works, says nothing about speed and writes nothing.
  * A figure that misses its target is shown as missed; what fails the run is a count that does not hold, and the benchmark throws then.
  */
 export async function benchmark<Settings extends Numbers>(
-  { name, title, settings: defaults, quick }: { name: string; title: string; settings: Settings; quick: Partial<Settings> },
+  {
+    name,
+    title,
+    page,
+    settings: defaults,
+    quick,
+  }: { name: string; title: string; page?: string; settings: Settings; quick: Partial<Settings> },
   run: (bench: Bench<Settings>) => Promise<void>,
 ): Promise<void> {
   const { isQuick, settings } = settingsFrom(defaults, quick)
@@ -39,7 +48,7 @@ export async function benchmark<Settings extends Numbers>(
   say(`${name}: ${title}`)
   const startedAt = new Date()
   try {
-    await withPostgres(async (databaseUrl, postgresVersion) => {
+    await withPostgres(async ({ server, url: databaseUrl, version }) => {
       const program = async (file: string, env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> => {
         const service = await ServiceProcess.startFile(file, { ZIPKIN_URL: '', ...env })
         ends.push(() => service.stop())
@@ -48,6 +57,7 @@ export async function benchmark<Settings extends Numbers>(
       const bench: Bench<Settings> = {
         settings,
         databaseUrl,
+        postgres: server,
         program,
         callbackService: async env =>
           (
@@ -79,7 +89,7 @@ export async function benchmark<Settings extends Numbers>(
       }
       const measured = { name, title, startedAt: startedAt.toISOString(), settings, figures: [...figures.values()] }
       say(table(measured.figures))
-      if (!isQuick) publish(measured, postgresVersion)
+      if (!isQuick) publish(measured, { page, postgresVersion: version })
     })
   } catch (error) {
     say(`${name} failed`)

@@ -29,11 +29,17 @@ export interface Result extends Measured {
 }
 
 const ROOT = new URL('../../', import.meta.url)
-const PAGE = new URL('docs/performance.md', ROOT)
+const PAGE = 'docs/performance.md'
 const LIBRARIES = ['express', 'prisma', 'undici', 'pg', 'pg-boss', 'graphile-worker', '@opentelemetry/sdk-trace']
 
-/** Keeps a result with the machine and the versions it was measured on: in bench/results/NAME.json and as a table in docs/performance.md. */
-export function publish(measured: Measured, postgresVersion: string): void {
+/**
+ * Keeps a result with the machine and the versions it was measured on: in bench/results/NAME.json and as a table on a page.
+ * @param options.page docs/performance.md when undefined
+ */
+export function publish(
+  measured: Measured,
+  { page = PAGE, postgresVersion }: { page?: string | undefined; postgresVersion: string },
+): void {
   const result: Result = {
     ...measured,
     commit: `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain', 'services', 'prisma') === '' ? '' : ' with changes'}`,
@@ -46,14 +52,15 @@ export function publish(measured: Measured, postgresVersion: string): void {
   }
   mkdirSync(new URL('bench/results/', ROOT), { recursive: true })
   writeFileSync(new URL(`bench/results/${result.name}.json`, ROOT), `${JSON.stringify(result, null, 2)}\n`)
-  const page = readFileSync(PAGE, 'utf8')
+  const file = new URL(page, ROOT)
+  const text = readFileSync(file, 'utf8')
   writeFileSync(
-    PAGE,
-    page.replace(blockOf(result.name), () => block(result)),
+    file,
+    text.replace(blockOf(result.name), () => block(result)),
   )
 }
 
-/** A benchmark's place in docs/performance.md. */
+/** A benchmark's place on its page. */
 export function blockOf(name: string): RegExp {
   return new RegExp(`<!-- bench ${name} -->[^]*?<!-- end -->`)
 }

@@ -6,6 +6,7 @@ export interface SendOptions {
   readonly perSecond: number
   readonly seconds: number
   readonly bodyOf: (index: number) => string
+  readonly headersOf?: (index: number) => Readonly<Record<string, string>>
 }
 
 /** A callback sent. `status` is 0 when no answer came. */
@@ -24,7 +25,7 @@ export interface Sent {
  * Whoever sends from the process that measures must keep that process free of other work.
  * @returns in the order they were sent, once all are answered
  */
-export async function sendAtRate({ url, perSecond, seconds, bodyOf }: SendOptions): Promise<Sent[]> {
+export async function sendAtRate({ url, perSecond, seconds, bodyOf, headersOf }: SendOptions): Promise<Sent[]> {
   const pool = new Pool(url, { connections: null, pipelining: 1 })
   const started = performance.now()
   const sending: Promise<Sent>[] = []
@@ -32,7 +33,7 @@ export async function sendAtRate({ url, perSecond, seconds, bodyOf }: SendOption
     for (let index = 0; index < perSecond * seconds; index += 1) {
       const due = started + (index / perSecond) * 1000
       await untilTime(due)
-      sending.push(send(pool, bodyOf(index), due))
+      sending.push(send(pool, { body: bodyOf(index), headers: headersOf?.(index), due }))
     }
     return await Promise.all(sending)
   } finally {
@@ -45,13 +46,24 @@ async function untilTime(due: number): Promise<void> {
   for (let restMs = due - performance.now(); restMs > 0; restMs = due - performance.now()) await sleep(restMs)
 }
 
-async function send(pool: Pool, body: string, due: number): Promise<Sent> {
-  const { status, id } = await post(pool, body).catch(() => ({ status: 0, id: undefined }))
+interface Sending {
+  readonly body: string
+  readonly headers: Readonly<Record<string, string>> | undefined
+  readonly due: number
+}
+
+async function send(pool: Pool, { body, headers, due }: Sending): Promise<Sent> {
+  const { status, id } = await post(pool, body, headers).catch(() => ({ status: 0, id: undefined }))
   return { status, id, sentAtMs: performance.timeOrigin + due, ms: performance.now() - due }
 }
 
-async function post(pool: Pool, body: string): Promise<{ status: number; id: string | undefined }> {
-  const answer = await pool.request({ method: 'POST', path: '/callback', headers: { 'content-type': 'application/json' }, body })
+async function post(pool: Pool, body: string, headers: Sending['headers']): Promise<{ status: number; id: string | undefined }> {
+  const answer = await pool.request({
+    method: 'POST',
+    path: '/callback',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  })
   const text = await answer.body.text()
   return { status: answer.statusCode, id: answer.statusCode === 202 ? (JSON.parse(text) as { id: string }).id : undefined }
 }

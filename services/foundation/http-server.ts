@@ -1,8 +1,9 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HTTP_PROBLEMS, type HttpProblemCode, problemBody } from './http-errors.ts'
+import { HTTP_PROBLEMS, problemBody } from './http-errors.ts'
+import { refuseUnparsable, writeProblem } from './http-refusals.ts'
 import type { Part } from './lifecycle.ts'
 import type { Logger } from './logger.ts'
 
@@ -141,39 +142,6 @@ export class HttpServer implements Part {
 const CALM_MS = 25
 const MAX_CALM_MS = 1000
 const STRAGGLER_MS = 1000
-const LINGER_MS = 500
-
-const PARSER_PROBLEMS: Readonly<Record<string, [HttpProblemCode, string]>> = {
-  HPE_HEADER_OVERFLOW: ['headers_too_large', 'The headers exceed 16 KiB.'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request was not complete within 10 seconds.'],
-}
-
-function refuseUnparsable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (socket.writableEnded) return
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const [code, detail] = PARSER_PROBLEMS[error.code ?? ''] ?? ['bad_request', 'The request could not be parsed.']
-  writeProblem(socket, code, detail)
-}
-
-/**
- * For a connection that has no response object: the parser gave up before there was one. What the peer is still sending is
- * read and dropped for a moment: closing over unread bytes would reset the connection before the peer has read the answer.
- */
-function writeProblem(socket: Duplex, code: HttpProblemCode, detail: string): void {
-  const kind = HTTP_PROBLEMS[code]
-  const body = problemBody(code, kind, detail)
-  socket.end(
-    `HTTP/1.1 ${kind.status} ${STATUS_CODES[kind.status]}\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  )
-  // On CONNECT, Node takes its own listener away: without this one a peer that resets would end the process.
-  socket.on('error', () => socket.destroy())
-  socket.resume()
-  setTimeout(() => socket.destroy(), LINGER_MS).unref()
-}
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code === 'EADDRINUSE')

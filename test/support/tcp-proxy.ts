@@ -68,6 +68,12 @@ export class TcpProxy {
     }
   }
 
+  /** What is asked gets through, and no answer comes back any more; new connections are silent. */
+  swallowAnswers(): void {
+    this.#mode = 'silent'
+    for (const { client, server } of this.#pairs) server.unpipe(client).resume()
+  }
+
   /** Resets the connections there are. */
   cut(): void {
     for (const { client, server } of this.#pairs) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { sendRaw, serveApi } from './serve-api.ts'
 
 const BODY = '{"object_ids":[1]}'
@@ -86,13 +87,25 @@ describe('the wire', () => {
       ['headers that never end', ['POST /callback HTTP/1.1\r\nHost: x\r\n', 'X-A: 1\r\n', 'X-B: 2\r\n']],
       ['a held-open Content-Length', [`${POST}Content-Length: 18\r\n\r\n{"obj`]],
     ]
-    it('gets 408 and is closed within 11 seconds', async () => {
+    it('gets 408 and is closed within 11 seconds, and nothing is stored when its rest comes after that', async () => {
+      const tooLate = sendRestAfterAnswer(api.server.port)
       const answers = await Promise.all(slow.map(([, chunks]) => sendRaw(api.server.port, chunks)))
       for (const [i, answer] of answers.entries()) {
         assert.equal(answer.status, 408, slow[i]?.[0])
         assert.equal((JSON.parse(answer.body) as { code: string }).code, 'request_timeout')
         assert.ok(answer.tookMs < 11_000, `${slow[i]?.[0]}: ${answer.tookMs} ms`)
       }
+      assert.match(await tooLate, /^HTTP\/1.1 408 /)
+      assert.deepEqual(api.accepted, [])
     })
   })
 })
+
+/** Sends half a callback, and the other half when it was given up. @returns all that was answered */
+async function sendRestAfterAnswer(port: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(`${POST}Content-Length: 18\r\n\r\n${BODY.slice(0, 5)}`)
+  const answered = text(socket)
+  socket.once('data', () => socket.write(BODY.slice(5)))
+  return answered
+}

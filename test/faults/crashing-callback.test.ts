@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { accept, finished } from '../support/callbacks.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { until } from '../support/eventually.ts'
+import { ServiceProcess } from '../support/service-process.ts'
+
+/** Whoever asks for this object dies. */
+const DEADLY = 666
+/** It has started by then, and answers. */
+const DEATH_AFTER_MS = 300
+
+describe('a callback that kills its worker', function () {
+  this.timeout(60_000)
+  let database: TestDatabase
+  let clientService: Server
+  let service: ServiceProcess
+  let deaths = 0
+
+  before(async () => {
+    database = await createTestDatabase()
+    clientService = createServer((request, response) => {
+      const id = Number(request.url?.split('/').at(-1))
+      if (id === DEADLY) setTimeout(kill, DEATH_AFTER_MS)
+      else response.setHeader('content-type', 'application/json').end(JSON.stringify({ id, online: true }))
+    })
+    await once(clientService.listen(0, '127.0.0.1'), 'listening')
+    service = await start()
+  })
+
+  after(async () => {
+    await service.stop()
+    clientService.close().closeAllConnections()
+    await database.drop()
+  })
+
+  const kill = (): void => {
+    deaths += 1
+    service.signal('SIGKILL')
+  }
+  const start = (): Promise<ServiceProcess> =>
+    ServiceProcess.start('callback-service', {
+      DATABASE_URL: database.url,
+      CLIENT_SERVICE_URL: `http://127.0.0.1:${(clientService.address() as AddressInfo).port}`,
+      PROCESS_MAX_ATTEMPTS: '2',
+      ZIPKIN_URL: '',
+    })
+
+  it('is failed when it has had its attempts, and the others are completed', async () => {
+    await service.ready()
+    const deadly = await accept(service.url, [DEADLY])
+    // What a supervisor does: start it again when it is gone.
+    for (let attempt = 1; attempt <= 2; attempt += 1) {
+      await until(() => deaths === attempt)
+      await service.stop('SIGKILL')
+      service = await start()
+    }
+    const other = await accept((await service.ready()).url, [1])
+    assert.equal((await finished(service.url, other)).state, 'completed')
+    const { state, objects } = await finished(service.url, deadly)
+    assert.equal(state, 'failed')
+    assert.deepEqual(
+      objects.map(({ outcome, reason }) => [outcome, reason]),
+      [['failed', 'worker_lost']],
+    )
+    assert.equal(deaths, 2)
+  })
+})

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Pool } from 'undici'
+import { accept } from '../support/callbacks.ts'
+import { type System, startSystem } from '../support/system.ts'
+
+describe('SIGTERM', function () {
+  this.timeout(30_000)
+  let system: System
+
+  beforeEach(async () => {
+    system = await startSystem({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '50' } })
+  })
+
+  afterEach(() => system.stop())
+
+  it('under load resets no request that was sent before it, and loses none that was accepted', async () => {
+    const upstream = new Pool(system.callbackUrl, { connections: null, pipelining: 1 })
+    const sent: Promise<{ at: number; status: number }>[] = []
+    const send = async (at: number): Promise<{ at: number; status: number }> => {
+      const headers = { 'content-type': 'application/json' }
+      const answer = await upstream
+        .request({ method: 'POST', path: '/callback', headers, body: '{"object_ids":[1,2,3]}' })
+        .catch(() => undefined)
+      await answer?.body.dump()
+      return { at, status: answer?.statusCode ?? 0 }
+    }
+    let stopped: Promise<number | null> | undefined
+    let askedAt = 0
+    for (let i = 0; i < 300; i += 1) {
+      if (i === 150) {
+        askedAt = performance.now()
+        stopped = system.callbackService.stop('SIGTERM')
+      }
+      sent.push(send(performance.now()))
+      await sleep(3)
+    }
+    const answers = await Promise.all(sent)
+    await upstream.destroy()
+    assert.equal(await stopped, 0)
+    const before = answers.filter(({ at }) => at < askedAt)
+    assert.ok(before.length >= 150)
+    assert.deepEqual(new Set(before.map(({ status }) => status)), new Set([202]))
+    assert.ok(answers.every(({ status }) => [202, 503, 0].includes(status)))
+    const { rows } = await system.db.query(
+      `SELECT count(*)::int AS count, count(*) FILTER (WHERE state = 'failed')::int AS failed FROM callbacks`,
+    )
+    assert.deepEqual(rows[0], { count: answers.filter(({ status }) => status === 202).length, failed: 0 })
+  })
+
+  it('is not held up for more than a second by a Zipkin that takes connections and says nothing', async () => {
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const zipkin = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/api/v2/spans`
+    const tookMs: number[] = []
+    for (const ZIPKIN_URL of ['', zipkin]) {
+      const service = await (await system.startCallbackService({ ZIPKIN_URL })).ready()
+      await accept(service.url, [1])
+      await sleep(1500)
+      const asked = performance.now()
+      assert.equal(await service.stop(), 0)
+      tookMs.push(performance.now() - asked)
+    }
+    silent.close()
+    const [without = 0, beside = 0] = tookMs
+    assert.ok(beside - without < 1200, `${without} ms without, ${beside} ms beside it`)
+  })
+})
