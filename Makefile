@@ -11,7 +11,7 @@ COMPOSE_DATABASE_URL := postgresql://answerback:answerback@127.0.0.1:5434/answer
 
 SECONDS ?= 600
 
-.PHONY: help run test test-integration chaos chaos-mutants bench bench-quick lint format compose compose-down migrate client-start zipkin clean
+.PHONY: help run test test-integration chaos chaos-mutants bench bench-quick bench-faults lint format compose compose-down migrate client-start zipkin clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -38,6 +38,9 @@ bench: $(GENERATED) ## all benchmarks (40 minutes); make bench-accept for one (b
 
 bench-quick: $(GENERATED) ## proves that every benchmark works; says nothing about speed
 	@exec node bench/support/all.ts --quick
+
+bench-faults: $(GENERATED) ## outages, overload and slow sockets, measured (docs/reliability.md; 20 minutes)
+	@for file in bench/faults/*.ts; do node $$file $(ARGS) || exit 1; done
 
 bench-%: bench/%.ts $(GENERATED)
 	@exec node $< $(ARGS)

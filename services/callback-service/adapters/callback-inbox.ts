@@ -80,19 +80,25 @@ export class CallbackInbox {
   }
 
   /**
-   * Takes over what was spooled, with the moment each was received and in their order. Safe to repeat: what is there already is left as it is.
+   * Takes over what was spooled, with the moment each was received and in their order. Safe to repeat: what is there already is left as it
+   * is, but for an insert that hung and came through after all: untouched yet, it gets the moment that its sender was told.
    * @throws {StorageUnavailableError}
    * @throws {ValueRefusedError} Postgres refuses one of the rows; none was taken
    */
   async takeOver(rows: readonly SpooledRow[]): Promise<void> {
     await inDatabase(
       () => this.#prisma.$executeRaw`
+        WITH spooled AS MATERIALIZED (
+          SELECT *, to_timestamp(received_ms / 1000) AS received_at, to_timestamp(received_ms / 1000) + n * interval '1 microsecond' AS due_at
+          FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, object_ids text, idempotency_key text, request_id text,
+              traceparent text, tracestate text, baggage text, received_ms float8)
+            ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_ms, n)
+        ), moved AS (
+          UPDATE callbacks c SET received_at = s.received_at, due_at = s.due_at FROM spooled s
+          WHERE c.id = s.id AND c.state = 'pending' AND c.attempts = 0 AND c.received_at > s.received_at
+        )
         INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
-        SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage,
-          to_timestamp(received_ms / 1000), to_timestamp(received_ms / 1000) + n * interval '1 microsecond'
-        FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, object_ids text, idempotency_key text, request_id text,
-            traceparent text, tracestate text, baggage text, received_ms float8)
-          ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_ms, n)
+        SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at FROM spooled
         ORDER BY idempotency_key
         ON CONFLICT DO NOTHING`,
     )

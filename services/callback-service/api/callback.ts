@@ -54,7 +54,8 @@ function acceptCallback({
           headers: { 'Retry-After': '1', Connection: 'close' },
         })
       requireJson(request)
-      const idempotencyKey = parseIdempotencyKey(request.get('idempotency-key'), request.get('webhook-id'))
+      // Where callbacks are signed, only what is signed counts.
+      const idempotencyKey = parseIdempotencyKey(signature ? undefined : request.get('idempotency-key'), request.get('webhook-id'))
       const body = await readBody(request, maxBodyBytes)
       const forgery = signature?.problem(body, request.headers)
       if (forgery !== undefined)

@@ -54,6 +54,16 @@ describe('CallbackInbox.takeOver', () => {
     assert.equal((await storage.query("SELECT FROM callbacks WHERE state = 'completed'")).length, 1)
   })
 
+  it('gives an insert that came through after all the moment its sender was told, unless somebody works on it', async () => {
+    const [hung, claimed] = [await inbox.accept(newCallback()), await inbox.accept(newCallback())]
+    await storage.query("UPDATE callbacks SET state = 'running', attempts = 1 WHERE id = $1", [claimed.id])
+    await inbox.takeOver([spooled({ id: hung.id }), spooled({ id: claimed.id })])
+    const rows = await storage.query<{ id: string; received_at: Date }>('SELECT id, received_at FROM callbacks')
+    const received = new Map(rows.map(row => [row.id, row.received_at.toISOString()]))
+    assert.equal(received.get(hung.id), '2026-01-02T03:04:05.678Z')
+    assert.equal(received.get(claimed.id), claimed.receivedAt.toISOString())
+  })
+
   it('takes none when Postgres refuses one, and says whose fault it is', async () => {
     await assert.rejects(inbox.takeOver([spooled(), spooled({ object_ids: '{9223372036854775808}' })]), ValueRefusedError)
     assert.deepEqual(await stored(), [])
