@@ -157,7 +157,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const worker = new CallbackWorker({
     claims,
     worker: () => session.worker,
-    room: running => claimable({ running, maxRunning: config.process.maxRunning, requests: refresher, breaker }),
+    // What lies on one disk is brought to safety before anything is worked on.
+    room: running =>
+      spool?.isInUse ? undefined : claimable({ running, maxRunning: config.process.maxRunning, requests: refresher, breaker }),
     process: callback => refreshObjects(callback, (id, by) => refresher.refresh(id, by), policy),
     crashed: callback => crashed(callback, policy),
     interrupt: async () => {

@@ -22,17 +22,22 @@ export interface Spool<Callback> extends CallbackKeeper<Callback> {
 
 /**
  * Keeps a callback in the database, or in the spool when the database cannot take it in time. Until the database has taken what is in
- * the spool, what comes goes behind it, so that the order is kept. A write that failed may have happened: the same id makes one callback of the two.
+ * the spool, what comes goes behind it, so that the order is kept; only where the spool is full or broken the database is asked first again.
+ * A write that failed may have happened: the same id makes one callback of the two.
+ * @throws {StorageUnavailableError} neither has it, or nobody knows
  */
 export async function acceptDurably<Callback>(
   callback: Callback,
   { inbox, spool }: { readonly inbox: CallbackKeeper<Callback>; readonly spool: Spool<Callback> | undefined },
 ): Promise<Accepted & { readonly durability: Durability }> {
-  if (spool?.isInUse) return { ...(await spool.accept(callback)), durability: 'spooled' }
+  const inDatabase = async () => ({ ...(await inbox.accept(callback)), durability: 'database' }) as const
+  if (!spool) return inDatabase()
+  const inSpool = async () => ({ ...(await spool.accept(callback)), durability: 'spooled' }) as const
+  const [first, second] = spool.isInUse ? [inSpool, inDatabase] : [inDatabase, inSpool]
   try {
-    return { ...(await inbox.accept(callback)), durability: 'database' }
+    return await first()
   } catch (error) {
-    if (!spool || !(error instanceof StorageUnavailableError)) throw error
-    return { ...(await spool.accept(callback)), durability: 'spooled' }
+    if (error instanceof StorageUnavailableError) return second()
+    throw error
   }
 }

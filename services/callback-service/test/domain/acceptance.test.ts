@@ -25,6 +25,12 @@ describe('acceptDurably', () => {
     assert.deepEqual([id, durability], ['spool a', 'spooled'])
   })
 
+  it('asks the database all the same when the spool is full', async () => {
+    const full = { isInUse: true, ...failing(new StorageUnavailableError('full')) }
+    const { id, durability } = await acceptDurably('a', { inbox, spool: full })
+    assert.deepEqual([id, durability], ['inbox a', 'database'])
+  })
+
   it('says that nothing was kept when the spool cannot take it either', async () => {
     const away = new StorageUnavailableError('away')
     const full = new StorageUnavailableError('full')
