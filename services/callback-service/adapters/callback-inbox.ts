@@ -95,7 +95,9 @@ export class CallbackInbox {
             ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_ms, n)
         ), moved AS (
           UPDATE callbacks c SET received_at = s.received_at, due_at = s.due_at FROM spooled s
-          WHERE c.id = s.id AND c.state = 'pending' AND c.attempts = 0 AND c.received_at > s.received_at
+          -- By the primary key, whatever the statistics say: after an outage they know of no backlog, and a join would read all of it.
+          WHERE c.id = ANY (ARRAY(SELECT id FROM spooled)) AND c.id = s.id AND c.state = 'pending' AND c.attempts = 0
+            AND c.received_at > s.received_at
         )
         INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
         SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at FROM spooled
