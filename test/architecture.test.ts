@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const SERVICES = ['callback-service', 'client-service']
 
+/** What the files that join rooms may import. */
+const JOINED = ['workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation']
+
 /** What a room may import: other rooms of its service, `foundation`, `#prisma`, npm packages, node. `*` is any package. */
 const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: readonly string[] }>> = {
   domain: { rooms: ['domain'], packages: ['p-limit'] },
@@ -14,7 +17,9 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
   adapters: { rooms: ['adapters', 'domain', 'foundation', '#prisma'], packages: ['*'] },
   'metrics.ts': { rooms: ['foundation'], packages: [] },
   'config.ts': { rooms: ['foundation'], packages: [] },
-  'service.ts': { rooms: ['api', 'workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation', '#prisma'], packages: ['node'] },
+  'service.ts': { rooms: [...JOINED, 'api', 'accepting.ts', 'refreshing.ts', '#prisma'], packages: ['node'] },
+  'accepting.ts': { rooms: JOINED, packages: ['node'] },
+  'refreshing.ts': { rooms: JOINED, packages: ['node'] },
   'main.ts': { rooms: ['service.ts', 'config.ts', 'foundation'], packages: ['node'] },
 }
 

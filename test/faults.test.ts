@@ -101,11 +101,11 @@ describe('faults', function () {
     await patchConfig(system.clientAdminUrl, {
       latency: { minMs: 1, maxMs: 20 },
       faults: {
-        errorShare: 0.1,
-        notFoundShare: 0.1,
-        garbageShare: 0.1,
-        wrongIdShare: 0.1,
-        resetShare: 0.1,
+        errorShare: 0.07,
+        notFoundShare: 0.07,
+        garbageShare: 0.07,
+        wrongIdShare: 0.07,
+        resetShare: 0.07,
         hangShare: 0.02,
         dripShare: 0.02,
       },

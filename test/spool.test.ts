@@ -31,8 +31,8 @@ describe('the spool', function () {
     await rm(folder, { recursive: true })
   })
 
-  const start = (name: string): Promise<ServiceProcess> =>
-    system.startCallbackService({ DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, `${name}.sqlite`) })
+  const start = (name: string, settings: Record<string, string> = {}): Promise<ServiceProcess> =>
+    system.startCallbackService({ DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, `${name}.sqlite`), ...settings })
 
   async function accept(url: string, ids: readonly number[], key?: string): Promise<CallbackAnswer & { durability: string }> {
     const response = await postCallback(url, ids, key === undefined ? {} : { 'idempotency-key': key })
@@ -65,6 +65,20 @@ describe('the spool', function () {
     assert.deepEqual(await rows(), [first.id, ...spooled])
     for (const id of [first.id, ...spooled]) assert.equal((await finished(again.url, id)).state, 'completed')
     await until(async () => (await accept(again.url, [23])).durability === 'database')
+  })
+
+  it('keeps the service ready without the database, as long as it has room, where that is set', async () => {
+    const b = await (await start('b', { SPOOL_KEEPS_READY: 'true', SPOOL_MAX_BYTES: '100000' })).ready()
+    proxy.refuse()
+    const health = async () => {
+      const response = await fetch(`${b.url}/readyz`)
+      const { status, checks } = (await response.json()) as { status: string; checks: { database: { status: string } } }
+      return [response.status, status, checks.database.status]
+    }
+    await until(async () => (await health())[1] !== 'ok')
+    assert.deepEqual(await health(), [200, 'degraded', 'failing'])
+    while ((await postCallback(b.url, range(1, 1000))).status === 202);
+    assert.deepEqual(await health(), [503, 'unavailable', 'failing'])
   })
 
   it('answers within its patience when the database hangs', async () => {

@@ -56,8 +56,8 @@ await benchmark(
           headersOf: index => ({ 'idempotency-key': keyOf(index) }),
         })
         await sleep(beforeSeconds * 1000)
-        const awayAtMs = Date.now()
         await begin(postgres)
+        const awayAtMs = Date.now()
         await sleep(seconds * 1000)
         await end(postgres)
         const backAtMs = Date.now()

@@ -44,6 +44,11 @@ export const schema = {
       format: 'count',
       default: 300,
     }),
+    keepsReady: setting<boolean>({
+      doc: 'Whether the service is ready while the database is away and the spool has room: for balancers that send nowhere when none is.',
+      format: 'switch',
+      default: false,
+    }),
   },
   inbox: {
     maxBacklog: setting<number>({

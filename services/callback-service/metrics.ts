@@ -51,8 +51,13 @@ export function callbackMetrics(registry: Registry) {
   }
 }
 
-/** Gauges that are read when somebody asks: what each says, and how it is read. */
-export function liveGauges(registry: Registry, gauges: Readonly<Record<string, readonly [help: string, read: () => number]>>): void {
+export type CallbackMetrics = ReturnType<typeof callbackMetrics>
+
+/** What each gauge says, and how it is read. */
+export type Gauges = Readonly<Record<string, readonly [help: string, read: () => number]>>
+
+/** Gauges that are read when somebody asks. */
+export function liveGauges(registry: Registry, gauges: Gauges): void {
   for (const [name, [help, read]] of Object.entries(gauges)) {
     new Gauge({
       name,

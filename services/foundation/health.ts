@@ -8,21 +8,25 @@ export interface Check {
   readonly problem: () => string | undefined
   /** What is worth knowing while all is well. */
   readonly note?: () => string
+  /** Whether the service does its main work without it: then it is told, and the service is ready all the same. */
+  readonly isDispensable?: () => boolean
 }
 
 /** The paths of health questions: asked every few seconds, by machines. */
 export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/', '/livez', '/readyz'])
 
 /**
- * `GET /` and `GET /readyz`: `{status, checks}`, 200 when every check holds and 503 when one does not, so that a balancer sends elsewhere.
+ * `GET /` and `GET /readyz`: `{status, checks}`, 200 when every check holds (`ok`) or what fails is dispensable (`degraded`), and 503 otherwise
+ * (`unavailable`), so that a balancer sends elsewhere.
  * `GET /livez`: 200 as long as the process answers at all; restarting it would not bring a database back.
  */
 export function healthRoutes(checks: readonly Check[]): Router {
   const ready: RequestHandler = (_request, response) => {
-    const results = checks.map(({ name, problem, note }) => [name, resultOf(problem(), note?.())] as const)
-    const isReady = results.every(([, { status }]) => status === 'ok')
+    const results = checks.map(check => [check.name, resultOf(check.problem(), check.note?.())] as const)
+    const failing = checks.filter((_, i) => results[i]?.[1].status === 'failing')
+    const isReady = failing.every(check => check.isDispensable?.())
     response.status(isReady ? 200 : 503).json({
-      status: isReady ? 'ok' : 'unavailable',
+      status: failing.length === 0 ? 'ok' : isReady ? 'degraded' : 'unavailable',
       checks: Object.fromEntries(results),
     })
   }

@@ -4,7 +4,10 @@ import { HTTP_PROBLEMS, type HttpProblemCode, problemBody } from './http-errors.
 
 /** How long a refused connection is still read from. */
 const LINGER_MS = 500
-const LATE_AT_ONCE = 10
+/** Every so many milliseconds this share of those that took too long is refused: thousands within some two seconds. */
+const PACE_MS = 5
+const PACE_SHARE = 1 / 200
+const PACE_MIN = 10
 
 const PARSER_PROBLEMS: Readonly<Record<string, [HttpProblemCode, string]>> = {
   HPE_HEADER_OVERFLOW: ['headers_too_large', 'The headers exceed 16 KiB.'],
@@ -19,7 +22,7 @@ export function refuseUnparsable(error: NodeJS.ErrnoException, socket: Duplex): 
   }
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
     stopParsing(socket)
-    if (late.push(socket) === 1) setImmediate(refuseLate)
+    if (late.push(socket) === 1) setTimeout(refuseLate, PACE_MS).unref()
     return
   }
   const [code, detail] = PARSER_PROBLEMS[error.code ?? ''] ?? ['bad_request', 'The request could not be parsed.']
@@ -34,15 +37,15 @@ function stopParsing(socket: Duplex): void {
   socket.resume()
 }
 
-/** Connections that took too long. Thousands may be found in one check: they are answered a few at a time, others get their turn in between. */
+/** Connections that took too long. Thousands may come due together: they are refused at a pace, so that others get most of the time. */
 const late: Duplex[] = []
 
 function refuseLate(): void {
-  for (const socket of late.splice(0, LATE_AT_ONCE)) {
+  for (const socket of late.splice(0, Math.max(PACE_MIN, late.length * PACE_SHARE))) {
     if (socket.writable) writeProblem(socket, 'request_timeout', 'The request was not complete within 10 seconds.')
     else socket.destroy()
   }
-  if (late.length > 0) setImmediate(refuseLate)
+  if (late.length > 0) setTimeout(refuseLate, PACE_MS).unref()
 }
 
 /**

@@ -64,16 +64,16 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'forgets what was spooled before the commit',
     file: `${CALLBACK_SERVICE}/workers/spool-drain.ts`,
-    text: `await this.#takeOver(rows)
+    text: `const taken = await this.#takeOver(rows)
     await spool.forget(last.seq)`,
     instead: `await spool.forget(last.seq)
-    await this.#takeOver(rows)`,
+    const taken = await this.#takeOver(rows)`,
     faults: [at(2, 'refuse', 0, 2000), at(5, 'kill while draining', 1, 1000)],
     shownBy: ['lost'],
   },
   {
     name: 'makes ids without the key',
-    file: `${CALLBACK_SERVICE}/service.ts`,
+    file: `${CALLBACK_SERVICE}/accepting.ts`,
     text: 'newCallbackId(callback.idempotencyKey)',
     instead: 'newCallbackId()',
     faults: [at(2, 'postgres crashes', 0, 2500), at(6, 'postgres crashes', 0, 2500)],

@@ -4,7 +4,7 @@ import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-err
 import type { Accepted } from '../domain/acceptance.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
 import { inDatabase } from './database.ts'
-import { columns, type NewCallback } from './new-callback.ts'
+import { type CallbackColumns, columns, type NewCallback } from './new-callback.ts'
 import type { SpooledRow } from './spool-file.ts'
 
 export interface CallbackInboxOptions {
@@ -75,18 +75,19 @@ export class CallbackInbox {
         SELECT min(received_at) AS received_at, CASE WHEN count(*) < ${rows.length} THEN coalesce(array_agg(id::text), '{}') END AS ids FROM inserted`,
     )
     const receivedAt = inserted?.received_at as Date
-    const replays = await this.#findReplays(notAmong(inserted?.ids, rows))
+    const replays = await this.#findReplays(notAmong(inserted?.ids, rows).map(columns))
     return rows.map(row => replays.get(row.id) ?? { id: row.id, receivedAt, isReplay: false })
   }
 
   /**
    * Takes over what was spooled, with the moment each was received and in their order. Safe to repeat: what is there already is left as it
    * is, but for an insert that hung and came through after all: untouched yet, it gets the moment that its sender was told.
+   * @returns the ids of those that were not taken, because their idempotency key came with other object_ids before
    * @throws {StorageUnavailableError}
    * @throws {ValueRefusedError} Postgres refuses one of the rows; none was taken
    */
-  async takeOver(rows: readonly SpooledRow[]): Promise<void> {
-    await inDatabase(
+  async takeOver(rows: readonly SpooledRow[]): Promise<ReadonlySet<string>> {
+    const inserted = await inDatabase(
       () => this.#prisma.$executeRaw`
         WITH spooled AS MATERIALIZED (
           SELECT *, to_timestamp(received_ms / 1000) AS received_at, to_timestamp(received_ms / 1000) + n * interval '1 microsecond' AS due_at
@@ -104,15 +105,17 @@ export class CallbackInbox {
         ORDER BY idempotency_key
         ON CONFLICT DO NOTHING`,
     )
+    const known = inserted < rows.length ? await this.#findReplays(rows) : new Map()
+    return new Set(rows.filter(({ id }) => known.get(id) instanceof IdempotencyKeyReusedError).map(({ id }) => id))
   }
 
-  /** The rows under whose keys others were not inserted. */
-  async #findReplays(rows: readonly NewCallback[]): Promise<Map<string, Accepted | Error>> {
+  /** What is known under the keys of rows that were not inserted, by their ids. */
+  async #findReplays(rows: readonly CallbackColumns[]): Promise<Map<string, Accepted | Error>> {
     if (rows.length === 0) return new Map()
     const found = await inDatabase(
       () => this.#prisma.$queryRaw<{ new_id: string; id: string; received_at: Date; is_same: boolean }[]>`
         SELECT r.id AS new_id, c.id, c.received_at, c.object_ids = r.object_ids::bigint[] AS is_same
-        FROM json_to_recordset(${JSON.stringify(rows.map(columns))}::json) AS r(id uuid, object_ids text, idempotency_key text)
+        FROM json_to_recordset(${JSON.stringify(rows)}::json) AS r(id uuid, object_ids text, idempotency_key text)
         JOIN callbacks c USING (idempotency_key)`,
     )
     const firsts = new Map(found.map(row => [row.new_id, row]))

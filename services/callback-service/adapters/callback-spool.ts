@@ -34,7 +34,7 @@ export class CallbackSpool implements Part {
   readonly #batcher: Batcher<NewCallback, Accepted | Error>
   #thread: Worker | undefined
   readonly #calls: { readonly resolve: (result: unknown) => void; readonly reject: (error: unknown) => void }[] = []
-  #size: SpoolSize = { callbacks: 0, bytes: 0 }
+  #size: SpoolSize = { callbacks: 0, setAside: 0, bytes: 0 }
   #arriving = 0
   /** Whether the rows read last were all there were. */
   #wereAll = false
@@ -63,6 +63,16 @@ export class CallbackSpool implements Part {
    */
   get isInUse(): boolean {
     return this.#thread !== undefined && this.#mustFollow && this.callbacks > 0
+  }
+
+  /** Callbacks that the database refused: they stay here, for a person to look at. */
+  get setAsideCount(): number {
+    return this.#size.setAside
+  }
+
+  /** Whether it can keep another callback, as far as is known. */
+  get hasRoom(): boolean {
+    return this.#thread !== undefined && this.#size.bytes < this.#options.maxBytes
   }
 
   get bytes(): number {

@@ -12,7 +12,10 @@ export interface SpooledRow extends CallbackColumns {
 export type Kept = { readonly id: string; readonly receivedMs: number; readonly isReplay: boolean } | 'key_reused'
 
 export interface SpoolSize {
+  /** That wait for the database. */
   readonly callbacks: number
+  /** That the database refused. */
+  readonly setAside: number
   readonly bytes: number
 }
 
@@ -29,6 +32,7 @@ export class SpoolFile {
   readonly #findByKey: StatementSync
   readonly #bytes: StatementSync
   #callbacks: number
+  #setAside: number
 
   /** @throws {Error} the file is no spool, or another process has it open */
   constructor({ path, maxBytes }: { readonly path: string; readonly maxBytes: number }) {
@@ -47,11 +51,13 @@ export class SpoolFile {
     this.#findByKey = this.#db.prepare('SELECT id, object_ids, received_ms FROM spool WHERE idempotency_key = ?')
     this.#bytes = this.#db.prepare(`
       SELECT (p.page_count - f.freelist_count) * s.page_size AS bytes FROM pragma_page_count() p, pragma_freelist_count() f, pragma_page_size() s`)
-    this.#callbacks = Number(this.#db.prepare('SELECT count(*) AS count FROM spool WHERE is_refused = 0').get()?.['count'])
+    const count = this.#db.prepare('SELECT count(*) AS count FROM spool WHERE is_refused = ?')
+    this.#callbacks = Number(count.get(0)?.['count'])
+    this.#setAside = Number(count.get(1)?.['count'])
   }
 
   get size(): SpoolSize {
-    return { callbacks: this.#callbacks, bytes: Number(this.#bytes.get()?.['bytes']) }
+    return { callbacks: this.#callbacks, setAside: this.#setAside, bytes: Number(this.#bytes.get()?.['bytes']) }
   }
 
   /**
@@ -72,8 +78,9 @@ export class SpoolFile {
     return rows as unknown as (SpooledRow & { seq: number })[]
   }
 
+  /** A row that waits for the database. */
   find(id: string): SpooledRow | undefined {
-    return this.#db.prepare(`SELECT ${COLUMNS} FROM spool WHERE id = ?`).get(id) as unknown as SpooledRow | undefined
+    return this.#db.prepare(`SELECT ${COLUMNS} FROM spool WHERE id = ? AND is_refused = 0`).get(id) as unknown as SpooledRow | undefined
   }
 
   /** Forgets what the database has taken: all that came up to `seq` and was not refused. */
@@ -83,7 +90,9 @@ export class SpoolFile {
 
   /** Keeps a row aside that the database refuses, for a person to look at. */
   setAside(seq: number): void {
-    this.#callbacks -= Number(this.#db.prepare('UPDATE spool SET is_refused = 1 WHERE seq = ? AND is_refused = 0').run(seq).changes)
+    const changes = Number(this.#db.prepare('UPDATE spool SET is_refused = 1 WHERE seq = ? AND is_refused = 0').run(seq).changes)
+    this.#callbacks -= changes
+    this.#setAside += changes
   }
 
   close(): void {

@@ -18,8 +18,12 @@ export interface DrainableSpool<Row extends Spooled> {
 
 export interface SpoolDrainOptions<Row extends Spooled> {
   readonly spool: DrainableSpool<Row>
-  /** Writes rows into the inbox, in their order; what is there already it leaves. */
-  readonly takeOver: (rows: readonly Row[]) => Promise<void>
+  /**
+   * Writes rows into the inbox, in their order; what is there already it leaves.
+   * @returns the ids of those that were not taken, because their idempotency key came with other object_ids before
+   * @throws {ValueRefusedError} one of the rows is refused; none was taken
+   */
+  readonly takeOver: (rows: readonly Row[]) => Promise<ReadonlySet<string>>
   readonly onDrained: (count: number) => void
   readonly logger: Logger
 }
@@ -37,11 +41,17 @@ export class SpoolDrain<Row extends Spooled> implements Part {
   readonly #options: SpoolDrainOptions<Row>
   readonly #loop: Loop
   #isInUse = false
+  #isMoving = false
   #moved = 0
 
   constructor(options: SpoolDrainOptions<Row>) {
     this.#options = options
     this.#loop = new Loop({ name: 'drain spool', logger: options.logger, isReportedElsewhere: isStorageTrouble, pass: () => this.#drain() })
+  }
+
+  /** Whether callbacks are moving, and more are to come. A drain that is stuck holds up nothing. */
+  get isMoving(): boolean {
+    return this.#isMoving
   }
 
   start(): void {
@@ -53,37 +63,57 @@ export class SpoolDrain<Row extends Spooled> implements Part {
   }
 
   async #drain(): Promise<number> {
-    const { spool, onDrained } = this.#options
+    const { spool } = this.#options
     this.#report(spool.callbacks)
     if (spool.callbacks === 0) return INTERVAL_MS
-    const rows = await spool.oldest(BATCH)
-    const last = rows.at(-1)
-    if (!last) return INTERVAL_MS
-    await this.#takeOver(rows)
-    await spool.forget(last.seq)
-    this.#moved += rows.length
-    onDrained(rows.length)
+    this.#isMoving = await this.#moveBatch().catch(error => {
+      this.#isMoving = false
+      throw error
+    })
     this.#report(spool.callbacks)
-    return 0
+    return this.#isMoving ? 0 : INTERVAL_MS
   }
 
-  /** What Postgres refuses is found by halving, and kept aside: it must not hold up the others, and it was answered with 202. */
-  async #takeOver(rows: readonly Row[]): Promise<void> {
-    const { spool, takeOver, logger } = this.#options
+  /** @returns whether there may be more */
+  async #moveBatch(): Promise<boolean> {
+    const { spool, onDrained } = this.#options
+    const rows = await spool.oldest(BATCH)
+    const last = rows.at(-1)
+    if (!last) return false
+    const taken = await this.#takeOver(rows)
+    await spool.forget(last.seq)
+    this.#moved += taken
+    onDrained(taken)
+    return rows.length === BATCH
+  }
+
+  /**
+   * What the database refuses is kept aside, for a person to look at: it must not hold up the others, and it was answered with 202. Values that
+   * Postgres refuses are found by halving.
+   * @returns how many were taken
+   */
+  async #takeOver(rows: readonly Row[]): Promise<number> {
     try {
-      await takeOver(rows)
+      const reused = await this.#options.takeOver(rows)
+      const refused = rows.filter(({ id }) => reused.has(id))
+      for (const row of refused) await this.#setAside(row, 'its idempotency key came with other object_ids before')
+      return rows.length - refused.length
     } catch (error) {
       if (!(error instanceof ValueRefusedError)) throw error
       const [row] = rows
       if (row && rows.length === 1) {
-        logger.error({ callback_id: row.id, err: error }, 'the database refuses a spooled callback: it stays in the spool, set aside')
-        await spool.setAside(row.seq)
-        return
+        await this.#setAside(row, error.message)
+        return 0
       }
       const half = rows.length >> 1
-      await this.#takeOver(rows.slice(0, half))
-      await this.#takeOver(rows.slice(half))
+      return (await this.#takeOver(rows.slice(0, half))) + (await this.#takeOver(rows.slice(half)))
     }
+  }
+
+  async #setAside({ id, seq }: Row, reason: string): Promise<void> {
+    const { spool, logger } = this.#options
+    await spool.setAside(seq)
+    logger.error({ callback_id: id, reason }, 'the database refuses a spooled callback: it stays in the spool, set aside')
   }
 
   #report(callbacks: number): void {

@@ -10,7 +10,7 @@ describe('healthRoutes', () => {
   const problems: { database?: string | undefined; worker?: string | undefined } = {}
   const checks: Check[] = [
     { name: 'database', problem: () => problems.database },
-    { name: 'worker', problem: () => problems.worker, note: () => 'three at work' },
+    { name: 'worker', problem: () => problems.worker, note: () => 'three at work', isDispensable: () => problems.worker === 'asleep' },
   ]
 
   before(async () => {
@@ -46,6 +46,18 @@ describe('healthRoutes', () => {
         status: 'unavailable',
         checks: { database: { status: 'failing', reason: 'connection refused' }, worker: { status: 'ok', note: 'three at work' } },
       })
+    })
+
+    it(`answers 200 to ${path} when what fails is dispensable, and says so`, async () => {
+      problems.worker = 'asleep'
+      const response = await ask(path)
+      assert.equal(response.status, 200)
+      assert.deepEqual(await response.json(), {
+        status: 'degraded',
+        checks: { database: { status: 'ok' }, worker: { status: 'failing', reason: 'asleep' } },
+      })
+      problems.database = 'connection refused'
+      assert.equal((await ask(path)).status, 503)
     })
 
     it(`answers HEAD to ${path} with the status alone`, async () => {

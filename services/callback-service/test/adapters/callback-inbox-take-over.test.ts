@@ -54,6 +54,17 @@ describe('CallbackInbox.takeOver', () => {
     assert.equal((await storage.query("SELECT FROM callbacks WHERE state = 'completed'")).length, 1)
   })
 
+  it('says which came with other ids under a used idempotency key', async () => {
+    await inbox.accept(newCallback({ idempotencyKey: 'used' }))
+    const { id, object_ids } =
+      (await storage.query<{ id: string; object_ids: string }>('SELECT id, object_ids::text FROM callbacks'))[0] ?? assert.fail()
+    const same = spooled({ id, object_ids, idempotency_key: 'used' })
+    const other = spooled({ object_ids: '{1}', idempotency_key: 'used' })
+    const fresh = spooled({ idempotency_key: 'fresh' })
+    assert.deepEqual(await inbox.takeOver([same, other, fresh]), new Set([other.id]))
+    assert.deepEqual(await inbox.takeOver([fresh]), new Set())
+  })
+
   it('gives an insert that came through after all the moment its sender was told, unless somebody works on it', async () => {
     const [hung, claimed] = [await inbox.accept(newCallback()), await inbox.accept(newCallback())]
     await storage.query("UPDATE callbacks SET state = 'running', attempts = 1 WHERE id = $1", [claimed.id])

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import { CircuitBreaker } from '../../domain/circuit-breaker.ts'
 import { FetchError, type FetchedObject } from '../../domain/fetched-object.ts'
+import { ObjectFetcher, type ObjectFetcherOptions } from '../../domain/object-fetcher.ts'
 import { ObjectRefresher, type ObjectRefresherOptions } from '../../domain/object-refresher.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 
 const trouble = (reason = 'timeout'): FetchError => new FetchError(reason, { isRetryable: true, isHostTrouble: true })
 
 /** A refresher whose fetches the test answers by hand, and whose clock it sets. */
-function setup(options: Partial<ObjectRefresherOptions> = {}) {
+function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> = {}) {
   const state = { nowMs: 1000, slept: [] as number[], stored: [] as FetchedObject[], shared: [] as bigint[], active: 0, mostActive: 0 }
   const asked: { id: bigint; answer: (online: boolean | undefined) => void; fail: (error: Error) => void }[] = []
-  const refresher = new ObjectRefresher({
+  const fetcher = new ObjectFetcher({
     source: {
       fetch: id => {
         state.active += 1
@@ -22,18 +23,12 @@ function setup(options: Partial<ObjectRefresherOptions> = {}) {
         })
       },
     },
-    store: {
-      upsert: async object => {
-        state.stored.push(object)
-      },
-    },
     breaker: new CircuitBreaker({ failureThreshold: 100, openMs: 1000, maxOpenMs: 1000, maxPauseMs: 60_000, nowMs: () => state.nowMs }),
-    observer: { fetched: () => undefined, shared: id => state.shared.push(id) },
+    onFetched: () => undefined,
     concurrency: 10,
     maxTries: 3,
     backoff: { baseMs: 200, maxMs: 1000 },
     maxHoldMs: 2000,
-    keepOffline: true,
     databaseNowMs: () => state.nowMs,
     rests: {
       rest: async ms => {
@@ -45,7 +40,18 @@ function setup(options: Partial<ObjectRefresherOptions> = {}) {
     random: () => 0.5,
     ...options,
   })
-  return { refresher, asked, state }
+  const refresher = new ObjectRefresher({
+    fetcher,
+    store: {
+      upsert: async object => {
+        state.stored.push(object)
+      },
+    },
+    keepOffline: true,
+    onShared: id => state.shared.push(id),
+    ...options,
+  })
+  return { fetcher, refresher, asked, state }
 }
 
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
@@ -63,11 +69,11 @@ describe('ObjectRefresher', () => {
   })
 
   it('never has more requests under way than its concurrency, also after it changed', async () => {
-    const { refresher, asked, state } = setup({ concurrency: 2 })
+    const { fetcher, refresher, asked, state } = setup({ concurrency: 2 })
     const outcomes = Promise.all([1n, 2n, 3n, 4n, 5n].map(id => refresher.refresh(id, callback())))
     await turn()
     assert.equal(asked.length, 2)
-    refresher.concurrency = 4
+    fetcher.concurrency = 4
     await turn()
     assert.equal(asked.length, 4)
     for (let i = 0; i < 5; i += 1) {
@@ -199,10 +205,10 @@ describe('ObjectRefresher', () => {
   })
 
   it('gives back what is under way when it is stopped', async () => {
-    const { refresher, asked } = setup({ concurrency: 1 })
+    const { fetcher, refresher, asked } = setup({ concurrency: 1 })
     const outcomes = Promise.all([refresher.refresh(1n, callback()), refresher.refresh(2n, callback())])
     await turn()
-    refresher.stop()
+    fetcher.stop()
     asked[0]?.fail(trouble('connection'))
     const interrupted = { kind: 'pending', reason: 'interrupted', isCharged: false }
     assert.deepEqual(await outcomes, [interrupted, interrupted])

@@ -15,7 +15,7 @@ describe('SpoolDrain', () => {
   afterEach(() => drain.stop())
 
   /** A spool in memory of so many callbacks, and an inbox that takes what `takeOver` lets through. */
-  function setup(count: number, takeOver: (rows: readonly Row[]) => void = () => undefined) {
+  function setup(count: number, takeOver: (rows: readonly Row[]) => ReadonlySet<string> = () => new Set()) {
     let rows = Array.from({ length: count }, (_, i): Row => ({ seq: i + 1, id: String(i + 1) }))
     const seen = { taken: [] as string[], aside: [] as number[], drained: 0 }
     drain = new SpoolDrain({
@@ -33,8 +33,9 @@ describe('SpoolDrain', () => {
         },
       },
       takeOver: async batch => {
-        takeOver(batch)
-        seen.taken.push(...batch.map(row => row.id))
+        const refused = takeOver(batch)
+        seen.taken.push(...batch.map(row => row.id).filter(id => !refused.has(id)))
+        return refused
       },
       onDrained: drained => {
         seen.drained += drained
@@ -62,6 +63,7 @@ describe('SpoolDrain', () => {
     const { seen, left } = setup(10, () => {
       tries += 1
       if (isAway) throw new StorageUnavailableError('away')
+      return new Set()
     })
     await eventually('it has tried', () => tries > 1)
     assert.equal(left(), 10)
@@ -73,6 +75,7 @@ describe('SpoolDrain', () => {
   it('sets aside the one callback that the database refuses', async () => {
     const { seen, left } = setup(100, rows => {
       if (rows.some(row => row.id === '42')) throw new ValueRefusedError('not this one')
+      return new Set()
     })
     await eventually('it is empty', () => left() === 0)
     assert.deepEqual(seen.aside, [42])
@@ -80,5 +83,28 @@ describe('SpoolDrain', () => {
       seen.taken,
       ids(100).filter(id => id !== '42'),
     )
+  })
+
+  it('sets aside what came under a used idempotency key with other ids', async () => {
+    const { seen, left } = setup(100, () => new Set(['7', '42']))
+    await eventually('it is empty', () => left() === 0)
+    assert.deepEqual(seen.aside, [7, 42])
+    assert.equal(seen.drained, 98)
+  })
+
+  it('is moving only while callbacks move', async () => {
+    const moving: boolean[] = []
+    let isAway = false
+    const { left } = setup(600, () => {
+      moving.push(drain.isMoving)
+      if (moving.length === 3) isAway = true
+      if (isAway) throw new StorageUnavailableError('away')
+      return new Set()
+    })
+    await eventually('it has tried in vain', () => moving.length >= 4)
+    isAway = false
+    await eventually('it is empty', () => left() === 0)
+    assert.deepEqual(moving.slice(0, 4), [false, true, true, false])
+    assert.equal(drain.isMoving, false)
   })
 })

@@ -1,0 +1,107 @@
+import type { Check } from '#foundation/health.ts'
+import type { Part } from '#foundation/lifecycle.ts'
+import type { Logger } from '#foundation/logger.ts'
+import { newCallbackId } from './adapters/callback-id.ts'
+import { CallbackInbox } from './adapters/callback-inbox.ts'
+import type { CallbackView } from './adapters/callback-reader.ts'
+import { CallbackSpool } from './adapters/callback-spool.ts'
+import type { Database } from './adapters/database.ts'
+import type { DatabaseClock } from './adapters/database-clock.ts'
+import type { NewCallback } from './adapters/new-callback.ts'
+import type { Config } from './config.ts'
+import { type Accepted, acceptDurably, type Durability } from './domain/acceptance.ts'
+import { Backlog } from './domain/backlog.ts'
+import type { CallbackMetrics, Gauges } from './metrics.ts'
+import { SpoolDrain } from './workers/spool-drain.ts'
+
+interface Needs {
+  readonly config: Config
+  readonly metrics: CallbackMetrics
+  readonly database: Database
+  readonly clock: DatabaseClock
+  readonly logger: Logger
+  /** Callbacks are in the inbox that were not there before. */
+  readonly onArrived: () => void
+}
+
+/** What accepts callbacks: the inbox, and where one is set up, the spool and its drain. */
+export interface Accepting {
+  /** @throws what the inbox and the spool throw */
+  accept(callback: Omit<NewCallback, 'id'>): Promise<Accepted & { readonly durability: Durability }>
+  /** A callback that is not in the database yet. */
+  find(id: string): Promise<CallbackView | undefined>
+  /** Whether the spool is being moved into the inbox: what lies on one disk goes first, before anything is worked on. */
+  readonly isDraining: boolean
+  /** Whether callbacks can be accepted without the database, as far as is known. */
+  readonly hasSpool: boolean
+  readonly backlog: Backlog
+  readonly checks: readonly Check[]
+  readonly gauges: Gauges
+  readonly parts: readonly Part[]
+}
+
+/** Joins what accepts callbacks. */
+export function accepting(needs: Needs): Accepting {
+  const { config, metrics, database, onArrived } = needs
+  const inbox = new CallbackInbox({
+    prisma: database.prisma,
+    ...config.accept,
+    timeoutMs: config.spool.path === '' ? config.accept.timeoutMs : config.spool.patienceMs,
+    maxInFlight: config.accept.maxCommits,
+    onCommit: (size, seconds) => {
+      metrics.commitSize.observe(size)
+      metrics.commitSeconds.observe(seconds)
+      onArrived()
+    },
+  })
+  const backlog = new Backlog({ max: config.inbox.maxBacklog, nowMs: () => performance.now() })
+  const { spool, drain } = config.spool.path === '' ? {} : spoolFor(inbox, needs)
+  return {
+    async accept(callback) {
+      backlog.requireRoom()
+      const accepted = await acceptDurably({ ...callback, id: newCallbackId(callback.idempotencyKey) }, { inbox, spool })
+      if (!accepted.isReplay) backlog.accepted()
+      return accepted
+    },
+    find: async id => spool?.find(id),
+    get isDraining() {
+      return drain?.isMoving ?? false
+    },
+    get hasSpool() {
+      return spool?.hasRoom ?? false
+    },
+    backlog,
+    checks: spool ? [{ name: 'spool', problem: () => undefined, note: () => `${spool.callbacks} callbacks wait for the database` }] : [],
+    gauges: {
+      accept_waiting: ['Callbacks that wait for a commit.', () => inbox.waiting],
+      spool_callbacks: ['Callbacks in the spool, waiting for the database.', () => spool?.callbacks ?? 0],
+      spool_set_aside: ['Callbacks in the spool that the database refused, for a person to look at.', () => spool?.setAsideCount ?? 0],
+      spool_bytes: ['Bytes of callbacks in the spool.', () => spool?.bytes ?? 0],
+    },
+    parts: spool && drain ? [spool, drain] : [],
+  }
+}
+
+function spoolFor(inbox: CallbackInbox, { config, metrics, clock, logger, onArrived }: Needs) {
+  const spool = new CallbackSpool({
+    ...config.accept,
+    ...config.spool,
+    timeoutMs: config.accept.timeoutMs - config.spool.patienceMs,
+    nowMs: () => clock.nowMs(),
+    onKept: (count, seconds) => {
+      metrics.spooled.inc(count)
+      metrics.spoolSeconds.observe(seconds)
+    },
+    logger,
+  })
+  const drain = new SpoolDrain({
+    spool,
+    takeOver: rows => inbox.takeOver(rows),
+    onDrained: count => {
+      metrics.drained.inc(count)
+      onArrived()
+    },
+    logger,
+  })
+  return { spool, drain }
+}

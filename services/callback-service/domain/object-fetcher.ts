@@ -1,0 +1,149 @@
+import pLimit, { type LimitFunction } from 'p-limit'
+import { type Backoff, backoffMs } from './backoff.ts'
+import type { CircuitBreaker } from './circuit-breaker.ts'
+import { FetchError, type FetchedObject } from './fetched-object.ts'
+import type { ObjectId } from './object-id.ts'
+import type { Outcome } from './outcome.ts'
+
+/** The client service, as the fetcher needs it. */
+export interface ObjectSource {
+  /**
+   * Asks once.
+   * @returns what it said, and a handle by which the observer knows this fetch again; undefined when there is no such object
+   * @throws {FetchError}
+   */
+  fetch(id: ObjectId): Promise<{ readonly online: boolean; readonly handle: unknown } | undefined>
+}
+
+/** Rests that can be ended all at once. */
+export interface Rests {
+  rest(ms: number): Promise<void>
+  endAll(): void
+}
+
+export interface ObjectFetcherOptions {
+  readonly source: ObjectSource
+  readonly breaker: CircuitBreaker
+  /** Called after each request. */
+  readonly onFetched: (result: 'ok' | 'not_found' | string, seconds: number) => void
+  /** Requests under way at once, in the whole process. */
+  readonly concurrency: number
+  /** Requests an object gets in one attempt of its callback. */
+  readonly maxTries: number
+  readonly backoff: Backoff
+  /** How long a fetch may be held by the breaker before its callback goes back to the inbox. */
+  readonly maxHoldMs: number
+  /** The database's clock, never ahead of it. */
+  readonly databaseNowMs: () => number
+  readonly rests: Rests
+  readonly random: () => number
+}
+
+/** When the request left whose answer will count; undefined while none is on its way. */
+export interface Departure {
+  leftAtMs: number | undefined
+}
+
+/** What the client service said of an object, and a handle by which the observer knows this fetch again. */
+export interface Fetched {
+  readonly object: FetchedObject
+  readonly handle: unknown
+}
+
+type Try = Fetched | 'not_found' | 'held' | { readonly error: FetchError; readonly isProbe: boolean }
+
+/** Asks the client service for objects, under one bound for the process, as often and as patiently as it may. */
+export class ObjectFetcher {
+  readonly #options: ObjectFetcherOptions
+  readonly #limit: LimitFunction
+  #isStopping = false
+
+  constructor(options: ObjectFetcherOptions) {
+    this.#options = options
+    this.#limit = pLimit(options.concurrency)
+  }
+
+  /** Requests under way. */
+  get inFlight(): number {
+    return this.#limit.activeCount
+  }
+
+  /** Requests that wait for one under way to end. */
+  get waiting(): number {
+    return this.#limit.pendingCount
+  }
+
+  /** Takes effect with the next request. */
+  set concurrency(concurrency: number) {
+    this.#limit.concurrency = concurrency
+  }
+
+  get concurrency(): number {
+    return this.#limit.concurrency
+  }
+
+  /** Begins no more requests: what has no answer when the requests under way end is `pending`, uncharged. */
+  stop(): void {
+    this.#isStopping = true
+    this.#options.rests.endAll()
+  }
+
+  /** Asks until there is an answer, tries are used up, or the breaker holds the host for too long. */
+  async fetch(id: ObjectId, departure: Departure): Promise<Fetched | Outcome> {
+    const { maxTries, backoff, maxHoldMs, breaker, random } = this.#options
+    let tries = 0
+    let heldMs = 0
+    while (!this.#isStopping) {
+      departure.leftAtMs = undefined
+      const result = await this.#limit(() => this.#try(id, departure))
+      if (result === 'held') {
+        // While a probe is out there is no telling how long: look again soon.
+        const waitMs = breaker.waitMs || 250
+        heldMs += waitMs
+        if (heldMs > maxHoldMs) return { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
+        await this.#rest(waitMs * (1 + random() / 4))
+      } else if (result === 'not_found') {
+        return { kind: 'not_found' }
+      } else if ('object' in result) {
+        return result
+      } else {
+        const { reason, isRetryable } = result.error
+        if (!isRetryable) return { kind: 'failed', reason }
+        tries += 1
+        if (tries >= maxTries) return { kind: 'pending', reason, isCharged: !result.isProbe && breaker.state === 'closed' }
+        await this.#rest(backoffMs(backoff, tries, random()))
+      }
+    }
+    return { kind: 'pending', reason: 'interrupted', isCharged: false }
+  }
+
+  async #rest(ms: number): Promise<void> {
+    if (!this.#isStopping) await this.#options.rests.rest(ms)
+  }
+
+  async #try(id: ObjectId, departure: Departure): Promise<Try> {
+    const { source, breaker, onFetched, databaseNowMs } = this.#options
+    const pass = this.#isStopping ? undefined : breaker.admit()
+    if (!pass) return 'held'
+    const fetchedAtMs = databaseNowMs()
+    departure.leftAtMs = fetchedAtMs
+    const started = performance.now()
+    const seconds = (): number => (performance.now() - started) / 1000
+    try {
+      const answer = await source.fetch(id)
+      breaker.report(pass, 'succeeded')
+      onFetched(answer ? 'ok' : 'not_found', seconds())
+      return answer ? { object: { id, online: answer.online, fetchedAtMs }, handle: answer.handle } : 'not_found'
+    } catch (error) {
+      if (!(error instanceof FetchError) || this.#isStopping) {
+        breaker.report(pass, 'abandoned')
+        if (this.#isStopping) return 'held'
+        throw error
+      }
+      onFetched(error.reason, seconds())
+      breaker.report(pass, error.isHostTrouble ? 'failed' : 'succeeded')
+      if (error.retryAfterMs !== undefined) breaker.pause(error.retryAfterMs)
+      return { error, isProbe: pass.isProbe }
+    }
+  }
+}

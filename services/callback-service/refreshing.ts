@@ -1,0 +1,115 @@
+import type { Part } from '#foundation/lifecycle.ts'
+import type { Logger } from '#foundation/logger.ts'
+import { Rests } from '#foundation/rest.ts'
+import { CallbackClaims } from './adapters/callback-claims.ts'
+import type { Database } from './adapters/database.ts'
+import type { DatabaseClock } from './adapters/database-clock.ts'
+import { ObjectClient } from './adapters/object-client.ts'
+import { ObjectStore } from './adapters/object-store.ts'
+import { WorkerSession } from './adapters/worker-session.ts'
+import type { Config } from './config.ts'
+import { CircuitBreaker } from './domain/circuit-breaker.ts'
+import { claimable } from './domain/claimable.ts'
+import { ObjectFetcher } from './domain/object-fetcher.ts'
+import { ObjectRefresher } from './domain/object-refresher.ts'
+import { crashed, refreshObjects } from './domain/refresh-objects.ts'
+import type { CallbackMetrics } from './metrics.ts'
+import { CallbackWorker } from './workers/callback-worker.ts'
+import { ClaimWatch } from './workers/claim-watch.ts'
+
+interface Needs {
+  /** As it is now: some of it changes while the service runs. */
+  readonly config: () => Config
+  readonly metrics: CallbackMetrics
+  readonly database: Database
+  readonly clock: DatabaseClock
+  readonly logger: Logger
+  /** Whether nothing is to be claimed for the moment. */
+  readonly isHeldUp: () => boolean
+}
+
+/** What works on callbacks: claims them, fetches their objects and has these stored. */
+export interface Refreshing {
+  readonly claims: CallbackClaims
+  readonly store: ObjectStore
+  readonly fetcher: ObjectFetcher
+  readonly worker: CallbackWorker
+  readonly parts: readonly Part[]
+}
+
+/** Joins what works on callbacks. */
+export function refreshing({ config: current, metrics, database, clock, logger, isHeldUp }: Needs): Refreshing {
+  const config = current()
+  const session = new WorkerSession({ url: config.database.url, leaseMs: config.claims.leaseMs, logger })
+  const claims = new CallbackClaims({ prisma: database.prisma, clock })
+  const store = new ObjectStore({
+    prisma: database.prisma,
+    ttlSeconds: () => current().expiry.ttlSeconds,
+    onStored: (count, seconds) => {
+      metrics.stored.inc(count)
+      metrics.storeSeconds.observe(seconds)
+    },
+  })
+  const client = new ObjectClient({ url: config.clientService.url, timeoutMs: () => current().fetch.timeoutMs })
+  const breaker = new CircuitBreaker({
+    failureThreshold: config.fetch.breakerFailures,
+    openMs: config.fetch.breakerOpenMs,
+    maxOpenMs: config.fetch.breakerMaxOpenMs,
+    maxPauseMs: config.fetch.maxRetryAfterMs,
+    nowMs: () => performance.now(),
+  })
+  const fetcher = new ObjectFetcher({
+    source: client,
+    breaker,
+    onFetched: (result, seconds) => metrics.fetched.observe({ result }, seconds),
+    concurrency: config.fetch.concurrency,
+    maxTries: config.fetch.maxTries,
+    backoff: { baseMs: config.fetch.retryBaseMs, maxMs: config.fetch.timeoutMs },
+    maxHoldMs: config.fetch.maxHoldMs,
+    databaseNowMs: () => clock.nowMs(),
+    rests: new Rests(),
+    random: Math.random,
+  })
+  const refresher = new ObjectRefresher({
+    fetcher,
+    store,
+    keepOffline: config.objects.keepOffline,
+    onShared: (id, handle, sinceMs) => {
+      metrics.shared.inc()
+      client.shared(id, handle, sinceMs)
+    },
+  })
+  const policy = {
+    maxAttempts: config.process.maxAttempts,
+    backoff: { baseMs: config.process.retryBaseMs, maxMs: config.process.retryMaxMs },
+    random: Math.random,
+  }
+  const worker = new CallbackWorker({
+    claims,
+    worker: () => session.worker,
+    room: running => (isHeldUp() ? undefined : claimable({ running, maxRunning: config.process.maxRunning, requests: fetcher, breaker })),
+    process: callback => refreshObjects(callback, (id, by) => refresher.refresh(id, by), policy),
+    crashed: callback => crashed(callback, policy),
+    interrupt: async () => {
+      fetcher.stop()
+      await client.stop()
+    },
+    pollMs: config.process.pollMs,
+    onClaimed: callback => {
+      if (callback.attempt === 1) metrics.queueSeconds.observe(Math.max(0, clock.nowMs() - callback.receivedAtMs) / 1000)
+    },
+    onSettled: verdict => metrics.settled.inc({ state: verdict.state }),
+    logger,
+  })
+  const claimWatch = new ClaimWatch({
+    takeOver: number => claims.takeOver(number),
+    worker: () => session.worker,
+    intervalMs: config.claims.takeOverMs,
+    onTakenOver: count => {
+      metrics.takenOver.inc(count)
+      worker.wake()
+    },
+    logger,
+  })
+  return { claims, store, fetcher, worker, parts: [session, claimWatch, worker] }
+}
