@@ -22,7 +22,7 @@ export const schema = {
       default: 1,
     }),
     maxWaiting: setting<number>({ doc: 'Callbacks that may wait for a commit; more get 503.', format: 'count', default: 5000 }),
-    timeoutMs: setting<number>({ doc: 'A callback not committed within so many milliseconds gets 503.', format: 'count', default: 1800 }),
+    timeoutMs: setting<number>({ doc: 'A callback not committed within so many milliseconds gets 503.', format: 'count', default: 1500 }),
   },
   senders: {
     secrets: setting<string>({

@@ -64,10 +64,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'forgets what was spooled before the commit',
     file: `${CALLBACK_SERVICE}/workers/spool-drain.ts`,
-    text: `const taken = await this.#takeOver(rows)
-    await spool.forget(last.seq)`,
-    instead: `await spool.forget(last.seq)
-    const taken = await this.#takeOver(rows)`,
+    text: 'const taken = await this.#takeOver(rows)',
+    instead: 'await spool.forget(rows.at(-1)?.seq); const taken = await this.#takeOver(rows)',
     faults: [at(2, 'refuse', 0, 2000), at(5, 'kill while draining', 1, 1000)],
     shownBy: ['lost'],
   },

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
-import { accept, finished, range } from '../support/callbacks.ts'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { newCallbackId } from '../../services/callback-service/adapters/callback-id.ts'
+import { SpoolFile } from '../../services/callback-service/adapters/spool-file.ts'
+import { accept, finished, range, readMetrics } from '../support/callbacks.ts'
 import { withClient } from '../support/database.ts'
 import { until } from '../support/eventually.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
 import { type System, startSystem } from '../support/system.ts'
 
 const WAITING = 100_000
-const EXPIRED = 300_000
+const EXPIRED = 1_000_000
+const SPOOLED = 30_000
 const CALLBACKS = 200
 
 /** What piles up while something is away, in the database itself. */
@@ -38,6 +44,25 @@ describe('a backlog', function () {
     )
     const after = await medianMs(service)
     assert.ok(after < 2 * before + 5, `${before} ms at the median before, ${after} ms with it`)
+  })
+
+  it(`of ${SPOOLED} spooled callbacks is in the database within ten seconds, in order, while others keep coming`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'answerback-backlog-'))
+    const spooled = fillSpool(join(folder, 'spool.sqlite'))
+    service = await system.startCallbackService({ CLIENT_SERVICE_URL: 'http://127.0.0.1:1', SPOOL_PATH: join(folder, 'spool.sqlite') })
+    const started = performance.now()
+    const accepted: string[] = []
+    for (let waiting = SPOOLED; waiting > 0; waiting = (await readMetrics(service.adminUrl)).total('spool_callbacks')) {
+      accepted.push(...(await Promise.all(range(1, 10).map(id => accept(service.url, [id])))))
+    }
+    assert.ok(performance.now() - started < 10_000, `${performance.now() - started} ms`)
+    assert.ok(accepted.length > 100, `only ${accepted.length} callbacks were accepted meanwhile`)
+    const { rows } = await system.db.query('SELECT id FROM callbacks ORDER BY received_at, due_at')
+    const ids = rows.map(row => row.id)
+    assert.deepEqual(ids.slice(0, SPOOLED), spooled)
+    assert.deepEqual(new Set(ids.slice(SPOOLED)), new Set(accepted))
+    await service.stop()
+    await rm(folder, { recursive: true })
   })
 
   it(`of ${EXPIRED} objects that expired while the service was away is gone in seconds, and no reader ever sees one`, async () => {
@@ -87,4 +112,19 @@ async function medianMs(service: ServiceProcess): Promise<number> {
     times.push(performance.now() - started)
   }
   return times.toSorted((a, b) => a - b)[CALLBACKS >> 1] ?? Number.NaN
+}
+
+/** Leaves callbacks in a spool, as a service does that was stopped while the database was away. @returns their ids, in order */
+function fillSpool(path: string): string[] {
+  const file = new SpoolFile({ path, maxBytes: 2 ** 30 })
+  const rows = range(1, SPOOLED).map(i => ({
+    id: newCallbackId(undefined),
+    object_ids: `{${range(i, 10)}}`,
+    idempotency_key: undefined,
+    request_id: undefined,
+    received_ms: Date.now() - 60_000 + i,
+  }))
+  file.append(rows)
+  file.close()
+  return rows.map(({ id }) => id)
 }

@@ -4,51 +4,50 @@ import { mkdtemp, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { accept, postCallback, range } from '../support/callbacks.ts'
+import { accept, postCallback, range, readMetrics } from '../support/callbacks.ts'
+import { createTestDatabase, withClient } from '../support/database.ts'
 import { until } from '../support/eventually.ts'
 import { PostgresServer } from '../support/postgres-server.ts'
 import { ServiceProcess } from '../support/service-process.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
 
 const run = promisify(execFile)
-const SIZE_MIB = 256
-
 describe('a full disk', function () {
   this.timeout(60_000)
   let folder: string
-  let server: PostgresServer
+  let server: PostgresServer | undefined
   let service: ServiceProcess
 
-  before(async function () {
+  /** Nothing listens at the client service's address: what is accepted is only kept. */
+  const start = (settings: Record<string, string>): Promise<ServiceProcess> =>
+    ServiceProcess.start('callback-service', { CLIENT_SERVICE_URL: 'http://127.0.0.1:1', ZIPKIN_URL: '', ...settings })
+
+  beforeEach(async function () {
     folder = await mkdtemp(join(tmpdir(), 'answerback-disk-'))
     try {
-      await run('mount', ['-t', 'tmpfs', '-o', `size=${SIZE_MIB}m,mode=755`, 'none', folder])
+      await run('mount', ['-t', 'tmpfs', '-o', 'size=256m,mode=755', 'none', folder])
     } catch {
       await rmdir(folder)
       // Only root may mount, and not everywhere.
       this.skip()
     }
-    server = await PostgresServer.start({ folder })
-    service = await ServiceProcess.start('callback-service', {
-      DATABASE_URL: await server.createDatabase('faults'),
-      CLIENT_SERVICE_URL: 'http://127.0.0.1:1',
-      ZIPKIN_URL: '',
-    })
-    await service.ready()
   })
 
-  after(async () => {
+  afterEach(async () => {
     await service?.stop()
-    if (!server) return
     // The server deletes what is in the folder, but not a folder that is mounted.
-    await server.remove().catch(() => undefined)
+    await server?.remove().catch(() => undefined)
+    server = undefined
     await run('umount', [folder])
     await rm(folder, { recursive: true })
   })
 
-  it('is answered with 503 while it is full, and heals by itself; nothing that was accepted is lost', async () => {
-    const filler = join(folder, 'filler')
-    const accepted = [await accept(service.url, [1])]
-    await run('sh', ['-c', `cat /dev/zero > ${filler}`]).catch(() => undefined)
+  const fill = (): Promise<unknown> => run('sh', ['-c', `cat /dev/zero > ${folder}/filler`]).catch(() => undefined)
+  const free = (): Promise<void> => rm(join(folder, 'filler'))
+
+  /** Sends large callbacks until one is refused for want of storage. @returns the ids of those that were accepted */
+  async function acceptUntilRefused(): Promise<string[]> {
+    const accepted: string[] = []
     const refused = await until(async () => {
       const response = await postCallback(service.url, range(1, 1000))
       if (response.status !== 202) return response
@@ -58,11 +57,55 @@ describe('a full disk', function () {
     assert.equal(refused.status, 503)
     assert.equal(((await refused.json()) as { code: string }).code, 'storage_unavailable')
     assert.equal((await fetch(`${service.url}/livez`)).status, 200)
+    return accepted
+  }
 
-    await rm(filler)
+  async function acceptsSoon(): Promise<void> {
     const back = performance.now()
     await until(async () => (await postCallback(service.url, [2])).ok)
     assert.ok(performance.now() - back < 5000, `${performance.now() - back} ms`)
-    for (const id of accepted) assert.equal((await fetch(`${service.url}/v1/callbacks/${id}`)).status, 200)
+  }
+
+  async function areKept(ids: readonly string[]): Promise<void> {
+    for (const id of ids) assert.equal((await fetch(`${service.url}/v1/callbacks/${id}`)).status, 200)
+  }
+
+  it('of the database is answered with 503, and heals by itself; nothing that was accepted is lost', async () => {
+    server = await PostgresServer.start({ folder })
+    service = await (await start({ DATABASE_URL: await server.createDatabase('faults') })).ready()
+    const accepted = [await accept(service.url, [1])]
+    await fill()
+    accepted.push(...(await acceptUntilRefused()))
+    await free()
+    await acceptsSoon()
+    await areKept(accepted)
+  })
+
+  it('of the spool is answered with 503 while the database is away, and heals by itself; nothing that was accepted is lost', async () => {
+    const database = await createTestDatabase()
+    const proxy = new TcpProxy(database.url)
+    await proxy.start()
+    const settings = { DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, 'spool.sqlite') }
+    service = await (await start(settings)).ready()
+    proxy.refuse()
+    const accepted = [await accept(service.url, [1])]
+    await fill()
+    accepted.push(...(await acceptUntilRefused()))
+    await free()
+    await acceptsSoon()
+    await areKept(accepted)
+    await fill()
+    accepted.push(...(await acceptUntilRefused()))
+    // What is on a full disk is whole: another process finds it, and the database gets it although nothing can be deleted.
+    await service.stop('SIGKILL')
+    service = await start(settings)
+    proxy.forward()
+    await until(() => withClient(database.url, async db => (await db.query('SELECT FROM callbacks')).rowCount === accepted.length + 1))
+    assert.equal(await accept(service.url, [3]).then(id => areKept([...accepted, id])), undefined)
+    await free()
+    await until(async () => (await readMetrics(service.adminUrl)).total('spool_callbacks') === 0)
+    await service.stop()
+    await proxy.stop()
+    await database.drop()
   })
 })

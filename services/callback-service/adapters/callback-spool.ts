@@ -7,7 +7,7 @@ import type { Accepted } from '../domain/acceptance.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
 import type { CallbackView } from './callback-reader.ts'
 import { columns, type NewCallback } from './new-callback.ts'
-import type { Kept, SpooledRow, SpoolFile, SpoolSize } from './spool-file.ts'
+import type { Kept, NumberedRow, SpooledRow, SpoolSize } from './spool-file.ts'
 import type { SpoolAnswer, SpoolCall } from './spool-thread.ts'
 
 export interface CallbackSpoolOptions {
@@ -36,6 +36,7 @@ export class CallbackSpool implements Part {
   readonly #calls: { readonly resolve: (result: unknown) => void; readonly reject: (error: unknown) => void }[] = []
   #size: SpoolSize = { callbacks: 0, setAside: 0, bytes: 0 }
   #arriving = 0
+  #takenSeq = 0
   /** Whether the rows read last were all there were. */
   #wereAll = false
   #mustFollow = true
@@ -124,17 +125,21 @@ export class CallbackSpool implements Part {
     }
   }
 
-  /** In the order in which they came; `seq` counts them. */
-  async oldest(limit: number): Promise<ReturnType<SpoolFile['oldest']>> {
-    const rows = (await this.#call('oldest', limit)) as ReturnType<SpoolFile['oldest']>
+  /** What the database has not taken yet, in the order in which it came. */
+  async oldest(limit: number): Promise<NumberedRow[]> {
+    const rows = (await this.#call('oldest', { after: this.#takenSeq, limit })) as NumberedRow[]
     this.#wereAll = rows.length < limit
     return rows
   }
 
-  /** Forgets what the database has taken: all that came up to `seq`. */
-  async forget(seq: number): Promise<void> {
-    await this.#call('forget', seq)
+  /**
+   * Forgets what the database has taken: all that came up to `seq`, or up to where it was told last.
+   * @throws {StorageUnavailableError} it is still in the file, because the disk is full or broken; it is not given out again
+   */
+  async forget(seq = this.#takenSeq): Promise<void> {
+    this.#takenSeq = seq
     if (this.#wereAll) this.#mustFollow = false
+    await this.#call('forget', seq)
   }
 
   /** Keeps a callback aside that the database refuses: it is not tried again. */
@@ -145,8 +150,8 @@ export class CallbackSpool implements Part {
   /** @returns undefined when it is not here */
   async find(id: string): Promise<CallbackView | undefined> {
     if (!this.#thread || this.callbacks === 0) return undefined
-    const row = (await this.#call('find', id)) as SpooledRow | undefined
-    return row && viewOf(row)
+    const row = (await this.#call('find', id)) as NumberedRow | undefined
+    return row && row.seq > this.#takenSeq ? viewOf(row) : undefined
   }
 
   async #append(callbacks: readonly NewCallback[]): Promise<(Accepted | Error)[]> {

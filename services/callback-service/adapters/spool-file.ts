@@ -8,6 +8,11 @@ export interface SpooledRow extends CallbackColumns {
   readonly received_ms: number
 }
 
+/** `seq` counts the rows of a file in the order in which they came. */
+export interface NumberedRow extends SpooledRow {
+  readonly seq: number
+}
+
 /** What came of a row: it is kept now, or was before under its idempotency key, or its key came with other ids before. */
 export type Kept = { readonly id: string; readonly receivedMs: number; readonly isReplay: boolean } | 'key_reused'
 
@@ -72,15 +77,19 @@ export class SpoolFile {
     return kept
   }
 
-  /** In the order in which they came; `seq` counts them. Leaves out what was refused. */
-  oldest(limit: number): (SpooledRow & { readonly seq: number })[] {
-    const rows = this.#db.prepare(`SELECT seq, ${COLUMNS} FROM spool WHERE is_refused = 0 ORDER BY seq LIMIT ?`).all(limit)
-    return rows as unknown as (SpooledRow & { seq: number })[]
+  /** Those behind `after`, in the order in which they came. Leaves out what was refused. */
+  oldest({ after, limit }: { readonly after: number; readonly limit: number }): NumberedRow[] {
+    const rows = this.#db
+      .prepare(`SELECT seq, ${COLUMNS} FROM spool WHERE seq > ? AND is_refused = 0 ORDER BY seq LIMIT ?`)
+      .all(after, limit)
+    return rows as unknown as NumberedRow[]
   }
 
-  /** A row that waits for the database. */
-  find(id: string): SpooledRow | undefined {
-    return this.#db.prepare(`SELECT ${COLUMNS} FROM spool WHERE id = ? AND is_refused = 0`).get(id) as unknown as SpooledRow | undefined
+  /** Not what was refused. */
+  find(id: string): NumberedRow | undefined {
+    return this.#db.prepare(`SELECT seq, ${COLUMNS} FROM spool WHERE id = ? AND is_refused = 0`).get(id) as unknown as
+      | NumberedRow
+      | undefined
   }
 
   /** Forgets what the database has taken: all that came up to `seq` and was not refused. */

@@ -11,8 +11,10 @@ interface Spooled {
 /** The spool, as its drain needs it. */
 export interface DrainableSpool<Row extends Spooled> {
   readonly callbacks: number
+  /** What the database has not taken yet, in order. */
   oldest(limit: number): Promise<Row[]>
-  forget(seq: number): Promise<void>
+  /** Forgets all that came up to `seq`, or up to where it was told last. */
+  forget(seq?: number): Promise<void>
   setAside(seq: number): Promise<void>
 }
 
@@ -66,10 +68,12 @@ export class SpoolDrain<Row extends Spooled> implements Part {
     const { spool } = this.#options
     this.#report(spool.callbacks)
     if (spool.callbacks === 0) return INTERVAL_MS
-    this.#isMoving = await this.#moveBatch().catch(error => {
+    try {
+      this.#isMoving = await this.#moveBatch()
+    } catch (error) {
       this.#isMoving = false
       throw error
-    })
+    }
     this.#report(spool.callbacks)
     return this.#isMoving ? 0 : INTERVAL_MS
   }
@@ -78,13 +82,14 @@ export class SpoolDrain<Row extends Spooled> implements Part {
   async #moveBatch(): Promise<boolean> {
     const { spool, onDrained } = this.#options
     const rows = await spool.oldest(BATCH)
-    const last = rows.at(-1)
-    if (!last) return false
+    const mayBeMore = rows.length === BATCH
     const taken = await this.#takeOver(rows)
-    await spool.forget(last.seq)
     this.#moved += taken
     onDrained(taken)
-    return rows.length === BATCH
+    const forgotten = spool.forget(rows.at(-1)?.seq)
+    // A full disk takes no deletion. It is no reason to leave the rest on it: all is forgotten with the last batch, or the trouble told.
+    await (mayBeMore ? forgotten.catch(() => undefined) : forgotten)
+    return mayBeMore
   }
 
   /**
@@ -93,6 +98,7 @@ export class SpoolDrain<Row extends Spooled> implements Part {
    * @returns how many were taken
    */
   async #takeOver(rows: readonly Row[]): Promise<number> {
+    if (rows.length === 0) return 0
     try {
       const reused = await this.#options.takeOver(rows)
       const refused = rows.filter(({ id }) => reused.has(id))

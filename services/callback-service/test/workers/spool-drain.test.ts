@@ -17,14 +17,18 @@ describe('SpoolDrain', () => {
   /** A spool in memory of so many callbacks, and an inbox that takes what `takeOver` lets through. */
   function setup(count: number, takeOver: (rows: readonly Row[]) => ReadonlySet<string> = () => new Set()) {
     let rows = Array.from({ length: count }, (_, i): Row => ({ seq: i + 1, id: String(i + 1) }))
+    let takenSeq = 0
+    const disk = { isFull: false }
     const seen = { taken: [] as string[], aside: [] as number[], drained: 0 }
     drain = new SpoolDrain({
       spool: {
         get callbacks() {
           return rows.length
         },
-        oldest: async limit => rows.slice(0, limit),
-        forget: async seq => {
+        oldest: async limit => rows.filter(({ seq }) => seq > takenSeq).slice(0, limit),
+        forget: async (seq = takenSeq) => {
+          takenSeq = seq
+          if (disk.isFull) throw new StorageUnavailableError('the disk is full')
           rows = rows.filter(row => row.seq > seq)
         },
         setAside: async seq => {
@@ -43,7 +47,7 @@ describe('SpoolDrain', () => {
       logger,
     })
     drain.start()
-    return { seen, left: () => rows.length, put: (row: Row) => rows.push(row) }
+    return { seen, disk, left: () => rows.length, put: (row: Row) => rows.push(row) }
   }
 
   const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i + 1))
@@ -70,6 +74,16 @@ describe('SpoolDrain', () => {
     isAway = false
     await eventually('it is empty', () => left() === 0)
     assert.deepEqual(seen.taken, ids(10))
+  })
+
+  it('takes all off a full disk, each once, and forgets them when there is room', async () => {
+    const { seen, disk, left } = setup(600)
+    disk.isFull = true
+    await eventually('all is taken', () => seen.drained === 600)
+    assert.equal(left(), 600)
+    disk.isFull = false
+    await eventually('it is empty', () => left() === 0)
+    assert.deepEqual(seen.taken, ids(600))
   })
 
   it('sets aside the one callback that the database refuses', async () => {
