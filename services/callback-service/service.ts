@@ -93,6 +93,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...accept.gauges,
     fetches_in_flight: ['Requests to the client service under way.', () => fetcher.inFlight],
     fetches_waiting: ['Requests to the client service that wait for one under way to end.', () => fetcher.waiting],
+    http_connections: ['Open connections.', () => http.connections],
     callbacks_running: ['Callbacks this process works on.', () => worker.running],
   })
 

@@ -12,6 +12,8 @@ import type { Logger } from './logger.ts'
  *
  * Limits: headers 16 KiB and complete within 8 s, the request within 9 s (looked for twenty times a second, so that few are found at once), an idle
  * connection 10 s.
+ * At most `maxConnections`: beyond them, who has waited longest without having sent a whole request makes room, so that thousands of silent
+ * ones shut nobody out; where all wait for an answer, the newest goes.
  * Stop: for `drainMs` the port stays open, answering as before but closing each connection with its answer, so that what was sent
  * before the stop is not reset; then it closes, waits for the answers under way, and after a second cuts off whoever has not sent
  * a whole request: nothing else would end a silent connection then.
@@ -22,6 +24,8 @@ export interface HttpServerOptions {
   readonly host: string
   readonly handler: RequestListener
   readonly logger: Logger
+  /** No bound when left out. */
+  readonly maxConnections?: number
   readonly drainMs?: number
   /** Whether that second is all that answers under way get too: for what may take minutes and can be asked again. */
   readonly cutsAnswers?: boolean
@@ -31,10 +35,11 @@ export class HttpServer implements Part {
   readonly name: string
   readonly #options: HttpServerOptions
   readonly #server: Server
-  /** Every open connection, with the request it waits for an answer to. */
+  /** Every open connection, in the order in which each was opened or began its last request, with the request it waits for an answer to. */
   readonly #connections = new Map<Socket, IncomingMessage | undefined>()
   /** Connections and requests that have come so far. */
   #arrivals = 0
+  #toldFullAt = Number.NEGATIVE_INFINITY
   #isDraining = false
   #isClosed = false
 
@@ -58,6 +63,7 @@ export class HttpServer implements Part {
       this.#arrivals += 1
       this.#connections.set(socket, undefined)
       socket.once('close', () => this.#connections.delete(socket))
+      if (this.#connections.size > (options.maxConnections ?? Number.POSITIVE_INFINITY)) this.#makeRoom()
     })
     this.#server.on('clientError', refuseUnparsable)
     this.#server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
@@ -74,6 +80,11 @@ export class HttpServer implements Part {
   /** The port it listens on: the one chosen when 0 was asked for. */
   get port(): number {
     return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#connections.size
   }
 
   /** True from the first moment of stopping on. */
@@ -119,6 +130,20 @@ export class HttpServer implements Part {
     }
   }
 
+  #makeRoom(): void {
+    const { logger, maxConnections } = this.#options
+    if (performance.now() - this.#toldFullAt > TELL_FULL_MS) {
+      this.#toldFullAt = performance.now()
+      logger.warn({ connections: maxConnections }, 'too many connections: who has sent no whole request for longest is closed')
+    }
+    for (const [socket, request] of this.#connections) {
+      if (request?.complete) continue
+      this.#connections.delete(socket)
+      socket.destroy()
+      return
+    }
+  }
+
   /** A closed server of Node's checks its timeouts no more, so a peer that never sends its request would hold the stop for ever. */
   #cutOff(): void {
     for (const [socket, request] of this.#connections) {
@@ -130,6 +155,7 @@ export class HttpServer implements Part {
     if (this.#isDraining) response.setHeader('Connection', 'close')
     const { socket } = request
     this.#arrivals += 1
+    this.#connections.delete(socket)
     this.#connections.set(socket, request)
     // An answer begun before the drain and ended after it leaves a kept-alive connection, which would hold the stop until it idles out.
     response.once('close', () => {
@@ -143,6 +169,7 @@ export class HttpServer implements Part {
 const CALM_MS = 25
 const MAX_CALM_MS = 1000
 const STRAGGLER_MS = 1000
+const TELL_FULL_MS = 10_000
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code === 'EADDRINUSE')

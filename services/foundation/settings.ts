@@ -7,6 +7,11 @@ export function baseSettings(defaults: { httpPort: number; adminPort: number }) 
     http: {
       port: setting<number>({ doc: 'Port of the service; 0 takes a free one.', format: 'tcp-port', default: defaults.httpPort }),
       host: setting<string>({ doc: 'Address the service listens on.', format: 'host', default: '0.0.0.0' }),
+      maxConnections: setting<number>({
+        doc: 'Connections open at once; beyond them, who has sent no whole request for longest is closed.',
+        format: 'count',
+        default: 10_000,
+      }),
     },
     admin: {
       port: setting<number>({

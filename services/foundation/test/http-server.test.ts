@@ -52,6 +52,44 @@ describe('HttpServer', function () {
     assert.equal((await fetch(`http://127.0.0.1:${server.port}/`)).status, 204)
   })
 
+  it('makes room beyond its connections: closes who has sent no whole request for longest, not who waits for an answer', async () => {
+    const held = await startHolding({ maxConnections: 3 })
+    const waiting = await open()
+    waiting.send(REQUEST)
+    const answer = await held()
+    const [silent, partial] = [await open(), await open()]
+    partial.send('GET / HTTP/1.1\r\n')
+    const fourth = await open()
+    await silent.closed()
+    const fifth = await open()
+    await partial.closed()
+    assert.deepEqual([waiting.state, fourth.state, fifth.state, server.connections], ['open', 'open', 'open', 3])
+    answer.writeHead(204).end()
+    await waiting.answers(1)
+  })
+
+  it('closes the newest connection beyond its connections where all wait for an answer', async () => {
+    const answers: ServerResponse[] = []
+    await start((_request, response) => answers.push(response), { maxConnections: 2 })
+    const waiting = [await open(), await open()]
+    for (const connection of waiting) connection.send(REQUEST)
+    await until(() => answers.length === 2)
+    await (await open()).closed()
+    for (const answer of answers) answer.writeHead(204).end()
+    for (const connection of waiting) await connection.answers(1)
+    assert.deepEqual(
+      waiting.map(({ state }) => state),
+      ['open', 'open'],
+    )
+    // One that idles makes room again.
+    const next = await open()
+    next.send(REQUEST)
+    await until(() => answers.length === 3)
+    answers[2]?.writeHead(204).end()
+    await next.answers(1)
+    assert.equal(next.state, 'open')
+  })
+
   it('says in a sentence that its port is in use, and can be stopped all the same', async () => {
     await start()
     const second = new HttpServer({
