@@ -12,6 +12,7 @@ const NONE: Answers = { count: 0, perSecond: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }
 /**
  * More callbacks than can be taken: what 64 connections get done, each sending when it has its answer, is the maximum; then twice and five times
  * as many are due each second, whatever becomes of them. Only what was answered while they were sent counts as taken.
+ * Then the same connections, and 64, at a service whose inbox is full, which refuses everything.
  * The client service is away: what fetching costs is another benchmark. The sender, a cheap one, shares the machine with what it measures.
  */
 await benchmark(
@@ -24,10 +25,12 @@ await benchmark(
   },
   async ({ settings, databaseUrl, callbackService, rounds, sample, say }) => {
     const { seconds, warmSeconds, ids, connections } = settings
-    const service = await callbackService()
+    // What waits for the client service may be more than a million here.
+    const service = await callbackService({ INBOX_MAX_BACKLOG: '1000000000' })
+    const full = await callbackService({ INBOX_MAX_BACKLOG: '1' })
     const { pid = 0 } = service
-    const flood = async (load: Pick<FloodSettings, 'perSecond' | 'connections'>): Promise<FloodReport> => {
-      const port = Number(new URL(service.url).port)
+    const flood = async (load: Pick<FloodSettings, 'perSecond' | 'connections'>, url = service.url): Promise<FloodReport> => {
+      const port = Number(new URL(url).port)
       const before = await countRows(databaseUrl, 'callbacks')
       const report = await runChild<FloodSettings, FloodReport>('flood.ts', {
         port,
@@ -56,14 +59,19 @@ await benchmark(
         sample(`${factor} ×: accepted, p50 ms`, accepted.p50Ms)
         sample(`${factor} ×: accepted, p99 ms`, accepted.p99Ms)
         sample(`${factor} ×: refused with 503, of what was due`, refused.count / due)
-        sample(`${factor} ×: refused, p50 ms`, refused.p50Ms)
-        sample(`${factor} ×: refused, p99 ms`, refused.p99Ms, { atMost: 100 })
         sample(`${factor} ×: not sent, all connections waiting, of what was due`, unsent / due)
         sample(`${factor} ×: cut or without an answer, of what was due`, (cut + unanswered) / due)
         sample(`${factor} ×: machine busy`, busy())
         say(`${factor} ×: ${JSON.stringify({ due, sent, unsent, cut, unanswered, answers })}`)
       }
       sample('resident after, MB', (await residentMb(pid)).now)
+      for (const each of [64, connections]) {
+        const { 202: accepted = NONE, 503: refused = NONE } = (await flood({ connections: each }, full.url)).answers
+        sample(`inbox full, ${each} connections: accepted`, accepted.count, { atMost: 0 })
+        sample(`inbox full, ${each} connections: refused a second`, refused.perSecond)
+        sample(`inbox full, ${each} connections: refused, p50 ms`, refused.p50Ms)
+        sample(`inbox full, ${each} connections: refused, p99 ms`, refused.p99Ms, { atMost: 100 })
+      }
     })
     sample('resident, the most, MB', (await residentMb(pid)).most)
   },

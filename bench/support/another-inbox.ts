@@ -21,6 +21,7 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
       const registry = createRegistry()
       let store: Store
       const inbox: Inbox = {
+        waitSeconds: 0,
         accept: async callback => ({ id: await store(callback), receivedAt: new Date(), isReplay: false, durability: 'database' }),
       }
       const telemetry = httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: () => true })

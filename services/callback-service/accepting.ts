@@ -26,6 +26,8 @@ interface Needs {
 
 /** What accepts callbacks: the inbox, and where one is set up, the spool and its drain. */
 export interface Accepting {
+  /** Seconds after which there may be room for another callback; 0: there is. */
+  readonly waitSeconds: number
   /** @throws what the inbox and the spool throw */
   accept(callback: Omit<NewCallback, 'id'>): Promise<Accepted & { readonly durability: Durability }>
   /** A callback that is not in the database yet. */
@@ -57,8 +59,10 @@ export function accepting(needs: Needs): Accepting {
   const backlog = new Backlog({ max: config.inbox.maxBacklog, nowMs: () => performance.now() })
   const { spool, drain } = config.spool.path === '' ? {} : spoolFor(inbox, needs)
   return {
+    get waitSeconds() {
+      return backlog.waitSeconds
+    },
     async accept(callback) {
-      backlog.requireRoom()
       const accepted = await acceptDurably({ ...callback, id: newCallbackId(callback.idempotencyKey) }, { inbox, spool })
       if (!accepted.isReplay) backlog.accepted()
       return accepted

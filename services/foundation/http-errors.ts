@@ -52,7 +52,11 @@ export class HttpProblem extends Error {
     detail: string,
     options: { headers?: Record<string, string>; errors?: readonly ProblemDetail[]; cause?: unknown } = {},
   ) {
+    // It is an answer: nobody reads its stack, and taking one costs as much as half the answer.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(detail, { cause: options.cause })
+    Error.stackTraceLimit = stackTraceLimit
     this.code = code
     this.headers = options.headers ?? {}
     this.errors = options.errors

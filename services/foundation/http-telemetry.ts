@@ -37,7 +37,7 @@ export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOption
       span.updateName(`${method} ${route}`)
       span.setAttribute('http.route', route)
       if (status !== CLIENT_GONE) span.setAttribute('http.response.status_code', status)
-      if (status >= 499) failSpan(span, new Error(status === CLIENT_GONE ? 'the caller went away' : `http_${status}`))
+      if (status >= 499 && span.isRecording()) failSpan(span, new Error(status === CLIENT_GONE ? 'the caller went away' : `http_${status}`))
       span.end()
       observe?.({ method, route, status }, seconds)
       if (logger.isLevelEnabled('debug')) {

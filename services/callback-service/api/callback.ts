@@ -9,10 +9,12 @@ import { parseCallback } from '../domain/callback.ts'
 import { parseIdempotencyKey } from '../domain/idempotency-key.ts'
 import type { WrittenId } from '../domain/object-id.ts'
 import { sendJson } from './json.ts'
-import { toProblem } from './problems.ts'
+import { overloaded, toProblem } from './problems.ts'
 
 /** The inbox, as the door needs it. */
 export interface Inbox {
+  /** Seconds after which there may be room for another callback; 0: there is. */
+  readonly waitSeconds: number
   /** Resolves when the callback cannot be lost any more. */
   accept(callback: {
     readonly objectIds: readonly WrittenId[]
@@ -53,6 +55,9 @@ function acceptCallback({
         throw new HttpProblem('shutting_down', 'Send it again; another instance will take it.', {
           headers: { 'Retry-After': '1', Connection: 'close' },
         })
+      // Before anything is done for it: a refusal is to cost little.
+      const { waitSeconds } = inbox
+      if (waitSeconds > 0) throw overloaded(waitSeconds)
       requireJson(request)
       // Where callbacks are signed, only what is signed counts.
       const idempotencyKey = parseIdempotencyKey(signature ? undefined : request.get('idempotency-key'), request.get('webhook-id'))

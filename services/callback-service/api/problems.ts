@@ -27,6 +27,12 @@ export const PROBLEMS = {
   storage_unavailable: { status: 503, title: 'The callback cannot be stored now' },
 } as const satisfies Readonly<Record<string, ProblemKind>>
 
+export function overloaded(retryAfterSeconds: number): HttpProblem {
+  return new HttpProblem('overloaded', 'Nothing was stored. Send it again a little later.', {
+    headers: { 'Retry-After': String(retryAfterSeconds) },
+  })
+}
+
 /** What an error of the other rooms means to a caller; undefined for a bug. The only place that decides it. */
 export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof InvalidCallbackError) {
@@ -38,11 +44,7 @@ export function toProblem(error: unknown): HttpProblem | undefined {
   }
   if (error instanceof ValueRefusedError)
     return new HttpProblem(error.code, 'The database refuses a value of this request.', { cause: error })
-  if (error instanceof OverloadedError)
-    return new HttpProblem(error.code, 'Nothing was stored. Send it again a little later.', {
-      headers: { 'Retry-After': String(error.retryAfterSeconds) },
-      cause: error,
-    })
+  if (error instanceof OverloadedError) return overloaded(1)
   if (error instanceof StorageUnavailableError) {
     return new HttpProblem(error.code, 'It may or may not have been stored. Send it again, with the same Idempotency-Key if it has one.', {
       headers: { 'Retry-After': '1' },

@@ -1,6 +1,4 @@
-import { OverloadedError } from './accept-errors.ts'
-
-const MAX_RETRY_AFTER_SECONDS = 60
+const MAX_WAIT_SECONDS = 60
 
 /**
  * How many callbacks are unfinished, between one count of them and the next: what was counted, and what was accepted here since.
@@ -33,11 +31,11 @@ export class Backlog {
     this.#accepted += 1
   }
 
-  /** @throws {OverloadedError} there is no room for another; it says when there may be */
-  requireRoom(): void {
+  /** Seconds after which there may be room for another; 0: there is. */
+  get waitSeconds(): number {
     const excess = this.#counted + this.#accepted - this.#max
-    if (excess < 0) return
-    const seconds = this.#finishedPerSecond > 0 ? Math.ceil((excess + 1) / this.#finishedPerSecond) : MAX_RETRY_AFTER_SECONDS
-    throw new OverloadedError('too many callbacks are unfinished', { retryAfterSeconds: Math.min(MAX_RETRY_AFTER_SECONDS, seconds) })
+    if (excess < 0) return 0
+    if (this.#finishedPerSecond === 0) return MAX_WAIT_SECONDS
+    return Math.min(MAX_WAIT_SECONDS, Math.ceil((excess + 1) / this.#finishedPerSecond))
   }
 }

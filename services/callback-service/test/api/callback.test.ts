@@ -160,6 +160,7 @@ describe('POST /callback', () => {
     const keys: (string | undefined)[] = []
     api = await serveApi({
       inbox: {
+        waitSeconds: 0,
         accept: async ({ idempotencyKey }) => {
           keys.push(idempotencyKey)
           return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: keys.length > 1, durability: 'database' }
@@ -195,23 +196,21 @@ describe('POST /callback', () => {
     assert.deepEqual(api.accepted, [[1n]])
   })
 
-  it('says where a callback is kept, and when there may be room for it', async () => {
-    const error = new OverloadedError('too many', { retryAfterSeconds: 7 })
-    let calls = 0
-    api = await serveApi({
-      inbox: {
-        accept: async () => {
-          calls += 1
-          if (calls === 2) throw error
-          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'spooled' }
-        },
-      },
-    })
-    const spooled = (await (await post('{"object_ids":[1]}')).json()) as { durability: string }
-    assert.equal(spooled.durability, 'spooled')
-    const refused = await post('{"object_ids":[1]}')
-    assert.equal(refused.headers.get('retry-after'), '7')
-    await problemOf(refused, 503, 'overloaded')
+  it('says where a callback is kept', async () => {
+    const accepted = { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'spooled' } as const
+    api = await serveApi({ inbox: { waitSeconds: 0, accept: async () => accepted } })
+    const { durability } = (await (await post('{"object_ids":[1]}')).json()) as { durability: string }
+    assert.equal(durability, 'spooled')
+  })
+
+  it('says when there may be room again, whatever is sent, and goes on with the connection', async () => {
+    api = await serveApi({ inbox: { waitSeconds: 7, accept: () => assert.fail('it is asked for room first') } })
+    for (const body of ['{"object_ids":[1]}', 'x'.repeat(50_000), '']) {
+      const refused = await post(body)
+      assert.equal(refused.headers.get('retry-after'), '7')
+      assert.notEqual(refused.headers.get('connection'), 'close')
+      await problemOf(refused, 503, 'overloaded')
+    }
   })
 
   it('answers 400 to an idempotency key over 255 characters', async () => {
@@ -228,7 +227,7 @@ describe('POST /callback', () => {
     [new TypeError('a secret of ours'), 500, 'internal_error'],
   ] as const) {
     it(`answers ${status} ${code} when the inbox says ${error.constructor.name}`, async () => {
-      api = await serveApi({ inbox: { accept: () => Promise.reject(error) } })
+      api = await serveApi({ inbox: { waitSeconds: 0, accept: () => Promise.reject(error) } })
       const response = await post('{"object_ids":[1]}')
       const problem = await problemOf(response, status, code)
       assert.equal(response.headers.get('retry-after'), status === 503 ? '1' : null)

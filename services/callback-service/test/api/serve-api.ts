@@ -29,6 +29,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const logged: string[] = []
   const logger = pino({ level: 'warn' }, { write: line => logged.push(line) })
   const inbox: Inbox = doubles.inbox ?? {
+    waitSeconds: 0,
     accept: async callback => {
       accepted.push(callback.objectIds.map(BigInt))
       return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { OverloadedError } from '../../domain/accept-errors.ts'
 import { Backlog } from '../../domain/backlog.ts'
 
 describe('Backlog', () => {
@@ -11,24 +10,14 @@ describe('Backlog', () => {
     backlog = new Backlog({ max: 100, nowMs: () => nowMs })
   })
 
-  function retryAfterSeconds(): number {
-    try {
-      backlog.requireRoom()
-    } catch (error) {
-      assert.ok(error instanceof OverloadedError)
-      return error.retryAfterSeconds
-    }
-    return 0
-  }
-
   it('has room until as many are unfinished as may be, counting what was accepted since the last count', () => {
     backlog.count(98)
     backlog.accepted()
-    assert.equal(retryAfterSeconds(), 0)
+    assert.equal(backlog.waitSeconds, 0)
     backlog.accepted()
-    assert.ok(retryAfterSeconds() > 0)
+    assert.ok(backlog.waitSeconds > 0)
     backlog.count(99)
-    assert.equal(retryAfterSeconds(), 0)
+    assert.equal(backlog.waitSeconds, 0)
   })
 
   it('says when there will be room, as fast as callbacks were finished lately', () => {
@@ -36,14 +25,14 @@ describe('Backlog', () => {
     nowMs = 2000
     backlog.count(130)
     // 10 a second; 31 must go before there is room for one.
-    assert.equal(retryAfterSeconds(), 4)
+    assert.equal(backlog.waitSeconds, 4)
   })
 
   it('says a minute when nothing moves, and never more', () => {
     backlog.count(200)
-    assert.equal(retryAfterSeconds(), 60)
+    assert.equal(backlog.waitSeconds, 60)
     nowMs = 100_000
     backlog.count(199)
-    assert.equal(retryAfterSeconds(), 60)
+    assert.equal(backlog.waitSeconds, 60)
   })
 })
