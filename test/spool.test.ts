@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CallbackAnswer, finished, postCallback, range, readCallback } from './support/callbacks.ts'
@@ -79,6 +79,14 @@ describe('the spool', function () {
     assert.deepEqual(await health(), [200, 'degraded', 'failing'])
     while ((await postCallback(b.url, range(1, 1000))).status === 202);
     assert.deepEqual(await health(), [503, 'unavailable', 'failing'])
+  })
+
+  it('is done without where its file is no spool', async () => {
+    await writeFile(join(folder, 'b.sqlite'), 'no spool '.repeat(200))
+    const b = await (await start('b')).ready()
+    const { status } = (await (await fetch(`${b.url}/readyz`)).json()) as { status: string }
+    assert.equal(status, 'degraded')
+    assert.equal((await accept(b.url, [1])).durability, 'database')
   })
 
   it('answers within its patience when the database hangs', async () => {

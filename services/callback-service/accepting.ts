@@ -75,7 +75,16 @@ export function accepting(needs: Needs): Accepting {
       return spool?.hasRoom ?? false
     },
     backlog,
-    checks: spool ? [{ name: 'spool', problem: () => undefined, note: () => `${spool.callbacks} callbacks wait for the database` }] : [],
+    checks: spool
+      ? [
+          {
+            name: 'spool',
+            problem: () => spool.problem,
+            isDispensable: () => true,
+            note: () => `${spool.callbacks} callbacks wait for the database`,
+          },
+        ]
+      : [],
     gauges: {
       accept_waiting: ['Callbacks that wait for a commit.', () => inbox.waiting],
       spool_callbacks: ['Callbacks in the spool, waiting for the database.', () => spool?.callbacks ?? 0],

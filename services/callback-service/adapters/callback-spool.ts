@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { Batcher, BatcherFullError, BatchTimeoutError } from '#foundation/batcher.ts'
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
+import { Loop } from '#foundation/loop.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-errors.ts'
 import type { Accepted } from '../domain/acceptance.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
@@ -32,7 +33,9 @@ export class CallbackSpool implements Part {
   readonly name = 'spool'
   readonly #options: CallbackSpoolOptions
   readonly #batcher: Batcher<NewCallback, Accepted | Error>
+  readonly #opening: Loop
   #thread: Worker | undefined
+  #problem: string | undefined = 'not open yet'
   readonly #calls: { readonly resolve: (result: unknown) => void; readonly reject: (error: unknown) => void }[] = []
   #size: SpoolSize = { callbacks: 0, setAside: 0, bytes: 0 }
   #arriving = 0
@@ -49,6 +52,14 @@ export class CallbackSpool implements Part {
       maxWaiting: options.maxWaiting,
       timeoutMs: options.timeoutMs,
       onWrite: options.onKept,
+    })
+    this.#opening = new Loop({
+      name: 'open spool',
+      logger: options.logger,
+      pass: async () => {
+        if (!this.#thread) await this.#open()
+        return Number.POSITIVE_INFINITY
+      },
     })
   }
 
@@ -80,12 +91,29 @@ export class CallbackSpool implements Part {
     return this.#size.bytes
   }
 
-  /** Opens the file. @throws {Error} it is no spool, cannot be written, or another process has it open */
+  /** Why it is of no use; undefined while it is. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  /**
+   * Opens the file. Where that cannot be done, because it is no spool, cannot be written, or another process still has it open, the service does
+   * without and it is tried again: what the database takes should not be refused for the lack of a spool.
+   */
   async start(): Promise<void> {
+    // A failure is told by the loop, whose first try comes at once.
+    await this.#open().catch(() => undefined)
+    this.#opening.start()
+  }
+
+  async #open(): Promise<void> {
     const { path, maxBytes } = this.#options
     const thread = new Worker(new URL('./spool-thread.ts', import.meta.url), { workerData: { path, maxBytes }, stderr: true })
     await new Promise<void>((resolve, reject) => {
-      thread.once('error', error => reject(new Error(`the spool ${path} cannot be opened: ${error.message}`, { cause: error })))
+      thread.once('error', error => {
+        this.#problem = `the spool ${path} cannot be opened: ${error.message}`
+        reject(new Error(this.#problem, { cause: error }))
+      })
       thread.once('message', ({ size }: SpoolAnswer) => {
         this.#size = size ?? this.#size
         resolve()
@@ -95,10 +123,12 @@ export class CallbackSpool implements Part {
     thread.on('message', (answer: SpoolAnswer) => this.#answered(answer))
     thread.on('error', error => this.#broke(error))
     this.#thread = thread
+    this.#problem = undefined
   }
 
   /** Closes the file when what is on its way is on the disk. What it holds stays there. */
   async stop(): Promise<void> {
+    await this.#opening.stop()
     if (!this.#thread) return
     await this.#batcher.idle()
     await this.#call('close', undefined)
@@ -184,8 +214,9 @@ export class CallbackSpool implements Part {
   }
 
   #broke(error: unknown): void {
-    this.#options.logger.error({ err: error }, 'the spool broke: without the database callbacks are refused now')
+    this.#options.logger.error({ err: error }, 'the spool broke: without the database callbacks are refused until the service starts again')
     this.#thread = undefined
+    this.#problem = 'it broke while it was open'
     for (const call of this.#calls.splice(0)) call.reject(new StorageUnavailableError('the spool broke', { cause: error }))
   }
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { CallbackSpool, type CallbackSpoolOptions } from '../../adapters/callback-spool.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accept-errors.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
@@ -154,11 +155,25 @@ describe('CallbackSpool', () => {
     assert.deepEqual([again.callbacks, again.setAsideCount], [0, 1])
   })
 
-  it('does not start on a file that another has open, or that is no spool', async () => {
-    await open()
-    await assert.rejects(open(), /cannot be opened/)
+  it('opens a file that another has open when that has closed it, and finds what is in it', async () => {
+    const first = await open()
+    const { id } = await first.accept(newCallback())
+    const second = await open()
+    assert.match(second.problem ?? '', /cannot be opened: database is locked/)
+    assert.deepEqual([second.isInUse, second.hasRoom], [false, false])
+    await assert.rejects(second.accept(newCallback()), StorageUnavailableError)
+    await first.stop()
+    await eventually('it is open', () => second.problem === undefined)
+    assert.deepEqual(await idsOf(second), [id])
+  })
+
+  it('leaves a file as it is that is no spool, and says so', async () => {
     const path = join(folder, 'text')
-    await writeFile(path, 'this is no database, and long enough to be told from an empty file '.repeat(20))
-    await assert.rejects(open({ path }), /cannot be opened/)
+    const text = 'this is no database, and long enough to be told from an empty file '.repeat(20)
+    await writeFile(path, text)
+    const spool = await open({ path })
+    assert.match(spool.problem ?? '', /cannot be opened: file is not a database/)
+    await assert.rejects(spool.accept(newCallback()), StorageUnavailableError)
+    assert.equal(await readFile(path, 'utf8'), text)
   })
 })
