@@ -12,8 +12,8 @@ import type { Logger } from './logger.ts'
  *
  * Limits: headers 16 KiB and complete within 8 s, the request within 9 s (looked for twenty times a second, so that few are found at once), an idle
  * connection 10 s.
- * At most `maxConnections`: beyond them, who has waited longest without having sent a whole request makes room, so that thousands of silent
- * ones shut nobody out; where all wait for an answer, the newest goes.
+ * At most `maxConnections`: beyond them the oldest that waits for no answer makes room, so that thousands of silent ones shut nobody out; where
+ * all wait for an answer, the newest goes.
  * Stop: for `drainMs` the port stays open, answering as before but closing each connection with its answer, so that what was sent
  * before the stop is not reset; then it closes, waits for the answers under way, and after a second cuts off whoever has not sent
  * a whole request: nothing else would end a silent connection then.
@@ -35,7 +35,7 @@ export class HttpServer implements Part {
   readonly name: string
   readonly #options: HttpServerOptions
   readonly #server: Server
-  /** Every open connection, in the order in which each was opened or began its last request, with the request it waits for an answer to. */
+  /** Every open connection, the oldest first, with the request it waits for an answer to. */
   readonly #connections = new Map<Socket, IncomingMessage | undefined>()
   /** Connections and requests that have come so far. */
   #arrivals = 0
@@ -134,7 +134,7 @@ export class HttpServer implements Part {
     const { logger, maxConnections } = this.#options
     if (performance.now() - this.#toldFullAt > TELL_FULL_MS) {
       this.#toldFullAt = performance.now()
-      logger.warn({ connections: maxConnections }, 'too many connections: who has sent no whole request for longest is closed')
+      logger.warn({ connections: maxConnections }, 'too many connections: the oldest that wait for no answer are closed')
     }
     for (const [socket, request] of this.#connections) {
       if (request?.complete) continue
@@ -155,7 +155,6 @@ export class HttpServer implements Part {
     if (this.#isDraining) response.setHeader('Connection', 'close')
     const { socket } = request
     this.#arrivals += 1
-    this.#connections.delete(socket)
     this.#connections.set(socket, request)
     // An answer begun before the drain and ended after it leaves a kept-alive connection, which would hold the stop until it idles out.
     response.once('close', () => {

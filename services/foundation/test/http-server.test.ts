@@ -52,7 +52,7 @@ describe('HttpServer', function () {
     assert.equal((await fetch(`http://127.0.0.1:${server.port}/`)).status, 204)
   })
 
-  it('makes room beyond its connections: closes who has sent no whole request for longest, not who waits for an answer', async () => {
+  it('makes room beyond its connections: closes the oldest that has sent no whole request, not who waits for an answer', async () => {
     const held = await startHolding({ maxConnections: 3 })
     const waiting = await open()
     waiting.send(REQUEST)
