@@ -12,8 +12,8 @@ import type { Logger } from './logger.ts'
  *
  * Limits: headers 16 KiB and complete within 8 s, the request within 9 s (looked for twenty times a second, so that few are found at once), an idle
  * connection 10 s.
- * At most `maxConnections`: beyond them the oldest that waits for no answer makes room, so that thousands of silent ones shut nobody out; where
- * all wait for an answer, the newest goes.
+ * At most `maxConnections`: beyond them one that waits for no answer and was not used of late makes room, so that thousands of silent ones shut
+ * nobody out; where all wait for an answer, the newest goes.
  * Stop: for `drainMs` the port stays open, answering as before but closing each connection with its answer, so that what was sent
  * before the stop is not reset; then it closes, waits for the answers under way, and after a second cuts off whoever has not sent
  * a whole request: nothing else would end a silent connection then.
@@ -31,12 +31,18 @@ export interface HttpServerOptions {
   readonly cutsAnswers?: boolean
 }
 
+/** An open connection. */
+interface Connection {
+  /** What it waits for an answer to. */
+  request: IncomingMessage | undefined
+  wasUsed: boolean
+}
+
 export class HttpServer implements Part {
   readonly name: string
   readonly #options: HttpServerOptions
   readonly #server: Server
-  /** Every open connection, the oldest first, with the request it waits for an answer to. */
-  readonly #connections = new Map<Socket, IncomingMessage | undefined>()
+  readonly #connections = new Map<Socket, Connection>()
   /** Connections and requests that have come so far. */
   #arrivals = 0
   #toldFullAt = Number.NEGATIVE_INFINITY
@@ -61,9 +67,9 @@ export class HttpServer implements Part {
     )
     this.#server.on('connection', (socket: Socket) => {
       this.#arrivals += 1
-      this.#connections.set(socket, undefined)
+      this.#connections.set(socket, { request: undefined, wasUsed: false })
       socket.once('close', () => this.#connections.delete(socket))
-      if (this.#connections.size > (options.maxConnections ?? Number.POSITIVE_INFINITY)) this.#makeRoom()
+      if (this.#connections.size > (options.maxConnections ?? Number.POSITIVE_INFINITY)) this.#makeRoom(socket)
     })
     this.#server.on('clientError', refuseUnparsable)
     this.#server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
@@ -130,23 +136,34 @@ export class HttpServer implements Part {
     }
   }
 
-  #makeRoom(): void {
+  /** One that was used since it was looked at last gets a second chance: the clock algorithm, which costs a request next to nothing. */
+  #makeRoom(newest: Socket): void {
     const { logger, maxConnections } = this.#options
     if (performance.now() - this.#toldFullAt > TELL_FULL_MS) {
       this.#toldFullAt = performance.now()
-      logger.warn({ connections: maxConnections }, 'too many connections: the oldest that wait for no answer are closed')
+      logger.warn(
+        { connections: maxConnections },
+        'too many connections: those that wait for no answer and were not used of late are closed',
+      )
     }
-    for (const [socket, request] of this.#connections) {
-      if (request?.complete) continue
+    let leaving = newest
+    for (const [socket, connection] of this.#connections) {
+      if (socket === newest || connection.request?.complete) continue
+      if (!connection.wasUsed) {
+        leaving = socket
+        break
+      }
+      connection.wasUsed = false
       this.#connections.delete(socket)
-      socket.destroy()
-      return
+      this.#connections.set(socket, connection)
     }
+    this.#connections.delete(leaving)
+    leaving.destroy()
   }
 
   /** A closed server of Node's checks its timeouts no more, so a peer that never sends its request would hold the stop for ever. */
   #cutOff(): void {
-    for (const [socket, request] of this.#connections) {
+    for (const [socket, { request }] of this.#connections) {
       if (!request?.complete || this.#options.cutsAnswers) socket.destroy()
     }
   }
@@ -155,10 +172,12 @@ export class HttpServer implements Part {
     if (this.#isDraining) response.setHeader('Connection', 'close')
     const { socket } = request
     this.#arrivals += 1
-    this.#connections.set(socket, request)
+    const connection = this.#connections.get(socket) ?? { request, wasUsed: true }
+    connection.request = request
+    connection.wasUsed = true
     // An answer begun before the drain and ended after it leaves a kept-alive connection, which would hold the stop until it idles out.
     response.once('close', () => {
-      if (this.#connections.get(socket) === request) this.#connections.set(socket, undefined)
+      if (connection.request === request) connection.request = undefined
       if (this.#isClosed) this.#server.closeIdleConnections()
     })
     this.#options.handler(request, response)

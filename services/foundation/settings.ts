@@ -8,7 +8,7 @@ export function baseSettings(defaults: { httpPort: number; adminPort: number }) 
       port: setting<number>({ doc: 'Port of the service; 0 takes a free one.', format: 'tcp-port', default: defaults.httpPort }),
       host: setting<string>({ doc: 'Address the service listens on.', format: 'host', default: '0.0.0.0' }),
       maxConnections: setting<number>({
-        doc: 'Connections open at once; beyond them, the oldest that waits for no answer is closed.',
+        doc: 'Connections open at once; beyond them, one that waits for no answer is closed.',
         format: 'count',
         default: 10_000,
       }),

@@ -68,6 +68,17 @@ describe('HttpServer', function () {
     await waiting.answers(1)
   })
 
+  it('spares a connection that was used since, though it is older', async () => {
+    await start(answerEmpty, { maxConnections: 2 })
+    const used = await open()
+    used.send(REQUEST)
+    await used.answers(1)
+    const silent = await open()
+    await open()
+    await silent.closed()
+    assert.equal(used.state, 'open')
+  })
+
   it('closes the newest connection beyond its connections where all wait for an answer', async () => {
     const answers: ServerResponse[] = []
     await start((_request, response) => answers.push(response), { maxConnections: 2 })
