@@ -34,6 +34,7 @@ export class CallbackSpool implements Part {
   readonly #options: CallbackSpoolOptions
   readonly #batcher: Batcher<NewCallback, Accepted | Error>
   readonly #opening: Loop
+  readonly #tried = Promise.withResolvers<void>()
   #thread: Worker | undefined
   #problem: string | undefined = 'not open yet'
   readonly #calls: { readonly resolve: (result: unknown) => void; readonly reject: (error: unknown) => void }[] = []
@@ -57,7 +58,7 @@ export class CallbackSpool implements Part {
       name: 'open spool',
       logger: options.logger,
       pass: async () => {
-        if (!this.#thread) await this.#open()
+        await this.#open().finally(() => this.#tried.resolve())
         return Number.POSITIVE_INFINITY
       },
     })
@@ -101,9 +102,8 @@ export class CallbackSpool implements Part {
    * without and it is tried again: what the database takes should not be refused for the lack of a spool.
    */
   async start(): Promise<void> {
-    // A failure is told by the loop, whose first try comes at once.
-    await this.#open().catch(() => undefined)
     this.#opening.start()
+    await this.#tried.promise
   }
 
   async #open(): Promise<void> {
