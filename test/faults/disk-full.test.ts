@@ -88,7 +88,8 @@ describe('a full disk', function () {
     const settings = { DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, 'spool.sqlite') }
     service = await (await start(settings)).ready()
     proxy.refuse()
-    const accepted = [await accept(service.url, [1])]
+    // More than the drain takes at once.
+    const accepted = await Promise.all(range(1, 600).map(id => accept(service.url, [id])))
     await fill()
     accepted.push(...(await acceptUntilRefused()))
     await free()
