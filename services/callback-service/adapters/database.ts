@@ -1,4 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg'
+import pg from 'pg'
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Prisma, PrismaClient } from '#prisma'
@@ -6,7 +7,7 @@ import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-er
 
 /**
  * One pool of connections to Postgres, through Prisma. Every wait is bounded: for a connection, for an answer (then the connection
- * is thrown away), on the server's side, and for a peer that vanished.
+ * is thrown away, and every idle one with it), on the server's side, and for a peer that vanished.
  */
 export interface DatabaseOptions {
   readonly name: string
@@ -24,27 +25,41 @@ export class Database implements Part {
   constructor(options: DatabaseOptions) {
     const { name, url, maxConnections, connectTimeoutMs, queryTimeoutMs, logger } = options
     this.name = name
-    const adapter = new PrismaPg(
-      {
-        connectionString: url,
-        max: maxConnections,
-        connectionTimeoutMillis: connectTimeoutMs,
-        query_timeout: queryTimeoutMs,
-        statement_timeout: queryTimeoutMs,
-        keepAlive: true,
-        keepAliveInitialDelayMillis: 5000,
-        application_name: `answerback ${name}`,
-        // An acknowledged callback is on disk: whatever the server's default, our commits wait for the flush.
-        options:
-          '-c synchronous_commit=on -c idle_in_transaction_session_timeout=10000 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3',
-      },
-      { onPoolError: error => logger.debug({ pool: name, err: error }, 'idle connection lost') },
-    )
-    this.prisma = new PrismaClient({ adapter, log: [] })
+    const pool = new pg.Pool({
+      connectionString: url,
+      max: maxConnections,
+      connectionTimeoutMillis: connectTimeoutMs,
+      query_timeout: queryTimeoutMs,
+      statement_timeout: queryTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 5000,
+      application_name: `answerback ${name}`,
+      // An acknowledged callback is on disk: whatever the server's default, our commits wait for the flush.
+      options:
+        '-c synchronous_commit=on -c idle_in_transaction_session_timeout=10000 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3',
+    })
+    pool.on('release', error => {
+      if (error?.message === QUERY_TIMED_OUT) closeIdle(pool)
+    })
+    const onPoolError = (error: Error): void => logger.debug({ pool: name, err: error }, 'idle connection lost')
+    this.prisma = new PrismaClient({ adapter: new PrismaPg(pool, { onPoolError, disposeExternalPool: true }), log: [] })
   }
 
   async stop(): Promise<void> {
     await this.prisma.$disconnect()
+  }
+}
+
+/** What the driver says of a statement that was not answered in time. */
+const QUERY_TIMED_OUT = 'Query read timeout'
+
+/** What made one connection silent may have silenced them all: the next statement gets a new one, instead of waiting out each in turn. */
+function closeIdle(pool: pg.Pool): void {
+  for (let left = pool.idleCount; left > 0; left -= 1) {
+    pool.connect().then(
+      client => client.release(true),
+      () => undefined, // One that cannot be had needs no closing.
+    )
   }
 }
 

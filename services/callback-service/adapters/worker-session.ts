@@ -16,8 +16,8 @@ const QUERY_TIMEOUT_MS = 3000
  * Proves that this process lives, in two ways: an advisory lock on one connection of its own, which the server drops the instant the
  * process dies, and a lease renewed on the same connection, which runs out when the process hangs but keeps its sockets.
  *
- * A lost connection is made again at once, with the same number, so that claims outlive a restart of Postgres. Short TCP keepalives on
- * the server's side end a session whose peer vanished without a word.
+ * A lost connection is made again at once, with the same number, so that claims outlive a restart of Postgres. Where Postgres
+ * still believes in the lost one, it is ended; short TCP keepalives on the server's side end that of a process that vanished without a word.
  */
 export class WorkerSession implements Part {
   readonly name = 'worker session'
@@ -99,8 +99,26 @@ export class WorkerSession implements Part {
       ADVISORY_CLASS,
       this.#number,
     ])
-    if (!rows[0]?.locked) throw new Error(`the lock of worker ${this.#number} is still held by its lost connection`)
+    if (!rows[0]?.locked) await this.#takeLockFrom(client)
     await client.query(`DELETE FROM workers WHERE lease_expires_at < now() - interval '1 hour'`)
+  }
+
+  /**
+   * Our lost connection may live on in the eyes of Postgres, for seconds or, behind a proxy that holds its end open, for good: it is
+   * ended. Anybody else with our number (sequences may fall back when a standby takes over) keeps it, and we take another.
+   * @throws always; the next try finds the way clear
+   */
+  async #takeLockFrom(client: pg.Client): Promise<never> {
+    const number = this.#number
+    const { rowCount } = await client.query(
+      `SELECT pg_terminate_backend(l.pid, 1000) FROM workers w, pg_locks l
+       WHERE w.number = $2 AND w.host = $3 AND w.pid = $4
+         AND l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = $2::int::oid AND l.objsubid = 2
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      [ADVISORY_CLASS, number, hostname(), process.pid],
+    )
+    if (rowCount === 0) this.#number = undefined
+    throw new Error(`the lock of worker ${number} was still held`)
   }
 
   #onLost(client: pg.Client, error: Error | undefined): void {

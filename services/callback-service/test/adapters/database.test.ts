@@ -107,6 +107,22 @@ describe('Database', () => {
     }
   })
 
+  it('waits once, not for each of its connections, when they have gone silent', async () => {
+    const proxy = new TcpProxy(storage.url)
+    await proxy.start()
+    try {
+      const wide = storage.open({ url: proxy.url, queryTimeoutMs: 200, maxConnections: 3 })
+      await Promise.all(Array.from({ length: 3 }, () => run('SELECT 1', wide)))
+      assert.equal(proxy.connections, 3)
+      proxy.goSilent()
+      proxy.forward()
+      assert.ok((await msToFail(run('SELECT 1', wide))) < 1000)
+      assert.deepEqual(await run('SELECT 1 AS one', wide), [{ one: 1 }])
+    } finally {
+      await proxy.stop()
+    }
+  })
+
   it('survives the end of its idle connections, and makes new ones', async () => {
     const idle = storage.open({ maxConnections: 3, name: 'idle' })
     const connections = async (): Promise<number> =>

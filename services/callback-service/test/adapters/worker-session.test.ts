@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { withClient } from '../../../../test/support/database.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { TcpProxy } from '../../../../test/support/tcp-proxy.ts'
 import { ADVISORY_CLASS, WorkerSession } from '../../adapters/worker-session.ts'
@@ -131,15 +132,28 @@ describe('WorkerSession', () => {
     assert.deepEqual(await locks(), [number])
   })
 
-  it('has no number while its lost connection still holds the lock, and the same one afterwards', async () => {
+  it('ends its lost connection where Postgres still believes in it, and has its number again', async () => {
     const { session, number } = await start()
     proxy.abandon()
     await eventually('it knows that it lost its connection', () => session.worker === undefined)
-    await eventually('it has tried twice again', () => proxy.connections > 2)
-    assert.equal(session.worker, undefined)
-    assert.deepEqual(await locks(), [number])
-    proxy.cut()
     assert.equal(await numberOf(session), number)
+    assert.deepEqual(await locks(), [number])
+  })
+
+  it('leaves its number to another process that has it too, and takes a new one', async () => {
+    const { session, number } = await start()
+    await withClient(storage.url, async other => {
+      proxy.refuse()
+      await eventually('the other has the lock', async () => {
+        const { rows } = await other.query('SELECT pg_try_advisory_lock($1, $2) AS locked', [ADVISORY_CLASS, number])
+        return rows[0].locked
+      })
+      await other.query(`UPDATE workers SET host = 'another' WHERE number = $1`, [number])
+      proxy.forward()
+      const next = await numberOf(session)
+      assert.notEqual(next, number)
+      assert.deepEqual(await locks(), [number, next])
+    })
   })
 
   it('gives its lock, its row and its number back when it stops', async () => {
