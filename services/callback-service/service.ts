@@ -19,6 +19,7 @@ import { callbackApp } from './api/app.ts'
 import { callbackRoutes } from './api/callback.ts'
 import { readCallbackRoutes } from './api/read-callbacks.ts'
 import { readObjectRoutes } from './api/read-objects.ts'
+import { refuseWhenFull } from './api/refuse-when-full.ts'
 import type { schema } from './config.ts'
 import { isStorageTrouble } from './domain/storage-errors.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
@@ -97,31 +98,34 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     callbacks_running: ['Callbacks this process works on.', () => worker.running],
   })
 
+  const observe = httpMetrics(registry)
+  const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
+  const app = callbackApp({
+    telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
+    routes: [
+      callbackRoutes({
+        inbox: accept,
+        signature: config.senders.secrets === '' ? undefined : new SenderSignature(config.senders.secrets.trim().split(/\s+/)),
+        ...config.accept,
+        isShuttingDown: () => http.isClosed,
+        onReceived,
+      }),
+      healthRoutes([
+        { name: 'database', problem: () => storage.problem, isDispensable: () => config.spool.keepsReady && accept.hasSpool },
+        ...accept.checks,
+        { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
+      ]),
+      readCallbackRoutes(async id => (await accept.find(id)) ?? findCallback(workDatabase.prisma, id)),
+      readObjectRoutes(store),
+    ],
+    logger,
+  })
   const http: HttpServer = new HttpServer({
     name: 'http',
     ...config.http,
     drainMs: config.shutdown.delayMs,
     logger,
-    handler: callbackApp({
-      telemetry: httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: path => !HEALTH_PATHS.has(path) }),
-      routes: [
-        callbackRoutes({
-          inbox: accept,
-          signature: config.senders.secrets === '' ? undefined : new SenderSignature(config.senders.secrets.trim().split(/\s+/)),
-          ...config.accept,
-          isShuttingDown: () => http.isClosed,
-          onReceived: outcome => metrics.received.inc({ outcome }),
-        }),
-        healthRoutes([
-          { name: 'database', problem: () => storage.problem, isDispensable: () => config.spool.keepsReady && accept.hasSpool },
-          ...accept.checks,
-          { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
-        ]),
-        readCallbackRoutes(async id => (await accept.find(id)) ?? findCallback(workDatabase.prisma, id)),
-        readObjectRoutes(store),
-      ],
-      logger,
-    }),
+    handler: refuseWhenFull({ inbox: accept, onReceived, observe, otherwise: app }),
   })
   const admin = adminServer({ ...config.admin, registry, settings, logger })
 

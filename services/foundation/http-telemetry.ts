@@ -1,15 +1,19 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { RequestHandler } from 'express'
 import type { Logger } from './logger.ts'
 import { withRequestId } from './request-id.ts'
-import { type Context, context, contextFromHeaders, failSpan, type Span, SpanKind, startSpan, trace } from './telemetry.ts'
+import { type Context, context, contextFromHeaders, failSpan, SpanKind, startSpan, trace, unrecordedSpan } from './telemetry.ts'
 
 /** What is counted for an answer the caller did not wait for; no status of ours has been sent. */
 const CLIENT_GONE = 499
 
+/** Takes the measure of a request that was answered. */
+export type ObserveRequest = (labels: { method: string; route: string; status: number }, seconds: number) => void
+
 export interface HttpTelemetryOptions {
   readonly logger: Logger
-  readonly observe?: (labels: { method: string; route: string; status: number }, seconds: number) => void
+  readonly observe?: ObserveRequest
   /** Paths whose requests leave no span: what machines ask every few seconds would bury the traces of people. */
   readonly isTraced: (path: string) => boolean
 }
@@ -22,12 +26,11 @@ export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOption
   return (request, response, next) => {
     const started = performance.now()
     const { method, path } = request
-    const given = request.headers['x-request-id']
-    const requestId = typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID()
+    const requestId = requestIdFrom(request.headers)
     response.setHeader('X-Request-ID', requestId)
     const parent = contextFromHeaders(request.headers)
     const attributes = { 'http.request.method': method, 'url.path': path, 'answerback.request.id': requestId }
-    const span = isTraced(path) ? startSpan(method, { kind: SpanKind.SERVER, parent, attributes }) : unrecorded(parent)
+    const span = isTraced(path) ? startSpan(method, { kind: SpanKind.SERVER, parent, attributes }) : unrecordedSpan(parent)
     const active = withRequestId(trace.setSpan(parent, span), requestId)
 
     response.once('close', () => {
@@ -48,8 +51,14 @@ export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOption
   }
 }
 
-/** A span that only lends its ids, for log lines and problem answers. */
-function unrecorded(parent: Context): Span {
-  const traceId = trace.getSpanContext(parent)?.traceId ?? randomBytes(16).toString('hex')
-  return trace.wrapSpanContext({ traceId, spanId: randomBytes(8).toString('hex'), traceFlags: 0 })
+/** The ids of a request that leaves no span, for its answer. */
+export function bareIds(headers: IncomingHttpHeaders): { requestId: string; active: Context } {
+  const requestId = requestIdFrom(headers)
+  const parent = contextFromHeaders(headers)
+  return { requestId, active: withRequestId(trace.setSpan(parent, unrecordedSpan(parent)), requestId) }
+}
+
+function requestIdFrom(headers: IncomingHttpHeaders): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID()
 }

@@ -15,7 +15,14 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { CompositePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
 import { B3Propagator } from '@opentelemetry/propagator-b3'
 import { resourceFromAttributes } from '@opentelemetry/resources'
-import { BatchSpanProcessor, ParentBasedSampler, type Sampler, TraceIdRatioBasedSampler, TracerProvider } from '@opentelemetry/sdk-trace'
+import {
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  RandomIdGenerator,
+  type Sampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace'
 import type { Part } from './lifecycle.ts'
 import type { Logger } from './logger.ts'
 import { ZipkinExporter } from './zipkin-exporter.ts'
@@ -102,6 +109,14 @@ export function startSpan(
   const { parent = context.active(), ...rest } = options
   // Asked for each time: a tracer that is kept stays with the first Telemetry, also when that has stopped and another started.
   return trace.getTracer('answerback').startSpan(name, rest, parent)
+}
+
+const ids = new RandomIdGenerator()
+
+/** A span that only lends its ids, for log lines and problem answers. */
+export function unrecordedSpan(parent: Context): Span {
+  const traceId = trace.getSpanContext(parent)?.traceId ?? ids.generateTraceId()
+  return trace.wrapSpanContext({ traceId, spanId: ids.generateSpanId(), traceFlags: 0 })
 }
 
 export function failSpan(span: Span, error: unknown): void {

@@ -213,6 +213,27 @@ describe('POST /callback', () => {
     }
   })
 
+  it('refuses for want of room alike before the app and in it, which only costs more', async () => {
+    api = await serveApi({ inbox: { waitSeconds: 7, accept: () => assert.fail('it is asked for room first') } })
+    const headers = { 'x-request-id': 'r1', traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00' }
+    const refuse = async (path: string): Promise<unknown> => {
+      const response = await fetch(`${api.url}${path}`, { method: 'POST', headers })
+      return [response.status, [...response.headers].filter(([name]) => name !== 'date'), await response.json()]
+    }
+    const early = await refuse('/callback')
+    assert.deepEqual(early, await refuse('/callback?way=long'))
+    assert.deepEqual(api.outcomes, ['overloaded', 'overloaded'])
+    const labels = { method: 'POST', route: '/callback', status: 503 }
+    await eventually('both are measured', () => api.measured.length === 2)
+    assert.deepEqual(api.measured, [labels, labels])
+  })
+
+  it('answers everything else while there is no room', async () => {
+    api = await serveApi({ inbox: { waitSeconds: 7, accept: () => assert.fail('it is asked for room first') } })
+    assert.equal((await fetch(`${api.url}/livez`)).status, 200)
+    await problemOf(await fetch(`${api.url}/callback`), 405, 'method_not_allowed')
+  })
+
   it('answers 400 to an idempotency key over 255 characters', async () => {
     api = await serveApi()
     const response = await post('{"object_ids":[1]}', { 'content-type': 'application/json', 'idempotency-key': 'x'.repeat(256) })

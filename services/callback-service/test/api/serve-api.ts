@@ -9,6 +9,7 @@ import { callbackApp } from '../../api/app.ts'
 import { type CallbackRouteOptions, callbackRoutes, type Inbox } from '../../api/callback.ts'
 import { type CallbackView, readCallbackRoutes } from '../../api/read-callbacks.ts'
 import { type ObjectReader, readObjectRoutes } from '../../api/read-objects.ts'
+import { refuseWhenFull } from '../../api/refuse-when-full.ts'
 
 export const ACCEPTED_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
@@ -26,6 +27,7 @@ export interface ApiDoubles {
 export async function serveApi(doubles: ApiDoubles = {}) {
   const accepted: bigint[][] = []
   const outcomes: string[] = []
+  const measured: { method: string; route: string; status: number }[] = []
   const logged: string[] = []
   const logger = pino({ level: 'warn' }, { write: line => logged.push(line) })
   const inbox: Inbox = doubles.inbox ?? {
@@ -35,29 +37,32 @@ export async function serveApi(doubles: ApiDoubles = {}) {
       return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
     },
   }
+  const onReceived = (outcome: string): void => void outcomes.push(outcome)
+  const observe = (labels: (typeof measured)[number]): void => void measured.push(labels)
+  const app = callbackApp({
+    telemetry: httpTelemetry({ logger, observe, isTraced: () => true }),
+    routes: [
+      callbackRoutes({
+        inbox,
+        signature: doubles.signature,
+        maxObjectIds: 1000,
+        maxBodyBytes: doubles.maxBodyBytes ?? 65_536,
+        isShuttingDown: () => server.isClosed,
+        onReceived,
+      }),
+      healthRoutes([{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }]),
+      readCallbackRoutes(doubles.findCallback ?? (async () => undefined)),
+      readObjectRoutes(doubles.objects ?? { find: async () => undefined, list: async () => [] }),
+    ],
+    logger,
+  })
   const server: HttpServer = new HttpServer({
     name: 'test',
     port: 0,
     host: '127.0.0.1',
     logger,
     drainMs: doubles.drainMs ?? 0,
-    handler: callbackApp({
-      telemetry: httpTelemetry({ logger, isTraced: () => true }),
-      routes: [
-        callbackRoutes({
-          inbox,
-          signature: doubles.signature,
-          maxObjectIds: 1000,
-          maxBodyBytes: doubles.maxBodyBytes ?? 65_536,
-          isShuttingDown: () => server.isClosed,
-          onReceived: outcome => outcomes.push(outcome),
-        }),
-        healthRoutes([{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }]),
-        readCallbackRoutes(doubles.findCallback ?? (async () => undefined)),
-        readObjectRoutes(doubles.objects ?? { find: async () => undefined, list: async () => [] }),
-      ],
-      logger,
-    }),
+    handler: refuseWhenFull({ inbox, onReceived, observe, otherwise: app }),
   })
   const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 1, logger })
   telemetry.start()
@@ -66,7 +71,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     await server.stop()
     await telemetry.stop()
   }
-  return { server, url: `http://127.0.0.1:${server.port}`, accepted, outcomes, logged, stop }
+  return { server, url: `http://127.0.0.1:${server.port}`, accepted, outcomes, measured, logged, stop }
 }
 
 export interface RawAnswer {
