@@ -82,6 +82,7 @@ describe('the moment of the commit', function () {
   })
 
   it('comes again within seconds when connections have gone silent, half open, and work goes on', async () => {
+    const silent = await until(() => leaseEnd(service))
     proxy.goSilent()
     assert.equal((await postCallback(service.url, [1])).status, 503)
     // Old connections stay silent; new ones work.
@@ -95,15 +96,18 @@ describe('the moment of the commit', function () {
     const { id } = (await response.json()) as { id: string }
     await until(() => isCompleted(id), 10_000)
     // The worker's session is asked for only now and then: work goes on also after it was found silent.
-    const leases = (): Promise<{ rows: unknown[] }> => system.db.query('SELECT FROM workers WHERE lease_expires_at > $1', [leaseEnd])
-    const leaseEnd = new Date(Date.now() + 16_000)
-    await until(async () => (await leases()).rows.length > 0, 15_000)
+    await until(async () => ((await leaseEnd(service)) ?? 0) > silent, 15_000)
     const { id: last } = (await (await postCallback(service.url, [3])).json()) as { id: string }
     await until(() => isCompleted(last), 1000)
   })
 
   async function isCompleted(id: string): Promise<boolean> {
     return (await system.db.query(`SELECT FROM callbacks WHERE id = $1 AND state = 'completed'`, [id])).rows.length > 0
+  }
+
+  /** Until when its worker's session is good; undefined before it has one. */
+  async function leaseEnd({ pid }: ServiceProcess): Promise<Date | undefined> {
+    return (await system.db.query('SELECT lease_expires_at FROM workers WHERE pid = $1', [pid])).rows[0]?.lease_expires_at
   }
 
   async function waitingForLock(): Promise<number> {

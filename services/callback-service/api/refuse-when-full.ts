@@ -7,8 +7,8 @@ import { overloaded, PROBLEMS } from './problems.ts'
 const LABELS = { method: 'POST', route: '/callback', status: PROBLEMS.overloaded.status }
 
 /**
- * Refuses callbacks that the inbox has no room for before the app sees them: without a span, routes or a body. By the way of the app (which a
- * query in the URL takes) a refusal costs more than twice as much, nearly an acceptance, and there are most of them when time is scarcest.
+ * Refuses callbacks that the inbox has no room for before the app sees them: without a span, a route or the body. By the way of the app, which a
+ * query in the URL takes, a refusal costs more than twice as much, and there are most of them when time is scarcest.
  */
 export function refuseWhenFull(options: {
   readonly inbox: { readonly waitSeconds: number }
