@@ -31,7 +31,7 @@ describe('migrate', () => {
       logged,
       names.map(migration => ['migration applied', { migration }]),
     )
-    assert.deepEqual((await tables()).sort(), ['_prisma_migrations', 'callbacks', 'objects', 'workers'])
+    assert.deepEqual((await tables()).sort(), ['_prisma_migrations', 'callbacks', 'clock_steps', 'objects', 'workers'])
   })
 
   it('does nothing the second time', async () => {

@@ -16,7 +16,7 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
   workers: { rooms: ['workers', 'domain', 'foundation'], packages: ['node'] },
   adapters: { rooms: ['adapters', 'domain', 'foundation', '#prisma'], packages: ['*'] },
   'metrics.ts': { rooms: ['foundation'], packages: [] },
-  'config.ts': { rooms: ['foundation'], packages: [] },
+  'config.ts': { rooms: ['domain', 'foundation'], packages: [] },
   'service.ts': { rooms: [...JOINED, 'api', 'accepting.ts', 'refreshing.ts', '#prisma'], packages: ['node'] },
   'accepting.ts': { rooms: JOINED, packages: ['node'] },
   'refreshing.ts': { rooms: JOINED, packages: ['node'] },

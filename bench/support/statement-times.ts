@@ -23,8 +23,9 @@ export function statementTimes(url: string, repeats: number): Promise<Map<string
   return withClient(url, async db => {
     const logger = pino({ level: 'silent' })
     const database = new Database({ name: 'bench', url, maxConnections: 1, connectTimeoutMs: 2000, queryTimeoutMs: 60_000, logger })
-    const claims = new CallbackClaims({ prisma: database.prisma, clock: new DatabaseClock() })
-    const store = new ObjectStore({ prisma: database.prisma, ttlSeconds: () => 30, onStored: () => undefined })
+    const clock = new DatabaseClock()
+    const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes: 6 })
+    const store = new ObjectStore({ prisma: database.prisma, clock, ttlSeconds: () => 30, onStored: () => undefined })
     const claim = async (): Promise<void> => {
       const claimed = await claims.claim(0, { callbacks: CLAIM, objects: 1_000_000, minAgeMs: 0 })
       if (claimed.length !== CLAIM) throw new Error(`${claimed.length} callbacks were claimed`)
@@ -43,7 +44,7 @@ export function statementTimes(url: string, repeats: number): Promise<Map<string
           await medianMs(
             repeats,
             () => putBack(db),
-            () => claims.takeOver(0),
+            () => claims.takeOver(0, []),
           ),
         ],
         ['by itself, count unfinished callbacks', await medianMs(COUNTS, undefined, () => claims.countUnfinished())],

@@ -1,5 +1,6 @@
 import { type Schema, setting, type Values } from '#foundation/config-schema.ts'
 import { baseSettings } from '#foundation/settings.ts'
+import { MIN_GUILTY_CRASHES } from './domain/suspicion.ts'
 
 /** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */
 export const schema = {
@@ -95,6 +96,16 @@ export const schema = {
   },
   process: {
     maxAttempts: setting<number>({ doc: 'Attempts after which a callback is failed.', format: 'count', default: 10 }),
+    maxCrashes: setting<number>({
+      doc: 'Crashes of its process after which a callback is failed; in the last of them it ran alone. At least 5.',
+      format: 'count',
+      default: 6,
+    }),
+    probationMs: setting<number>({
+      doc: 'Time a process must have lived before it works on a callback that was in two crashes; doubles with each further crash.',
+      format: 'count',
+      default: 2000,
+    }),
     maxRunning: setting<number>({ doc: 'Callbacks one process works on at once.', format: 'count', default: 1000 }),
     retryBaseMs: setting<number>({
       doc: 'Longest wait before the second attempt of a callback; doubles with each.',
@@ -144,6 +155,8 @@ export function contradictionIn({ accept, database, fetch, process, shutdown, sp
   if (spool.patienceMs >= accept.timeoutMs) return 'spool.patienceMs leaves nothing of accept.timeoutMs'
   if (accept.maxCommits > database.acceptConnections) return 'accept.maxCommits is above database.acceptConnections'
   if (fetch.breakerOpenMs > fetch.breakerMaxOpenMs) return 'fetch.breakerOpenMs is above fetch.breakerMaxOpenMs'
+  if (process.maxCrashes < MIN_GUILTY_CRASHES)
+    return `process.maxCrashes is below ${MIN_GUILTY_CRASHES}: innocent callbacks would be failed`
   if (process.retryBaseMs > process.retryMaxMs) return 'process.retryBaseMs is above process.retryMaxMs'
   if (shutdown.delayMs >= shutdown.timeoutMs) return 'shutdown.delayMs leaves nothing of shutdown.timeoutMs'
   return undefined

@@ -2,6 +2,8 @@ import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Rests } from '#foundation/rest.ts'
 import { CallbackClaims } from './adapters/callback-claims.ts'
+import { ClockSteps } from './adapters/clock-steps.ts'
+import { readClusterState } from './adapters/cluster-state.ts'
 import type { Database } from './adapters/database.ts'
 import type { DatabaseClock } from './adapters/database-clock.ts'
 import { ObjectClient } from './adapters/object-client.ts'
@@ -9,13 +11,18 @@ import { ObjectStore } from './adapters/object-store.ts'
 import { WorkerSession } from './adapters/worker-session.ts'
 import type { Config } from './config.ts'
 import { CircuitBreaker } from './domain/circuit-breaker.ts'
-import { claimable } from './domain/claimable.ts'
+import { claimable, type Room, withinTurn } from './domain/claimable.ts'
 import { ObjectFetcher } from './domain/object-fetcher.ts'
 import { ObjectRefresher } from './domain/object-refresher.ts'
 import { crashed, refreshObjects } from './domain/refresh-objects.ts'
+import { Isolation } from './domain/suspicion.ts'
+import { WorkerLiveness } from './domain/worker-liveness.ts'
 import type { CallbackMetrics } from './metrics.ts'
 import { CallbackWorker } from './workers/callback-worker.ts'
 import { ClaimWatch } from './workers/claim-watch.ts'
+
+/** A worker whose connection was cut has a new one by then. */
+const SESSION_GRACE_MS = 500
 
 interface Needs {
   /** As it is now: some of it changes while the service runs. */
@@ -41,9 +48,11 @@ export interface Refreshing {
 export function refreshing({ config: current, metrics, database, clock, logger, isHeldUp }: Needs): Refreshing {
   const config = current()
   const session = new WorkerSession({ url: config.database.url, leaseMs: config.claims.leaseMs, logger })
-  const claims = new CallbackClaims({ prisma: database.prisma, clock })
+  const { maxCrashes } = config.process
+  const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes })
   const store = new ObjectStore({
     prisma: database.prisma,
+    clock,
     ttlSeconds: () => current().expiry.ttlSeconds,
     onStored: (count, seconds) => {
       metrics.stored.inc(count)
@@ -67,6 +76,7 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
     backoff: { baseMs: config.fetch.retryBaseMs, maxMs: config.fetch.timeoutMs },
     maxHoldMs: config.fetch.maxHoldMs,
     databaseNowMs: () => clock.nowMs(),
+    nowMs: () => performance.now(),
     rests: new Rests(),
     random: Math.random,
   })
@@ -81,13 +91,19 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
   })
   const policy = {
     maxAttempts: config.process.maxAttempts,
+    maxCrashes,
     backoff: { baseMs: config.process.retryBaseMs, maxMs: config.process.retryMaxMs },
     random: Math.random,
+  }
+  const isolation = new Isolation({ probationMs: config.process.probationMs, ageMs: () => performance.now() })
+  const roomFor = (running: number): Room | undefined => {
+    const room = isHeldUp() ? undefined : claimable({ running, maxRunning: config.process.maxRunning, requests: fetcher, breaker })
+    return room && withinTurn(room, isolation.turn(running))
   }
   const worker = new CallbackWorker({
     claims,
     worker: () => session.worker,
-    room: running => (isHeldUp() ? undefined : claimable({ running, maxRunning: config.process.maxRunning, requests: fetcher, breaker })),
+    room: roomFor,
     process: callback => refreshObjects(callback, (id, by) => refresher.refresh(id, by), policy),
     crashed: callback => crashed(callback, policy),
     interrupt: async () => {
@@ -96,13 +112,26 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
     },
     pollMs: config.process.pollMs,
     onClaimed: callback => {
-      if (callback.attempt === 1) metrics.queueSeconds.observe(Math.max(0, clock.nowMs() - callback.receivedAtMs) / 1000)
+      if (callback.attempt === 1) metrics.queueSeconds.observe(callback.waitedMs / 1000)
     },
     onSettled: verdict => metrics.settled.inc({ state: verdict.state }),
     logger,
   })
+  const steps = new ClockSteps({ prisma: database.prisma, clock, logger })
   const claimWatch = new ClaimWatch({
-    takeOver: number => claims.takeOver(number),
+    look: async () => {
+      const state = await readClusterState(database.prisma, { clock, maxCrashes })
+      await steps.makeUp(state.clockStep)
+      isolation.noteSuspects(state.suspectCrashes)
+      return state.workers
+    },
+    liveness: new WorkerLiveness({
+      leaseMs: config.claims.leaseMs,
+      graceMs: SESSION_GRACE_MS,
+      intervalMs: config.claims.takeOverMs,
+      nowMs: () => performance.now(),
+    }),
+    takeOver: (number, dead) => claims.takeOver(number, dead),
     worker: () => session.worker,
     intervalMs: config.claims.takeOverMs,
     onTakenOver: count => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { accept, finished } from '../support/callbacks.ts'
+import { accept, finished, range } from '../support/callbacks.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { until } from '../support/eventually.ts'
 import { ServiceProcess } from '../support/service-process.ts'
@@ -11,6 +11,12 @@ import { ServiceProcess } from '../support/service-process.ts'
 const DEADLY = 666
 /** It has started by then, and answers. */
 const DEATH_AFTER_MS = 300
+/** Longer than that: innocent callbacks die with it. */
+const ANSWER_AFTER_MS = 500
+/** The last of them alone. */
+const CRASHES = 5
+/** That run beside it when it kills for the first time. */
+const INNOCENT = 40
 
 describe('a callback that kills its worker', function () {
   this.timeout(60_000)
@@ -24,7 +30,8 @@ describe('a callback that kills its worker', function () {
     clientService = createServer((request, response) => {
       const id = Number(request.url?.split('/').at(-1))
       if (id === DEADLY) setTimeout(kill, DEATH_AFTER_MS)
-      else response.setHeader('content-type', 'application/json').end(JSON.stringify({ id, online: true }))
+      else
+        setTimeout(() => response.setHeader('content-type', 'application/json').end(JSON.stringify({ id, online: true })), ANSWER_AFTER_MS)
     })
     await once(clientService.listen(0, '127.0.0.1'), 'listening')
     service = await start()
@@ -44,27 +51,28 @@ describe('a callback that kills its worker', function () {
     ServiceProcess.start('callback-service', {
       DATABASE_URL: database.url,
       CLIENT_SERVICE_URL: `http://127.0.0.1:${(clientService.address() as AddressInfo).port}`,
-      PROCESS_MAX_ATTEMPTS: '2',
+      PROCESS_MAX_CRASHES: `${CRASHES}`,
+      PROCESS_PROBATION_MS: '50',
       ZIPKIN_URL: '',
     })
 
-  it('is failed when it has had its attempts, and the others are completed', async () => {
+  it('is failed when it has killed its worker alone, and all that ran beside it are completed', async () => {
     await service.ready()
+    const innocent = await Promise.all(range(1, INNOCENT).map(id => accept(service.url, [id])))
     const deadly = await accept(service.url, [DEADLY])
     // What a supervisor does: start it again when it is gone.
-    for (let attempt = 1; attempt <= 2; attempt += 1) {
-      await until(() => deaths === attempt)
+    for (let crash = 1; crash <= CRASHES; crash += 1) {
+      await until(() => deaths === crash, 30_000)
       await service.stop('SIGKILL')
       service = await start()
     }
-    const other = await accept((await service.ready()).url, [1])
-    assert.equal((await finished(service.url, other)).state, 'completed')
+    for (const id of innocent) assert.equal((await finished(service.url, id, 30_000)).state, 'completed')
     const { state, objects } = await finished(service.url, deadly)
     assert.equal(state, 'failed')
     assert.deepEqual(
       objects.map(({ outcome, reason }) => [outcome, reason]),
       [['failed', 'worker_lost']],
     )
-    assert.equal(deaths, 2)
+    assert.equal(deaths, CRASHES)
   })
 })

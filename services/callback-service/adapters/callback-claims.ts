@@ -1,13 +1,13 @@
 import { v7 as uuidv7 } from 'uuid'
 import { Batcher } from '#foundation/batcher.ts'
-import type { PrismaClient } from '#prisma'
+import { Prisma, type PrismaClient } from '#prisma'
 import type { Room } from '../domain/claimable.ts'
 import type { ClaimedCallback, Verdict } from '../domain/claimed-callback.ts'
 import { ValueRefusedError } from '../domain/storage-errors.ts'
+import { SUSPECT_CRASHES } from '../domain/suspicion.ts'
 import { type ClaimedRow, claimedCallback, settlement } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
-import { ADVISORY_CLASS } from './worker-session.ts'
 
 /**
  * Who works on which callback. A claim holds while its worker lives (see `WorkerSession`) and is proved by its token, one for each
@@ -16,13 +16,16 @@ import { ADVISORY_CLASS } from './worker-session.ts'
 export class CallbackClaims {
   readonly #prisma: PrismaClient
   readonly #clock: DatabaseClock
+  readonly #maxCrashes: number
   /** Tokens whose callbacks are being worked on, or may be: also those of claims whose outcome is unknown yet. Value: how many callbacks. */
   readonly #tokens = new Map<string, number>()
   readonly #settler: Batcher<{ callback: ClaimedCallback; verdict: Verdict }, boolean>
 
-  constructor(options: { prisma: PrismaClient; clock: DatabaseClock }) {
+  /** @param options.maxCrashes callbacks that were in this many crashes are no suspects any more: they are claimed to be failed */
+  constructor(options: { prisma: PrismaClient; clock: DatabaseClock; maxCrashes: number }) {
     this.#prisma = options.prisma
     this.#clock = options.clock
+    this.#maxCrashes = options.maxCrashes
     this.#settler = new Batcher({
       write: items => this.#settle(items),
       maxBatch: 200,
@@ -35,16 +38,21 @@ export class CallbackClaims {
    * @param room what there is room for; the callback that fills it is claimed whole
    * @throws {StorageUnavailableError} perhaps after claiming; `takeOver` gives such claims back
    */
-  async claim(worker: number, { callbacks, objects, minAgeMs }: Room): Promise<ClaimedCallback[]> {
+  async claim(worker: number, { callbacks, objects, minAgeMs, crashes }: Room): Promise<ClaimedCallback[]> {
     // Of two made in this process the later is the greater, also within a millisecond: takeOver needs that.
     const token = uuidv7()
     this.#tokens.set(token, callbacks)
+    const sentMs = performance.now()
+    const isWanted =
+      crashes === undefined
+        ? Prisma.sql`crashes NOT BETWEEN ${SUSPECT_CRASHES} AND ${this.#maxCrashes - 1}`
+        : Prisma.sql`crashes >= 2 AND crashes = ${crashes}`
     try {
       const rows = await inDatabase(
         () => this.#prisma.$queryRaw<ClaimedRow[]>`
           WITH first AS MATERIALIZED (
             SELECT id, priority, due_at, cardinality(object_ids) AS size FROM callbacks
-            WHERE state = 'pending' AND due_at <= now() - make_interval(secs => ${minAgeMs}::float8 / 1000)
+            WHERE state = 'pending' AND ${isWanted} AND due_at <= now() - make_interval(secs => ${minAgeMs}::float8 / 1000)
             ORDER BY priority DESC, due_at
             LIMIT ${callbacks}
             FOR UPDATE SKIP LOCKED
@@ -57,19 +65,21 @@ export class CallbackClaims {
             FROM due WHERE c.id = due.id
             RETURNING c.*
           )
-          SELECT c.id, c.attempts, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
-            -- Where a worker died: what it, or anybody, fetched since the callback came and stored needs no second fetch.
+          SELECT c.id, c.attempts, c.crashes, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
+            -- Where a worker died: what it stored for this very callback needs no second fetch. What others stored may be from before the
+            -- callback came, and times do not tell: clocks step.
             CASE WHEN c.attempts > 1 THEN ARRAY(
-              SELECT o.id FROM objects o WHERE o.id = ANY (c.object_ids) AND o.fetched_at >= c.received_at
+              SELECT o.id FROM objects o WHERE o.id = ANY (c.object_ids) AND o.callback_id = c.id
             )::text END AS fresh_ids,
             extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms
           FROM claimed c
           -- An UPDATE returns its rows in any order.
           ORDER BY c.priority DESC, c.due_at`,
       )
-      if (rows[0]) this.#clock.observe(rows[0].now_ms)
+      if (rows[0]) this.#clock.observe(rows[0].now_ms, sentMs)
       this.#keepToken(token, rows.length)
-      return rows.map(row => claimedCallback(row, token))
+      const { steppedAtMs } = this.#clock
+      return rows.map(row => claimedCallback(row, { token, claimedAtMs: performance.now(), steppedAtMs }))
     } catch (error) {
       this.#keepToken(token, 0)
       throw error
@@ -92,36 +102,34 @@ export class CallbackClaims {
   }
 
   /**
-   * Gives back to the inbox what nobody works on: callbacks of workers that have lost their lock or let their lease run out, and our own
-   * whose claim came back as an error though it had happened.
-   * @returns how many
+   * Gives back to the inbox what nobody works on: callbacks of the dead, each of which was in a crash then, and our own whose claim came back
+   * as an error though it had happened.
+   * @param dead numbers of workers
+   * @returns how many callbacks
    */
-  async takeOver(worker: number): Promise<number> {
+  async takeOver(worker: number, dead: readonly number[]): Promise<number> {
     // A claim made while the statement is on its way is in the database perhaps, and not in this list: what is newer is not judged.
     const newest = uuidv7()
     const tokens = [...this.#tokens.keys()]
     return inDatabase(
       () => this.#prisma.$executeRaw`
-        UPDATE callbacks SET state = 'pending', due_at = clock_timestamp(), claimed_by = NULL, claim_token = NULL
+        UPDATE callbacks SET state = 'pending', due_at = clock_timestamp(), claimed_by = NULL, claim_token = NULL,
+          crashes = CASE WHEN claimed_by = ${worker} THEN crashes ELSE crashes + 1 END,
+          attempts = CASE WHEN claimed_by = ${worker} THEN attempts - 1 ELSE attempts END
         WHERE state = 'running' AND CASE WHEN claimed_by = ${worker}
-        THEN claim_token <> ALL (${tokens}::uuid[]) AND claim_token < ${newest}::uuid
-        ELSE claimed_by NOT IN (
-          SELECT w.number FROM workers w
-          JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::int::oid AND l.objid = w.number::oid AND l.objsubid = 2
-            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          WHERE w.lease_expires_at > clock_timestamp()
-        ) END
-        -- Just after Postgres has come back nobody holds a lock yet: give the living a moment to take theirs again.
-        AND pg_postmaster_start_time() < now() - interval '1 second'`,
+          THEN claim_token <> ALL (${tokens}::uuid[]) AND claim_token < ${newest}::uuid
+          ELSE claimed_by = ANY (${dead}::int[]) END`,
     )
   }
 
-  /** Deletes callbacks that finished longer ago than `retentionSeconds`. @param limit at most so many @returns how many */
+  /** Deletes callbacks that finished longer ago than `retentionSeconds`. @param limit at most this many @returns how many */
   async prune(retentionSeconds: number, limit: number): Promise<number> {
+    // A clock that went forward makes all of them look older than they are, and a forgotten key is a second callback.
+    const seconds = retentionSeconds + this.#clock.forwardMs(retentionSeconds * 1000) / 1000
     return inDatabase(
       () => this.#prisma.$executeRaw`
         DELETE FROM callbacks WHERE id IN (
-          SELECT id FROM callbacks WHERE finished_at < now() - make_interval(secs => ${retentionSeconds}::float8)
+          SELECT id FROM callbacks WHERE finished_at < now() - make_interval(secs => ${seconds}::float8)
           ORDER BY finished_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)`,
     )
   }

@@ -5,6 +5,7 @@ import type { ObjectId } from '../domain/object-id.ts'
 export interface ClaimedRow {
   readonly id: string
   readonly attempts: number
+  readonly crashes: number
   readonly object_ids: string
   readonly unstored: unknown
   readonly fresh_ids: string | null
@@ -16,18 +17,31 @@ export interface ClaimedRow {
   readonly now_ms: number
 }
 
+/** When and under which token a row was claimed. Moments are those of this process's monotonic clock. */
+interface Claim {
+  readonly token: string
+  readonly claimedAtMs: number
+  /** When the database's clock was last seen to step. */
+  readonly steppedAtMs: number
+}
+
 /** A claimed row as the rules know it: what is still to be fetched, and what is known for good. */
-export function claimedCallback(row: ClaimedRow, token: string): ClaimedCallback {
+export function claimedCallback(row: ClaimedRow, { token, claimedAtMs, steppedAtMs }: Claim): ClaimedCallback {
   const earlier = row.unstored === null ? undefined : parseUnstored(row.unstored)
   const open = earlier?.filter(object => object.outcome === 'pending').map(object => object.id) ?? parseIds(row.object_ids)
+  // The clock may have gone back since the callback came: then it seems to come from the future.
+  const waitedMs = Math.max(0, row.now_ms - row.received_ms)
   const fresh = new Set(parseIds(row.fresh_ids ?? '{}'))
   return {
     id: row.id,
     token,
-    attempt: row.attempts,
+    attempt: row.attempts - row.crashes,
+    crashes: row.crashes,
     missingIds: open.filter(id => !fresh.has(id)),
     unstored: earlier?.filter(object => object.outcome !== 'pending') ?? [],
-    receivedAtMs: row.received_ms,
+    waitedMs,
+    // How long it waited is not known if the clock stepped meanwhile: then only what leaves from now on is fresh for certain.
+    freshFromMs: Math.max(claimedAtMs - waitedMs, steppedAtMs),
     trace: { traceparent: row.traceparent ?? undefined, tracestate: row.tracestate ?? undefined, baggage: row.baggage ?? undefined },
     requestId: row.request_id ?? undefined,
   }

@@ -1,25 +1,95 @@
-/** The fastest answer tells the time best; 1 % of a slower one is let in each time, so that drifting clocks are followed. */
-const FOLLOW = 0.01
+/** Two clocks may drift apart by this share of the time. */
+const DRIFT = 0.001
+/** An observation this far outside of what was expected is a step. Timers are not more exact. */
+const TOLERANCE_MS = 2
+
+/** A sudden change of the database's clock, as it was noticed. */
+export interface ClockStep {
+  /** Above 0: the clock went forward. */
+  readonly byMs: number
+  /** The last moment at which the clock was still as before, by this process's monotonic clock. */
+  readonly afterMs: number
+}
 
 /**
- * The database's clock, read between statements: never ahead of it, never going back, behind by no more than about the time an answer
- * takes. Epoch milliseconds.
+ * The database's clock, read between statements, in epoch milliseconds. It is known within the time that an answer takes: each answer that
+ * says what time it is bounds the difference to this process's monotonic clock from both sides
+ * (Cristian's algorithm, https://en.wikipedia.org/wiki/Cristian%27s_algorithm). An answer that fits no bound shows that the clock stepped.
  */
 export class DatabaseClock {
-  #offsetMs: number | undefined
+  /** Monotonic time minus the database's time: at least, at most. */
+  #least = Number.NEGATIVE_INFINITY
+  #most = Number.POSITIVE_INFINITY
+  #observedAtMs = 0
   #lastMs = 0
+  #step: ClockStep | undefined
+  #steppedAtMs = Number.NEGATIVE_INFINITY
+  #forward: { readonly atMs: number; readonly byMs: number }[] = []
 
-  /** @param databaseMs what the database said the time was, in an answer that has just come */
-  observe(databaseMs: number): void {
-    const offset = performance.now() - databaseMs
-    if (this.#offsetMs === undefined || offset < this.#offsetMs) this.#offsetMs = offset
-    else this.#offsetMs += (offset - this.#offsetMs) * FOLLOW
+  /**
+   * Takes in what the database said the time was.
+   * @param sentMs when the question left, by the monotonic clock
+   * @param receivedMs when the answer came
+   */
+  observe(databaseMs: number, sentMs: number, receivedMs = performance.now()): void {
+    // An answer that was on its way when a step was noticed may tell the time from before it.
+    if (sentMs < this.#steppedAtMs) return
+    const [least, most] = [sentMs - databaseMs, receivedMs - databaseMs]
+    const slackMs = DRIFT * Math.max(0, receivedMs - this.#observedAtMs)
+    const [knownLeast, knownMost] = [this.#least - slackMs, this.#most + slackMs]
+    if (least > knownMost + TOLERANCE_MS || most < knownLeast - TOLERANCE_MS) {
+      this.#noteStep((knownLeast + knownMost - least - most) / 2, receivedMs)
+      ;[this.#least, this.#most] = [least, most]
+    } else {
+      this.#least = Math.min(Math.max(least, knownLeast), most)
+      this.#most = Math.max(Math.min(most, knownMost), least)
+    }
+    this.#observedAtMs = receivedMs
   }
 
-  /** Before the first observation this machine's clock must do. */
+  /** The time now: never ahead of the database, and never going back but in a step. Before the first observation this machine's clock must do. */
   nowMs(): number {
-    if (this.#offsetMs === undefined) return Date.now()
-    this.#lastMs = Math.max(this.#lastMs, performance.now() - this.#offsetMs)
+    if (!Number.isFinite(this.#most)) return Date.now()
+    this.#lastMs = Math.max(this.#lastMs, this.at(performance.now()))
     return this.#lastMs
+  }
+
+  /** What the database's clock, as it is now, showed at a moment of the monotonic clock; never ahead of it. */
+  at(monotonicMs: number): number {
+    return Number.isFinite(this.#most) ? monotonicMs - this.#most : Date.now() - (performance.now() - monotonicMs)
+  }
+
+  /** The latest that it can be now, unless the clock stepped since it was observed; Infinity before the first observation. */
+  latestNowMs(): number {
+    return performance.now() - this.#least
+  }
+
+  /** When the last step was noticed, by the monotonic clock: what the database wrote before cannot be compared with what it writes now. */
+  get steppedAtMs(): number {
+    return this.#steppedAtMs
+  }
+
+  /** A step that was noticed and not made up for yet; several are one. */
+  get step(): ClockStep | undefined {
+    return this.#step
+  }
+
+  /** Says that the step was made up for. */
+  forgetStep(): void {
+    this.#step = undefined
+  }
+
+  /** How far the clock went forward in steps during the last `withinMs`. */
+  forwardMs(withinMs: number): number {
+    const since = performance.now() - withinMs
+    this.#forward = this.#forward.filter(({ atMs }) => atMs >= since)
+    return this.#forward.reduce((sum, { byMs }) => sum + byMs, 0)
+  }
+
+  #noteStep(byMs: number, atMs: number): void {
+    this.#step = { byMs: (this.#step?.byMs ?? 0) + byMs, afterMs: this.#step?.afterMs ?? this.#observedAtMs }
+    this.#steppedAtMs = atMs
+    this.#lastMs = 0
+    if (byMs > 0) this.#forward.push({ atMs, byMs })
   }
 }

@@ -1,8 +1,12 @@
+import type { Turn } from './suspicion.ts'
+
 /** What a process has room for: so many callbacks, of so many objects, due for so long at least. */
 export interface Room {
   readonly callbacks: number
   readonly objects: number
   readonly minAgeMs: number
+  /** Only suspects that were in this many crashes; undefined: anything but suspects. */
+  readonly crashes?: number
 }
 
 /** Callbacks claimed by one statement. */
@@ -31,4 +35,11 @@ export function claimable(now: {
   if (objects > 0) return { callbacks, objects, minAgeMs: 0 }
   const more = MAX_WAITING * concurrency - waiting
   return more > 0 ? { callbacks, objects: more, minAgeMs: UNWANTED_MS } : undefined
+}
+
+/** Narrows the room to what is next: suspects are claimed by themselves. @returns undefined when nothing may be claimed now */
+export function withinTurn(room: Room, turn: Turn): Room | undefined {
+  if (turn.take === 'nothing') return undefined
+  if (turn.take === 'others') return room
+  return { ...room, callbacks: Math.min(room.callbacks, turn.callbacks), crashes: turn.crashes }
 }

@@ -6,14 +6,18 @@ export interface ClaimedCallback {
   readonly id: string
   /** Proves the claim: settling without it changes nothing. */
   readonly token: string
-  /** Counts from 1, this attempt included. */
+  /** Counts from 1, this attempt included. Attempts that ended with their worker do not count. */
   readonly attempt: number
+  /** Times its worker was lost while it ran. */
+  readonly crashes: number
   /** What is still to be fetched: distinct, in the order they were named. */
   readonly missingIds: readonly ObjectId[]
   /** What earlier attempts found out for good. */
   readonly unstored: readonly Unstored[]
-  /** When it was accepted: epoch milliseconds by the database's clock. */
-  readonly receivedAtMs: number
+  /** How long it waited for this claim since it was accepted. */
+  readonly waitedMs: number
+  /** A fetch that left at or after this moment of this process's monotonic clock left after the callback was accepted. */
+  readonly freshFromMs: number
   readonly trace: {
     readonly traceparent?: string | undefined
     readonly tracestate?: string | undefined

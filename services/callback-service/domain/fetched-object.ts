@@ -1,9 +1,12 @@
 import type { ObjectId } from './object-id.ts'
 
-/** What the client service said of an object, and when the question left (epoch milliseconds by the database's clock). */
+/** What the client service said of an object, and when the question left. Milliseconds. */
 export interface FetchedObject {
   readonly id: ObjectId
   readonly online: boolean
+  /** By this process's monotonic clock. */
+  readonly leftAtMs: number
+  /** By the database's clock as it was known then: since the epoch, never ahead of it, in the order of departures unless it stepped. */
   readonly fetchedAtMs: number
 }
 

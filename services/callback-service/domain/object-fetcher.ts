@@ -35,11 +35,13 @@ export interface ObjectFetcherOptions {
   readonly maxHoldMs: number
   /** The database's clock, never ahead of it. */
   readonly databaseNowMs: () => number
+  /** This process's monotonic clock. */
+  readonly nowMs: () => number
   readonly rests: Rests
   readonly random: () => number
 }
 
-/** When the request left whose answer will count; undefined while none is on its way. */
+/** When the request left whose answer will count, by this process's monotonic clock; undefined while none is on its way. */
 export interface Departure {
   leftAtMs: number | undefined
 }
@@ -122,18 +124,18 @@ export class ObjectFetcher {
   }
 
   async #try(id: ObjectId, departure: Departure): Promise<Try> {
-    const { source, breaker, onFetched, databaseNowMs } = this.#options
+    const { source, breaker, onFetched, nowMs, databaseNowMs } = this.#options
     const pass = this.#isStopping ? undefined : breaker.admit()
     if (!pass) return 'held'
+    const leftAtMs = nowMs()
     const fetchedAtMs = databaseNowMs()
-    departure.leftAtMs = fetchedAtMs
-    const started = performance.now()
-    const seconds = (): number => (performance.now() - started) / 1000
+    departure.leftAtMs = leftAtMs
+    const seconds = (): number => (nowMs() - leftAtMs) / 1000
     try {
       const answer = await source.fetch(id)
       breaker.report(pass, 'succeeded')
       onFetched(answer ? 'ok' : 'not_found', seconds())
-      return answer ? { object: { id, online: answer.online, fetchedAtMs }, handle: answer.handle } : 'not_found'
+      return answer ? { object: { id, online: answer.online, leftAtMs, fetchedAtMs }, handle: answer.handle } : 'not_found'
     } catch (error) {
       if (!(error instanceof FetchError) || this.#isStopping) {
         breaker.report(pass, 'abandoned')

@@ -37,9 +37,9 @@ export class ObjectRefresher {
     this.#options = options
   }
 
-  async refresh(id: ObjectId, callback: { readonly id: string; readonly receivedAtMs: number }): Promise<Outcome> {
+  async refresh(id: ObjectId, callback: { readonly id: string; readonly freshFromMs: number }): Promise<Outcome> {
     const running = this.#refreshes.get(id)
-    if (!running || (running.departure.leftAtMs ?? callback.receivedAtMs) < callback.receivedAtMs) return this.#begin(id, callback.id)
+    if (!running || (running.departure.leftAtMs ?? callback.freshFromMs) < callback.freshFromMs) return this.#begin(id, callback.id)
     const since = performance.now()
     const outcome = await running.outcome
     this.#options.onShared(id, 'handle' in outcome ? outcome.handle : undefined, since)

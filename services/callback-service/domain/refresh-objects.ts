@@ -6,6 +6,8 @@ import type { Outcome } from './outcome.ts'
 export interface RefreshPolicy {
   /** Attempts after which a callback is `failed`. */
   readonly maxAttempts: number
+  /** Crashes of its worker after which a callback is `failed`: it ran alone in the last ones. */
+  readonly maxCrashes: number
   readonly backoff: Backoff
   readonly random: () => number
 }
@@ -19,7 +21,7 @@ export async function refreshObjects(
   refresh: (id: ObjectId, callback: ClaimedCallback) => Promise<Outcome>,
   policy: RefreshPolicy,
 ): Promise<Verdict> {
-  if (callback.attempt > policy.maxAttempts) return workerLost(callback)
+  if (callback.crashes >= policy.maxCrashes) return workerLost(callback)
   const outcomes = await Promise.all(callback.missingIds.map(id => refresh(id, callback)))
   const unstored = [...callback.unstored, ...callback.missingIds.flatMap((id, i) => unstoredOf(id, outcomes[i] as Outcome))]
   const pending = outcomes.filter(outcome => outcome.kind === 'pending')
@@ -38,7 +40,7 @@ export function crashed(callback: ClaimedCallback, policy: RefreshPolicy): Verdi
   return tryAgain(callback, unstored, true, policy)
 }
 
-/** Every attempt was charged and none was settled: it took its worker down with it each time. */
+/** It took its worker down with it each time, in the end alone: see suspicion.ts. */
 function workerLost(callback: ClaimedCallback): Verdict {
   return {
     state: 'failed',

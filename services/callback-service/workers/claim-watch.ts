@@ -2,10 +2,14 @@ import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
 import { isStorageTrouble } from '../domain/storage-errors.ts'
+import type { WorkerLiveness, WorkerSign } from '../domain/worker-liveness.ts'
 
 export interface ClaimWatchOptions {
+  /** Reads the signs of life of all workers. */
+  readonly look: () => Promise<readonly WorkerSign[]>
+  readonly liveness: Pick<WorkerLiveness, 'observe' | 'interrupted'>
   /** Gives back what the dead had claimed. @returns how many callbacks */
-  readonly takeOver: (worker: number) => Promise<number>
+  readonly takeOver: (worker: number, dead: readonly number[]) => Promise<number>
   readonly worker: () => number | undefined
   readonly intervalMs: number
   /** There are callbacks to claim. */
@@ -13,25 +17,19 @@ export interface ClaimWatchOptions {
   readonly logger: Logger
 }
 
-/** Looks at start and every `intervalMs` for callbacks whose worker died or hangs, and gives them back to the inbox. */
+/** Looks every `intervalMs` which workers live, and gives the callbacks of the dead back to the inbox. */
 export class ClaimWatch implements Part {
   readonly name = 'claim watch'
+  readonly #options: ClaimWatchOptions
   readonly #loop: Loop
 
-  constructor({ takeOver, worker, intervalMs, onTakenOver, logger }: ClaimWatchOptions) {
+  constructor(options: ClaimWatchOptions) {
+    this.#options = options
     this.#loop = new Loop({
       name: 'take over callbacks',
-      logger,
+      logger: options.logger,
       isReportedElsewhere: isStorageTrouble,
-      pass: async () => {
-        const number = worker()
-        const count = number === undefined ? 0 : await takeOver(number)
-        if (count > 0) {
-          logger.warn({ count }, 'callbacks taken over from a lost worker')
-          onTakenOver(count)
-        }
-        return intervalMs
-      },
+      pass: () => this.#pass(),
     })
   }
 
@@ -41,5 +39,28 @@ export class ClaimWatch implements Part {
 
   stop(): Promise<void> {
     return this.#loop.stop()
+  }
+
+  async #pass(): Promise<number> {
+    const { look, liveness, takeOver, worker, intervalMs, onTakenOver, logger } = this.#options
+    const signs = await look().catch(error => {
+      liveness.interrupted()
+      throw error
+    })
+    const number = worker()
+    if (number === undefined) {
+      // Without a session of its own it cannot tell who lost theirs in the same outage.
+      liveness.interrupted()
+      return intervalMs
+    }
+    const count = await takeOver(
+      number,
+      liveness.observe(signs).filter(dead => dead !== number),
+    )
+    if (count > 0) {
+      logger.warn({ count }, 'callbacks taken over from a lost worker')
+      onTakenOver(count)
+    }
+    return intervalMs
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { withClient } from '../../../../test/support/database.ts'
 import { CallbackClaims } from '../../adapters/callback-claims.ts'
 import { DatabaseClock } from '../../adapters/database-clock.ts'
@@ -20,7 +21,7 @@ describe('CallbackClaims', () => {
   beforeEach(async () => {
     await storage.query('TRUNCATE callbacks, objects')
     clock = new DatabaseClock()
-    claims = new CallbackClaims({ prisma: storage.open().prisma, clock })
+    claims = new CallbackClaims({ prisma: storage.open().prisma, clock, maxCrashes: 6 })
   })
 
   after(() => storage.close())
@@ -103,23 +104,87 @@ describe('CallbackClaims', () => {
         id,
         token: (await readCallback(storage, id)).claim_token,
         attempt: 1,
+        crashes: 0,
         missingIds: objectIds,
         unstored: [],
-        receivedAtMs: 1_700_000_000_123,
+        waitedMs: callback.waitedMs,
+        freshFromMs: callback.freshFromMs,
         trace: { traceparent: 'tp', tracestate: 'ts', baggage: 'b' },
         requestId: 'r',
       })
     })
 
-    it('does not ask again, after a first try, for what was stored since the callback came', async () => {
-      const id = await putCallback(storage, { objectIds: [1n, 2n, 9007199254740993n, 4n] })
-      await storage.query(`INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
-        SELECT o.id, true, c.received_at + o.after, now(), now() + interval '1 hour', c.id
-        FROM callbacks c, (VALUES (1, interval '-1 ms'), (2, interval '0'), (9007199254740993, interval '1 s')) AS o(id, after)`)
-      const first = await claimOne()
-      assert.deepEqual(first.missingIds, [1n, 2n, 9007199254740993n, 4n])
+    it('does not ask again, after a first try, for what was stored for this very callback', async () => {
+      const id = await putCallback(storage, { objectIds: [1n, 2n, 9007199254740993n] })
+      const other = randomUUID()
+      // What another callback brought may be from before this one came, whatever its times say.
+      await storage.query(
+        `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
+        SELECT o.id, true, now() + interval '1 hour', now(), now() + interval '1 hour', o.callback_id::uuid
+        FROM (VALUES (1, $2), (2, $1), (9007199254740993, $1)) AS o(id, callback_id)`,
+        [id, other],
+      )
+      assert.deepEqual((await claimOne()).missingIds, [1n, 2n, 9007199254740993n])
       await storage.query(`UPDATE callbacks SET state = 'pending' WHERE id = $1`, [id])
-      assert.deepEqual((await claimOne()).missingIds, [1n, 4n])
+      assert.deepEqual((await claimOne()).missingIds, [1n])
+    })
+
+    describe('of what is fresh for a callback', () => {
+      it('calls fresh what left since it came', async () => {
+        await putCallback(storage)
+        await claimOne()
+        await storage.query(`UPDATE callbacks SET state = 'pending', received_at = clock_timestamp() - interval '20 s'`)
+        const { waitedMs, freshFromMs } = await claimOne()
+        assert.ok(waitedMs >= 20_000 && waitedMs < 25_000, `waited ${waitedMs} ms`)
+        assert.ok(freshFromMs <= performance.now() - 20_000 + 5000)
+      })
+
+      it('calls nothing fresh that left before the claim where the callback seems to come from the future', async () => {
+        await putCallback(storage)
+        await storage.query(`UPDATE callbacks SET received_at = clock_timestamp() + interval '1 minute'`)
+        const before = performance.now()
+        const { waitedMs, freshFromMs } = await claimOne()
+        assert.equal(waitedMs, 0)
+        assert.ok(freshFromMs > before)
+      })
+
+      it('calls nothing fresh that left before a step of the clock was noticed', async () => {
+        // Until now the database was an hour behind: its clock went forward.
+        clock.observe(Date.now() - 3_600_000, performance.now())
+        await putCallback(storage)
+        await storage.query(`UPDATE callbacks SET received_at = clock_timestamp() - interval '1 hour'`)
+        const before = performance.now()
+        assert.ok((await claimOne()).freshFromMs > before)
+      })
+    })
+
+    describe('of suspects', () => {
+      beforeEach(async () => {
+        for (const crashes of [0, 1, 2, 3, 6]) {
+          const id = await putCallback(storage)
+          await storage.query('UPDATE callbacks SET crashes = $2, attempts = $2 WHERE id = $1', [id, crashes])
+        }
+      })
+
+      it('leaves them out, but for those to be failed, and does not charge what they crashed in', async () => {
+        const claimed = await claims.claim(WORKER, upTo(10))
+        assert.deepEqual(
+          claimed.map(({ crashes, attempt }) => [crashes, attempt]),
+          [
+            [0, 1],
+            [1, 1],
+            [6, 1],
+          ],
+        )
+      })
+
+      it('takes those of as many crashes as it is told, and nothing else', async () => {
+        const claimed = await claims.claim(WORKER, { ...upTo(10), crashes: 3 })
+        assert.deepEqual(
+          claimed.map(({ crashes }) => crashes),
+          [3],
+        )
+      })
     })
 
     it('takes a callback without ids', async () => {
@@ -137,7 +202,7 @@ describe('CallbackClaims', () => {
 
     it('gives two workers that claim at once different callbacks, and all of them', async () => {
       const ids = await Promise.all(Array.from({ length: 60 }, () => putCallback(storage)))
-      const other = new CallbackClaims({ prisma: storage.open().prisma, clock })
+      const other = new CallbackClaims({ prisma: storage.open().prisma, clock, maxCrashes: 6 })
       const takes = await Promise.all(
         Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? claims.claim(1, upTo(5)) : other.claim(2, upTo(5)))),
       )

@@ -19,7 +19,7 @@ describe('CallbackClaims.settle', () => {
 
   beforeEach(async () => {
     await storage.query('TRUNCATE callbacks')
-    claims = new CallbackClaims({ prisma: storage.open().prisma, clock: new DatabaseClock() })
+    claims = new CallbackClaims({ prisma: storage.open().prisma, clock: new DatabaseClock(), maxCrashes: 6 })
   })
 
   after(() => storage.close())

@@ -7,12 +7,12 @@ const EPOCH_MS = 1_700_000_000_000
 describe('DatabaseClock', () => {
   let clock: DatabaseClock
   let nowMs: number
-  let databaseDriftMs: number
+  let offsetMs: number
 
   beforeEach(() => {
     clock = new DatabaseClock()
     nowMs = 1000
-    databaseDriftMs = 0
+    offsetMs = 0
     // An own property in front of the inherited one.
     Object.defineProperty(performance, 'now', { configurable: true, value: () => nowMs })
   })
@@ -21,67 +21,124 @@ describe('DatabaseClock', () => {
     Reflect.deleteProperty(performance, 'now')
   })
 
-  const databaseMs = (): number => EPOCH_MS + nowMs + databaseDriftMs
+  const databaseMs = (): number => EPOCH_MS + nowMs + offsetMs
 
-  /** The database reads its clock, and its answer takes a while. */
-  function ask(answerTakesMs: number): void {
+  /** A question takes a while, the database reads its clock, and the answer takes a while. */
+  function ask(answerTakesMs: number, questionTakesMs = 0): void {
+    const sentMs = nowMs
+    nowMs += questionTakesMs
     const told = databaseMs()
     nowMs += answerTakesMs
-    clock.observe(told)
+    clock.observe(told, sentMs)
   }
 
   it('tells the time of this machine before the database has told its own, and does not stick to it', () => {
     assert.ok(Math.abs(clock.nowMs() - Date.now()) < 1000)
+    assert.equal(clock.latestNowMs(), Number.POSITIVE_INFINITY)
     ask(3)
     assert.equal(clock.nowMs(), databaseMs() - 3)
   })
 
   it('is behind by what the answer took, and goes on', () => {
     ask(3)
-    assert.equal(clock.nowMs(), databaseMs() - 3)
     nowMs += 500
     assert.equal(clock.nowMs(), databaseMs() - 3)
   })
 
-  it('believes the fastest answer, and moves a little towards slower ones', () => {
+  it('knows the latest time that it can be by what the question took', () => {
+    ask(3, 20)
+    assert.equal(clock.latestNowMs(), databaseMs() + 20)
+  })
+
+  it('believes the fastest answer, and forgets it no faster than clocks drift', () => {
     ask(40)
     ask(2)
     assert.equal(clock.nowMs(), databaseMs() - 2)
     ask(102)
-    assert.equal(databaseMs() - clock.nowMs(), 3)
+    assert.ok(databaseMs() - clock.nowMs() < 2.2, `${databaseMs() - clock.nowMs()} ms behind`)
   })
 
   it('is never ahead of the database and never goes back, whatever the answers take', () => {
     let last = 0
     for (let i = 0; i < 1000; i += 1) {
-      ask((i * 7919) % 97)
+      ask((i * 7919) % 97, (i * 31) % 53)
       nowMs += (i * 104_729) % 13
       const time = clock.nowMs()
-      assert.ok(time <= databaseMs() && time >= last, `${i}: ${time}`)
+      assert.ok(time <= databaseMs() && time >= last && clock.latestNowMs() >= databaseMs(), `${i}: ${time}`)
       last = time
     }
+    assert.equal(clock.step, undefined)
   })
 
-  it('stands still where the clock of the database went back, until that has caught up', () => {
+  it('follows a database whose clock goes faster or slower than ours, and takes that for no step', () => {
     ask(1)
-    const before = clock.nowMs()
-    databaseDriftMs = -50
-    for (let i = 0; i < 1000; i += 1) ask(0.01)
-    assert.equal(clock.nowMs(), before)
-    nowMs += 100
-    assert.ok(clock.nowMs() > before)
-    assert.ok(clock.nowMs() <= databaseMs() + 1)
-  })
-
-  it('follows a database whose clock goes faster or slower than ours', () => {
-    ask(1)
-    for (const driftMs of [0.01, -0.01]) {
+    for (const driftMs of [0.02, -0.02]) {
       for (let i = 0; i < 2000; i += 1) {
-        databaseDriftMs += driftMs
+        offsetMs += driftMs
         nowMs += 100
         ask(1)
       }
       assert.ok(Math.abs(databaseMs() - clock.nowMs()) <= 2, `${databaseMs() - clock.nowMs()} ms behind`)
     }
+    assert.equal(clock.step, undefined)
+  })
+
+  for (const byMs of [2000, -2000, 60_000, -60_000, 3_600_000, -3_600_000]) {
+    it(`notices a step by ${byMs / 1000} s with the next answer, and tells the time after it`, () => {
+      ask(1, 1)
+      const before = nowMs
+      nowMs += 200
+      offsetMs = byMs
+      ask(2, 2)
+      assert.ok(Math.abs((clock.step?.byMs ?? 0) - byMs) < 5, `${clock.step?.byMs}`)
+      assert.equal(clock.step?.afterMs, before)
+      assert.equal(clock.steppedAtMs, nowMs)
+      assert.equal(clock.nowMs(), databaseMs() - 2)
+      assert.equal(clock.at(nowMs - 100), databaseMs() - 102)
+    })
+  }
+
+  it('takes a slow answer for no step', () => {
+    ask(1)
+    for (const ms of [30, 1000, 5000]) ask(ms, ms)
+    assert.equal(clock.step, undefined)
+    assert.equal(clock.steppedAtMs, Number.NEGATIVE_INFINITY)
+  })
+
+  it('does not take an answer from before a step for a step back', () => {
+    ask(1)
+    const sentMs = nowMs
+    const told = databaseMs()
+    offsetMs = 60_000
+    nowMs += 5
+    ask(1)
+    nowMs += 5
+    clock.observe(told, sentMs)
+    assert.ok(Math.abs((clock.step?.byMs ?? 0) - 60_000) < 10)
+  })
+
+  it('makes one step of several until it is told that it was made up for', () => {
+    ask(1)
+    const before = nowMs
+    for (const ms of [60_000, 45_000]) {
+      offsetMs = ms
+      ask(1)
+    }
+    assert.ok(Math.abs((clock.step?.byMs ?? 0) - 45_000) < 10, `${clock.step?.byMs}`)
+    assert.equal(clock.step?.afterMs, before)
+    clock.forgetStep()
+    assert.equal(clock.step, undefined)
+  })
+
+  it('remembers for as long as it is asked how far the clock went forward', () => {
+    ask(1)
+    for (const ms of [60_000, 0, 60_000]) {
+      offsetMs = ms
+      nowMs += 1000
+      ask(1)
+    }
+    assert.ok(Math.abs(clock.forwardMs(10_000) - 120_000) < 20)
+    nowMs += 9500
+    assert.ok(Math.abs(clock.forwardMs(10_000) - 60_000) < 20)
   })
 })

@@ -1,15 +1,17 @@
 import type { Database } from '../../adapters/database.ts'
+import { DatabaseClock } from '../../adapters/database-clock.ts'
 import { ObjectStore } from '../../adapters/object-store.ts'
 import type { TestStorage } from './test-storage.ts'
 
 export const CALLBACK_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
 /** A store with a ttl of 30 s, or another, and the sizes of its statements. */
-export function newStore(database: Database, ttlSeconds = 30) {
+export function newStore(database: Database, ttlSeconds = 30, clock = new DatabaseClock()) {
   const statements: number[] = []
   const settings = { ttlSeconds }
   const store = new ObjectStore({
     prisma: database.prisma,
+    clock,
     ttlSeconds: () => settings.ttlSeconds,
     onStored: count => statements.push(count),
   })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { withClient } from '../../../../test/support/database.ts'
+import { DatabaseClock } from '../../adapters/database-clock.ts'
 import type { ObjectStore } from '../../adapters/object-store.ts'
 import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
@@ -22,7 +23,7 @@ describe('ObjectStore.deleteExpired', () => {
   after(() => storage.close())
 
   async function put(...ids: bigint[]): Promise<void> {
-    await Promise.all(ids.map(id => store.upsert({ id, online: true, fetchedAtMs: 1000 }, CALLBACK_ID)))
+    await Promise.all(ids.map(id => store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)))
   }
 
   async function left(): Promise<bigint[]> {
@@ -43,7 +44,7 @@ describe('ObjectStore.deleteExpired', () => {
 
   it('deletes an object neither before its time nor much after it', async () => {
     const brief = newStore(storage.open(), 0.2).store
-    await brief.upsert({ id: 1n, online: true, fetchedAtMs: 1000 }, CALLBACK_ID)
+    await brief.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)
     let latenessMs: readonly number[] = []
     while (latenessMs.length === 0) {
       const pass = await brief.deleteExpired(100)
@@ -55,6 +56,20 @@ describe('ObjectStore.deleteExpired', () => {
       latenessMs.join(', '),
     )
     assert.deepEqual(await left(), [])
+  })
+
+  it('leaves an object that only seems expired because the clock went forward, and deletes it when its time has come', async () => {
+    const clock = new DatabaseClock()
+    store = newStore(storage.open(), 30, clock).store
+    await put(1n)
+    await backdate(storage, TTL_MS + 5000)
+    // As it was a moment ago, the clock of the database was ten seconds behind.
+    const stepped = new DatabaseClock()
+    stepped.observe(Date.now() - 10_000, performance.now())
+    const unaware = newStore(storage.open(), 30, stepped).store
+    assert.deepEqual((await unaware.deleteExpired(100)).latenessMs, [])
+    assert.ok(stepped.step, 'the answer shows the step')
+    assert.equal((await unaware.deleteExpired(100)).latenessMs.length, 1)
   })
 
   it('says when the next one is due, and nothing where there is none', async () => {

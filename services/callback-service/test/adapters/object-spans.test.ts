@@ -35,7 +35,7 @@ describe('the spans of the object store', () => {
   /** @returns the span in which they were stored */
   function put(...ids: bigint[]): Promise<Span> {
     return inSpan('process callback', {}, async span => {
-      await Promise.all(ids.map(id => store.upsert({ id, online: true, fetchedAtMs: 1000 }, CALLBACK_ID)))
+      await Promise.all(ids.map(id => store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)))
       return span
     })
   }
@@ -99,15 +99,17 @@ describe('the spans of the object store', () => {
   })
 
   it('say that their statement failed', async () => {
-    await inSpan('process callback', {}, () => store.upsert({ id: 1n, online: true, fetchedAtMs: 1000 }, 'no uuid')).catch(() => undefined)
+    await inSpan('process callback', {}, () => store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, 'no uuid')).catch(
+      () => undefined,
+    )
     const [span] = await sent('store objects')
     assert.equal(span?.tags['error.type'], 'value_refused')
   })
 
   it('are none where there is no trace, or none that is recorded', async () => {
     const unsampled = contextFromCarrier({ traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00` })
-    await store.upsert({ id: 1n, online: true, fetchedAtMs: 1000 }, CALLBACK_ID)
-    await context.with(unsampled, () => store.upsert({ id: 2n, online: true, fetchedAtMs: 1000 }, CALLBACK_ID))
+    await store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)
+    await context.with(unsampled, () => store.upsert({ id: 2n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID))
     assert.deepEqual(await storage.query('SELECT DISTINCT traceparent FROM objects'), [{ traceparent: null }])
     await backdate(storage, 30_000)
     assert.equal((await store.deleteExpired(100)).latenessMs.length, 2)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { DatabaseClock } from '../../adapters/database-clock.ts'
 import type { ObjectStore } from '../../adapters/object-store.ts'
 import { ValueRefusedError } from '../../domain/storage-errors.ts'
 import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
@@ -25,7 +26,7 @@ describe('ObjectStore', () => {
 
   function put(id: bigint, changes: { online?: boolean; fetchedAtMs?: number; callbackId?: string } = {}): Promise<void> {
     const { online = true, fetchedAtMs = 1000, callbackId = CALLBACK_ID } = changes
-    return store.upsert({ id, online, fetchedAtMs }, callbackId)
+    return store.upsert({ id, online, leftAtMs: fetchedAtMs, fetchedAtMs }, callbackId)
   }
 
   describe('upsert', () => {
@@ -86,6 +87,25 @@ describe('ObjectStore', () => {
       assert.equal((await store.find(1n))?.online, false)
     })
 
+    it('stores an answer that left before the clock went back, at its time by the clock as it is now', async () => {
+      const clock = new DatabaseClock()
+      clock.observe(Date.now() + 60_000, performance.now())
+      const leftAtMs = performance.now() - 500
+      const stepped = newStore(storage.open(), 30, clock).store
+      await stepped.upsert({ id: 1n, online: true, leftAtMs, fetchedAtMs: clock.at(leftAtMs) }, CALLBACK_ID)
+      const [row] = await storage.query<{ ago_ms: number }>(
+        'SELECT extract(epoch FROM clock_timestamp() - fetched_at)::float8 * 1000 AS ago_ms FROM objects',
+      )
+      assert.ok(row && row.ago_ms >= 400 && row.ago_ms < 3000, `fetched ${row?.ago_ms} ms ago`)
+    })
+
+    it('overwrites what seems to have been fetched in the future: the clock went back since', async () => {
+      await put(1n, { online: true })
+      await storage.query(`UPDATE objects SET fetched_at = clock_timestamp() + interval '1 minute'`)
+      await put(1n, { online: false })
+      assert.equal((await store.find(1n))?.online, false)
+    })
+
     for (const [order, first, second] of [
       ['older first', 1000, 2000],
       ['newer first', 2000, 1000],
@@ -129,7 +149,7 @@ describe('ObjectStore', () => {
       const other = newStore(storage.open()).store
       const ids = Array.from({ length: 200 }, (_, i) => BigInt(i))
       for (let round = 0; round < 30; round += 1) {
-        const object = (id: bigint) => ({ id, online: true, fetchedAtMs: round })
+        const object = (id: bigint) => ({ id, online: true, leftAtMs: 0, fetchedAtMs: round })
         await Promise.all([
           ...ids.map(id => store.upsert(object(id), CALLBACK_ID)),
           ...ids.toReversed().map(id => other.upsert(object(id), CALLBACK_ID)),

@@ -29,7 +29,8 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
     maxTries: 3,
     backoff: { baseMs: 200, maxMs: 1000 },
     maxHoldMs: 2000,
-    databaseNowMs: () => state.nowMs,
+    databaseNowMs: () => 5_000_000 + state.nowMs,
+    nowMs: () => state.nowMs,
     rests: {
       rest: async ms => {
         state.slept.push(ms)
@@ -55,7 +56,7 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
 }
 
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
-const callback = (receivedAtMs = 1000) => ({ id: 'a', receivedAtMs })
+const callback = (freshFromMs = 1000) => ({ id: 'a', freshFromMs })
 
 describe('ObjectRefresher', () => {
   it('stores what it fetched, with the moment the question left', async () => {
@@ -65,7 +66,7 @@ describe('ObjectRefresher', () => {
     state.nowMs = 5000
     asked[0]?.answer(true)
     assert.equal((await outcome).kind, 'stored')
-    assert.deepEqual(state.stored, [{ id: 7n, online: true, fetchedAtMs: 1000 }])
+    assert.deepEqual(state.stored, [{ id: 7n, online: true, leftAtMs: 1000, fetchedAtMs: 5_001_000 }])
   })
 
   it('never has more requests under way than its concurrency, also after it changed', async () => {
@@ -121,7 +122,7 @@ describe('ObjectRefresher', () => {
     for (const request of asked) request.answer(true)
     await Promise.all([first, second])
     assert.deepEqual(
-      state.stored.map(object => object.fetchedAtMs),
+      state.stored.map(object => object.leftAtMs),
       [1000, 2000],
     )
   })

@@ -3,14 +3,16 @@ import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
 import type { Outcome } from '../../domain/outcome.ts'
 import { crashed, refreshObjects } from '../../domain/refresh-objects.ts'
 
-const policy = { maxAttempts: 3, backoff: { baseMs: 1000, maxMs: 60_000 }, random: () => 0.5 }
+const policy = { maxAttempts: 3, maxCrashes: 6, backoff: { baseMs: 1000, maxMs: 60_000 }, random: () => 0.5 }
 const claimed = (changes: Partial<ClaimedCallback> = {}): ClaimedCallback => ({
   id: 'a',
   token: 't',
   attempt: 1,
+  crashes: 0,
   missingIds: [1n, 2n],
   unstored: [],
-  receivedAtMs: 0,
+  waitedMs: 0,
+  freshFromMs: 0,
   trace: {},
   requestId: undefined,
   ...changes,
@@ -72,8 +74,14 @@ describe('refreshObjects', () => {
     })
   })
 
-  it('asks for nothing any more when it took down its worker in every attempt it had', async () => {
-    const verdict = await refreshObjects(claimed({ attempt: 4 }), () => assert.fail('must not fetch'), policy)
+  it('asks for nothing any more when it took its worker down once too often, and not before', async () => {
+    const again = await refreshObjects(
+      claimed({ attempt: 1, crashes: 5 }),
+      answering({ 1: { kind: 'stored' }, 2: { kind: 'stored' } }),
+      policy,
+    )
+    assert.equal(again.state, 'completed')
+    const verdict = await refreshObjects(claimed({ crashes: 6 }), () => assert.fail('must not fetch'), policy)
     assert.equal(verdict.state, 'failed')
     assert.deepEqual(
       verdict.unstored.map(object => object.reason),

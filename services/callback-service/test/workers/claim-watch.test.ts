@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import type { WorkerSign } from '../../domain/worker-liveness.ts'
 import { ClaimWatch, type ClaimWatchOptions } from '../../workers/claim-watch.ts'
 import { logger } from './silent-logger.ts'
+
+const SIGNS: WorkerSign[] = [
+  { number: 7, renewal: '1', isLocked: false },
+  { number: 8, renewal: '1', isLocked: false },
+]
 
 describe('ClaimWatch', () => {
   let watch: ClaimWatch
@@ -11,10 +17,21 @@ describe('ClaimWatch', () => {
 
   /** @param answers what each take-over finds; nothing after the last */
   function setup(answers: (number | Error)[], changes: Partial<ClaimWatchOptions> = {}) {
-    const seen = { takers: [] as number[], takenOver: [] as number[] }
+    const seen = { takeOvers: [] as [number, readonly number[]][], takenOver: [] as number[], interruptions: 0, looks: 0 }
     watch = new ClaimWatch({
-      takeOver: async worker => {
-        const answer = answers[seen.takers.push(worker) - 1] ?? 0
+      look: async () => {
+        seen.looks += 1
+        return SIGNS
+      },
+      // Takes everybody for dead.
+      liveness: {
+        observe: signs => signs.map(({ number }) => number),
+        interrupted: () => {
+          seen.interruptions += 1
+        },
+      },
+      takeOver: async (worker, dead) => {
+        const answer = answers[seen.takeOvers.push([worker, dead]) - 1] ?? 0
         if (answer instanceof Error) throw answer
         return answer
       },
@@ -27,40 +44,43 @@ describe('ClaimWatch', () => {
     return seen
   }
 
-  it('looks at once when it starts, and says how many callbacks there are to claim', async () => {
+  it('takes over from the dead at once when it starts, never from itself, and says how many callbacks there are to claim', async () => {
     const seen = setup([3], { intervalMs: 3_600_000 })
     watch.start()
     await eventually('it has looked', () => seen.takenOver.length === 1)
-    assert.deepEqual(seen, { takers: [7], takenOver: [3] })
+    assert.deepEqual([seen.takeOvers, seen.takenOver], [[[7, [8]]], [3]])
   })
 
   it('looks again and again, and says nothing when there is nothing', async () => {
     const seen = setup([0, 2, 0, 1])
     watch.start()
-    await eventually('it has looked five times', () => seen.takers.length >= 5)
+    await eventually('it has looked five times', () => seen.takeOvers.length >= 5)
     assert.deepEqual(seen.takenOver, [2, 1])
   })
 
-  it('takes nothing over while the worker itself is not known to live', async () => {
+  it('takes nothing over while the worker itself has no session, and believes nothing it saw meanwhile', async () => {
     let number: number | undefined
-    let looks = 0
-    const seen = setup([1], {
-      worker: () => {
-        looks += 1
-        return number
+    const seen = setup([1], { worker: () => number })
+    watch.start()
+    await eventually('it has looked', () => seen.looks > 3)
+    assert.deepEqual(seen.takeOvers, [])
+    assert.ok(seen.interruptions >= 3)
+    number = 9
+    await eventually('it takes over', () => seen.takenOver.length === 1)
+    assert.deepEqual(seen.takeOvers[0], [9, [7, 8]])
+  })
+
+  it('goes on when the database is back, and believes nothing it saw before', async () => {
+    let isAway = true
+    const seen = setup([4], {
+      look: async () => {
+        if (isAway) throw new StorageUnavailableError('down')
+        return SIGNS
       },
     })
     watch.start()
-    await eventually('it has looked', () => looks > 3)
-    assert.deepEqual(seen.takers, [])
-    number = 9
-    await eventually('it takes over', () => seen.takenOver.length === 1)
-    assert.equal(seen.takers[0], 9)
-  })
-
-  it('goes on when the database is back', async () => {
-    const seen = setup([new StorageUnavailableError('down'), 4])
-    watch.start()
+    await eventually('it has tried', () => seen.interruptions > 0)
+    isAway = false
     await eventually('it takes over', () => seen.takenOver.length === 1)
     assert.deepEqual(seen.takenOver, [4])
   })

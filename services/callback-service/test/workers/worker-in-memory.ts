@@ -11,7 +11,18 @@ export const CRASHED: Verdict = { state: 'pending', unstored: [], delayMs: 1, is
 export const INTERRUPTED: Verdict = { state: 'pending', unstored: [], delayMs: 0, isCharged: false }
 
 export function claimed(id: string): ClaimedCallback {
-  return { id, token: 't', attempt: 1, missingIds: [], unstored: [], receivedAtMs: 0, trace: {}, requestId: undefined }
+  return {
+    id,
+    token: 't',
+    attempt: 1,
+    crashes: 0,
+    missingIds: [],
+    unstored: [],
+    waitedMs: 0,
+    freshFromMs: 0,
+    trace: {},
+    requestId: undefined,
+  }
 }
 
 export function roomFor(callbacks: number): Room | undefined {

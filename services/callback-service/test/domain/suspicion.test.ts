@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { groupSize, Isolation, MIN_GUILTY_CRASHES, SUSPECT_CRASHES } from '../../domain/suspicion.ts'
+
+const PROBATION_MS = 2000
+
+describe('suspicion', () => {
+  it('puts suspects into ever smaller groups, and leaves the last ones alone', () => {
+    assert.deepEqual(
+      [2, 3, 4, 5, 6].map(crashes => groupSize(crashes)),
+      [16, 4, 1, 1, 1],
+    )
+    assert.equal(groupSize(MIN_GUILTY_CRASHES - 1), 1, 'the crash that shows who is guilty happened to one that ran alone')
+  })
+})
+
+describe('Isolation', () => {
+  let ageMs: number
+  let isolation: Isolation
+
+  beforeEach(() => {
+    ageMs = 60_000
+    isolation = new Isolation({ probationMs: PROBATION_MS, ageMs: () => ageMs })
+  })
+
+  it('has anything but suspects claimed while there are none', () => {
+    assert.deepEqual(isolation.turn(0), { take: 'others' })
+    assert.deepEqual(isolation.turn(50), { take: 'others' })
+  })
+
+  it('claims nothing until what runs has ended, then one group, and nothing beside it', () => {
+    isolation.noteSuspects(SUSPECT_CRASHES)
+    assert.deepEqual(isolation.turn(3), { take: 'nothing' })
+    assert.deepEqual(isolation.turn(1), { take: 'nothing' })
+    assert.deepEqual(isolation.turn(0), { take: 'suspects', crashes: SUSPECT_CRASHES, callbacks: 16 })
+    assert.deepEqual(isolation.turn(16), { take: 'nothing' })
+    assert.deepEqual(isolation.turn(2), { take: 'nothing' })
+    assert.deepEqual(isolation.turn(0), { take: 'others' })
+  })
+
+  it('gives everything else as much time as the group took, before the next one', () => {
+    isolation.noteSuspects(SUSPECT_CRASHES)
+    isolation.turn(3)
+    ageMs += 1000
+    isolation.turn(0)
+    ageMs += 2000
+    isolation.turn(16)
+    assert.deepEqual(isolation.turn(0), { take: 'others' })
+    isolation.noteSuspects(SUSPECT_CRASHES)
+    ageMs += 2999
+    assert.deepEqual(isolation.turn(0), { take: 'others' })
+    ageMs += 1
+    assert.equal(isolation.turn(0).take, 'suspects')
+  })
+
+  it('goes on with the others where somebody else took the group', () => {
+    isolation.noteSuspects(SUSPECT_CRASHES)
+    assert.equal(isolation.turn(0).take, 'suspects')
+    assert.deepEqual(isolation.turn(0), { take: 'others' })
+  })
+
+  for (const [crashes, probation] of [
+    [2, 2000],
+    [3, 4000],
+    [5, 16_000],
+  ] as const) {
+    it(`leaves suspects of ${crashes} crashes to a process that has lived for ${probation} ms`, () => {
+      isolation.noteSuspects(crashes)
+      ageMs = probation - 1
+      assert.deepEqual(isolation.turn(0), { take: 'others' })
+      ageMs = probation
+      assert.equal(isolation.turn(0).take, 'suspects')
+    })
+  }
+
+  it('goes on with the others where the suspects are gone before what runs has ended', () => {
+    isolation.noteSuspects(SUSPECT_CRASHES)
+    assert.deepEqual(isolation.turn(3), { take: 'nothing' })
+    isolation.noteSuspects(undefined)
+    assert.deepEqual(isolation.turn(0), { take: 'others' })
+  })
+})
