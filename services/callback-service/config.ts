@@ -104,7 +104,7 @@ export const schema = {
     probationMs: setting<number>({
       doc: 'Time a process must have lived before it works on a callback that was in two crashes; doubles with each further crash.',
       format: 'count',
-      default: 2000,
+      default: 5000,
     }),
     maxRunning: setting<number>({ doc: 'Callbacks one process works on at once.', format: 'count', default: 1000 }),
     retryBaseMs: setting<number>({

@@ -13,7 +13,11 @@ describe('a crash loop that no callback is guilty of', function () {
 
   before(async () => {
     // No callback can be finished within a life.
-    system = await startSystem({ client: { LATENCY_MIN_MS: '3000', LATENCY_MAX_MS: '3000' } })
+    system = await startSystem({
+      client: { LATENCY_MIN_MS: '3000', LATENCY_MAX_MS: '3000' },
+      // More than a life, on a slow machine too.
+      callback: { PROCESS_PROBATION_MS: '10000' },
+    })
   })
 
   after(() => system.stop())

@@ -28,14 +28,12 @@ export type Turn =
   | { readonly take: 'suspects'; readonly crashes: number; readonly callbacks: number }
   | { readonly take: 'nothing' }
 
-/** Keeps suspects apart from everything else in this process, and gives everything else as much time as them. */
+/** Keeps suspects apart from everything else in this process. After each group, everything else has its turn. */
 export class Isolation {
   readonly #options: { readonly probationMs: number; readonly ageMs: () => number }
   #suspects: number | undefined
-  /** When the worker stopped claiming anything else; undefined while it does not prepare for suspects. */
-  #beganMs: number | undefined
-  #hasClaimed = false
-  #othersUntilMs = 0
+  /** Whether the last thing claimed was a group of suspects. */
+  #isRunning = false
 
   /** @param options.ageMs how long this process has lived; monotonic */
   constructor(options: { readonly probationMs: number; readonly ageMs: () => number }) {
@@ -47,26 +45,19 @@ export class Isolation {
     this.#suspects = crashes
   }
 
-  /** @param running callbacks that this worker works on */
+  /** Says what to claim now. @param running callbacks that this worker works on */
   turn(running: number): Turn {
-    const now = this.#options.ageMs()
-    if (this.#beganMs !== undefined && running > 0) return { take: 'nothing' }
-    if (this.#beganMs !== undefined && this.#hasClaimed) {
-      // The group is done, or another worker took it.
-      this.#othersUntilMs = now + (now - this.#beganMs)
-      this.#beganMs = undefined
-      this.#hasClaimed = false
+    if (this.#isRunning) {
+      if (running > 0) return { take: 'nothing' }
+      // The group is done, or another worker took it. Whether there are more shows with the next look.
+      this.#isRunning = false
       this.#suspects = undefined
-    }
-    const crashes = this.#suspects
-    const mayBegin = crashes !== undefined && now >= this.#othersUntilMs && now >= probationMs(this.#options.probationMs, crashes)
-    if (!mayBegin) {
-      this.#beganMs = undefined
       return { take: 'others' }
     }
-    this.#beganMs ??= now
+    const crashes = this.#suspects
+    if (crashes === undefined || this.#options.ageMs() < probationMs(this.#options.probationMs, crashes)) return { take: 'others' }
     if (running > 0) return { take: 'nothing' }
-    this.#hasClaimed = true
+    this.#isRunning = true
     return { take: 'suspects', crashes, callbacks: groupSize(crashes) }
   }
 }
