@@ -11,7 +11,7 @@ COMPOSE_DATABASE_URL := postgresql://answerback:answerback@127.0.0.1:5434/answer
 
 SECONDS ?= 600
 
-.PHONY: help run test test-integration chaos chaos-mutants bench bench-quick bench-faults lint format compose compose-down migrate client-start zipkin clean
+.PHONY: help run test test-integration chaos chaos-mutants bench bench-quick bench-faults bench-compare lint format compose compose-down migrate client-start zipkin clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -41,6 +41,9 @@ bench-quick: $(GENERATED) ## proves that every benchmark works; says nothing abo
 
 bench-faults: $(GENERATED) ## outages, overload and slow sockets, measured (docs/reliability.md; 20 minutes)
 	@for file in bench/faults/*.ts; do node $$file $(ARGS) || exit 1; done
+
+bench-compare: $(GENERATED) ## this checkout against an earlier commit, side by side; BASE=HEAD~5
+	@exec node bench/support/compare.ts --base=$(or $(BASE),HEAD~1) $(ARGS)
 
 bench-%: bench/%.ts $(GENERATED)
 	@exec node $< $(ARGS)

@@ -1,0 +1,104 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs, promisify } from 'node:util'
+import { postCallback, range } from '../../test/support/callbacks.ts'
+import { withClient } from '../../test/support/database.ts'
+import { until } from '../../test/support/eventually.ts'
+import { ServiceProcess } from '../../test/support/service-process.ts'
+import { callbackOf, load } from './load.ts'
+import { ascending, percentile } from './percentile.ts'
+import { withPostgres } from './postgres.ts'
+
+/**
+ * `node bench/support/compare.ts --base=HEAD~5 --rounds=8`: this checkout against an earlier commit, side by side in one run, A B B A. Prints how many
+ * callbacks a second each accepts, how many objects a second each fetches and stores, and the ratios: they hold where the figures do not.
+ */
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const IDS = 100
+const run = promisify(execFile)
+
+interface Side {
+  readonly name: 'before' | 'now'
+  readonly service: ServiceProcess
+  readonly databaseUrl: string
+}
+
+const { values } = parseArgs({
+  options: {
+    base: { type: 'string', default: 'HEAD~1' },
+    rounds: { type: 'string', default: '8' },
+    seconds: { type: 'string', default: '4' },
+    objects: { type: 'string', default: '20000' },
+  },
+})
+const [rounds, seconds, objects] = [Number(values.rounds), Number(values.seconds), Number(values.objects)]
+
+const checkout = await mkdtemp(join(tmpdir(), 'answerback-before-'))
+const ends: (() => unknown)[] = []
+try {
+  await run('git', ['worktree', 'add', '--detach', checkout, values.base], { cwd: ROOT })
+  await symlink(join(ROOT, 'node_modules'), join(checkout, 'node_modules'))
+  await generateClient(checkout)
+  await withPostgres(async ({ server }) => {
+    const stub = await ServiceProcess.startFile('bench/support/client-stub.ts', {})
+    ends.push(() => stub.stop())
+    const sides = await Promise.all(
+      (['before', 'now'] as const).map(async (name): Promise<Side> => {
+        const root = name === 'now' ? ROOT : checkout
+        const databaseUrl = await server.createDatabase(name)
+        const env = { DATABASE_URL: databaseUrl, CLIENT_SERVICE_URL: stub.url, ZIPKIN_URL: '', EXPIRY_TTL_SECONDS: '600' }
+        const service = await ServiceProcess.start('callback-service', env, root)
+        ends.push(() => service.stop())
+        return { name, service: await service.ready(), databaseUrl }
+      }),
+    )
+    for (const [what, measure] of [
+      ['accepted a second', accepted],
+      ['objects a second', fetched],
+    ] as const) {
+      for (const side of sides) await measure(side)
+      const seen = { before: [] as number[], now: [] as number[] }
+      for (let round = 0; round < rounds; round += 1) {
+        for (const side of round % 2 === 0 ? sides : sides.toReversed()) seen[side.name].push(await measure(side))
+      }
+      const ratios = seen.now.map((now, i) => now / (seen.before[i] as number))
+      const [before, now, ratio] = [seen.before, seen.now, ratios].map(all => percentile(ascending(all), 0.5)) as [number, number, number]
+      const [least, most] = [Math.min(...ratios), Math.max(...ratios)]
+      process.stdout.write(
+        `${what}: before ${before.toFixed(0)}, now ${now.toFixed(0)}, ratio ${ratio.toFixed(3)} (${least.toFixed(3)} to ${most.toFixed(3)})\n`,
+      )
+    }
+  })
+} finally {
+  for (const end of ends.toReversed()) await end()
+  await run('git', ['worktree', 'remove', '--force', checkout], { cwd: ROOT }).catch(() => undefined)
+  await rm(checkout, { recursive: true, force: true })
+}
+
+/** As the Makefile does; what is generated is not in git. */
+async function generateClient(root: string): Promise<void> {
+  const env = { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: join(root, 'package.json') }
+  await run(join(root, 'node_modules/.bin/prisma'), ['generate', '--config', '.config/prisma.ts'], { cwd: root, env })
+}
+
+/** Nothing is fetched meanwhile: the callbacks name no object. */
+async function accepted({ service, databaseUrl }: Side): Promise<number> {
+  const { perSecond } = await load({ url: service.url, connections: 64, seconds, body: callbackOf([]) })
+  await withClient(databaseUrl, db => db.query('TRUNCATE callbacks'))
+  return perSecond
+}
+
+async function fetched({ service, databaseUrl }: Side): Promise<number> {
+  const started = performance.now()
+  for (let sent = 0; sent < objects; sent += IDS) await postCallback(service.url, range(sent, IDS))
+  await until(async () => {
+    const { rows } = await withClient(databaseUrl, db => db.query('SELECT count(*)::int AS left FROM callbacks WHERE finished_at IS NULL'))
+    return rows[0].left === 0
+  }, 120_000)
+  const perSecond = (objects * 1000) / (performance.now() - started)
+  await withClient(databaseUrl, db => db.query('TRUNCATE callbacks, objects'))
+  return perSecond
+}
