@@ -59,7 +59,16 @@ export const schema = {
     }),
   },
   clientService: {
-    url: setting<string>({ doc: 'Origin of the client service.', format: 'http-url', default: 'http://127.0.0.1:9010' }),
+    url: setting<string>({
+      doc: 'Where the client service is. Objects are asked for at /objects/:id below it.',
+      format: 'http-url',
+      default: 'http://127.0.0.1:9010',
+    }),
+    keepAliveMs: setting<number>({
+      doc: 'Time after which an idle connection to the client service is closed, in milliseconds. The client service may ask for less.',
+      format: 'count',
+      default: 10_000,
+    }),
   },
   fetch: {
     concurrency: setting<number>({
@@ -150,10 +159,12 @@ export const schema = {
 export type Config = Values<typeof schema>
 
 /** What two settings say against each other; undefined when they agree. */
-export function contradictionIn({ accept, database, fetch, process, shutdown, spool }: Config): string | undefined {
+export function contradictionIn({ accept, clientService, database, fetch, process, shutdown, spool }: Config): string | undefined {
   if (accept.timeoutMs > 2000) return 'accept.timeoutMs is over 2000: a sender is to hear within 2 seconds that its callback is not stored'
   if (spool.patienceMs >= accept.timeoutMs) return 'spool.patienceMs leaves nothing of accept.timeoutMs'
   if (accept.maxCommits > database.acceptConnections) return 'accept.maxCommits is above database.acceptConnections'
+  if (/[?#]/.test(clientService.url))
+    return 'clientService.url has a query or a fragment: it must end with the path below which /objects is'
   if (fetch.breakerOpenMs > fetch.breakerMaxOpenMs) return 'fetch.breakerOpenMs is above fetch.breakerMaxOpenMs'
   if (process.maxCrashes < MIN_GUILTY_CRASHES)
     return `process.maxCrashes is below ${MIN_GUILTY_CRASHES}: innocent callbacks would be failed`

@@ -59,7 +59,7 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
       metrics.storeSeconds.observe(seconds)
     },
   })
-  const client = new ObjectClient({ url: config.clientService.url, timeoutMs: () => current().fetch.timeoutMs })
+  const client = new ObjectClient({ ...config.clientService, timeoutMs: () => current().fetch.timeoutMs })
   const breaker = new CircuitBreaker({
     failureThreshold: config.fetch.breakerFailures,
     openMs: config.fetch.breakerOpenMs,

@@ -10,33 +10,38 @@ import { garbage, parseOnline } from './object-answer.ts'
 const MAX_ANSWER_BYTES = 64 * 1024
 
 export interface ObjectClientOptions {
-  /** Origin of the client service; nothing else is ever asked. */
+  /** Where the client service is; its path, if any, comes before that of an object. Nothing else is ever asked. */
   readonly url: string
+  /** A connection that waits for a request is closed after so long, or sooner where the client service says so. */
+  readonly keepAliveMs: number
   /** Bound for a whole request, headers and body; read for each one. */
   readonly timeoutMs: () => number
 }
 
 /**
- * The client service over HTTP: `GET /objects/:id` → `{id, online}`.
+ * The client service over HTTP: `GET <url>/objects/:id` → `{id, online}`.
  * Its answers are not trusted: one origin, no redirects, no decompression, at most 64 KiB, the whole request within `timeoutMs`, and an
  * answer whose `id` differs or whose `online` is no boolean is garbage.
  */
 export class ObjectClient implements Part {
   readonly name = 'object client'
-  readonly #origin: URL
+  readonly #url: URL
+  readonly #path: string
   readonly #pool: Pool
   readonly #timeoutMs: () => number
 
   constructor(options: ObjectClientOptions) {
-    this.#origin = new URL(options.url)
+    this.#url = new URL(options.url)
+    this.#path = `${this.#url.pathname.replace(/\/+$/, '')}/objects/`
     this.#timeoutMs = options.timeoutMs
     // Connections are bounded by the requests under way, which the refresher bounds; each request by its own timer.
-    this.#pool = new Pool(this.#origin.origin, {
+    this.#pool = new Pool(this.#url.origin, {
       connections: null,
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
-      keepAliveTimeout: 10_000,
+      keepAliveTimeout: options.keepAliveMs,
+      keepAliveMaxTimeout: options.keepAliveMs,
     })
   }
 
@@ -48,7 +53,7 @@ export class ObjectClient implements Part {
   /**
    * Asks once, in the trace that is active here.
    * @returns undefined when there is no such object (404); `handle` is the fetch's span
-   * @throws {FetchError} with the verdict: timeouts, resets, 5xx, 429 and garbage are worth another try, any other status is final
+   * @throws {FetchError} with the verdict: timeouts, resets, 5xx, 408, 425, 429 and garbage are worth another try, any other status is final
    */
   async fetch(id: ObjectId): Promise<{ online: boolean; handle: Span | undefined } | undefined> {
     const active = context.active()
@@ -82,7 +87,7 @@ export class ObjectClient implements Part {
 
   #get(id: ObjectId, active: ReturnType<typeof context.active>): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const request = { method: 'GET', path: `/objects/${id}`, headers: { ...carrierOf(active), accept: 'application/json' } } as const
+      const request = { method: 'GET', path: `${this.#path}${id}`, headers: { ...carrierOf(active), accept: 'application/json' } } as const
       this.#pool.dispatch(request, new AnswerReader({ timeoutMs: this.#timeoutMs(), resolve, reject }))
     })
   }
@@ -92,9 +97,9 @@ export class ObjectClient implements Part {
       kind: SpanKind.CLIENT,
       attributes: {
         'http.request.method': 'GET',
-        'url.full': `${this.#origin.origin}/objects/${id}`,
-        'server.address': this.#origin.hostname,
-        'server.port': Number(this.#origin.port) || 80,
+        'url.full': `${this.#url.origin}${this.#path}${id}`,
+        'server.address': this.#url.hostname,
+        'server.port': Number(this.#url.port) || 80,
         'answerback.object.id': String(id),
       },
     })
@@ -168,13 +173,13 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   }
 }
 
+/** Request Timeout, Too Early, Too Many Requests: the host is well, and the object is to be asked again. */
+const PUSHED_BACK: readonly number[] = [408, 425, 429]
+
 function statusError(statusCode: number, retryAfterMs: number | undefined): FetchError {
-  const isRetryable = statusCode === 429 || statusCode >= 500
-  return new FetchError(`http_${statusCode}`, {
-    isRetryable,
-    isHostTrouble: statusCode >= 500,
-    retryAfterMs: isRetryable ? retryAfterMs : undefined,
-  })
+  const isHostTrouble = statusCode >= 500
+  const isRetryable = isHostTrouble || PUSHED_BACK.includes(statusCode)
+  return new FetchError(`http_${statusCode}`, { isRetryable, isHostTrouble, retryAfterMs: isRetryable ? retryAfterMs : undefined })
 }
 
 function connectionError(error: unknown): FetchError {

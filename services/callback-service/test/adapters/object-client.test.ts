@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { ObjectClient } from '../../adapters/object-client.ts'
 import type { FetchError } from '../../domain/fetched-object.ts'
 
@@ -10,13 +10,14 @@ describe('ObjectClient', () => {
   let client: ObjectClient
   const asked: string[] = []
 
-  async function serve(handler: RequestListener, timeoutMs = 2000): Promise<void> {
+  async function serve(handler: RequestListener, { timeoutMs = 2000, keepAliveMs = 10_000, path = '' } = {}): Promise<void> {
     server = createServer((request, response) => {
       asked.push(request.url ?? '')
       handler(request, response)
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
-    client = new ObjectClient({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, timeoutMs: () => timeoutMs })
+    const { port } = server.address() as AddressInfo
+    client = new ObjectClient({ url: `http://127.0.0.1:${port}${path}`, timeoutMs: () => timeoutMs, keepAliveMs })
   }
 
   async function failure(id = 7n): Promise<FetchError> {
@@ -39,6 +40,25 @@ describe('ObjectClient', () => {
     assert.deepEqual(asked, ['/objects/7'])
   })
 
+  for (const path of ['/api', '/api/', '/api//']) {
+    it(`asks below the path of its URL: ${path}`, async () => {
+      await serve((_request, response) => response.end('{"id":7,"online":true}'), { path })
+      await client.fetch(7n)
+      assert.deepEqual(asked, ['/api/objects/7'])
+    })
+  }
+
+  for (const hint of ['without a hint of the client service', 'though the client service would keep them for longer']) {
+    it(`closes connections that were idle for keepAliveMs, ${hint}`, async () => {
+      await serve((_request, response) => response.end('{"id":7,"online":true}'), { keepAliveMs: 50 })
+      server.keepAliveTimeout = hint.startsWith('without') ? 0 : 60_000
+      const connected = once(server, 'connection')
+      await client.fetch(7n)
+      const [socket] = (await connected) as [Socket]
+      if (!socket.destroyed) await once(socket, 'close')
+    })
+  }
+
   it('compares ids beyond 2^53 digit by digit', async () => {
     await serve((request, response) =>
       response.end(`{"id":${request.url === '/objects/9007199254740993' ? '9007199254740993' : '9007199254740992'},"online":true}`),
@@ -60,6 +80,16 @@ describe('ObjectClient', () => {
       'a 429 is worth another try, and no trouble of the host',
       (_q, s) => s.writeHead(429).end(),
       { reason: 'http_429', isRetryable: true, isHostTrouble: false },
+    ],
+    [
+      'a 408 is worth another try, and no trouble of the host',
+      (_q, s) => s.writeHead(408).end(),
+      { reason: 'http_408', isRetryable: true, isHostTrouble: false },
+    ],
+    [
+      'a 425 is worth another try, and no trouble of the host',
+      (_q, s) => s.writeHead(425).end(),
+      { reason: 'http_425', isRetryable: true, isHostTrouble: false },
     ],
     [
       'a redirect is not followed',
@@ -105,15 +135,18 @@ describe('ObjectClient', () => {
   }
 
   it('gives up on an answer that never comes', async () => {
-    await serve(() => undefined, 50)
+    await serve(() => undefined, { timeoutMs: 50 })
     assert.equal((await failure()).reason, 'timeout')
   })
 
   it('gives up on an answer that drips, however steadily', async () => {
-    await serve((_request, response) => {
-      const drip = setInterval(() => response.write(' '), 10)
-      response.once('close', () => clearInterval(drip))
-    }, 100)
+    await serve(
+      (_request, response) => {
+        const drip = setInterval(() => response.write(' '), 10)
+        response.once('close', () => clearInterval(drip))
+      },
+      { timeoutMs: 100 },
+    )
     assert.equal((await failure()).reason, 'timeout')
   })
 
@@ -128,10 +161,12 @@ describe('ObjectClient', () => {
     assert.equal((await failure()).reason, 'invalid_answer')
   })
 
-  it('passes on what Retry-After asks for', async () => {
-    await serve((_request, response) => response.writeHead(503, { 'retry-after': '7' }).end())
-    assert.equal((await failure()).retryAfterMs, 7000)
-  })
+  for (const status of [408, 425, 429, 503]) {
+    it(`passes on what the Retry-After of a ${status} asks for`, async () => {
+      await serve((_request, response) => response.writeHead(status, { 'retry-after': '7' }).end())
+      assert.equal((await failure()).retryAfterMs, 7000)
+    })
+  }
 
   it('says connection when nobody listens', async () => {
     await serve(() => undefined)
