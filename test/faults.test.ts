@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { accept, finished, patchConfig, postCallback, range, readCallback, readMetrics } from './support/callbacks.ts'
 import { until } from './support/eventually.ts'
 import { ServiceProcess } from './support/service-process.ts'
@@ -123,24 +124,44 @@ describe('faults', function () {
     await patchConfig(system.clientAdminUrl, { faults: { down: true } })
     const ids = await Promise.all(range(0, 20).map(i => accept(system.callbackUrl, range(i * 10, 10))))
     await until(async () => (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count') >= 20)
+    // An outage is known within a second: each object was asked for three times at the most by then.
+    await sleep(1000)
+    const known = (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count')
+    assert.ok(known <= 600, `${known} requests to a service that is down`)
+    await sleep(8000)
+    const probes = (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count') - known
+    assert.ok(probes >= 4 && probes <= 10, `${probes} probes`)
+    await patchConfig(system.clientAdminUrl, { latency: { minMs: 1, maxMs: 10 }, faults: { down: false } })
+    const { rows } = await system.db.query('SELECT clock_timestamp() AS now')
+    const callbacks = await Promise.all(ids.map(id => finished(system.callbackUrl, id, 30_000)))
+    assert.ok(callbacks.every(({ state, attempts }) => state === 'completed' && attempts === 1))
+    const first = Math.min(...callbacks.map(({ finished_at }) => Date.parse(finished_at as string)))
+    assert.ok(first - rows[0].now < 2000, `the first callback was completed ${first - rows[0].now} ms after its return`)
+  })
+
+  it('leaves a client service alone that pushes everybody back, charges nobody, and goes on when it answers', async () => {
+    await patchConfig(system.clientAdminUrl, {
+      latency: { minMs: 1, maxMs: 10 },
+      faults: { tooManyRequestsShare: 1, retryAfterSeconds: 3 },
+    })
+    const ids = await Promise.all(range(0, 10).map(i => accept(system.callbackUrl, range(i * 10, 10))))
+    await sleep(7000)
     const asked = (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count')
-    assert.ok(asked < 400, `${asked} requests to a service that is down`)
-    await patchConfig(system.clientAdminUrl, { faults: { down: false } })
-    for (const id of ids) {
-      const callback = await finished(system.callbackUrl, id, 30_000)
-      assert.equal(callback.state, 'completed')
-    }
+    assert.ok(asked <= 300, `${asked} requests for 100 objects in 7 s, where 3 s of quiet were asked for`)
+    await patchConfig(system.clientAdminUrl, { faults: { tooManyRequestsShare: 0 } })
+    const callbacks = await Promise.all(ids.map(id => finished(system.callbackUrl, id)))
+    assert.deepEqual(new Set(callbacks.map(({ state, attempts }) => `${state} ${attempts}`)), new Set(['completed 1']))
   })
 
   it('fails a callback, with its reasons, when its attempts are used up', async () => {
     const service = await system.startCallbackService({
       PROCESS_MAX_ATTEMPTS: '2',
       PROCESS_RETRY_BASE_MS: '50',
-      FETCH_RETRY_BASE_MS: '10',
-      FETCH_BREAKER_FAILURES: '1000',
+      FETCH_MAX_TRIES: '1',
     })
     await system.callbackService.stop()
-    await patchConfig(system.clientAdminUrl, { faults: { errorShare: 1 } })
+    // Two objects that fail for five seconds, with no other answered, would be an outage.
+    await patchConfig(system.clientAdminUrl, { latency: { minMs: 1, maxMs: 10 }, faults: { errorShare: 1 } })
     const callback = await finished(service.url, await accept(service.url, [1, 2]))
     assert.deepEqual([callback.state, callback.attempts], ['failed', 2])
     assert.deepEqual(

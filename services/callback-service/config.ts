@@ -95,13 +95,21 @@ export const schema = {
       default: 2000,
     }),
     maxRetryAfterMs: setting<number>({ doc: 'The longest Retry-After that is honoured.', format: 'count', default: 60_000 }),
-    breakerFailures: setting<number>({ doc: 'Failures in a row after which no request leaves for a while.', format: 'count', default: 20 }),
+    breakerObjects: setting<number>({
+      doc: 'Different objects that must fail, with no answer in between, before the service suspects the client service itself.',
+      format: 'count',
+      default: 5,
+    }),
     breakerOpenMs: setting<number>({
-      doc: 'How long that while is at first; doubles with every failed probe.',
+      doc: 'Milliseconds between two probes of a client service that is down. The interval doubles with each probe.',
       format: 'count',
       default: 1000,
     }),
-    breakerMaxOpenMs: setting<number>({ doc: 'The longest it gets.', format: 'count', default: 10_000 }),
+    breakerMaxOpenMs: setting<number>({
+      doc: 'Longest interval between two probes of a client service that is down, in milliseconds.',
+      format: 'count',
+      default: 1000,
+    }),
   },
   process: {
     maxAttempts: setting<number>({ doc: 'Attempts after which a callback is failed.', format: 'count', default: 10 }),

@@ -61,10 +61,14 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
   })
   const client = new ObjectClient({ ...config.clientService, timeoutMs: () => current().fetch.timeoutMs })
   const breaker = new CircuitBreaker({
-    failureThreshold: config.fetch.breakerFailures,
+    objects: config.fetch.breakerObjects,
     openMs: config.fetch.breakerOpenMs,
     maxOpenMs: config.fetch.breakerMaxOpenMs,
     maxPauseMs: config.fetch.maxRetryAfterMs,
+    onResumed: () => {
+      fetcher.resume()
+      worker.wake()
+    },
     nowMs: () => performance.now(),
   })
   const fetcher = new ObjectFetcher({
@@ -78,6 +82,7 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
     databaseNowMs: () => clock.nowMs(),
     nowMs: () => performance.now(),
     rests: new Rests(),
+    holds: new Rests(),
     random: Math.random,
   })
   const refresher = new ObjectRefresher({

@@ -1,6 +1,6 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 import { type Backoff, backoffMs } from './backoff.ts'
-import type { CircuitBreaker } from './circuit-breaker.ts'
+import type { CircuitBreaker, Pass } from './circuit-breaker.ts'
 import { FetchError, type FetchedObject } from './fetched-object.ts'
 import type { ObjectId } from './object-id.ts'
 import type { Outcome } from './outcome.ts'
@@ -37,7 +37,10 @@ export interface ObjectFetcherOptions {
   readonly databaseNowMs: () => number
   /** This process's monotonic clock. */
   readonly nowMs: () => number
+  /** Rests between the tries of an object. */
   readonly rests: Rests
+  /** Rests of what the breaker holds; end when requests may leave again. */
+  readonly holds: Rests
   readonly random: () => number
 }
 
@@ -51,6 +54,11 @@ export interface Fetched {
   readonly object: FetchedObject
   readonly handle: unknown
 }
+
+/** After so long it shows whether a failure was the object's own or the host's: see `CircuitBreaker`. */
+const VERDICT_MS = 1000
+const MIN_HOLD_MS = 50
+const INTERRUPTED = { kind: 'pending', reason: 'interrupted', isCharged: false } as const
 
 type Try = Fetched | 'not_found' | 'held' | { readonly error: FetchError; readonly isProbe: boolean }
 
@@ -88,22 +96,30 @@ export class ObjectFetcher {
   stop(): void {
     this.#isStopping = true
     this.#options.rests.endAll()
+    this.resume()
   }
 
-  /** Asks until there is an answer, tries are used up, or the breaker holds the host for too long. */
+  /** Requests may leave again: those that are held need not wait for their time to be over. */
+  resume(): void {
+    this.#options.holds.endAll()
+  }
+
+  /** Asks until there is an answer, tries are used up, the breaker holds the host for too long, or the object wants to be asked much later. */
   async fetch(id: ObjectId, departure: Departure): Promise<Fetched | Outcome> {
-    const { maxTries, backoff, maxHoldMs, breaker, random } = this.#options
+    const { maxTries, backoff, maxHoldMs, breaker, rests, holds, random } = this.#options
     let tries = 0
     let heldMs = 0
     while (!this.#isStopping) {
+      const quiet = breaker.quietOf(id)
+      if (quiet && quiet.ms > maxHoldMs) return this.#giveUp(id, { reason: quiet.reason, isProbe: false })
       departure.leftAtMs = undefined
+      if (quiet) await this.#rest(rests, quiet.ms)
       const result = await this.#limit(() => this.#try(id, departure))
       if (result === 'held') {
-        // While a probe is out there is no telling how long: look again soon.
-        const waitMs = breaker.waitMs || 250
+        const waitMs = Math.max(breaker.waitMs, MIN_HOLD_MS)
         heldMs += waitMs
         if (heldMs > maxHoldMs) return { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
-        await this.#rest(waitMs * (1 + random() / 4))
+        await this.#rest(holds, waitMs * (1 + random() / 4))
       } else if (result === 'not_found') {
         return { kind: 'not_found' }
       } else if ('object' in result) {
@@ -112,28 +128,42 @@ export class ObjectFetcher {
         const { reason, isRetryable } = result.error
         if (!isRetryable) return { kind: 'failed', reason }
         tries += 1
-        if (tries >= maxTries) return { kind: 'pending', reason, isCharged: !result.isProbe && breaker.state === 'closed' }
-        await this.#rest(backoffMs(backoff, tries, random()))
+        if (tries >= maxTries) return this.#giveUp(id, { reason, isProbe: result.isProbe })
+        await this.#rest(rests, backoffMs(backoff, tries, random()))
       }
     }
-    return { kind: 'pending', reason: 'interrupted', isCharged: false }
+    return INTERRUPTED
   }
 
-  async #rest(ms: number): Promise<void> {
-    if (!this.#isStopping) await this.#options.rests.rest(ms)
+  /** Until the next attempt of its callback, which is charged when the trouble is not the host's. Waits until that is known. */
+  async #giveUp(id: ObjectId, { reason, isProbe }: { reason: string; isProbe: boolean }): Promise<Outcome> {
+    const { breaker, rests } = this.#options
+    const failedAtMs = breaker.nowMs
+    if (breaker.isInDoubt && breaker.wasHostWell(failedAtMs)) await this.#rest(rests, VERDICT_MS)
+    if (this.#isStopping) return INTERRUPTED
+    const isCharged = !isProbe && breaker.wasHostWell(failedAtMs)
+    return { kind: 'pending', reason, isCharged, retryAfterMs: breaker.quietOf(id)?.ms ?? 0 }
+  }
+
+  async #rest(rests: Rests, ms: number): Promise<void> {
+    if (!this.#isStopping) await rests.rest(ms)
   }
 
   async #try(id: ObjectId, departure: Departure): Promise<Try> {
+    const pass = this.#isStopping ? undefined : this.#options.breaker.admit(id)
+    return pass ? this.#ask(pass, departure) : 'held'
+  }
+
+  async #ask(pass: Pass, departure: Departure): Promise<Try> {
     const { source, breaker, onFetched, nowMs, databaseNowMs } = this.#options
-    const pass = this.#isStopping ? undefined : breaker.admit()
-    if (!pass) return 'held'
+    const { id } = pass
     const leftAtMs = nowMs()
     const fetchedAtMs = databaseNowMs()
     departure.leftAtMs = leftAtMs
     const seconds = (): number => (nowMs() - leftAtMs) / 1000
     try {
       const answer = await source.fetch(id)
-      breaker.report(pass, 'succeeded')
+      breaker.report(pass, 'answered')
       onFetched(answer ? 'ok' : 'not_found', seconds())
       return answer ? { object: { id, online: answer.online, leftAtMs, fetchedAtMs }, handle: answer.handle } : 'not_found'
     } catch (error) {
@@ -143,9 +173,16 @@ export class ObjectFetcher {
         throw error
       }
       onFetched(error.reason, seconds())
-      breaker.report(pass, error.isHostTrouble ? 'failed' : 'succeeded')
-      if (error.retryAfterMs !== undefined) breaker.pause(error.retryAfterMs)
+      this.#report(pass, error)
       return { error, isProbe: pass.isProbe }
     }
+  }
+
+  /** Asks the witnesses that the breaker wants to hear, beside the bound: slots may be full of requests that hang. */
+  #report(pass: Pass, { reason, isRetryable, isHostTrouble, retryAfterMs = 0 }: FetchError): void {
+    const { breaker } = this.#options
+    const result = isHostTrouble ? 'failed' : isRetryable ? 'pushed_back' : 'answered'
+    breaker.report(pass, result, retryAfterMs > 0 ? { ms: retryAfterMs, reason } : undefined)
+    for (const question of breaker.takeQuestions()) void this.#ask(question, { leftAtMs: undefined })
   }
 }

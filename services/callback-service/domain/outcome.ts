@@ -1,5 +1,8 @@
-/** What became of one object. `pending`: not settled in this attempt; `isCharged` when it was the object's own failure and not the host's. */
+/**
+ * What became of one object. `pending`: not settled in this attempt; `isCharged` when it was the object's own failure and not the host's.
+ * `retryAfterMs`: its callback is to wait at least so long.
+ */
 export type Outcome =
   | { readonly kind: 'stored' | 'offline' | 'not_found'; readonly handle?: unknown }
   | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'pending'; readonly reason: string; readonly isCharged: boolean }
+  | { readonly kind: 'pending'; readonly reason: string; readonly isCharged: boolean; readonly retryAfterMs?: number }

@@ -26,18 +26,15 @@ export async function refreshObjects(
   const unstored = [...callback.unstored, ...callback.missingIds.flatMap((id, i) => unstoredOf(id, outcomes[i] as Outcome))]
   const pending = outcomes.filter(outcome => outcome.kind === 'pending')
   if (pending.length === 0) return { state: 'completed', unstored }
-  return tryAgain(
-    callback,
-    unstored,
-    pending.some(outcome => outcome.isCharged),
-    policy,
-  )
+  const isCharged = pending.some(outcome => outcome.isCharged)
+  const retryAfterMs = Math.max(...pending.map(outcome => outcome.retryAfterMs ?? 0))
+  return tryAgain(callback, { unstored, isCharged, retryAfterMs }, policy)
 }
 
 /** The verdict on a callback whose processing itself broke: every object is asked for again, as often as for any other trouble. */
 export function crashed(callback: ClaimedCallback, policy: RefreshPolicy): Verdict {
   const unstored = [...callback.unstored, ...callback.missingIds.map(id => ({ id, outcome: 'pending', reason: 'internal_error' }) as const)]
-  return tryAgain(callback, unstored, true, policy)
+  return tryAgain(callback, { unstored, isCharged: true, retryAfterMs: 0 }, policy)
 }
 
 /** It took its worker down with it each time, in the end alone: see suspicion.ts. */
@@ -48,11 +45,18 @@ function workerLost(callback: ClaimedCallback): Verdict {
   }
 }
 
-function tryAgain(callback: ClaimedCallback, unstored: readonly Unstored[], isCharged: boolean, policy: RefreshPolicy): Verdict {
+interface Trouble {
+  readonly unstored: readonly Unstored[]
+  readonly isCharged: boolean
+  readonly retryAfterMs: number
+}
+
+function tryAgain(callback: ClaimedCallback, { unstored, isCharged, retryAfterMs }: Trouble, policy: RefreshPolicy): Verdict {
   if (isCharged && callback.attempt >= policy.maxAttempts) return { state: 'failed', unstored: unstored.map(giveUp) }
-  const isInterrupted = unstored.some(object => object.reason === 'interrupted')
-  const delayMs = isInterrupted ? 0 : backoffMs(policy.backoff, callback.attempt, policy.random())
-  return { state: 'pending', unstored, isCharged, delayMs }
+  // Nothing is claimed while the client service is held to be down, but for one callback to probe with: that one must be there.
+  const isDueNow = unstored.some(({ reason }) => reason === 'interrupted' || (reason === 'client_service_unavailable' && !isCharged))
+  const backoff = isDueNow ? 0 : backoffMs(policy.backoff, isCharged ? callback.attempt : 1, policy.random())
+  return { state: 'pending', unstored, isCharged, delayMs: Math.max(retryAfterMs, backoff) }
 }
 
 function giveUp(object: Unstored): Unstored {

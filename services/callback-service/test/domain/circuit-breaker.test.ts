@@ -1,92 +1,310 @@
 import assert from 'node:assert/strict'
-import { CircuitBreaker, type Pass } from '../../domain/circuit-breaker.ts'
+import { CircuitBreaker, type CircuitBreakerOptions, type Pass, type PassResult } from '../../domain/circuit-breaker.ts'
 
-function setup() {
-  let now = 0
-  const breaker = new CircuitBreaker({ failureThreshold: 3, openMs: 1000, maxOpenMs: 3000, maxPauseMs: 5000, nowMs: () => now })
-  const admit = (): Pass => {
-    const pass = breaker.admit()
+const IDS = [1n, 2n, 3n]
+
+function setup(options: Partial<CircuitBreakerOptions> = {}) {
+  const state = { nowMs: 1000, resumed: 0 }
+  const breaker = new CircuitBreaker({
+    objects: 3,
+    openMs: 1000,
+    maxOpenMs: 1000,
+    maxPauseMs: 60_000,
+    onResumed: () => {
+      state.resumed += 1
+    },
+    nowMs: () => state.nowMs,
+    ...options,
+  })
+  const admit = (id = 1n): Pass => {
+    const pass = breaker.admit(id)
     assert.ok(pass, 'expected to be admitted')
     return pass
   }
-  const fail = (times: number): void => {
-    for (let i = 0; i < times; i += 1) breaker.report(admit(), 'failed')
+  const ask = (result: PassResult, ...ids: bigint[]): void => {
+    for (const pass of ids.map(admit)) breaker.report(pass, result)
+  }
+  const advance = (ms: number): void => {
+    state.nowMs += ms
   }
   return {
+    state,
     breaker,
     admit,
-    fail,
-    advance: (ms: number) => {
-      now += ms
+    advance,
+    answer: (...ids: bigint[]) => ask('answered', ...ids),
+    fail: (...ids: bigint[]) => ask('failed', ...ids),
+    pushBack: (ms: number, ...ids: bigint[]) => {
+      for (const pass of ids.map(admit)) breaker.report(pass, 'pushed_back', { ms, reason: 'http_429' })
+    },
+    /** Opens it as an outage does: nothing was ever answered, and nobody can be asked. */
+    open: () => {
+      ask('failed', ...IDS)
+      advance(650)
+      assert.equal(breaker.state, 'open')
     },
   }
 }
 
 describe('CircuitBreaker', () => {
-  it('opens after so many failures in a row, not before', () => {
-    const { breaker, admit, fail } = setup()
-    fail(2)
-    breaker.report(admit(), 'succeeded')
-    fail(2)
-    assert.equal(breaker.state, 'closed')
-    fail(1)
-    assert.equal(breaker.state, 'open')
-    assert.equal(breaker.admit(), undefined)
-    assert.equal(breaker.waitMs, 1000)
+  describe('in an outage', () => {
+    it('opens within a second when several objects fail and nothing is answered', () => {
+      const { breaker, fail, answer, advance } = setup()
+      answer(7n)
+      advance(100)
+      fail(...IDS)
+      assert.deepEqual(breaker.takeQuestions(), [])
+      advance(150)
+      fail(4n)
+      advance(649)
+      assert.equal(breaker.state, 'closed')
+      advance(1)
+      assert.equal(breaker.state, 'open')
+      assert.equal(breaker.admit(9n), undefined)
+      assert.equal(breaker.waitMs, 1000)
+    })
+
+    it('opens at once when all witnesses fail', () => {
+      const { breaker, fail, answer, advance } = setup()
+      answer(7n, 8n)
+      advance(250)
+      fail(...IDS)
+      const [first, second, third] = breaker.takeQuestions()
+      assert.ok(first && second && !third)
+      breaker.report(first, 'failed')
+      assert.equal(breaker.state, 'closed')
+      breaker.report(second, 'failed')
+      assert.equal(breaker.state, 'open')
+    })
+
+    it('is in doubt of a host that answers nothing for five seconds, however few objects fail', () => {
+      const { breaker, fail, advance } = setup()
+      fail(1n)
+      for (let i = 0; i < 5; i += 1) {
+        advance(1000)
+        fail(1n)
+      }
+      assert.equal(breaker.state, 'closed')
+      advance(650)
+      assert.equal(breaker.state, 'open')
+    })
+
+    it('lets one probe leave a second, also while another is on its way', () => {
+      const { breaker, admit, open, advance } = setup()
+      open()
+      advance(1000)
+      assert.equal(breaker.state, 'half-open')
+      assert.equal(admit().isProbe, true)
+      assert.deepEqual([breaker.admit(2n), breaker.waitMs, breaker.state], [undefined, 1000, 'open'])
+      advance(1000)
+      assert.equal(admit(2n).isProbe, true)
+    })
+
+    it('lets probes leave less often with each, up to a bound', () => {
+      const { breaker, fail, open, advance } = setup({ maxOpenMs: 3000 })
+      open()
+      for (const expected of [2000, 3000, 3000]) {
+        advance(breaker.waitMs)
+        fail(1n)
+        assert.equal(breaker.waitMs, expected)
+      }
+    })
+
+    it('closes with the first answer, and says so', () => {
+      const { state, breaker, admit, open, advance } = setup()
+      open()
+      advance(1000)
+      breaker.report(admit(), 'answered')
+      assert.deepEqual([breaker.state, breaker.waitMs, breaker.isInDoubt, state.resumed], ['closed', 0, false, 1])
+      assert.equal(admit().isProbe, false)
+    })
+
+    it('remembers that the host was down a moment ago', () => {
+      const { breaker, admit, open, advance } = setup()
+      const failedAtMs = breaker.nowMs
+      open()
+      advance(1000)
+      breaker.report(admit(), 'answered')
+      advance(1)
+      assert.deepEqual([breaker.wasHostWell(failedAtMs), breaker.wasHostWell(breaker.nowMs)], [false, true])
+    })
+
+    it('takes being pushed back for a sign of life', () => {
+      const { breaker, admit, open, advance } = setup()
+      open()
+      advance(1000)
+      breaker.report(admit(), 'pushed_back')
+      assert.equal(breaker.state, 'closed')
+    })
+
+    it('takes no notice of answers to requests that left before the doubt', () => {
+      const { breaker, admit, open } = setup()
+      const late = admit(9n)
+      open()
+      breaker.report(late, 'answered')
+      assert.equal(breaker.state, 'open')
+    })
+
+    it('believes a slow answer to a request that left when the host was in doubt', () => {
+      const { breaker, admit, fail, advance } = setup()
+      fail(...IDS)
+      const slow = admit(9n)
+      advance(700)
+      assert.equal(breaker.state, 'open')
+      breaker.report(slow, 'answered')
+      assert.equal(breaker.state, 'closed')
+    })
+
+    it('takes no notice of failures of requests that left before it closed', () => {
+      const { breaker, admit, open, advance } = setup()
+      const late = IDS.map(admit)
+      open()
+      advance(1000)
+      breaker.report(admit(), 'answered')
+      for (const pass of late) breaker.report(pass, 'failed')
+      assert.equal(breaker.isInDoubt, false)
+    })
   })
 
-  it('lets one probe out when its time is over, and closes when that succeeds', () => {
-    const { breaker, admit, fail, advance } = setup()
-    fail(3)
-    advance(1000)
-    assert.equal(breaker.state, 'half-open')
-    const probe = admit()
-    assert.equal(probe.isProbe, true)
-    assert.equal(breaker.admit(), undefined)
-    breaker.report(probe, 'succeeded')
-    assert.equal(breaker.state, 'closed')
-    assert.equal(admit().isProbe, false)
+  describe('with bad objects among good ones', () => {
+    it('stays closed when many fail at once, as long as others are answered', () => {
+      const { breaker, fail, answer, advance } = setup()
+      answer(100n)
+      for (let i = 0; i < 40; i += 1) {
+        fail(...Array.from({ length: 30 }, (_, id) => BigInt(id)))
+        advance(240)
+        assert.equal(breaker.state, 'closed')
+        answer(BigInt(101 + i))
+      }
+      assert.deepEqual(breaker.takeQuestions(), [])
+    })
+
+    it('asks the last objects that were answered, and any answer ends the doubt', () => {
+      const { breaker, fail, answer, advance } = setup()
+      answer(7n, 8n, 9n, 10n, 10n)
+      advance(10_000)
+      fail(...IDS, 4n)
+      const questions = breaker.takeQuestions()
+      assert.deepEqual(new Set(questions.map(({ id }) => id)), new Set([8n, 9n, 10n]))
+      assert.deepEqual(breaker.takeQuestions(), [])
+      breaker.report(questions[0] as Pass, 'answered')
+      breaker.report(questions[1] as Pass, 'failed')
+      breaker.report(questions[2] as Pass, 'failed')
+      advance(1000)
+      assert.deepEqual([breaker.state, breaker.wasHostWell(breaker.nowMs)], ['closed', true])
+    })
+
+    it('asks no object that fails itself, or that wants to be left alone', () => {
+      const { breaker, fail, answer, pushBack, advance } = setup()
+      answer(1n, 8n, 9n)
+      advance(250)
+      pushBack(5000, 8n)
+      advance(250)
+      fail(...IDS)
+      assert.deepEqual(
+        breaker.takeQuestions().map(({ id }) => id),
+        [9n],
+      )
+    })
+
+    it('asks anew only when nothing was answered for a while again', () => {
+      const { breaker, fail, answer, advance } = setup()
+      answer(7n)
+      advance(250)
+      fail(...IDS)
+      for (const question of breaker.takeQuestions()) breaker.report(question, 'answered')
+      fail(...IDS)
+      advance(249)
+      fail(...IDS)
+      assert.deepEqual(breaker.takeQuestions(), [])
+      advance(1)
+      fail(1n)
+      assert.equal(breaker.takeQuestions().length, 1)
+    })
+
+    it('does not take the same object for several', () => {
+      const { breaker, fail, advance } = setup()
+      for (let i = 0; i < 40; i += 1) {
+        fail(1n, 2n)
+        advance(100)
+      }
+      assert.equal(breaker.state, 'closed')
+    })
   })
 
-  it('stays open longer after each failed probe, up to a bound', () => {
-    const { breaker, admit, fail, advance } = setup()
-    fail(3)
-    for (const expected of [2000, 3000, 3000]) {
-      advance(breaker.waitMs)
-      breaker.report(admit(), 'failed')
-      assert.equal(breaker.waitMs, expected)
-    }
-  })
+  describe('with Retry-After', () => {
+    it('leaves alone the object that asks for it, and nobody else', () => {
+      const { breaker, admit, pushBack, advance } = setup()
+      pushBack(5000, 1n, 2n)
+      assert.deepEqual(breaker.quietOf(1n), { ms: 5000, reason: 'http_429' })
+      assert.deepEqual([breaker.quietOf(3n), breaker.waitMs, breaker.wasHostWell(breaker.nowMs)], [undefined, 0, true])
+      admit(3n)
+      advance(5000)
+      assert.equal(breaker.quietOf(1n), undefined)
+    })
 
-  it('lets another probe out when one was abandoned', () => {
-    const { breaker, admit, fail, advance } = setup()
-    fail(3)
-    advance(1000)
-    breaker.report(admit(), 'abandoned')
-    assert.equal(admit().isProbe, true)
-  })
+    it('pauses the host when several objects ask for it, for as long as they say, within a bound', () => {
+      for (const [asked, expected] of [
+        [2000, 2000],
+        [1e9, 60_000],
+      ] as const) {
+        const { breaker, admit, pushBack, advance } = setup()
+        pushBack(asked, ...IDS)
+        assert.deepEqual([breaker.waitMs, breaker.wasHostWell(breaker.nowMs), breaker.admit(9n)], [expected, false, undefined])
+        assert.equal(breaker.quietOf(1n)?.ms, expected)
+        advance(expected)
+        admit(9n)
+      }
+    })
 
-  it('takes no notice of answers to requests that left before it opened', () => {
-    const { breaker, admit, fail, advance } = setup()
-    const [late, later] = [admit(), admit()]
-    fail(3)
-    breaker.report(late, 'succeeded')
-    assert.equal(breaker.state, 'open')
-    advance(1000)
-    admit()
-    breaker.report(later, 'failed')
-    assert.equal(breaker.state, 'half-open')
-  })
+    it('remembers that the host was paused a moment ago', () => {
+      const { breaker, pushBack, advance } = setup()
+      const failedAtMs = breaker.nowMs
+      pushBack(1000, ...IDS)
+      advance(1000)
+      assert.deepEqual([breaker.waitMs, breaker.wasHostWell(failedAtMs), breaker.wasHostWell(breaker.nowMs)], [0, false, true])
+    })
 
-  it('pauses everything for as long as the host asks, within a bound', () => {
-    const { breaker, admit, advance } = setup()
-    breaker.pause(2000)
-    breaker.pause(1000)
-    assert.equal(breaker.waitMs, 2000)
-    assert.equal(breaker.admit(), undefined)
-    advance(2000)
-    admit()
-    breaker.pause(1e9)
-    assert.equal(breaker.waitMs, 5000)
+    it('does not pause it when more requests are answered', () => {
+      const { breaker, answer, pushBack } = setup()
+      answer(11n, 12n, 13n, 14n)
+      pushBack(2000, ...IDS)
+      assert.equal(breaker.waitMs, 0)
+    })
+
+    it('does not pause it for what was said over more than a second', () => {
+      const { breaker, pushBack, advance } = setup()
+      for (const id of IDS) {
+        pushBack(2000, id)
+        advance(600)
+      }
+      assert.equal(breaker.waitMs, 0)
+    })
+
+    it('ends the pause when all witnesses are answered', () => {
+      const { state, breaker, answer, pushBack, advance } = setup()
+      answer(8n, 9n)
+      advance(250)
+      pushBack(5000, ...IDS)
+      const [first, second] = breaker.takeQuestions()
+      assert.ok(first && second)
+      breaker.report(first, 'answered')
+      assert.equal(breaker.waitMs, 5000)
+      breaker.report(second, 'answered')
+      assert.deepEqual([breaker.waitMs, breaker.wasHostWell(breaker.nowMs), state.resumed], [0, true, 1])
+      assert.equal(breaker.quietOf(1n)?.ms, 5000)
+    })
+
+    it('keeps the pause when a witness is pushed back too', () => {
+      const { breaker, answer, pushBack, advance } = setup()
+      answer(8n, 9n)
+      advance(250)
+      pushBack(5000, ...IDS)
+      const [first, second] = breaker.takeQuestions()
+      assert.ok(first && second)
+      breaker.report(first, 'pushed_back', { ms: 9000, reason: 'http_429' })
+      breaker.report(second, 'answered')
+      assert.equal(breaker.waitMs, 5000)
+    })
   })
 })

@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict'
-import { CircuitBreaker } from '../../domain/circuit-breaker.ts'
+import { CircuitBreaker, type CircuitBreakerOptions } from '../../domain/circuit-breaker.ts'
 import { FetchError, type FetchedObject } from '../../domain/fetched-object.ts'
 import { ObjectFetcher, type ObjectFetcherOptions } from '../../domain/object-fetcher.ts'
 import { ObjectRefresher, type ObjectRefresherOptions } from '../../domain/object-refresher.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 
+const breakerOptions = { objects: 100, openMs: 1000, maxOpenMs: 1000, maxPauseMs: 60_000, onResumed: () => undefined }
+const pushBack = (retryAfterMs: number): FetchError => new FetchError('http_429', { isRetryable: true, isHostTrouble: false, retryAfterMs })
 const trouble = (reason = 'timeout'): FetchError => new FetchError(reason, { isRetryable: true, isHostTrouble: true })
 
 /** A refresher whose fetches the test answers by hand, and whose clock it sets. */
-function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> = {}) {
+function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> = {}, breaker: Partial<CircuitBreakerOptions> = {}) {
   const state = { nowMs: 1000, slept: [] as number[], stored: [] as FetchedObject[], shared: [] as bigint[], active: 0, mostActive: 0 }
   const asked: { id: bigint; answer: (online: boolean | undefined) => void; fail: (error: Error) => void }[] = []
+  const rests = {
+    rest: async (ms: number) => {
+      state.slept.push(ms)
+      state.nowMs += ms
+    },
+    endAll: () => undefined,
+  }
   const fetcher = new ObjectFetcher({
     source: {
       fetch: id => {
@@ -23,7 +32,7 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
         })
       },
     },
-    breaker: new CircuitBreaker({ failureThreshold: 100, openMs: 1000, maxOpenMs: 1000, maxPauseMs: 60_000, nowMs: () => state.nowMs }),
+    breaker: new CircuitBreaker({ ...breakerOptions, nowMs: () => state.nowMs, ...breaker }),
     onFetched: () => undefined,
     concurrency: 10,
     maxTries: 3,
@@ -31,13 +40,8 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
     maxHoldMs: 2000,
     databaseNowMs: () => 5_000_000 + state.nowMs,
     nowMs: () => state.nowMs,
-    rests: {
-      rest: async ms => {
-        state.slept.push(ms)
-        state.nowMs += ms
-      },
-      endAll: () => undefined,
-    },
+    rests,
+    holds: rests,
     random: () => 0.5,
     ...options,
   })
@@ -151,8 +155,9 @@ describe('ObjectRefresher', () => {
       await turn()
       asked[i]?.fail(trouble('http_503'))
     }
-    assert.deepEqual(await outcome, { kind: 'pending', reason: 'http_503', isCharged: true })
-    assert.deepEqual(state.slept, [100, 200])
+    assert.deepEqual(await outcome, { kind: 'pending', reason: 'http_503', isCharged: true, retryAfterMs: 0 })
+    // The last rest is until it is known that the trouble was the object's own.
+    assert.deepEqual(state.slept, [100, 200, 1000])
   })
 
   it('does not try again what is final', async () => {
@@ -164,37 +169,115 @@ describe('ObjectRefresher', () => {
     assert.equal(asked.length, 1)
   })
 
-  it('asks nobody anything while the host has asked for quiet', async () => {
+  it('asks an object again when its Retry-After is over, and others meanwhile', async () => {
     const { refresher, asked, state } = setup()
     const first = refresher.refresh(1n, callback())
     await turn()
-    asked[0]?.fail(new FetchError('http_429', { isRetryable: true, isHostTrouble: false, retryAfterMs: 1500 }))
+    asked[0]?.fail(pushBack(1500))
     const second = refresher.refresh(2n, callback())
     await turn()
+    assert.deepEqual(
+      asked.map(({ id }) => id),
+      [1n, 2n, 1n],
+    )
     assert.ok(state.nowMs >= 2500, `waited until ${state.nowMs}`)
     for (const request of asked.slice(1)) request.answer(true)
     assert.deepEqual([(await first).kind, (await second).kind], ['stored', 'stored'])
   })
 
+  it('sends back, charged, the callback of an object that wants to be asked much later, and asks for it no sooner for another', async () => {
+    const { refresher, asked } = setup()
+    const outcome = refresher.refresh(1n, callback())
+    await turn()
+    asked[0]?.fail(pushBack(5000))
+    // A second of them went by until it was known whether the host said the same of others.
+    assert.deepEqual(await outcome, { kind: 'pending', reason: 'http_429', isCharged: true, retryAfterMs: 4000 - 100 })
+    assert.deepEqual(await refresher.refresh(1n, callback()), { kind: 'pending', reason: 'http_429', isCharged: true, retryAfterMs: 3900 })
+    assert.equal(asked.length, 1)
+  })
+
+  it('charges nobody when several objects say that the host is to be left alone', async () => {
+    const { refresher, asked } = setup()
+    const outcomes = [1n, 2n, 3n].map(id => refresher.refresh(id, callback()))
+    await turn()
+    for (const request of asked) request.fail(pushBack(5000))
+    for (const outcome of await Promise.all(outcomes)) assert.equal(outcome.kind === 'pending' && outcome.isCharged, false)
+    assert.deepEqual(await refresher.refresh(9n, callback()), {
+      kind: 'pending',
+      reason: 'client_service_unavailable',
+      isCharged: false,
+    })
+    assert.equal(asked.length, 3)
+  })
+
   it('sends a callback back uncharged when the host stays silent for too long', async () => {
-    const breaker = new CircuitBreaker({ failureThreshold: 1, openMs: 60_000, maxOpenMs: 60_000, maxPauseMs: 1, nowMs: () => 0 })
-    const pass = breaker.admit()
+    let nowMs = 0
+    const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, openMs: 60_000, maxOpenMs: 60_000, nowMs: () => nowMs })
+    const pass = breaker.admit(9n)
     assert.ok(pass)
     breaker.report(pass, 'failed')
+    nowMs = 650
     const { refresher, asked } = setup({ breaker })
     assert.deepEqual(await refresher.refresh(1n, callback()), { kind: 'pending', reason: 'client_service_unavailable', isCharged: false })
     assert.equal(asked.length, 0)
   })
 
-  it('charges no attempt when the failure opened the breaker: the host is down, not the object', async () => {
-    const breaker = new CircuitBreaker({ failureThreshold: 3, openMs: 60_000, maxOpenMs: 60_000, maxPauseMs: 1, nowMs: () => 0 })
-    const { refresher, asked } = setup({ breaker })
-    const outcome = refresher.refresh(1n, callback())
-    for (let i = 0; i < 3; i += 1) {
-      await turn()
-      asked[i]?.fail(trouble('connection'))
+  it('charges no attempt when it turns out, a moment after the last try, that the host is down', async () => {
+    const { refresher, asked, state } = setup({ maxTries: 1 }, { objects: 2 })
+    const outcomes = [1n, 2n].map(id => refresher.refresh(id, callback()))
+    await turn()
+    for (const request of asked) request.fail(trouble('connection'))
+    for (const outcome of await Promise.all(outcomes)) {
+      assert.deepEqual(outcome, { kind: 'pending', reason: 'connection', isCharged: false, retryAfterMs: 0 })
     }
-    assert.deepEqual(await outcome, { kind: 'pending', reason: 'connection', isCharged: false })
+    assert.ok(state.nowMs >= 2000)
+  })
+
+  it('asks an object that was answered before when many fail, and charges them when it is answered', async () => {
+    const { promise: verdict, resolve: endRests } = Promise.withResolvers<void>()
+    const { refresher, asked, state } = setup(
+      { maxTries: 1, concurrency: 2, rests: { rest: () => verdict, endAll: () => undefined } },
+      { objects: 2 },
+    )
+    const good = refresher.refresh(9n, callback())
+    await turn()
+    asked[0]?.answer(true)
+    await good
+    state.nowMs += 250
+    const outcomes = [1n, 2n].map(id => refresher.refresh(id, callback()))
+    await turn()
+    asked[1]?.fail(trouble('http_500'))
+    asked[2]?.fail(trouble('http_500'))
+    await turn()
+    assert.deepEqual(
+      asked.map(({ id }) => id),
+      [9n, 1n, 2n, 9n],
+    )
+    asked[3]?.answer(true)
+    await turn()
+    state.nowMs += 1000
+    endRests()
+    for (const outcome of await Promise.all(outcomes)) assert.equal(outcome.kind === 'pending' && outcome.isCharged, true)
+  })
+
+  it('holds nothing longer when requests may leave again', async () => {
+    const { promise: held, resolve: resume } = Promise.withResolvers<void>()
+    const state = { nowMs: 0 }
+    const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, onResumed: () => fetcher.resume(), nowMs: () => state.nowMs })
+    const { fetcher, refresher, asked } = setup({ breaker, holds: { rest: () => held, endAll: resume } })
+    const bad = breaker.admit(7n)
+    assert.ok(bad)
+    breaker.report(bad, 'failed')
+    const slow = breaker.admit(8n)
+    assert.ok(slow)
+    state.nowMs = 650
+    const outcome = refresher.refresh(1n, callback())
+    await turn()
+    assert.equal(asked.length, 0)
+    breaker.report(slow, 'answered')
+    await turn()
+    asked[0]?.answer(true)
+    assert.equal((await outcome).kind, 'stored')
   })
 
   it('charges no attempt when the database could not store the object', async () => {

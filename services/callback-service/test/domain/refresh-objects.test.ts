@@ -74,6 +74,24 @@ describe('refreshObjects', () => {
     })
   })
 
+  it('goes back for at least as long as its objects want to be left alone', async () => {
+    const outcome = (retryAfterMs: number): Outcome => ({ kind: 'pending', reason: 'http_429', isCharged: true, retryAfterMs })
+    const verdict = await refreshObjects(claimed(), answering({ 1: outcome(5000), 2: outcome(7000) }), policy)
+    assert.equal(verdict.state === 'pending' && verdict.delayMs, 7000)
+  })
+
+  it('is due again at once when the client service was held to be down: there must be something to probe with', async () => {
+    const held: Outcome = { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
+    const verdict = await refreshObjects(claimed({ attempt: 2 }), answering({ 1: { kind: 'stored' }, 2: held }), policy)
+    assert.equal(verdict.state === 'pending' && verdict.delayMs, 0)
+  })
+
+  it('waits no longer than after its first attempt over trouble that is not its own', async () => {
+    const pending: Outcome = { kind: 'pending', reason: 'storage_unavailable', isCharged: false }
+    const verdict = await refreshObjects(claimed({ attempt: 3 }), answering({ 1: pending, 2: pending }), policy)
+    assert.equal(verdict.state === 'pending' && verdict.delayMs, 500)
+  })
+
   it('asks for nothing any more when it took its worker down once too often, and not before', async () => {
     const again = await refreshObjects(
       claimed({ attempt: 1, crashes: 5 }),
