@@ -1,5 +1,6 @@
 import { type Schema, setting, type Values } from '#foundation/config-schema.ts'
 import { baseSettings } from '#foundation/settings.ts'
+import { parseIdRanges } from './domain/fault.ts'
 
 const share = (what: string) =>
   setting<number>({ doc: `Share of the answers that ${what}, 0 to 1.`, format: 'ratio', default: 0, hot: true })
@@ -74,6 +75,12 @@ export const schema = {
   },
   faults: {
     ...shares,
+    objectIds: setting<string>({
+      doc: 'Objects whose answers go wrong, as ids and ranges: `7,100..130`. Empty: every object. It does not limit faults.down.',
+      format: 'text',
+      default: '',
+      hot: true,
+    }),
     retryAfterSeconds: setting<number>({ doc: 'What the Retry-After of a 429 says.', format: 'integer', default: 1, hot: true }),
     dripIntervalMs: setting<number>({
       doc: 'Milliseconds between two bytes of an answer that drips.',
@@ -95,6 +102,7 @@ export type Config = Values<typeof schema>
 /** What settings say against each other; undefined when nothing. */
 export function contradictionIn({ latency, faults }: Pick<Config, 'latency' | 'faults'>): string | undefined {
   if (latency.minMs > latency.maxMs) return `latency.minMs (${latency.minMs}) is above latency.maxMs (${latency.maxMs})`
+  if (faults.objectIds !== '' && !parseIdRanges(faults.objectIds)) return 'faults.objectIds must be ids and ranges of ids, as in 7,100..130'
   const total = Object.keys(shares).reduce((sum, name) => sum + faults[name as keyof typeof shares], 0)
   // Shares like 0.1 are no exact doubles: ten of them may add up to a little more than 1.
   if (total > 1 + 1e-9) return `the shares of faults add up to ${Number(total.toFixed(6))}; together they may be 1 at most`

@@ -28,7 +28,7 @@ export function objectRoutes({ behaviour, held, random, onAnswer }: ObjectRoutes
       await held.hold(response, latencyMs(behaviour().latency, random()))
       if (response.destroyed) return
       const { faults } = behaviour()
-      const fault = chooseFault(faults, random())
+      const fault = chooseFault(faults, id, random())
       onAnswer(fault ?? 'none')
       if (fault) await FAULT_ANSWERS[fault]({ id, response, held, ...faults })
       else sendStatus(response, statusOf(id))

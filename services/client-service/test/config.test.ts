@@ -28,6 +28,14 @@ describe('the settings of the client service', () => {
     )
   })
 
+  it('refuse a list of objects that is none', () => {
+    assert.equal(read({ FAULTS_OBJECT_IDS: '7,100..130' }).current.faults.objectIds, '7,100..130')
+    assert.throws(
+      () => read({ FAULTS_OBJECT_IDS: '7;8' }),
+      new ConfigError('faults.objectIds must be ids and ranges of ids, as in 7,100..130'),
+    )
+  })
+
   it('accept shares that add up to all answers but for rounding', () => {
     const settings = read({ FAULTS_ERROR_SHARE: '0.7', FAULTS_HANG_SHARE: '0.1', FAULTS_DRIP_SHARE: '0.1', FAULTS_RESET_SHARE: '0.1' })
     settings.change({ faults: { errorShare: 0.1, hangShare: 0.3, dripShare: 0.6, resetShare: 0 } })

@@ -19,6 +19,7 @@ const NO_FAULTS = {
   wrongIdShare: 0,
   resetShare: 0,
   down: false,
+  objectIds: '',
   retryAfterSeconds: 3,
   dripIntervalMs: 5,
 } as const

@@ -34,6 +34,11 @@ describe('a fault put into the answers', () => {
     assert.deepEqual(service.answers, ['error'])
   })
 
+  it('leaves the objects alone that are not meant', async () => {
+    assert.equal((await ask({ errorShare: 1, objectIds: '6,8..9' })).status, 200)
+    assert.equal((await ask({ errorShare: 1, objectIds: '6..8' })).status, 500)
+  })
+
   it('makes it a 429 that says when to come back', async () => {
     const response = await ask({ tooManyRequestsShare: 1 })
     assert.equal(response.status, 429)

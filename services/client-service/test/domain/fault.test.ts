@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chooseFault, type FaultShares } from '../../domain/fault.ts'
+import { chooseFault, type FaultShares, parseIdRanges } from '../../domain/fault.ts'
 
 const NONE: FaultShares = {
   errorShare: 0,
@@ -11,29 +11,53 @@ const NONE: FaultShares = {
   wrongIdShare: 0,
   resetShare: 0,
   down: false,
+  objectIds: '',
 }
 const ALMOST_ONE = 1 - Number.EPSILON
 
 describe('chooseFault', () => {
   it('chooses none where no share is set', () => {
-    assert.equal(chooseFault(NONE, 0), undefined)
-    assert.equal(chooseFault(NONE, ALMOST_ONE), undefined)
+    assert.equal(chooseFault(NONE, 1n, 0), undefined)
+    assert.equal(chooseFault(NONE, 1n, ALMOST_ONE), undefined)
   })
 
   it('gives each fault its share, and good answers the rest', () => {
     const shares = { ...NONE, errorShare: 0.25, hangShare: 0.5 }
-    assert.equal(chooseFault(shares, 0), 'error')
-    assert.equal(chooseFault(shares, 0.24), 'error')
-    assert.equal(chooseFault(shares, 0.25), 'hang')
-    assert.equal(chooseFault(shares, 0.74), 'hang')
-    assert.equal(chooseFault(shares, 0.75), undefined)
+    assert.equal(chooseFault(shares, 1n, 0), 'error')
+    assert.equal(chooseFault(shares, 1n, 0.24), 'error')
+    assert.equal(chooseFault(shares, 1n, 0.25), 'hang')
+    assert.equal(chooseFault(shares, 1n, 0.74), 'hang')
+    assert.equal(chooseFault(shares, 1n, 0.75), undefined)
   })
 
   it('always chooses a fault whose share is 1', () => {
-    for (const random of [0, 0.5, ALMOST_ONE]) assert.equal(chooseFault({ ...NONE, resetShare: 1 }, random), 'reset')
+    for (const random of [0, 0.5, ALMOST_ONE]) assert.equal(chooseFault({ ...NONE, resetShare: 1 }, 1n, random), 'reset')
   })
 
   it('resets whatever comes while the service is down', () => {
-    assert.equal(chooseFault({ ...NONE, garbageShare: 1, down: true }, 0.5), 'reset')
+    assert.equal(chooseFault({ ...NONE, garbageShare: 1, down: true }, 1n, 0.5), 'reset')
   })
+
+  it('spares the objects that are not listed', () => {
+    const shares = { ...NONE, errorShare: 1, objectIds: '7,100..102' }
+    const failing = [6n, 7n, 8n, 99n, 100n, 102n, 103n].filter(id => chooseFault(shares, id, 0.5) === 'error')
+    assert.deepEqual(failing, [7n, 100n, 102n])
+  })
+
+  it('spares no object while the service is down', () => {
+    assert.equal(chooseFault({ ...NONE, down: true, objectIds: '7' }, 8n, 0.5), 'reset')
+  })
+})
+
+describe('parseIdRanges', () => {
+  it('reads ids and ranges', () => {
+    assert.deepEqual(parseIdRanges('7,-3..9223372036854775807'), [
+      [7n, 7n],
+      [-3n, 9223372036854775807n],
+    ])
+  })
+
+  for (const text of ['', 'a', '1,', '1..', '1..2..3', '1-2', '1, 2', '9223372036854775808']) {
+    it(`reads nothing from ${JSON.stringify(text)}`, () => assert.equal(parseIdRanges(text), undefined))
+  }
 })
