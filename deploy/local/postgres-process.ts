@@ -43,11 +43,13 @@ export class PostgresProcess {
   readonly logFile: string
   readonly #home: PostgresHome
   readonly #args: readonly string[]
+  readonly #env: Readonly<Record<string, string>>
   #child: ChildProcess | undefined
   #exited: Promise<void> = Promise.resolve()
 
-  constructor(home: PostgresHome, options: { port: number; isThrowaway: boolean }) {
+  constructor(home: PostgresHome, options: { port: number; isThrowaway: boolean; env: Readonly<Record<string, string>> }) {
     this.#home = home
+    this.#env = { ...POSTGRES_ENV, ...options.env }
     this.logFile = join(home.folder, 'server.log')
     const settings = { ...SETTINGS, ...(options.isThrowaway && THROWAWAY_SETTINGS), port: options.port }
     this.#args = ['-D', join(home.folder, 'data'), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
@@ -92,7 +94,7 @@ export class PostgresProcess {
     const child = spawn('/bin/sh', ['-c', SUPERVISOR, 'sh', postgres, ...this.#args], {
       ...user,
       cwd: '/',
-      env: POSTGRES_ENV,
+      env: this.#env,
       detached: true,
       stdio: ['pipe', log.fd, log.fd],
     })

@@ -15,6 +15,8 @@ export interface LocalPostgresOptions {
   readonly port: number
   /** For tests: nothing is synced to the disk, and stopping it is pulling its plug. */
   readonly isThrowaway?: boolean
+  /** Environment variables of the server, beside its own. */
+  readonly env?: Readonly<Record<string, string>>
   /** Is told, in one line, what a person should know. */
   readonly say?: (line: string) => void
 }
@@ -51,14 +53,14 @@ export class LocalPostgres {
    * @throws {SetupError} it does not start; with the last lines of its log
    */
   async start(): Promise<void> {
-    const { folder, isThrowaway = false, say = () => {} } = this.#options
+    const { folder, isThrowaway = false, env = {}, say = () => {} } = this.#options
     const home = await preparePostgresHome(folder, say)
     this.#password = await initialisePostgres(home, { isThrowaway })
     await dropForeignLock(join(home.folder, 'data'))
     const retryUntil = performance.now() + RETRY_MS
     for (;;) {
       this.#port = this.#options.port || (await freePort())
-      this.#process = new PostgresProcess(home, { port: this.#port, isThrowaway })
+      this.#process = new PostgresProcess(home, { port: this.#port, isThrowaway, env })
       if (await this.#process.start()) return
       const log = await this.#process.log()
       // A killed server's last processes leave a moment after it, and a free port may be taken before we have it.
