@@ -6,23 +6,34 @@ import pg from 'pg'
 import { LocalPostgres } from '../../deploy/local/postgres.ts'
 import { withClient } from '../support/database.ts'
 import { quietPort } from './quiet-port.ts'
+import { CAN_STEP_CLOCKS, SteppableClock } from './steppable-clock.ts'
 
 const DATABASE = 'answerback'
 
-/** A PostgreSQL of its own, with the durability it has by default, that crashes and hangs when it is told. */
+/** Our own statements pass where those of the services do not. */
+const PAST_ALL_TROUBLE = '-c default_transaction_read_only=off -c synchronous_commit=local'
+
+const STEP_TOLERANCE_MS = 500
+
+/** A PostgreSQL of its own, with the durability it has by default, that crashes, hangs and steps its clock when it is told. */
 export class ChaosPostgres {
   readonly #server: LocalPostgres
+  /** Undefined where no clock can step. */
+  readonly #clock: SteppableClock | undefined
   #thaw: (() => Promise<void>) | undefined
 
-  private constructor(server: LocalPostgres) {
+  private constructor(server: LocalPostgres, clock: SteppableClock | undefined) {
     this.#server = server
+    this.#clock = clock
   }
 
   static async start(): Promise<ChaosPostgres> {
-    const server = new LocalPostgres({ folder: await mkdtemp(join(tmpdir(), 'answerback-chaos-')), port: await quietPort() })
+    const folder = await mkdtemp(join(tmpdir(), 'answerback-chaos-'))
+    const clock = CAN_STEP_CLOCKS ? await SteppableClock.start(folder) : undefined
+    const server = new LocalPostgres({ folder, port: await quietPort(), env: clock?.env ?? {} })
     await server.start()
     await server.createDatabase(DATABASE)
-    return new ChaosPostgres(server)
+    return new ChaosPostgres(server, clock)
   }
 
   /** The same over all its lives. */
@@ -63,16 +74,41 @@ export class ChaosPostgres {
     this.#thaw = undefined
   }
 
+  /** Steps the clock of all its processes, for good. */
+  async stepClock(ms: number): Promise<void> {
+    if (!this.#clock) throw new Error('no clock can step here: libfaketime is not installed')
+    await this.#clock.step(ms)
+    const trueMs = Date.now()
+    const { rows } = await this.use(db => db.query<{ ms: number }>('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS ms'))
+    const steppedMs = (rows[0]?.ms ?? 0) - this.#clock.offsetMs
+    if (steppedMs < trueMs - STEP_TOLERANCE_MS || steppedMs > Date.now() + STEP_TOLERANCE_MS)
+      throw new Error(`the clock of Postgres did not step: the user it runs as may be unable to read ${tmpdir()}`)
+  }
+
+  /** Changes a setting for all sessions, old and new; without a value, back to what it was. */
+  async configure(setting: string, value?: string): Promise<void> {
+    await this.use(async db => {
+      await db.query(value === undefined ? `ALTER SYSTEM RESET ${setting}` : `ALTER SYSTEM SET ${setting} = '${value}'`)
+      await db.query('SELECT pg_reload_conf()')
+    })
+  }
+
   /** Runs `work` with a connection of its own, past all proxies. */
   use<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-    return withClient(this.url, work)
+    return withClient(withOptions(this.url, PAST_ALL_TROUBLE), work)
   }
 
   async stop(): Promise<void> {
     await this.thaw()
     await this.#server.stop()
     await this.#server.remove()
+    await this.#clock?.stop()
   }
+}
+
+/** The URL with settings for its sessions: `-c name=value`. */
+export function withOptions(url: string, options: string): string {
+  return `${url}${url.includes('?') ? '&' : '?'}options=${encodeURIComponent(options)}`
 }
 
 function signalIfThere(pid: number, signal: NodeJS.Signals): void {

@@ -1,17 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CallbackAnswer } from '../support/callbacks.ts'
-import { check, countRecovered, type Findings, isFinished } from './checker.ts'
+import { isFinished } from './acceptance-checker.ts'
+import { check, countRecovered, type Findings } from './checker.ts'
+import type { FaultKind } from './fault-kinds.ts'
 import type { Fault } from './fault-plan.ts'
 import type { SentCallback } from './history.ts'
 import { type Inflicted, runNemesis } from './nemesis.ts'
 import { seededRandom } from './random.ts'
 import { Sender } from './sender.ts'
+import { CAN_STEP_CLOCKS } from './steppable-clock.ts'
 import { ChaosSystem } from './system.ts'
 import { type Timings, timingsOf } from './timings.ts'
 import { readWitness } from './witness.ts'
 
 export interface ChaosOptions {
   readonly seed: number
+  /** The least; as many more as the faults take. */
   readonly seconds: number
   readonly faults: readonly Fault[]
   readonly perSecond: number
@@ -29,6 +33,12 @@ export interface Result {
   readonly sent: readonly SentCallback[]
   readonly findings: Findings
   readonly recovered: number
+  /** Callbacks that ended as failed. */
+  readonly failed: number
+  /** Callbacks that needed more than two attempts. */
+  readonly tried: number
+  /** Kinds of faults that cannot be made here. */
+  readonly without: readonly FaultKind[]
   readonly inflicted: readonly Inflicted[]
   readonly timings: Timings
   /** Of services that ended, or did not start, though nobody told them to. */
@@ -36,10 +46,14 @@ export interface Result {
   readonly drainedMs: number
 }
 
+/** Kinds of faults that cannot be made on this machine. */
+export const IMPOSSIBLE_HERE: readonly FaultKind[] = CAN_STEP_CLOCKS ? [] : ['clock steps']
+
 /** How many callbacks are asked for over HTTP; in the database all are looked at. */
 const READ_BACK = 500
 const EXAMPLES = 10
-const DRAIN_MS = 120_000
+/** After a crash loop callbacks are worked on alone, one after the other. */
+const DRAIN_MS = 180_000
 /** Whoever does not answer within so long when all is at rest never will. */
 const PATIENCE_MS = 3000
 
@@ -50,16 +64,19 @@ export async function chaos(options: ChaosOptions): Promise<Result> {
   const sender = new Sender({ urls: () => system.urls, perSecond, random: seededRandom(seed), prefix: `chaos-${seed}` })
   try {
     sender.start()
-    const inflicted = await runNemesis({ system, faults, seconds, signal, say })
+    const inflicted = await runNemesis({ system, sender, faults, seconds, signal, say })
     await sender.stop()
     const drainedMs = await drained(system, giveUpMs, signal)
     const witnessed = await system.postgres.use(readWitness)
-    const findings = check({ ...witnessed, sent: sender.sent })
+    const findings = check({ ...witnessed, sent: sender.sent, inflicted })
     findings.stuck.push(...(await unreadable(system, sender.sent)))
     return {
       sent: sender.sent,
       findings,
       recovered: countRecovered({ sent: sender.sent, rows: witnessed.rows }),
+      failed: witnessed.rows.filter(({ state }) => state === 'failed').length,
+      tried: witnessed.rows.filter(({ attempts }) => attempts > 2).length,
+      without: IMPOSSIBLE_HERE,
       inflicted,
       timings: timingsOf({ replicas: system.replicas.map(({ service }) => service), transitions: witnessed.transitions, inflicted }),
       accidents: [...system.replicas.map(({ service }) => service), system.client].flatMap(({ accidents }) => accidents),

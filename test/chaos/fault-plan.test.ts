@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { FAULTS, planFaults } from './fault-plan.ts'
+import { FAULT_KINDS, FAULTS } from './fault-kinds.ts'
+import { planFaults, planQuickFaults } from './fault-plan.ts'
 import { seededRandom, shuffled } from './random.ts'
 
 describe('the plan of faults', () => {
@@ -17,7 +18,7 @@ describe('the plan of faults', () => {
 
   it('brings every kind once before any comes again, and leaves five seconds at both ends', () => {
     const faults = plan(7)
-    const kinds = Object.keys(FAULTS)
+    const kinds = FAULT_KINDS
     assert.equal(faults.length, 119)
     for (let first = 0; first + kinds.length <= faults.length; first += kinds.length)
       assert.deepEqual(
@@ -38,6 +39,32 @@ describe('the plan of faults', () => {
       assert.ok(share > 0 && share <= 1)
     }
     assert.deepEqual(new Set(faults.map(({ replica }) => replica)), new Set([0, 1, 2]))
+  })
+
+  it('steps the clock there and back, and never more than an hour and a bit away', () => {
+    const steps = planFaults({ seed: 7, seconds: 50_000, replicas: 3 }).filter(({ kind }) => kind === 'clock steps')
+    assert.deepEqual(new Set(steps.map(({ stepMs }) => Math.abs(stepMs))), new Set([2000, 60_000, 3_600_000]))
+    let offsetMs = 0
+    for (const { stepMs } of steps) {
+      offsetMs += stepMs
+      assert.ok(Math.abs(offsetMs) <= 3_700_000, `${offsetMs} ms away`)
+    }
+  })
+
+  it('leaves out what cannot be made here', () => {
+    const faults = planFaults({ seed: 7, seconds: 600, replicas: 3, without: ['clock steps'] })
+    assert.deepEqual([faults.length, faults.filter(({ kind }) => kind === 'clock steps').length], [119, 0])
+  })
+
+  it('brings as many quick faults as are asked for, each at once and short, the same for the same seed', () => {
+    const faults = planQuickFaults({ seed: 7, count: 200, replicas: 3 })
+    assert.equal(faults.length, 200)
+    assert.deepEqual(planQuickFaults({ seed: 7, count: 200, replicas: 3 }), faults)
+    assert.deepEqual(new Set(faults.slice(0, FAULT_KINDS.length).map(({ kind }) => kind)), new Set(FAULT_KINDS))
+    for (const { kind, atMs, forMs } of faults) {
+      const [least, most] = FAULTS[kind].quick
+      assert.ok(atMs === 0 && forMs >= least && forMs <= most, `${kind} for ${forMs} ms`)
+    }
   })
 })
 

@@ -1,77 +1,70 @@
-import { between, seededRandom, shuffled } from './random.ts'
-
-/**
- * Every kind of fault: what it meets, and the least and most milliseconds it lasts. How each is done stands in inflict.ts.
- * What a kind waits for (the next insert, say) it waits for as long as it lasts.
- */
-export const FAULTS = {
-  kill: { meets: 'replica', ms: [0, 0] },
-  'kill at an insert': { meets: 'replica', ms: [2000, 2000] },
-  'kill at a commit': { meets: 'replica', ms: [2000, 2000] },
-  'kill while spooling': { meets: 'replica', ms: [1000, 3000] },
-  'kill while draining': { meets: 'replica', ms: [500, 2000] },
-  terminate: { meets: 'replica', ms: [0, 0] },
-  'terminate while spooling': { meets: 'replica', ms: [1000, 4000] },
-  // Longer than the lease, so that it wakes up as somebody whose work was given away.
-  hang: { meets: 'replica', ms: [3500, 4800] },
-  cut: { meets: 'replica', ms: [0, 0] },
-  refuse: { meets: 'replica', ms: [500, 4000] },
-  silence: { meets: 'replica', ms: [500, 4000] },
-  abandon: { meets: 'replica', ms: [500, 4500] },
-  'lose an answer': { meets: 'replica', ms: [0, 0] },
-  'lose a commit': { meets: 'replica', ms: [2000, 2000] },
-  'postgres crashes': { meets: 'all', ms: [0, 2500] },
-  'postgres hangs': { meets: 'all', ms: [500, 4000] },
-  'everything crashes': { meets: 'all', ms: [0, 0] },
-  'client errs': { meets: 'client', ms: [500, 4000] },
-  'client pushes back': { meets: 'client', ms: [500, 3000] },
-  'client hangs': { meets: 'client', ms: [500, 4000] },
-  'client drips': { meets: 'client', ms: [500, 4000] },
-  'client babbles': { meets: 'client', ms: [500, 4000] },
-  'client mistakes ids': { meets: 'client', ms: [500, 4000] },
-  'client resets': { meets: 'client', ms: [500, 4000] },
-  'client goes away': { meets: 'client', ms: [500, 4000] },
-  'client is killed': { meets: 'client', ms: [0, 0] },
-} as const satisfies Readonly<Record<string, { meets: 'replica' | 'all' | 'client'; ms: readonly [number, number] }>>
-
-export type FaultKind = keyof typeof FAULTS
+import { FAULT_KINDS, FAULTS, type FaultKind } from './fault-kinds.ts'
+import { between, type Random, seededRandom, shuffled } from './random.ts'
 
 export interface Fault {
   readonly kind: FaultKind
-  /** Since the faults began. */
+  /** The earliest moment, since the faults began. */
   readonly atMs: number
   readonly forMs: number
   /** Which replica it meets, from 0; says nothing where it meets something else. */
   readonly replica: number
   /** Of the answers that go wrong, where only some do: above 0, 1 at most. */
   readonly share: number
+  /** How far the database's clock steps, where it does. */
+  readonly stepMs: number
 }
 
-export interface PlanOptions {
+interface Drawing {
   readonly seed: number
-  readonly seconds: number
   readonly replicas: number
+  /** Kinds that cannot be made here. */
+  readonly without?: readonly FaultKind[]
 }
 
 const INTERVAL_MS = 5000
+const STEPS_MS = [2000, 60_000, 3_600_000] as const
+/** All steps together stay within this. */
+const MAX_OFFSET_MS = 3_700_000
 
 /** One fault every five seconds, the same ones for the same seed. Every kind comes once before any comes again. */
-export function planFaults({ seed, seconds, replicas }: PlanOptions): Fault[] {
+export function planFaults({ seconds, ...drawing }: Drawing & { readonly seconds: number }): Fault[] {
+  return drawFaults(Math.max(0, Math.floor(seconds / (INTERVAL_MS / 1000)) - 1), 'ms', drawing).map((fault, i) => ({
+    ...fault,
+    atMs: (i + 1) * INTERVAL_MS,
+  }))
+}
+
+/** So many short faults, each as soon as may be. The same ones for the same seed; every kind comes once before any comes again. */
+export function planQuickFaults({ count, ...drawing }: Drawing & { readonly count: number }): Fault[] {
+  return drawFaults(count, 'quick', drawing)
+}
+
+function drawFaults(count: number, length: 'ms' | 'quick', { seed, replicas, without = [] }: Drawing): Fault[] {
   const random = seededRandom(seed)
-  const kinds = Object.keys(FAULTS) as FaultKind[]
+  const kinds = FAULT_KINDS.filter(kind => !without.includes(kind))
   const faults: Fault[] = []
   let deck: FaultKind[] = []
-  for (let atMs = INTERVAL_MS; atMs <= seconds * 1000 - INTERVAL_MS; atMs += INTERVAL_MS) {
+  let offsetMs = 0
+  while (faults.length < count) {
     if (deck.length === 0) deck = shuffled(random, kinds)
     const kind = deck.pop() as FaultKind
-    const [least, most] = FAULTS[kind].ms
+    const [least, most] = FAULTS[kind][length]
+    const stepMs = kind === 'clock steps' ? drawStep(random, offsetMs) : 0
+    offsetMs += stepMs
     faults.push({
       kind,
-      atMs,
+      atMs: 0,
       forMs: between(random, least, most),
       replica: between(random, 0, replicas - 1),
       share: between(random, 2, 10) / 10,
+      stepMs,
     })
   }
   return faults
+}
+
+function drawStep(random: Random, offsetMs: number): number {
+  const size = STEPS_MS[between(random, 0, STEPS_MS.length - 1)] as number
+  const stepMs = random() < 0.5 ? size : -size
+  return Math.abs(offsetMs + stepMs) > MAX_OFFSET_MS ? -stepMs : stepMs
 }

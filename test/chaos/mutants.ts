@@ -1,16 +1,22 @@
 import type { Violation } from './checker.ts'
-import type { Fault, FaultKind } from './fault-plan.ts'
+import type { FaultKind } from './fault-kinds.ts'
+import type { Fault } from './fault-plan.ts'
 
 /** A fault planted into the sources of the services: what it breaks, and the trouble in which that must show. */
 export interface Mutant {
   readonly name: string
+  /** More than one where several parts keep the same promise. */
+  readonly changes: readonly Change[]
+  readonly faults: readonly Fault[]
+  /** Any of these shows it. */
+  readonly shownBy: readonly Violation[]
+}
+
+export interface Change {
   readonly file: string
   /** Stands there exactly once. */
   readonly text: string
   readonly instead: string
-  readonly faults: readonly Fault[]
-  /** Any of these shows it. */
-  readonly shownBy: readonly Violation[]
 }
 
 const CALLBACK_SERVICE = 'services/callback-service'
@@ -21,59 +27,87 @@ export const CALM_SECONDS = 2
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'answers before the commit',
-    file: `${CALLBACK_SERVICE}/adapters/callback-inbox.ts`,
-    text: 'const result = await this.#batcher.add(callback).catch(translate)',
-    instead: `this.#batcher.add(callback).catch(() => undefined)
+    changes: [
+      {
+        file: `${CALLBACK_SERVICE}/adapters/callback-inbox.ts`,
+        text: 'const result = await this.#batcher.add(callback).catch(translate)',
+        instead: `this.#batcher.add(callback).catch(() => undefined)
     const result = { id: callback.id, receivedAt: new Date(), isReplay: false } as Accepted | Error`,
+      },
+    ],
     faults: [at(2, 'refuse', 0, 2000), at(5, 'postgres crashes', 0, 1000)],
     shownBy: ['lost'],
   },
   {
     name: 'settles without the token',
-    file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
-    text: 'WHERE c.id = r.id AND c.claim_token = r.token',
-    instead: 'WHERE c.id = r.id',
+    changes: [
+      {
+        file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
+        text: 'WHERE c.id = r.id AND c.claim_token = r.token',
+        instead: 'WHERE c.id = r.id',
+      },
+    ],
     faults: [at(2, 'hang', 0, 4800), at(8, 'hang', 1, 4800)],
     shownBy: ['rewritten', 'usurped'],
   },
   {
     name: 'takes over from the living',
-    file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
-    text: 'WHERE w.lease_expires_at > clock_timestamp()',
-    instead: 'WHERE false',
+    changes: [
+      {
+        file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
+        text: 'WHERE w.lease_expires_at > clock_timestamp()',
+        instead: 'WHERE false',
+      },
+    ],
     // A worker is proved to live when it has been there for a while.
     faults: [at(2, 'client hangs', 0, 4000), at(8, 'client hangs', 0, 4000)],
     shownBy: ['stolen'],
   },
   {
     name: 'leaves the dead what they had claimed',
-    file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
-    text: 'ELSE claimed_by NOT IN (',
-    instead: 'ELSE false AND claimed_by NOT IN (',
+    changes: [
+      {
+        file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
+        text: 'ELSE claimed_by NOT IN (',
+        instead: 'ELSE false AND claimed_by NOT IN (',
+      },
+    ],
     faults: [at(2, 'kill', 0)],
     shownBy: ['stuck'],
   },
   {
     name: 'commits without waiting for the disk',
-    file: `${CALLBACK_SERVICE}/adapters/database.ts`,
-    text: '-c synchronous_commit=on',
-    instead: '-c synchronous_commit=off',
+    changes: [
+      {
+        file: `${CALLBACK_SERVICE}/adapters/database.ts`,
+        text: '-c synchronous_commit=on',
+        instead: '-c synchronous_commit=off',
+      },
+    ],
     faults: [at(2, 'postgres crashes', 0), at(4, 'postgres crashes', 0), at(6, 'postgres crashes', 0)],
     shownBy: ['lost'],
   },
   {
     name: 'forgets what was spooled before the commit',
-    file: `${CALLBACK_SERVICE}/workers/spool-drain.ts`,
-    text: 'const taken = await this.#takeOver(rows)',
-    instead: 'await spool.forget(rows.at(-1)?.seq); const taken = await this.#takeOver(rows)',
+    changes: [
+      {
+        file: `${CALLBACK_SERVICE}/workers/spool-drain.ts`,
+        text: 'const taken = await this.#takeOver(rows)',
+        instead: 'await spool.forget(rows.at(-1)?.seq); const taken = await this.#takeOver(rows)',
+      },
+    ],
     faults: [at(2, 'refuse', 0, 2000), at(5, 'kill while draining', 1, 1000)],
     shownBy: ['lost'],
   },
   {
     name: 'makes ids without the key',
-    file: `${CALLBACK_SERVICE}/accepting.ts`,
-    text: 'newCallbackId(callback.idempotencyKey)',
-    instead: 'newCallbackId()',
+    changes: [
+      {
+        file: `${CALLBACK_SERVICE}/accepting.ts`,
+        text: 'newCallbackId(callback.idempotencyKey)',
+        instead: 'newCallbackId()',
+      },
+    ],
     faults: [at(2, 'postgres crashes', 0, 2500), at(6, 'postgres crashes', 0, 2500)],
     shownBy: ['duplicated'],
   },
@@ -88,7 +122,7 @@ export function secondsFor(faults: readonly Fault[]): number {
 }
 
 function at(seconds: number, kind: FaultKind, replica: number, forMs = 0): Fault {
-  return { kind, atMs: seconds * 1000, forMs, replica, share: 1 }
+  return { kind, atMs: seconds * 1000, forMs, replica, share: 1, stepMs: 0 }
 }
 
 /** One after the other, a second and a half apart. */

@@ -1,22 +1,22 @@
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Mutant } from './mutants.ts'
+import type { Change, Mutant } from './mutants.ts'
 import { ROOT } from './system.ts'
 
 /** Of these the services are made; what npm installed is only linked. */
 const SOURCES = ['package.json', 'services', 'prisma']
 
-type Planting = Pick<Mutant, 'file' | 'text' | 'instead'>
-
 /** Runs `work` with a copy of the sources in which the fault is planted: what is tested has no switches for its tests. */
-export async function withPlanted<T>(mutant: Planting, work: (root: string) => Promise<T>): Promise<T> {
+export async function withPlanted<T>({ changes }: Pick<Mutant, 'changes'>, work: (root: string) => Promise<T>): Promise<T> {
   const root = await mkdtemp(join(tmpdir(), 'answerback-mutant-'))
   try {
     for (const source of SOURCES) await cp(join(ROOT, source), join(root, source), { recursive: true })
     await symlink(join(ROOT, 'node_modules'), join(root, 'node_modules'))
-    const file = join(root, mutant.file)
-    await writeFile(file, planted(await readFile(file, 'utf8'), mutant))
+    for (const change of changes) {
+      const file = join(root, change.file)
+      await writeFile(file, planted(await readFile(file, 'utf8'), change))
+    }
     return await work(root)
   } finally {
     await rm(root, { recursive: true })
@@ -24,7 +24,7 @@ export async function withPlanted<T>(mutant: Planting, work: (root: string) => P
 }
 
 /** @throws {Error} the text to be replaced is not there, or not only once: the mutant is out of date */
-export function planted(source: string, { file, text, instead }: Planting): string {
+export function planted(source: string, { file, text, instead }: Change): string {
   const count = source.split(text).length - 1
   if (count !== 1) throw new Error(`this stands ${count} times in ${file}, not once: ${text}`)
   return source.replace(text, () => instead)

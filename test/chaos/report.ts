@@ -1,13 +1,11 @@
 import { ascending, percentile } from '../../bench/support/percentile.ts'
 import type { Result } from './chaos.ts'
 import { VIOLATIONS, type Violation } from './checker.ts'
-import type { Outcome } from './history.ts'
-
-const EXAMPLES = 5
+import type { Summary } from './summary.ts'
 
 /** Whether nothing was found that must not be. */
-export function isClean({ findings, accidents }: Pick<Result, 'findings' | 'accidents'>): boolean {
-  return accidents.length === 0 && Object.values(findings).every(found => found.length === 0)
+export function isClean({ violations, accidents }: Pick<Summary, 'violations' | 'accidents'>): boolean {
+  return accidents === 0 && Object.values(violations).every(count => count === 0)
 }
 
 /** What was found, by name; empty when all is well. */
@@ -15,43 +13,45 @@ export function violationsOf({ findings }: Pick<Result, 'findings'>): Violation[
   return (Object.keys(findings) as Violation[]).filter(violation => findings[violation].length > 0)
 }
 
-/** The run in one table, and examples of what was found. */
-export function report({ sent, findings, recovered, inflicted, timings, accidents, drainedMs }: Result, seed: number): string {
-  const outcomes = sent.flatMap(callback => callback.outcomes)
-  const ok = outcomes.filter(outcome => outcome.kind === 'ok')
-  const counts = Map.groupBy(
-    inflicted.filter(({ hasHappened }) => hasHappened),
-    ({ kind }) => kind,
-  )
+/** One run or several in one table, and examples of what was found. */
+export function report(summary: Summary): string {
+  const { timings, faults } = summary
+  const total = Object.values(faults).reduce((sum, count) => sum + count, 0)
   const rows: [name: string, value: string | number][] = [
-    ['callbacks', sent.length],
-    ['times sent', outcomes.length],
-    ['ok', `${ok.length}, of which spooled ${ok.filter(({ durability }) => durability === 'spooled').length}`],
-    ['fail', outcomes.filter(({ kind }) => kind === 'fail').length],
-    ['info', reasons(outcomes)],
-    ['recovered', recovered],
-    ...(Object.keys(VIOLATIONS) as Violation[]).map((violation): [string, number] => [violation, findings[violation].length]),
-    ['ended by themselves', accidents.length],
+    ['callbacks', summary.callbacks],
+    ['times sent', summary.sent],
+    ['ok', `${summary.ok}, of which spooled ${summary.spooled}`],
+    ['fail', summary.fail],
+    ['info', listed(summary.info)],
+    ['recovered', summary.recovered],
+    ['ended as failed', summary.failed],
+    ['more than two attempts', summary.tried],
+    ...(Object.keys(VIOLATIONS) as Violation[]).map((violation): [string, number] => [violation, summary.violations[violation]]),
+    ['ended by themselves', summary.accidents],
     ['take-over', spread(timings.takeOver)],
     ['restart to ready', spread(timings.ready)],
     ['restart to first claim', spread(timings.firstClaim)],
-    ['drained after', `${Math.round(drainedMs)} ms`],
-    ...[...counts].sort().map(([kind, faults]): [string, number] => [`fault: ${kind}`, faults.length]),
-    ['seed', seed],
+    ['drained after', summary.drainedMs.map(ms => `${Math.round(ms)} ms`).join(', ')],
+    ['faults', `${total} in ${summary.faultSeconds} s${summary.missed > 0 ? `; ${summary.missed} waited in vain` : ''}`],
+    ...Object.entries(faults)
+      .sort()
+      .map(([kind, count]): [string, number] => [`fault: ${kind}`, count]),
+    ...summary.without.map((kind): [string, string] => [`fault: ${kind}`, 'left out: libfaketime is not installed']),
+    ['seed', summary.seeds.join(', ')],
   ]
-  const examples = violationsOf({ findings }).flatMap(violation => [
-    `\n${violation}: ${VIOLATIONS[violation]}`,
-    ...findings[violation].slice(0, EXAMPLES).map(found => `  ${found}`),
-  ])
-  return [...rows.map(([name, value]) => `${name.padEnd(32)}${value}`), ...examples, ...accidents.map(accident => `\n${accident}`)].join(
-    '\n',
-  )
+  const found = (Object.keys(VIOLATIONS) as Violation[]).filter(violation => summary.violations[violation] > 0)
+  return [
+    ...rows.map(([name, value]) => `${name.padEnd(36)}${value}`),
+    ...(summary.examples.length > 0 ? [''] : []),
+    ...found.map(violation => `${violation} means: ${VIOLATIONS[violation]}`),
+    ...summary.examples,
+  ].join('\n')
 }
 
-function reasons(outcomes: readonly Outcome[]): string {
-  const infos = outcomes.filter(outcome => outcome.kind === 'info')
-  const counts = [...Map.groupBy(infos, ({ reason }) => reason)].map(([reason, found]) => `${reason} ${found.length}`)
-  return infos.length === 0 ? '0' : `${infos.length}: ${counts.sort().join(', ')}`
+function listed(counts: Readonly<Record<string, number>>): string {
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  const words = Object.entries(counts).map(([reason, count]) => `${reason} ${count}`)
+  return total === 0 ? '0' : `${total}: ${words.sort().join(', ')}`
 }
 
 function spread(values: readonly number[]): string {

@@ -4,6 +4,7 @@ import { runCommand, say } from './command.ts'
 import { CONTROL, MUTANTS, type Mutant, secondsFor } from './mutants.ts'
 import { withPlanted } from './plant.ts'
 import { isClean, report, violationsOf } from './report.ts'
+import { summaryOf } from './summary.ts'
 import { ROOT } from './system.ts'
 
 const SEED = 1
@@ -19,7 +20,7 @@ await runCommand(async signal => {
   const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
   const run = async (root: string, faults: ChaosOptions['faults']) => {
     const started = performance.now()
-    const options = { seed: SEED, seconds: secondsFor(faults), faults, perSecond: 60, replicas: 3, root, giveUpMs: 8000 }
+    const options = { seed: SEED, seconds: secondsFor(faults), faults, perSecond: 60, replicas: 3, root, giveUpMs: 12_000 }
     const result = await chaos({ ...options, signal, say: () => undefined })
     return { result, seconds: ((performance.now() - started) / 1000).toFixed(0) }
   }
@@ -28,10 +29,11 @@ await runCommand(async signal => {
   let survivors = 0
   if (values.only === '') {
     const { result, seconds } = await run(ROOT, CONTROL)
-    say(`| nothing | ${isClean(result) ? 'nothing' : `**${violationsOf(result).join(', ') || 'an end'}**`} | ${seconds} s |`)
-    if (!isClean(result)) {
+    const summary = summaryOf(result, SEED)
+    say(`| nothing | ${isClean(summary) ? 'nothing' : `**${violationsOf(result).join(', ') || 'an end'}**`} | ${seconds} s |`)
+    if (!isClean(summary)) {
       survivors += 1
-      say(report(result, SEED))
+      say(report(summary))
     }
   }
   for (const mutant of MUTANTS.filter(({ name }) => name.includes(values.only))) {

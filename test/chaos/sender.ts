@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { range } from '../support/callbacks.ts'
 import type { Outcome, SentCallback } from './history.ts'
+import { OBJECTS } from './objects.ts'
 import { between, type Random } from './random.ts'
 
 export interface SenderOptions {
@@ -13,18 +14,20 @@ export interface SenderOptions {
 }
 
 interface Sending extends SentCallback {
+  sentAtMs: number
   readonly outcomes: Outcome[]
 }
 
-const OBJECTS = 5000
 const MAX_IDS = 20
 const TIMEOUT_MS = 3000
-const SHARES = { bad: 0.02, atOnce: 0.04, again: 0.6 }
+const SHARES = { invalid: 0.02, atOnce: 0.04, unreliable: 0.06, again: 0.6 }
+const USUAL_RIVALS = 0.03
 const AGAIN_MS = [50, 3000] as const
 
 /**
  * Sends callbacks at a fixed rate, to one replica after the other, and remembers what it was told. Each has a key of its own. Some are sent to
- * all replicas at once; some must be refused; what nobody said yes or no to is sent again, mostly, with the same key, to another replica.
+ * all replicas at once; some must be refused; some name only objects that faults single out; some have a rival, with the same key and other ids.
+ * What nobody said yes or no to is sent again, mostly, with the same key, to another replica.
  */
 export class Sender {
   readonly sent: Sending[] = []
@@ -32,6 +35,7 @@ export class Sender {
   readonly #underWay = new Set<Promise<void>>()
   readonly #stop = new AbortController()
   #loop: Promise<void> = Promise.resolve()
+  #rivalShare = USUAL_RIVALS
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -39,6 +43,11 @@ export class Sender {
 
   start(): void {
     this.#loop = this.#run()
+  }
+
+  /** Which share of the callbacks has a rival from now on; undefined: the usual one. */
+  set rivalShare(share: number | undefined) {
+    this.#rivalShare = share ?? USUAL_RIVALS
   }
 
   /** Sends nothing more; resolves when whatever is under way is answered. */
@@ -57,12 +66,42 @@ export class Sender {
   }
 
   #send(count: number): void {
-    const { random, prefix, urls } = this.#options
-    const isBad = random() < SHARES.bad
-    const callback: Sending = { key: `${prefix}-${count}`, objectIds: distinctIds(random), isBad, outcomes: [] }
-    this.sent.push(callback)
+    const { random, prefix } = this.#options
+    const key = `${prefix}-${count}`
+    if (random() < this.#rivalShare) this.#sendRivals(key, count)
+    else this.#sendOne(key, count)
+  }
+
+  #sendOne(key: string, count: number): void {
+    const { random, urls } = this.#options
+    const objectIds = random() < SHARES.unreliable ? unreliableIds(random) : distinctIds(random, 1, OBJECTS.healthy)
+    const callback = this.#remember(key, objectIds, random() < SHARES.invalid)
     const copies = random() < SHARES.atOnce ? urls().length : 1
     for (const copy of range(0, copies)) this.#track(this.#post(callback, count + copy))
+  }
+
+  /** Two callbacks with one key: to one replica at the same moment, so that they share a commit, or to two, or one after the other. */
+  #sendRivals(key: string, count: number): void {
+    const { random } = this.#options
+    const [first, second] = [0, 1].map(i =>
+      this.#remember(key, [...distinctIds(random, 1, OBJECTS.healthy), OBJECTS.unique + 2 * count + i], false),
+    ) as [Sending, Sending]
+    const elsewhere = between(random, 0, 1)
+    const laterMs = random() < 0.5 ? 0 : between(random, ...AGAIN_MS)
+    this.#track(this.#post(first, count))
+    this.#track(this.#postLater(second, count + elsewhere, laterMs))
+  }
+
+  #remember(key: string, objectIds: readonly number[], isInvalid: boolean): Sending {
+    const callback: Sending = { key, objectIds, isInvalid, sentAtMs: Date.now(), outcomes: [] }
+    this.sent.push(callback)
+    return callback
+  }
+
+  async #postLater(callback: Sending, turn: number, laterMs: number): Promise<void> {
+    if (laterMs > 0) await sleep(laterMs)
+    callback.sentAtMs = Date.now()
+    await this.#post(callback, turn)
   }
 
   async #post(callback: Sending, turn: number): Promise<void> {
@@ -81,21 +120,19 @@ export class Sender {
   }
 }
 
-async function post(url: string | undefined, { key, objectIds, isBad }: SentCallback): Promise<Outcome> {
+async function post(url: string | undefined, { key, objectIds, isInvalid }: SentCallback): Promise<Outcome> {
   if (url === undefined) return { kind: 'info', reason: 'down' }
   try {
     const response = await fetch(`${url}/callback`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
-      body: JSON.stringify({ object_ids: isBad ? [...objectIds, 'none'] : objectIds }),
+      body: JSON.stringify({ object_ids: isInvalid ? [...objectIds, 'none'] : objectIds }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
-    const text = await response.text()
-    if (response.status === 202) {
-      const { id, durability } = JSON.parse(text) as { id: string; durability: 'database' | 'spooled' }
-      return { kind: 'ok', id, durability }
-    }
-    return response.status < 500 ? { kind: 'fail', status: response.status } : { kind: 'info', reason: String(response.status) }
+    const answer = JSON.parse(await response.text())
+    if (response.status === 202) return { kind: 'ok', id: answer.id, durability: answer.durability }
+    if (response.status < 500) return { kind: 'fail', status: response.status, code: answer.code }
+    return { kind: 'info', reason: String(response.status) }
   } catch (error) {
     return { kind: 'info', reason: reasonOf(error) }
   }
@@ -107,6 +144,12 @@ function reasonOf(error: unknown): string {
   return cause?.code ?? name ?? String(error)
 }
 
-function distinctIds(random: Random): number[] {
-  return [...new Set(range(0, between(random, 1, MAX_IDS)).map(() => between(random, 1, OBJECTS)))]
+function distinctIds(random: Random, least: number, most: number): number[] {
+  return [...new Set(range(0, between(random, 1, MAX_IDS)).map(() => between(random, least, most)))]
+}
+
+/** The first of them is in each: one that pushes back is asked for all the time. */
+function unreliableIds(random: Random): number[] {
+  const [first, last] = OBJECTS.unreliable
+  return [first, ...distinctIds(random, first + 1, last)]
 }

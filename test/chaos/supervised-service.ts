@@ -34,6 +34,8 @@ export class SupervisedService {
   /** What it said when it ended, or could not start, without being told to: nothing, if all is well. */
   readonly accidents: string[] = []
   readonly #options: SupervisedServiceOptions
+  /** Settings for the lives to come, over its own. */
+  override: Readonly<Record<string, string>> = {}
   #process: ServiceProcess | undefined
   #isStopping = false
   #kept: Promise<void> = Promise.resolve()
@@ -54,9 +56,9 @@ export class SupervisedService {
     return this.#process?.url
   }
 
-  /** Its process, as soon as there is one. */
+  /** Its process, as soon as there is one that nobody has told to end. */
   running(): Promise<ServiceProcess> {
-    return until(() => this.#process, 30_000, `${this.name} runs`)
+    return until(() => (this.lives.at(-1)?.end === undefined ? this.#process : undefined), 30_000, `${this.name} runs`)
   }
 
   /** Now, and not in a moment: whoever calls this in a callback has it killed before anything else happens. */
@@ -91,7 +93,7 @@ export class SupervisedService {
     const { service, env, root, readyPath } = this.#options
     const life: Life = { spawnedAtMs: Date.now() }
     this.lives.push(life)
-    const begun = await ServiceProcess.start(service, env, root)
+    const begun = await ServiceProcess.start(service, { ...env, ...this.override }, root)
     this.#process = begun
     void noteReady(begun, readyPath, life)
     return begun

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { migrate } from '#prisma/migrate.ts'
 import { range, readMetrics } from '../support/callbacks.ts'
@@ -8,7 +9,7 @@ import { TcpProxy } from '../support/tcp-proxy.ts'
 import { ChaosPostgres } from './chaos-postgres.ts'
 import { quietPort } from './quiet-port.ts'
 import { SupervisedService } from './supervised-service.ts'
-import { urlOfReplica, WITNESS } from './witness.ts'
+import { LEASE_MS, urlOfReplica, witness } from './witness.ts'
 
 /** The sources of this checkout. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -30,7 +31,7 @@ export interface ChaosSystemOptions {
  * fewer requests under way with more time for each are what lets a backlog shrink.
  */
 const SETTINGS = {
-  CLAIMS_LEASE_MS: '3000',
+  CLAIMS_LEASE_MS: String(LEASE_MS),
   PROCESS_RETRY_BASE_MS: '200',
   PROCESS_RETRY_MAX_MS: '1000',
   FETCH_CONCURRENCY: '64',
@@ -41,6 +42,9 @@ const SETTINGS = {
   CALLBACKS_RETENTION_SECONDS: '86400',
   ZIPKIN_URL: '',
 }
+
+/** How fast the client service answers while nothing is wrong with it. */
+export const CLIENT_LATENCY = { minMs: 20, maxMs: 300 }
 
 /** Several callback services on one database, each behind a proxy of its own and with a spool of its own, and one client service. */
 export class ChaosSystem {
@@ -64,7 +68,13 @@ export class ChaosSystem {
     const client = new SupervisedService({
       service: 'client-service',
       name: 'client',
-      env: { HTTP_PORT: `${port}`, EMITTER_ENABLED: 'false', LATENCY_MIN_MS: '20', LATENCY_MAX_MS: '300', ZIPKIN_URL: '' },
+      env: {
+        HTTP_PORT: `${port}`,
+        EMITTER_ENABLED: 'false',
+        LATENCY_MIN_MS: `${CLIENT_LATENCY.minMs}`,
+        LATENCY_MAX_MS: `${CLIENT_LATENCY.maxMs}`,
+        ZIPKIN_URL: '',
+      },
       root,
       readyPath: '/',
     })
@@ -85,7 +95,7 @@ export class ChaosSystem {
     const system = new ChaosSystem({ postgres, replicas, client, folder })
     try {
       await migrate({ url: postgres.url })
-      await postgres.use(db => db.query(WITNESS))
+      await postgres.use(db => db.query(witness()))
       await Promise.all([client.start(), ...replicas.map(({ service }) => service.start())])
     } catch (error) {
       await system.stop()
@@ -97,6 +107,12 @@ export class ChaosSystem {
   /** Where each replica is; undefined while it is down. */
   get urls(): (string | undefined)[] {
     return this.replicas.map(({ service }) => service.url)
+  }
+
+  /** Resolves when a replica says that it is ready, `withinMs` later at the latest. */
+  async ready(withinMs: number): Promise<void> {
+    const deadline = performance.now() + withinMs
+    while (performance.now() < deadline && !(await this.#isAnyReady())) await sleep(20)
   }
 
   /** Callbacks that are not finished, in the database and in the spools. @throws {Error} somebody cannot be asked now */
@@ -112,6 +128,11 @@ export class ChaosSystem {
     await Promise.all(this.replicas.map(({ proxy }) => proxy.stop()))
     await this.postgres.stop()
     await rm(this.#folder, { recursive: true })
+  }
+
+  async #isAnyReady(): Promise<boolean> {
+    const asked = this.urls.map(url => fetch(`${url}/readyz`, { signal: AbortSignal.timeout(500) }).then(response => response.ok))
+    return (await Promise.allSettled(asked)).some(answer => answer.status === 'fulfilled' && answer.value)
   }
 }
 

@@ -1,4 +1,4 @@
-import { FAULTS } from './fault-plan.ts'
+import { FAULTS } from './fault-kinds.ts'
 import type { Transition } from './history.ts'
 import type { Inflicted } from './nemesis.ts'
 import type { Life } from './supervised-service.ts'
@@ -22,7 +22,9 @@ export interface Timings {
 
 /** Leaves out what fell into an outage of Postgres, or of a replica's way there, and what nobody was there to take over. */
 export function timingsOf({ replicas, transitions, inflicted }: Timed): Timings {
-  const outages = inflicted.filter(({ kind }) => FAULTS[kind].meets === 'all' || /refuse|silence|abandon|spooling|draining/.test(kind))
+  const outages = inflicted.filter(
+    ({ kind }) => FAULTS[kind].meets === 'all' || /refuse|silence|abandon|spooling|draining|rivals|url/.test(kind),
+  )
   const isCalm = (fromMs: number, toMs: number): boolean =>
     outages.every(({ startedAtMs, liftedAtMs }) => toMs < startedAtMs || fromMs > liftedAtMs)
   const claims = transitions.filter(({ to }) => to === 'running')

@@ -1,39 +1,66 @@
+import { uptime } from 'node:os'
 import type pg from 'pg'
 import { ADVISORY_CLASS } from '../../services/callback-service/adapters/worker-session.ts'
-import type { StoredCallback, Transition } from './history.ts'
+import type { StoredCallback, Stores, Transition } from './history.ts'
 
+export const LEASE_MS = 3000
+/** A worker that was silent for longer may be taken for dead soon: from then on it has to prove anew that it lives. */
+const GAP_MS = 2500
+/** A worker whose last sign is younger is not silent. */
+const RECENT_MS = 2000
 /** A worker that has proved for so long, without a break, that it lives is none that somebody may take over. */
-const PROVEN_FOR = "interval '5 seconds'"
+const PROVEN_MS = 5000
 
 /**
- * The database itself notes each change of a callback, with who made it: replicas are told apart by their `application_name`. Where a callback
- * is taken from a worker it notes whether that one lives: it has held its lock and its lease since long before the statement began. Of expired
- * objects it keeps when the fetch left that brought them.
+ * The database itself notes each change of a callback's state, with who made it: replicas are told apart by their `application_name`. Where a
+ * callback is taken from a worker it notes whether that one lives: for long it has held its lock in one session, and renewed its lease there.
+ * What is changed otherwise in a row that nobody claims (when it is due, say) is nobody's business. Of objects it notes when an answer was stored.
+ *
+ * Its times are the machine's, not those of Postgres, whose clock may step: no step touches /proc/uptime. Where there is none no clock steps.
  */
-export const WITNESS = `
-  ALTER TABLE workers ADD COLUMN leased_since timestamptz NOT NULL DEFAULT clock_timestamp();
-  CREATE FUNCTION note_lease() RETURNS trigger LANGUAGE plpgsql AS $$
+export function witness(): string {
+  const realMs =
+    process.platform === 'linux'
+      ? `${Date.now() - uptime() * 1000} + split_part(pg_read_file('/proc/uptime'), ' ', 1)::float8 * 1000`
+      : 'extract(epoch FROM clock_timestamp())::float8 * 1000'
+  return `
+  CREATE FUNCTION real_ms() RETURNS float8 LANGUAGE sql VOLATILE AS $$ SELECT ${realMs} $$;
+
+  -- When all replicas stand still: nobody can prove anything then, and nobody can miss the proof.
+  CREATE TABLE standstills (from_ms float8 NOT NULL, to_ms float8 NOT NULL);
+  CREATE FUNCTION lived_ms(from_ms float8, to_ms float8) RETURNS float8 LANGUAGE sql VOLATILE AS $$
+    SELECT $2 - $1 - coalesce((SELECT sum(greatest(0, least($2, s.to_ms) - greatest($1, s.from_ms))) FROM standstills s), 0)
+  $$;
+
+  CREATE TABLE lives (worker int PRIMARY KEY, session int NOT NULL, renewed_at float8 NOT NULL, proven_since float8 NOT NULL);
+  CREATE VIEW worker_locks AS
+    SELECT objid AS worker, pid AS session FROM pg_locks WHERE locktype = 'advisory' AND classid = ${ADVISORY_CLASS}::oid AND objsubid = 2 AND granted;
+  CREATE FUNCTION note_renewal() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
-    IF OLD.lease_expires_at < clock_timestamp() THEN NEW.leased_since := clock_timestamp(); END IF;
-    RETURN NEW;
+    -- Only who holds the lock speaks for the worker.
+    INSERT INTO lives SELECT NEW.number, l.session, t.now, t.now FROM worker_locks l, (SELECT real_ms() AS now) t
+    WHERE l.worker = NEW.number::oid AND l.session = pg_backend_pid()
+    ON CONFLICT (worker) DO UPDATE SET session = excluded.session, renewed_at = excluded.renewed_at,
+      proven_since = CASE WHEN lives.session = excluded.session AND lived_ms(lives.renewed_at, excluded.renewed_at) < ${GAP_MS}
+        THEN lives.proven_since ELSE excluded.proven_since END;
+    RETURN NULL;
   END $$;
-  CREATE TRIGGER note_lease BEFORE UPDATE ON workers FOR EACH ROW EXECUTE FUNCTION note_lease();
+  CREATE TRIGGER note_renewal AFTER INSERT OR UPDATE ON workers FOR EACH ROW EXECUTE FUNCTION note_renewal();
 
   CREATE TABLE transitions (
-    n bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(), replica text NOT NULL DEFAULT current_setting('application_name'),
+    n bigserial PRIMARY KEY, at float8 NOT NULL DEFAULT real_ms(), replica text NOT NULL DEFAULT current_setting('application_name'),
     callback_id uuid NOT NULL, old_state text NOT NULL, new_state text NOT NULL, old_worker int, new_worker int, is_worker_alive boolean NOT NULL
   );
   CREATE FUNCTION note_transition() RETURNS trigger LANGUAGE plpgsql AS $$
   DECLARE
     is_worker_alive boolean := false;
   BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.state IN ('pending', 'running') AND NEW.state = OLD.state AND NEW.claimed_by IS NOT DISTINCT FROM OLD.claimed_by
+      AND NEW.claim_token IS NOT DISTINCT FROM OLD.claim_token THEN RETURN NULL; END IF;
     IF OLD.state = 'running' AND NEW.state = 'pending' THEN
       is_worker_alive := EXISTS (
-        SELECT FROM workers w
-        JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::oid AND l.objid = w.number::oid AND l.objsubid = 2
-        JOIN pg_stat_activity a ON a.pid = l.pid
-        WHERE w.number = OLD.claimed_by AND w.lease_expires_at > clock_timestamp()
-          AND greatest(w.leased_since, a.backend_start) < statement_timestamp() - ${PROVEN_FOR});
+        SELECT FROM lives w JOIN worker_locks l ON l.worker = w.worker::oid AND l.session = w.session
+        WHERE w.worker = OLD.claimed_by AND lived_ms(w.renewed_at, real_ms()) < ${RECENT_MS} AND w.proven_since < real_ms() - ${PROVEN_MS});
     END IF;
     INSERT INTO transitions (callback_id, old_state, new_state, old_worker, new_worker, is_worker_alive)
     VALUES (OLD.id, OLD.state, coalesce(NEW.state::text, 'deleted'), OLD.claimed_by, NEW.claimed_by, is_worker_alive);
@@ -41,14 +68,22 @@ export const WITNESS = `
   END $$;
   CREATE TRIGGER note_transition AFTER UPDATE OR DELETE ON callbacks FOR EACH ROW EXECUTE FUNCTION note_transition();
 
-  CREATE TABLE expired_objects (id bigint PRIMARY KEY, fetched_at timestamptz NOT NULL);
-  CREATE FUNCTION note_expired() RETURNS trigger LANGUAGE plpgsql AS $$
+  -- What is inserted, or would be, is an answer; what is only updated (when it expires, say) is none.
+  CREATE TABLE stores (object_id bigint NOT NULL, at float8 NOT NULL);
+  CREATE FUNCTION begin_storing() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
-    INSERT INTO expired_objects SELECT id, fetched_at FROM gone
-    ON CONFLICT (id) DO UPDATE SET fetched_at = greatest(expired_objects.fetched_at, excluded.fetched_at);
+    PERFORM set_config('witness.is_storing', 'yes', true);
     RETURN NULL;
   END $$;
-  CREATE TRIGGER note_expired AFTER DELETE ON objects REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION note_expired()`
+  CREATE FUNCTION note_stores() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    IF current_setting('witness.is_storing', true) = 'yes' THEN INSERT INTO stores SELECT s.id, t.now FROM stored s, (SELECT real_ms() AS now) t; END IF;
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER begin_storing BEFORE INSERT ON objects FOR EACH STATEMENT EXECUTE FUNCTION begin_storing();
+  CREATE TRIGGER note_inserted AFTER INSERT ON objects REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION note_stores();
+  CREATE TRIGGER note_updated AFTER UPDATE ON objects REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION note_stores()`
+}
 
 /** The URL with which a replica connects as itself. */
 export function urlOfReplica(url: string, replica: string): string {
@@ -57,31 +92,27 @@ export function urlOfReplica(url: string, replica: string): string {
   return own.href
 }
 
+/** Tells it beforehand that all replicas are about to stand still for so long. */
+export async function announceStandstill(db: pg.Client, forMs: number): Promise<void> {
+  await db.query('INSERT INTO standstills SELECT now, now + $1 FROM (SELECT real_ms() AS now) t', [forMs])
+}
+
 export interface Witnessed {
   readonly rows: StoredCallback[]
   /** In the order in which they happened. */
   readonly transitions: Transition[]
-  readonly fetchedAtMs: Map<number, number>
+  readonly stores: Stores
 }
 
 export async function readWitness(db: pg.Client): Promise<Witnessed> {
   const rows = await db.query(`
-    SELECT id, idempotency_key AS key, state, object_ids::float8[] AS "objectIds", coalesce(unstored, '[]') AS unstored, ${ms('received_at')} AS "receivedAtMs"
-    FROM callbacks`)
+    SELECT id, idempotency_key AS key, state, attempts, object_ids::float8[] AS "objectIds", coalesce(unstored, '[]') AS unstored FROM callbacks`)
   const transitions = await db.query(`
-    SELECT callback_id AS "callbackId", ${ms('at')} AS "atMs", replica, old_state AS "from", new_state AS "to", old_worker AS "oldWorker",
+    SELECT callback_id AS "callbackId", at AS "atMs", replica, old_state AS "from", new_state AS "to", old_worker AS "oldWorker",
       new_worker AS "newWorker", is_worker_alive AS "isWorkerAlive"
     FROM transitions ORDER BY n`)
-  const objects = await db.query<{ id: number; ms: number }>(`
-    SELECT id::float8, max(${ms('fetched_at')}) AS ms
-    FROM (SELECT id, fetched_at FROM objects UNION ALL SELECT id, fetched_at FROM expired_objects) o GROUP BY id`)
-  return {
-    rows: rows.rows,
-    transitions: transitions.rows,
-    fetchedAtMs: new Map(objects.rows.map(object => [object.id, object.ms])),
-  }
-}
-
-function ms(column: string): string {
-  return `extract(epoch FROM ${column})::float8 * 1000`
+  const stores = await db.query<{ id: number; ms: number[] }>(
+    'SELECT object_id::float8 AS id, array_agg(at) AS ms FROM stores GROUP BY object_id',
+  )
+  return { rows: rows.rows, transitions: transitions.rows, stores: new Map(stores.rows.map(({ id, ms }) => [id, ms])) }
 }

@@ -1,0 +1,52 @@
+import { announceStandstill } from '../witness.ts'
+import { type Deed, lasting } from './deed.ts'
+
+/** What is done to Postgres, or to everything at once. */
+export const DATABASE_DEEDS = {
+  'postgres crashes': ({ system, forMs }) => system.postgres.crash(forMs),
+  'postgres hangs': ({ system: { postgres }, forMs }) =>
+    lasting(
+      forMs,
+      () => postgres.freeze(),
+      () => postgres.thaw(),
+    ),
+  async 'everything crashes'({ system }) {
+    for (const { service } of system.replicas) service.kill()
+    system.client.kill()
+    await system.postgres.crash(0)
+  },
+  async 'all hang'({ system: { postgres, replicas }, forMs }) {
+    const running = await Promise.all(replicas.map(({ service }) => service.running()))
+    await postgres.use(db => announceStandstill(db, forMs))
+    const signalAll = (signal: NodeJS.Signals): void => {
+      for (const replica of running) replica.signal(signal)
+    }
+    await lasting(
+      forMs,
+      () => signalAll('SIGSTOP'),
+      () => signalAll('SIGCONT'),
+    )
+  },
+  'clock steps': ({ system: { postgres }, forMs, stepMs }) =>
+    // The step stays; what lasts is our look at what becomes of it.
+    lasting(
+      forMs,
+      () => postgres.stepClock(stepMs),
+      () => undefined,
+    ),
+  async 'leases run out'({ system: { postgres } }) {
+    await postgres.use(db => db.query("UPDATE workers SET lease_expires_at = now() - interval '1 hour'"))
+  },
+  'database turns read-only': ({ system: { postgres }, forMs }) =>
+    lasting(
+      forMs,
+      () => postgres.configure('default_transaction_read_only', 'on'),
+      () => postgres.configure('default_transaction_read_only'),
+    ),
+  'standby is lost': ({ system: { postgres }, forMs }) =>
+    lasting(
+      forMs,
+      () => postgres.configure('synchronous_standby_names', 'nobody'),
+      () => postgres.configure('synchronous_standby_names'),
+    ),
+} as const satisfies Readonly<Record<string, Deed>>

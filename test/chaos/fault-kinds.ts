@@ -1,0 +1,53 @@
+/**
+ * Every kind of fault. How each is done stands in the deeds.
+ * meets: what it is done to. ms: the least and most milliseconds it lasts. quick: the same where faults come as fast as the system recovers.
+ * What a kind waits for (the next insert, say) it waits for as long as it lasts.
+ */
+export const FAULTS = {
+  kill: { meets: 'replica', ms: [0, 0], quick: [0, 0] },
+  'kill at an insert': { meets: 'replica', ms: [2000, 2000], quick: [500, 500] },
+  'kill at a commit': { meets: 'replica', ms: [2000, 2000], quick: [500, 500] },
+  'kill while spooling': { meets: 'replica', ms: [1000, 3000], quick: [400, 800] },
+  'kill while draining': { meets: 'replica', ms: [500, 2000], quick: [300, 600] },
+  terminate: { meets: 'replica', ms: [0, 0], quick: [0, 0] },
+  'terminate while spooling': { meets: 'replica', ms: [1000, 4000], quick: [400, 800] },
+  // Longer than the lease, so that it wakes up as somebody whose work was given away.
+  hang: { meets: 'replica', ms: [3500, 4800], quick: [3500, 3500] },
+  // Of lives that end by kill -9, one after the other.
+  'crash loop': { meets: 'replica', ms: [2400, 4800], quick: [3600, 3600] },
+  cut: { meets: 'replica', ms: [0, 0], quick: [0, 0] },
+  refuse: { meets: 'replica', ms: [500, 4000], quick: [100, 600] },
+  silence: { meets: 'replica', ms: [500, 4000], quick: [100, 600] },
+  abandon: { meets: 'replica', ms: [500, 4500], quick: [100, 600] },
+  'lose an answer': { meets: 'replica', ms: [0, 0], quick: [0, 0] },
+  'lose a commit': { meets: 'replica', ms: [2000, 2000], quick: [500, 500] },
+  'pooler recycles the session': { meets: 'replica', ms: [0, 0], quick: [0, 0] },
+  'url weakens durability': { meets: 'replica', ms: [500, 2000], quick: [300, 500] },
+  rivals: { meets: 'replica', ms: [1000, 4000], quick: [300, 800] },
+  'postgres crashes': { meets: 'all', ms: [0, 2500], quick: [0, 200] },
+  'postgres hangs': { meets: 'all', ms: [500, 4000], quick: [200, 800] },
+  'everything crashes': { meets: 'all', ms: [0, 0], quick: [0, 0] },
+  'all hang': { meets: 'all', ms: [3500, 4800], quick: [3500, 3500] },
+  'clock steps': { meets: 'all', ms: [500, 4000], quick: [100, 400] },
+  'leases run out': { meets: 'all', ms: [0, 0], quick: [0, 0] },
+  'database turns read-only': { meets: 'all', ms: [500, 4000], quick: [200, 600] },
+  'standby is lost': { meets: 'all', ms: [500, 4000], quick: [200, 600] },
+  'client errs': { meets: 'client', ms: [500, 4000], quick: [100, 500] },
+  'client pushes back': { meets: 'client', ms: [500, 3000], quick: [100, 500] },
+  'client hangs': { meets: 'client', ms: [500, 4000], quick: [100, 500] },
+  'client drips': { meets: 'client', ms: [500, 4000], quick: [100, 500] },
+  'client babbles': { meets: 'client', ms: [500, 4000], quick: [100, 500] },
+  'client mistakes ids': { meets: 'client', ms: [500, 4000], quick: [100, 500] },
+  'client resets': { meets: 'client', ms: [500, 4000], quick: [100, 500] },
+  'client goes away': { meets: 'client', ms: [500, 4000], quick: [100, 500] },
+  'client is killed': { meets: 'client', ms: [0, 0], quick: [0, 0] },
+  'one object pushes back': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
+  'some objects err': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
+  'some objects hang': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
+} as const satisfies Readonly<
+  Record<string, { meets: 'replica' | 'all' | 'client' | 'objects'; ms: readonly [number, number]; quick: readonly [number, number] }>
+>
+
+export type FaultKind = keyof typeof FAULTS
+
+export const FAULT_KINDS = Object.keys(FAULTS) as FaultKind[]

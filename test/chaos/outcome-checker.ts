@@ -1,0 +1,57 @@
+import { isFinished } from './acceptance-checker.ts'
+import type { SentCallback, StoredCallback, Stores, Transition } from './history.ts'
+import { isUnreliable } from './objects.ts'
+import type { Origins } from './origins.ts'
+
+interface OutcomeFindings {
+  readonly unaccounted: string[]
+  readonly unfounded: string[]
+}
+
+/** The clock of the witness counts hundredths of a second, and the sender's may be slewed against it. */
+const CLOCK_TOLERANCE_MS = 100
+
+/**
+ * Judges how callbacks ended. Of each object there is an outcome, or its answer was stored after the callback was first sent and before it was
+ * finished; when the request left that brought it, the database does not see. None fails but for its own objects.
+ */
+export function checkOutcomes(
+  rows: readonly StoredCallback[],
+  { origins, stores, transitions }: { origins: Origins; stores: Stores; transitions: readonly Transition[] },
+): OutcomeFindings {
+  const finishedAtMs = finishTimes(transitions)
+  const finished = rows.filter(isFinished)
+  return {
+    unaccounted: finished.flatMap(row => {
+      const fromMs = (origins.of(row)?.sentAtMs ?? Number.NEGATIVE_INFINITY) - CLOCK_TOLERANCE_MS
+      const toMs = finishedAtMs.get(row.id) ?? Number.POSITIVE_INFINITY
+      const isStored = (id: number): boolean => stores.get(id)?.some(ms => ms >= fromMs && ms <= toMs) ?? false
+      return unaccounted(row, isStored)
+    }),
+    unfounded: finished.flatMap(unfounded),
+  }
+}
+
+/** When each callback was finished. Epoch milliseconds. */
+export function finishTimes(transitions: readonly Transition[]): Map<string, number> {
+  return new Map(transitions.filter(({ to }) => isFinished({ state: to })).map(({ callbackId, atMs }) => [callbackId, atMs]))
+}
+
+/** Whether no fault ever singles out an object that it names. */
+export function isHealthy({ objectIds }: Pick<SentCallback, 'objectIds'>): boolean {
+  return !objectIds.some(isUnreliable)
+}
+
+function unaccounted(row: StoredCallback, isStored: (id: number) => boolean): string[] {
+  const unstored = new Map(row.unstored.map(({ id, outcome }) => [Number(id), outcome]))
+  return row.objectIds
+    .filter(id => (unstored.has(id) ? unstored.get(id) === 'pending' : !isStored(id)))
+    .map(id => `${row.id}: object ${id} ${unstored.get(id) ?? 'was not stored meanwhile'}`)
+}
+
+/** Faults that meet the whole client service are too short to use up all attempts; and no callback kills its worker by itself. */
+function unfounded(row: StoredCallback): string[] {
+  if (row.state !== 'failed') return []
+  const reasons = new Set(row.unstored.flatMap(({ reason }) => reason ?? []))
+  return isHealthy(row) || reasons.has('worker_lost') ? [`${row.id} after ${row.attempts} attempts: ${[...reasons].join(', ')}`] : []
+}

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import pg from 'pg'
+import { ADVISORY_CLASS } from '../../services/callback-service/adapters/worker-session.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { announceStandstill, readWitness, witness } from './witness.ts'
+
+const CALLBACK = '018f0000-0000-7000-8000-000000000001'
+
+describe('the witness of chaos', () => {
+  let database: TestDatabase
+  /** As worker 7 sees the database, and as another. */
+  let worker: pg.Client
+  let other: pg.Client
+
+  beforeEach(async () => {
+    database = await createTestDatabase()
+    worker = new pg.Client({ connectionString: database.url, application_name: 'replica-0' })
+    other = new pg.Client({ connectionString: database.url, application_name: 'replica-1' })
+    await worker.connect()
+    await other.connect()
+    await worker.query(witness())
+  })
+
+  afterEach(async () => {
+    await worker.end()
+    await other.end()
+    await database.drop()
+  })
+
+  const changes = async () => (await readWitness(other)).transitions.map(({ replica, from, to }) => `${replica}: ${from} to ${to}`)
+
+  describe('of callbacks', () => {
+    it('notes who claims and finishes one, and whatever happens to it then', async () => {
+      await accept()
+      await claim()
+      await other.query("UPDATE callbacks SET state = 'completed', finished_at = now()")
+      await other.query("UPDATE callbacks SET unstored = '[]'")
+      assert.deepEqual(await changes(), [
+        'replica-0: pending to running',
+        'replica-1: running to completed',
+        'replica-1: completed to completed',
+      ])
+    })
+
+    it('does not mind what becomes of its times while it waits or is worked on', async () => {
+      await accept()
+      await other.query("UPDATE callbacks SET due_at = due_at + interval '1 hour'")
+      await claim()
+      await other.query("UPDATE callbacks SET due_at = due_at - interval '1 hour'")
+      assert.deepEqual(await changes(), ['replica-0: pending to running'])
+    })
+  })
+
+  describe('of workers', () => {
+    beforeEach(async () => {
+      await worker.query('SELECT pg_advisory_lock($1, 7)', [ADVISORY_CLASS])
+      await renew(worker)
+      await worker.query('UPDATE lives SET proven_since = proven_since - 60000')
+      await accept()
+      await claim()
+    })
+
+    it('sees that one lives that has kept its lock and its lease for long', async () => {
+      assert.equal(await isAliveWhenTakenFrom(), true)
+    })
+
+    it('sees that it lives though somebody else lets its lease run out, or deletes it', async () => {
+      await other.query("UPDATE workers SET lease_expires_at = now() - interval '1 hour'")
+      await other.query('DELETE FROM workers')
+      assert.equal(await isAliveWhenTakenFrom(), true)
+    })
+
+    it('does not speak for one that was silent, until it has proved itself anew', async () => {
+      await silenceFor(4000)
+      assert.equal(await isAliveWhenTakenFrom(), false)
+      await claim()
+      await renew(worker)
+      assert.equal(await isAliveWhenTakenFrom(), false)
+    })
+
+    it('does not take for silence that all stood still', async () => {
+      await silenceFor(4000)
+      await announceStandstill(other, 4000)
+      await other.query('UPDATE standstills SET from_ms = from_ms - 4000, to_ms = to_ms - 4000')
+      assert.equal(await isAliveWhenTakenFrom(), true)
+      await claim()
+      await renew(worker)
+      assert.equal(await isAliveWhenTakenFrom(), true)
+    })
+
+    it('does not speak for one that has lost its lock', async () => {
+      await worker.query('SELECT pg_advisory_unlock_all()')
+      assert.equal(await isAliveWhenTakenFrom(), false)
+    })
+
+    async function isAliveWhenTakenFrom(): Promise<boolean | undefined> {
+      await other.query("UPDATE callbacks SET state = 'pending', claimed_by = NULL, claim_token = NULL")
+      return (await readWitness(other)).transitions.at(-1)?.isWorkerAlive
+    }
+
+    async function silenceFor(ms: number): Promise<void> {
+      await worker.query('UPDATE lives SET renewed_at = renewed_at - $1', [ms])
+    }
+  })
+
+  it('notes when answers are stored, over others too, and nothing else that is done to objects', async () => {
+    const store = `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id) VALUES (1, true, now(), now(), now(), '${CALLBACK}')
+      ON CONFLICT (id) DO UPDATE SET fetched_at = excluded.fetched_at`
+    const from = Date.now()
+    await worker.query(store)
+    await worker.query(store)
+    await worker.query("UPDATE objects SET expires_at = expires_at + interval '1 hour'")
+    const stored = (await readWitness(other)).stores.get(1) ?? []
+    assert.equal(stored.length, 2)
+    for (const ms of stored) assert.ok(Math.abs(ms - from) < 1000, `${ms - from} ms later`)
+  })
+
+  async function accept(): Promise<void> {
+    await worker.query(`INSERT INTO callbacks (id, object_ids) VALUES ('${CALLBACK}', '{1}')`)
+  }
+
+  async function claim(): Promise<void> {
+    await worker.query("UPDATE callbacks SET state = 'running', claimed_by = 7, claim_token = gen_random_uuid()")
+  }
+
+  async function renew(client: pg.Client): Promise<void> {
+    await client.query(`INSERT INTO workers (number, host, pid, lease_expires_at) VALUES (7, 'a', 1, now())
+      ON CONFLICT (number) DO UPDATE SET lease_expires_at = excluded.lease_expires_at`)
+  }
+})
