@@ -8,6 +8,8 @@ export interface Mutant {
   /** More than one where several parts keep the same promise. */
   readonly changes: readonly Change[]
   readonly faults: readonly Fault[]
+  /** Callbacks sent a second, where not the usual number. */
+  readonly perSecond?: number
   /** Any of these shows it. */
   readonly shownBy: readonly Violation[]
 }

@@ -8,6 +8,7 @@ import { summaryOf } from './summary.ts'
 import { ROOT } from './system.ts'
 
 const SEED = 1
+const PER_SECOND = 60
 
 /**
  * `node test/chaos/run-mutants.ts`: plants one fault after the other into copies of the services, and puts each through the trouble in which it
@@ -18,9 +19,9 @@ const SEED = 1
  */
 await runCommand(async signal => {
   const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
-  const run = async (root: string, faults: ChaosOptions['faults']) => {
+  const run = async (root: string, faults: ChaosOptions['faults'], perSecond = PER_SECOND) => {
     const started = performance.now()
-    const options = { seed: SEED, seconds: secondsFor(faults), faults, perSecond: 60, replicas: 3, root, giveUpMs: 12_000 }
+    const options = { seed: SEED, seconds: secondsFor(faults), faults, perSecond, replicas: 3, root, giveUpMs: 12_000 }
     const result = await chaos({ ...options, signal, say: () => undefined })
     return { result, seconds: ((performance.now() - started) / 1000).toFixed(0) }
   }
@@ -37,7 +38,7 @@ await runCommand(async signal => {
     }
   }
   for (const mutant of MUTANTS.filter(({ name }) => name.includes(values.only))) {
-    const { result, seconds } = await withPlanted(mutant, root => run(root, mutant.faults))
+    const { result, seconds } = await withPlanted(mutant, root => run(root, mutant.faults, mutant.perSecond))
     const caught = violationsOf(result)
     const isCaught = caught.some(violation => mutant.shownBy.includes(violation))
     if (!isCaught) survivors += 1
