@@ -6,7 +6,7 @@ export interface Fault {
   /** The earliest moment, since the faults began. */
   readonly atMs: number
   readonly forMs: number
-  /** Which replica it meets, from 0; says nothing where it meets something else. */
+  /** Which replica it meets, from 0, or the next one that runs; says nothing where it meets something else. */
   readonly replica: number
   /** Of the answers that go wrong, where only some do: above 0, 1 at most. */
   readonly share: number

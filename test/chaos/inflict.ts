@@ -14,7 +14,8 @@ const DEEDS: Readonly<Record<FaultKind, Deed>> = { ...REPLICA_DEEDS, ...DATABASE
  */
 export async function inflict(fault: Fault, arena: Arena): Promise<boolean> {
   const { replicas, client } = arena.system
-  const victim = replicas[fault.replica % replicas.length] as Replica
+  const drawn = fault.replica % replicas.length
+  const victim = [...replicas.slice(drawn), ...replicas].find(({ service }) => service.isRunning) ?? (replicas[drawn] as Replica)
   const { meets } = FAULTS[fault.kind]
   if (meets === 'replica') await victim.service.running()
   if (meets === 'client' || meets === 'objects') await client.running()

@@ -56,9 +56,14 @@ export class SupervisedService {
     return this.#process?.url
   }
 
+  /** Whether it has a process that nobody has told to end. */
+  get isRunning(): boolean {
+    return this.#process !== undefined && this.lives.at(-1)?.end === undefined
+  }
+
   /** Its process, as soon as there is one that nobody has told to end. */
   running(): Promise<ServiceProcess> {
-    return until(() => (this.lives.at(-1)?.end === undefined ? this.#process : undefined), 30_000, `${this.name} runs`)
+    return until(() => (this.isRunning ? this.#process : undefined), 30_000, `${this.name} runs`)
   }
 
   /** Now, and not in a moment: whoever calls this in a callback has it killed before anything else happens. */
