@@ -1,4 +1,4 @@
-import { type ObjectId, parseObjectId } from './object.ts'
+import type { ObjectId } from './object.ts'
 
 /** What can go wrong with an answer on purpose, and the setting that says how often. */
 const SHARES = {
@@ -17,7 +17,7 @@ export type Fault = keyof typeof SHARES
 /** Each from 0 to 1, together 1 at most; what is left are good answers. `down` resets them all. */
 export type FaultShares = { readonly [F in Fault as (typeof SHARES)[F]]: number } & {
   readonly down: boolean
-  /** The only objects whose answers go wrong, as `parseIdRanges` reads them; empty: all. */
+  /** The only objects whose answers go wrong, as ids and ranges of ids, both ends included, separated by commas: `7,100..130`. Empty: all. */
   readonly objectIds: string
 }
 
@@ -29,7 +29,7 @@ type IdRange = readonly [first: ObjectId, last: ObjectId]
  */
 export function chooseFault(shares: FaultShares, id: ObjectId, random: number): Fault | undefined {
   if (shares.down) return 'reset'
-  if (shares.objectIds !== '' && !isWithin(parseIdRanges(shares.objectIds) ?? [], id)) return undefined
+  if (shares.objectIds !== '' && !isWithin(parseIdRanges(shares.objectIds), id)) return undefined
   let left = random
   for (const [fault, share] of Object.entries(SHARES)) {
     left -= shares[share]
@@ -38,19 +38,11 @@ export function chooseFault(shares: FaultShares, id: ObjectId, random: number): 
   return undefined
 }
 
-/**
- * Reads ids and ranges of ids, both ends included, separated by commas: `7,100..130`.
- * @returns undefined when the text is none
- */
-export function parseIdRanges(text: string): readonly IdRange[] | undefined {
-  const ranges = text.split(',').map(parseRange)
-  return ranges.includes(undefined) ? undefined : (ranges as IdRange[])
-}
-
-function parseRange(text: string): IdRange | undefined {
-  const [first, last, ...more] = text.split('..').map(parseObjectId)
-  const end = text.includes('..') ? last : first
-  return first === undefined || end === undefined || more.length > 0 ? undefined : [first, end]
+function parseIdRanges(text: string): IdRange[] {
+  return text.split(',').map(item => {
+    const [first, last = first] = item.split('..').map(BigInt) as [ObjectId, ObjectId?]
+    return [first, last]
+  })
 }
 
 function isWithin(ranges: readonly IdRange[], id: ObjectId): boolean {

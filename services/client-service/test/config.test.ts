@@ -28,12 +28,15 @@ describe('the settings of the client service', () => {
     )
   })
 
-  it('refuse a list of objects that is none', () => {
-    assert.equal(read({ FAULTS_OBJECT_IDS: '7,100..130' }).current.faults.objectIds, '7,100..130')
-    assert.throws(
-      () => read({ FAULTS_OBJECT_IDS: '7;8' }),
-      new ConfigError('faults.objectIds must be ids and ranges of ids, as in 7,100..130'),
-    )
+  it('read a list of objects, and refuse what is none', () => {
+    for (const text of ['', '7', '-3', '7,100..130', '-9223372036854775808..9223372036854775807'])
+      assert.equal(read({ FAULTS_OBJECT_IDS: text }).current.faults.objectIds, text)
+    for (const text of ['a', '1,', ',1', '1..', '1..2..3', '1-2', '1, 2', '7;8', '-'])
+      assert.throws(
+        () => read({ FAULTS_OBJECT_IDS: text }),
+        new ConfigError('faults.objectIds must be ids and ranges of ids, as in 7,100..130'),
+        text,
+      )
   })
 
   it('accept shares that add up to all answers but for rounding', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chooseFault, type FaultShares, parseIdRanges } from '../../domain/fault.ts'
+import { chooseFault, type FaultShares } from '../../domain/fault.ts'
 
 const NONE: FaultShares = {
   errorShare: 0,
@@ -39,25 +39,12 @@ describe('chooseFault', () => {
   })
 
   it('spares the objects that are not listed', () => {
-    const shares = { ...NONE, errorShare: 1, objectIds: '7,100..102' }
-    const failing = [6n, 7n, 8n, 99n, 100n, 102n, 103n].filter(id => chooseFault(shares, id, 0.5) === 'error')
-    assert.deepEqual(failing, [7n, 100n, 102n])
+    const shares = { ...NONE, errorShare: 1, objectIds: '-3,7,100..102' }
+    const failing = [-3n, 3n, 6n, 7n, 8n, 99n, 100n, 102n, 103n].filter(id => chooseFault(shares, id, 0.5) === 'error')
+    assert.deepEqual(failing, [-3n, 7n, 100n, 102n])
   })
 
   it('spares no object while the service is down', () => {
     assert.equal(chooseFault({ ...NONE, down: true, objectIds: '7' }, 8n, 0.5), 'reset')
   })
-})
-
-describe('parseIdRanges', () => {
-  it('reads ids and ranges', () => {
-    assert.deepEqual(parseIdRanges('7,-3..9223372036854775807'), [
-      [7n, 7n],
-      [-3n, 9223372036854775807n],
-    ])
-  })
-
-  for (const text of ['', 'a', '1,', '1..', '1..2..3', '1-2', '1, 2', '9223372036854775808']) {
-    it(`reads nothing from ${JSON.stringify(text)}`, () => assert.equal(parseIdRanges(text), undefined))
-  }
 })
