@@ -56,9 +56,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'takes over from the living',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
-        text: 'WHERE w.lease_expires_at > clock_timestamp()',
-        instead: 'WHERE false',
+        file: `${CALLBACK_SERVICE}/domain/worker-liveness.ts`,
+        text: 'return unrenewedMs >= leaseMs ||',
+        instead: 'return seen !== undefined || unrenewedMs >= leaseMs ||',
       },
     ],
     // A worker is proved to live when it has been there for a while.
@@ -70,8 +70,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
-        text: 'ELSE claimed_by NOT IN (',
-        instead: 'ELSE false AND claimed_by NOT IN (',
+        text: 'ELSE claimed_by = ANY (${dead}::int[]) END',
+        instead: 'ELSE false AND claimed_by = ANY (${dead}::int[]) END',
       },
     ],
     faults: [at(2, 'kill', 0)],
@@ -112,6 +112,93 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     faults: [at(2, 'postgres crashes', 0, 2500), at(6, 'postgres crashes', 0, 2500)],
     shownBy: ['duplicated'],
+  },
+  {
+    name: 'ignores other ids under a key of the same batch',
+    changes: [
+      {
+        // Answers whoever comes second under a key as if it were a copy.
+        file: `${CALLBACK_SERVICE}/adapters/callback-inbox.ts`,
+        text: 'if (!owner.is_same) return new IdempotencyKeyReusedError()',
+        instead: '',
+      },
+    ],
+    faults: [at(1, 'rivals', 0, 4000)],
+    shownBy: ['lost', 'duplicated'],
+  },
+  {
+    name: 'trusts the options of the URL',
+    changes: [
+      {
+        // Two parts keep this promise, the session's options and each statement.
+        file: `${CALLBACK_SERVICE}/adapters/postgres-connection.ts`,
+        text: "return { connectionString: bare.href, options: [...theirs, ...ours].join(' ') }",
+        instead: "return { connectionString: bare.href, options: [...ours, ...theirs].join(' ') }",
+      },
+      {
+        file: `${CALLBACK_SERVICE}/adapters/database.ts`,
+        text: "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END",
+        instead: "WHEN 'remote_apply' THEN 'remote_apply' ELSE current_setting('synchronous_commit') END",
+      },
+    ],
+    faults: [0, 1, 2, 0, 1, 2].map((replica, i) => at(2 + 4 * i, 'url weakens durability', replica, 500)),
+    shownBy: ['lost'],
+  },
+  {
+    name: 'pauses the host for one object',
+    changes: [
+      {
+        // Pauses at the first push-back, and asks no witness.
+        file: `${CALLBACK_SERVICE}/domain/retry-afters.ts`,
+        text: `if (this.hostMs(now) > 0 || this.#pushedBack.size < Math.max(HOST_OBJECTS, this.#answered)) return false
+    this.#hostUntilMs = untilMs
+    return true`,
+        instead: `this.#hostUntilMs = untilMs
+    return false`,
+      },
+    ],
+    // Before the fault callbacks must be as fast as usual: a slow machine needs a low rate for that.
+    faults: [at(6, 'one object pushes back', 0, 4800)],
+    perSecond: 30,
+    shownBy: ['delayed'],
+  },
+  {
+    name: 'compares wall clocks for liveness',
+    changes: [
+      {
+        file: `${CALLBACK_SERVICE}/adapters/cluster-state.ts`,
+        text: 'l.pid IS NOT NULL',
+        instead: 'l.pid IS NOT NULL AND w.lease_expires_at > clock_timestamp()',
+      },
+      {
+        file: `${CALLBACK_SERVICE}/refreshing.ts`,
+        text: 'const SESSION_GRACE_MS = 500',
+        instead: 'const SESSION_GRACE_MS = 1',
+      },
+    ],
+    // A worker is proved to live when it has been there for five seconds.
+    faults: [at(8, 'leases run out', 0), at(10, 'leases run out', 0)],
+    shownBy: ['stolen'],
+  },
+  {
+    name: 'charges for lost workers',
+    changes: [
+      {
+        file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
+        text: 'ELSE crashes + 1 END',
+        instead: 'ELSE crashes END',
+      },
+      {
+        file: `${CALLBACK_SERVICE}/domain/refresh-objects.ts`,
+        text: 'if (callback.crashes >= policy.maxCrashes)',
+        instead: 'if (callback.attempt > policy.maxAttempts)',
+      },
+    ],
+    // All replicas (share 1), fourteen short lives each, in which no answer comes.
+    // Few callbacks, so that the same ones are claimed in every life: 60 a second take turns, and none is charged ten times.
+    faults: [at(2, 'crash loop', 0, 14 * 1200)],
+    perSecond: 1,
+    shownBy: ['unfounded'],
   },
 ]
 
