@@ -28,7 +28,7 @@ const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
   undici: ['callback-service/adapters/object-client.ts', 'client-service/adapters/callback-client.ts'],
   '@prisma/adapter-pg': ['callback-service/adapters/database.ts'],
   standardwebhooks: ['callback-service/adapters/sender-signature.ts', 'client-service/adapters/callback-client.ts'],
-  'node:sqlite': ['callback-service/adapters/spool-file.ts'],
+  'node:sqlite': ['callback-service/adapters/spool-database.ts', 'callback-service/adapters/spool-file.ts'],
   pg: ['callback-service/adapters/database.ts', 'callback-service/adapters/worker-session.ts'],
 }
 

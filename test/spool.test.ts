@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type CallbackAnswer, finished, postCallback, range, readCallback } from './support/callbacks.ts'
+import { type CallbackAnswer, finished, postCallback, range, readCallback, readMetrics } from './support/callbacks.ts'
 import { until } from './support/eventually.ts'
 import type { ServiceProcess } from './support/service-process.ts'
 import { type System, startSystem } from './support/system.ts'
@@ -115,5 +115,73 @@ describe('the spool', function () {
     await until(async () => (await accept(other.url, [9])).durability === 'database')
     assert.equal((await system.db.query("SELECT FROM callbacks WHERE idempotency_key = 'key 1'")).rowCount, 1)
     assert.equal((await finished(other.url, copy?.id ?? '')).state, 'completed')
+  })
+
+  describe('beside the database, of callbacks with one idempotency key and other ids that come at once', () => {
+    const ROUNDS = 30
+
+    /** Sends three callbacks under one key to the services in turn. @returns what came of each, by the ids it names */
+    async function rivals(key: string, urls: readonly string[]): Promise<Map<number, { status: number; id: string; isReplay: boolean }>> {
+      const answers = [1, 2, 3].map(async (objectId, i) => {
+        const response = await postCallback(urls[i % urls.length] as string, [objectId], { 'idempotency-key': key })
+        const body = (await response.json()) as { id: string; code: string }
+        if (response.status !== 202) assert.deepEqual([response.status, body.code], [422, 'idempotency_key_reused'])
+        return [objectId, { status: response.status, id: body.id, isReplay: response.headers.has('idempotency-replayed') }] as const
+      })
+      return new Map(await Promise.all(answers))
+    }
+
+    async function isOneKept(key: string, urls: readonly string[]): Promise<readonly [number, string]> {
+      const answers = await rivals(key, urls)
+      const [[objectId, { id, isReplay }] = assert.fail(), ...more] = [...answers].filter(([, { status }]) => status === 202)
+      assert.deepEqual([more, isReplay], [[], false])
+      return [objectId, id]
+    }
+
+    const kept = async (): Promise<Map<string, number[]>> =>
+      new Map((await system.db.query('SELECT id, object_ids::int[] AS ids FROM callbacks')).rows.map(row => [row.id, row.ids]))
+
+    it('takes one over two replicas, and refuses the others', async () => {
+      const other = await (await start('b')).ready()
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const [objectId, id] = await isOneKept(`round ${round}`, [service.url, other.url])
+        assert.deepEqual((await kept()).get(id), [objectId])
+        const retry = await postCallback(other.url, [objectId], { 'idempotency-key': `round ${round}` })
+        assert.deepEqual([((await retry.json()) as { id: string }).id, retry.headers.get('idempotency-replayed')], [id, 'true'])
+      }
+      assert.equal((await kept()).size, ROUNDS)
+    })
+
+    it('spools one, drains it, and refuses the others all the while', async () => {
+      const accepted = new Map<string, number[]>()
+      for (let round = 0; round < ROUNDS; round += 1) {
+        if (round % 10 === 0) proxy.refuse()
+        if (round % 10 === 5) proxy.forward()
+        const [objectId, id] = await isOneKept(`round ${round}`, [service.url])
+        accepted.set(id, [objectId])
+      }
+      await until(async () => (await readMetrics(service.adminUrl)).total('spool_callbacks') === 0)
+      const rows = await kept()
+      for (const [id, objectIds] of accepted) assert.deepEqual(rows.get(id), objectIds)
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const answers = await rivals(`round ${round}`, [service.url])
+        const replays = [...answers.values()].filter(({ isReplay }) => isReplay)
+        assert.deepEqual(
+          replays.map(({ id }) => accepted.has(id)),
+          [true],
+        )
+      }
+    })
+  })
+
+  it('of a clock that is an hour ahead of a database it has not seen is drained as due now', async () => {
+    proxy.refuse()
+    await service.stop()
+    const ahead = await start('a', { NODE_OPTIONS: '--import data:text/javascript,const{now}=Date;Date.now=()=>now()+3600000' })
+    const { id } = await accept(ahead.url, [1])
+    proxy.forward()
+    assert.equal((await finished(ahead.url, id)).state, 'completed')
+    const { rows } = await system.db.query('SELECT received_at <= clock_timestamp() AS is_past FROM callbacks')
+    assert.deepEqual(rows, [{ is_past: true }])
   })
 })

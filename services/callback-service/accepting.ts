@@ -1,16 +1,18 @@
 import type { Check } from '#foundation/health.ts'
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
-import { newCallbackId } from './adapters/callback-id.ts'
+import { keyedCallbackId } from './adapters/callback-id.ts'
 import { CallbackInbox } from './adapters/callback-inbox.ts'
 import type { CallbackView } from './adapters/callback-reader.ts'
 import { CallbackSpool } from './adapters/callback-spool.ts'
 import type { Database } from './adapters/database.ts'
 import type { DatabaseClock } from './adapters/database-clock.ts'
-import type { NewCallback } from './adapters/new-callback.ts'
+import { newCallback, type ReceivedCallback } from './adapters/new-callback.ts'
+import type { SpooledRow } from './adapters/spool-file.ts'
 import type { Config } from './config.ts'
-import { type Accepted, acceptDurably, type Durability } from './domain/acceptance.ts'
+import { Acceptance, type DurablyAccepted } from './domain/acceptance.ts'
 import { Backlog } from './domain/backlog.ts'
+import { KnownKeys } from './domain/known-keys.ts'
 import type { CallbackMetrics, Gauges } from './metrics.ts'
 import { SpoolDrain } from './workers/spool-drain.ts'
 
@@ -29,7 +31,7 @@ export interface Accepting {
   /** Seconds after which there may be room for another callback; 0: there is. */
   readonly waitSeconds: number
   /** @throws what the inbox and the spool throw */
-  accept(callback: Omit<NewCallback, 'id'>): Promise<Accepted & { readonly durability: Durability }>
+  accept(callback: ReceivedCallback): Promise<DurablyAccepted>
   /** A callback that is not in the database yet. */
   find(id: string): Promise<CallbackView | undefined>
   /** Whether the spool is being moved into the inbox: what lies on one disk goes first, before anything is worked on. */
@@ -41,6 +43,9 @@ export interface Accepting {
   readonly gauges: Gauges
   readonly parts: readonly Part[]
 }
+
+/** Some 3 MB of them. */
+const MAX_KNOWN_KEYS = 20_000
 
 /** Joins what accepts callbacks. */
 export function accepting(needs: Needs): Accepting {
@@ -57,13 +62,19 @@ export function accepting(needs: Needs): Accepting {
     },
   })
   const backlog = new Backlog({ max: config.inbox.maxBacklog, nowMs: () => performance.now() })
-  const { spool, drain } = config.spool.path === '' ? {} : spoolFor(inbox, needs)
+  const keys = new KnownKeys({
+    max: MAX_KNOWN_KEYS,
+    forgetAfterMs: config.callbacks.retentionSeconds * 1000,
+    nowMs: () => performance.now(),
+  })
+  const { spool, drain } = config.spool.path === '' ? {} : spoolFor(inbox, keys, needs)
+  const acceptance = new Acceptance({ inbox, spool, keys })
   return {
     get waitSeconds() {
       return backlog.waitSeconds
     },
     async accept(callback) {
-      const accepted = await acceptDurably({ ...callback, id: newCallbackId(callback.idempotencyKey) }, { inbox, spool })
+      const accepted = await acceptance.accept(newCallback(callback))
       if (!accepted.isReplay) backlog.accepted()
       return accepted
     },
@@ -95,12 +106,13 @@ export function accepting(needs: Needs): Accepting {
   }
 }
 
-function spoolFor(inbox: CallbackInbox, { config, metrics, clock, logger, onArrived }: Needs) {
+function spoolFor(inbox: CallbackInbox, keys: KnownKeys, { config, metrics, clock, logger, onArrived }: Needs) {
   const spool = new CallbackSpool({
     ...config.accept,
     ...config.spool,
     timeoutMs: config.accept.timeoutMs - config.spool.patienceMs,
     nowMs: () => clock.nowMs(),
+    ownerOf: key => keys.ownerOf(key),
     onKept: (count, seconds) => {
       metrics.spooled.inc(count)
       metrics.spoolSeconds.observe(seconds)
@@ -109,7 +121,11 @@ function spoolFor(inbox: CallbackInbox, { config, metrics, clock, logger, onArri
   })
   const drain = new SpoolDrain({
     spool,
-    takeOver: rows => inbox.takeOver(rows),
+    takeOver: async rows => {
+      const rivals = await inbox.takeOver(rows)
+      rememberKeys(keys, rows, new Set(rivals.map(({ id }) => id)))
+      return rivals
+    },
     onDrained: count => {
       metrics.drained.inc(count)
       onArrived()
@@ -117,4 +133,10 @@ function spoolFor(inbox: CallbackInbox, { config, metrics, clock, logger, onArri
     logger,
   })
   return { spool, drain }
+}
+
+/** What the drain has moved, the spool no longer knows. Its ids are made anew: those of the releases before were made of the key alone. */
+function rememberKeys(keys: KnownKeys, rows: readonly SpooledRow[], rivals: ReadonlySet<string>): void {
+  for (const { id, idempotency_key: key, object_ids } of rows)
+    if (key && !rivals.has(id)) keys.remember(key, keyedCallbackId(key, object_ids))
 }

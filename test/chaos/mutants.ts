@@ -105,9 +105,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'makes ids without the key',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/accepting.ts`,
-        text: 'newCallbackId(callback.idempotencyKey)',
-        instead: 'newCallbackId()',
+        file: `${CALLBACK_SERVICE}/adapters/new-callback.ts`,
+        text: 'idempotencyKey === undefined ? newCallbackId()',
+        instead: 'true ? newCallbackId()',
       },
     ],
     faults: [at(2, 'postgres crashes', 0, 2500), at(6, 'postgres crashes', 0, 2500)],

@@ -118,7 +118,7 @@ async function medianMs(service: ServiceProcess): Promise<number> {
 function fillSpool(path: string): string[] {
   const file = new SpoolFile({ path, maxBytes: 2 ** 30 })
   const rows = range(1, SPOOLED).map(i => ({
-    id: newCallbackId(undefined),
+    id: newCallbackId(),
     object_ids: `{${range(i, 10)}}`,
     idempotency_key: undefined,
     request_id: undefined,

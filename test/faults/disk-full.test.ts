@@ -4,6 +4,8 @@ import { mkdtemp, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { newCallbackId } from '../../services/callback-service/adapters/callback-id.ts'
+import { SpoolFile } from '../../services/callback-service/adapters/spool-file.ts'
 import { accept, postCallback, range, readMetrics } from '../support/callbacks.ts'
 import { createTestDatabase, withClient } from '../support/database.ts'
 import { until } from '../support/eventually.ts'
@@ -66,6 +68,11 @@ describe('a full disk', function () {
     assert.ok(performance.now() - back < 5000, `${performance.now() - back} ms`)
   }
 
+  async function spoolHealth(): Promise<string> {
+    const { checks } = (await (await fetch(`${service.url}/readyz`)).json()) as { checks: { spool: { status: string } } }
+    return checks.spool.status
+  }
+
   async function areKept(ids: readonly string[]): Promise<void> {
     for (const id of ids) assert.equal((await fetch(`${service.url}/v1/callbacks/${id}`)).status, 200)
   }
@@ -92,8 +99,10 @@ describe('a full disk', function () {
     const accepted = await Promise.all(range(1, 600).map(id => accept(service.url, [id])))
     await fill()
     accepted.push(...(await acceptUntilRefused()))
+    assert.equal(await spoolHealth(), 'failing')
     await free()
     await acceptsSoon()
+    await until(async () => (await spoolHealth()) === 'ok')
     await areKept(accepted)
     await fill()
     accepted.push(...(await acceptUntilRefused()))
@@ -107,6 +116,32 @@ describe('a full disk', function () {
     await until(async () => (await readMetrics(service.adminUrl)).total('spool_callbacks') === 0)
     await service.stop()
     await proxy.stop()
+    await database.drop()
+  })
+
+  it('of the spool keeps neither the callback that the database refuses, nor any other, from being drained once', async () => {
+    const database = await createTestDatabase()
+    const path = join(folder, 'spool.sqlite')
+    const file = new SpoolFile({ path, maxBytes: 2 ** 30 })
+    const row = { idempotency_key: undefined, request_id: undefined, received_ms: Date.now() }
+    const rows = range(1, 600).map(i => ({ ...row, id: newCallbackId(), object_ids: i === 100 ? '{9223372036854775808}' : `{${i}}` }))
+    file.append(rows)
+    file.close()
+    await fill()
+    service = await (await start({ DATABASE_URL: database.url, SPOOL_PATH: path })).ready()
+    const setAside = async () => (await readMetrics(service.adminUrl)).total('spool_set_aside')
+    await until(() => withClient(database.url, async db => (await db.query('SELECT FROM callbacks')).rowCount === 599))
+    assert.equal(await setAside(), 0)
+    await free()
+    await until(async () => (await setAside()) === 1)
+    const metrics = await readMetrics(service.adminUrl)
+    assert.deepEqual([metrics.total('spool_callbacks'), metrics.total('callbacks_drained_total')], [0, 599])
+    const refusals = service.log.filter(({ msg }) => msg === 'the database refuses a spooled callback: it stays in the spool, set aside')
+    assert.deepEqual(
+      refusals.map(line => line['callback_id']),
+      [rows[99]?.id],
+    )
+    await service.stop()
     await database.drop()
   })
 })

@@ -1,19 +1,26 @@
 import { randomFillSync } from 'node:crypto'
-import { v5, v7 } from 'uuid'
+import { parse, v5, v7 } from 'uuid'
 
 /** Any fixed UUID: it only keeps our names apart from those of others. */
-const NAMESPACE = 'c8a6a1f4-3f0e-4f1c-9d0a-6d6a3b6e9b1e'
+const NAMESPACE = parse('c8a6a1f4-3f0e-4f1c-9d0a-6d6a3b6e9b1e')
 
 /** Asked for sixteen at a time, random bytes took a tenth of the accept path's time; by the pool they take none worth mentioning. */
 const pool = new Uint8Array(16 * 256)
 let used = pool.length
 
+/** The id of a callback without an idempotency key (RFC 9562, version 7): rows of one time lie together in the index. */
+export function newCallbackId(): string {
+  return v7({ rng: nextRandom })
+}
+
 /**
- * A new callback's id (RFC 9562). Of version 7 without an idempotency key, so that rows of one time lie together in the index; of version 5,
- * made from the key, with one: copies of a callback then have the same id wherever they arrive, also on replicas that spool apart.
+ * The id of a callback with an idempotency key (RFC 9562, version 5), made from the key and the object ids: copies have the same id wherever
+ * they arrive, and other object ids under the same key have another id. A key is printable ASCII, so the newline ends it.
+ * @param objectIds in Postgres' notation of arrays
  */
-export function newCallbackId(idempotencyKey?: string): string {
-  return idempotencyKey === undefined ? v7({ rng: nextRandom }) : v5(idempotencyKey, NAMESPACE)
+export function keyedCallbackId(idempotencyKey: string, objectIds: string): string {
+  // As bytes: uuid converts a string character by character, which takes 130 µs instead of 20 for 1000 ids.
+  return v5(Buffer.from(`${idempotencyKey}\n${objectIds}`), NAMESPACE)
 }
 
 function nextRandom(): Uint8Array {

@@ -3,6 +3,7 @@ import type { PrismaClient } from '#prisma'
 import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-errors.ts'
 import type { Accepted } from '../domain/acceptance.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
+import { keyedCallbackId } from './callback-id.ts'
 import { inDatabase } from './database.ts'
 import { type CallbackColumns, columns, type NewCallback } from './new-callback.ts'
 import type { SpooledRow } from './spool-file.ts'
@@ -14,6 +15,21 @@ export interface CallbackInboxOptions {
   readonly maxWaiting: number
   readonly timeoutMs: number
   readonly onCommit: (size: number, seconds: number) => void
+}
+
+/** Two callbacks that came with one idempotency key and different object ids, and were both acknowledged. */
+export interface Rivals {
+  readonly id: string
+  /** Whose the key is. */
+  readonly ownerId: string
+}
+
+/** What the database has under a callback's id or idempotency key. */
+interface Owner {
+  readonly id: string
+  readonly received_at: Date
+  /** Whether it names the same objects. */
+  readonly is_same: boolean
 }
 
 /**
@@ -67,33 +83,42 @@ export class CallbackInbox {
               AS (id uuid, object_ids text, idempotency_key text, request_id text, traceparent text, tracestate text, baggage text)
             ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, n),
             (SELECT clock_timestamp() AS now OFFSET 0) t
-          -- One order for all writers: two that insert the same keys wait for each other instead of deadlocking.
-          ORDER BY idempotency_key
+          -- One order for all writers: two that insert the same keys wait for each other instead of deadlocking. Of rivals the first one wins.
+          ORDER BY idempotency_key, n
           ON CONFLICT DO NOTHING
           RETURNING id, received_at
         )
         SELECT min(received_at) AS received_at, CASE WHEN count(*) < ${rows.length} THEN coalesce(array_agg(id::text), '{}') END AS ids FROM inserted`,
     )
-    const receivedAt = inserted?.received_at as Date
-    const replays = await this.#findReplays(notAmong(inserted?.ids, rows).map(columns))
-    return rows.map(row => replays.get(row.id) ?? { id: row.id, receivedAt, isReplay: false })
+    const accepted = ({ id }: NewCallback): Accepted => ({ id, receivedAt: inserted?.received_at as Date, isReplay: false })
+    if (!inserted?.ids) return rows.map(accepted)
+    // By position: copies have the same id, and only the first of them was inserted.
+    const left = new Set(inserted.ids)
+    const isInserted = rows.map(({ id }) => left.delete(id))
+    const owners = (await this.#findOwners(rows.filter((_, n) => !isInserted[n]).map(columns))).values()
+    return rows.map((row, n) => (isInserted[n] ? accepted(row) : outcomeUnder(owners.next().value, row)))
   }
 
   /**
    * Takes over what was spooled, with the moment each was received and in their order. Safe to repeat: what is there already is left as it
    * is, but for an insert that hung and came through after all: untouched yet, it gets the moment that its sender was told.
-   * @returns the ids of those that were not taken, because their idempotency key came with other object_ids before
+   * A callback whose idempotency key another one has is kept too, without the key: it was acknowledged.
+   * @returns those, with whose the key is
    * @throws {StorageUnavailableError}
    * @throws {ValueRefusedError} Postgres refuses one of the rows; none was taken
    */
-  async takeOver(rows: readonly SpooledRow[]): Promise<ReadonlySet<string>> {
+  async takeOver(rows: readonly SpooledRow[]): Promise<Rivals[]> {
     const inserted = await inDatabase(
       () => this.#prisma.$executeRaw`
         WITH spooled AS MATERIALIZED (
-          SELECT *, to_timestamp(received_ms / 1000) AS received_at, to_timestamp(received_ms / 1000) + n * interval '1 microsecond' AS due_at
+          -- Never in the future, whatever clock the spool had, and due in the order of the spool, though that clock was put back meanwhile.
+          SELECT r.*, least(to_timestamp(received_ms / 1000), t.now) AS received_at,
+            least(to_timestamp(max(received_ms) OVER (ORDER BY n) / 1000), t.now - max(n) OVER () * interval '1 microsecond')
+              + n * interval '1 microsecond' AS due_at
           FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, object_ids text, idempotency_key text, request_id text,
               traceparent text, tracestate text, baggage text, received_ms float8)
-            ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_ms, n)
+            ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_ms, n),
+            (SELECT clock_timestamp() AS now OFFSET 0) t
         ), moved AS (
           UPDATE callbacks c SET received_at = s.received_at, due_at = s.due_at FROM spooled s
           -- By the primary key, whatever the statistics say: after an outage they know of no backlog, and a join would read all of it.
@@ -102,38 +127,51 @@ export class CallbackInbox {
         )
         INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
         SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at FROM spooled
-        ORDER BY idempotency_key
+        ORDER BY idempotency_key, n
         ON CONFLICT DO NOTHING`,
     )
-    const known = inserted < rows.length ? await this.#findReplays(rows) : new Map()
-    return new Set(rows.filter(({ id }) => known.get(id) instanceof IdempotencyKeyReusedError).map(({ id }) => id))
+    if (inserted === rows.length) return []
+    const owners = await this.#findOwners(rows)
+    if (owners.includes(undefined)) throw forgottenJustNow()
+    const rivals = rows.flatMap((row, n) => (owners[n]?.is_same ? [] : [{ row, ownerId: owners[n]?.id as string }]))
+    if (rivals.length > 0) await this.takeOver(rivals.map(({ row }) => withoutKey(row)))
+    return rivals.map(({ row, ownerId }) => ({ id: row.id, ownerId }))
   }
 
-  /** What is known under the keys of rows that were not inserted, by their ids. */
-  async #findReplays(rows: readonly CallbackColumns[]): Promise<Map<string, Accepted | Error>> {
-    if (rows.length === 0) return new Map()
+  /** @returns for each row what is known under its id or its idempotency key, by position */
+  async #findOwners(rows: readonly CallbackColumns[]): Promise<(Owner | undefined)[]> {
     const found = await inDatabase(
-      () => this.#prisma.$queryRaw<{ new_id: string; id: string; received_at: Date; is_same: boolean }[]>`
-        SELECT r.id AS new_id, c.id, c.received_at, c.object_ids = r.object_ids::bigint[] AS is_same
-        FROM json_to_recordset(${JSON.stringify(rows)}::json) AS r(id uuid, object_ids text, idempotency_key text)
-        JOIN callbacks c USING (idempotency_key)`,
+      () => this.#prisma.$queryRaw<(Owner & { n: number })[]>`
+        SELECT r.n::int, c.id, c.received_at, c.is_same
+        FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, object_ids text, idempotency_key text)
+          ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, n),
+          LATERAL (
+            SELECT id, received_at, object_ids = r.object_ids::bigint[] AS is_same FROM callbacks WHERE id = r.id
+            UNION ALL
+            SELECT id, received_at, object_ids = r.object_ids::bigint[] FROM callbacks WHERE idempotency_key = r.idempotency_key
+            ORDER BY is_same DESC LIMIT 1
+          ) c`,
     )
-    const firsts = new Map(found.map(row => [row.new_id, row]))
-    return new Map(
-      rows.map((row): [string, Accepted | Error] => {
-        const first = firsts.get(row.id)
-        if (!first) return [row.id, new StorageUnavailableError('the callback under this key was forgotten just now')]
-        if (!first.is_same) return [row.id, new IdempotencyKeyReusedError('This idempotency key came with other object_ids before.')]
-        return [row.id, { id: first.id, receivedAt: first.received_at, isReplay: true }]
-      }),
-    )
+    const owners = new Map(found.map(owner => [owner.n, owner]))
+    return rows.map((_, i) => owners.get(i + 1))
   }
 }
 
-function notAmong(ids: readonly string[] | null | undefined, rows: readonly NewCallback[]): readonly NewCallback[] {
-  if (!ids) return []
-  const inserted = new Set(ids)
-  return rows.filter(row => !inserted.has(row.id))
+function outcomeUnder(owner: Owner | undefined, { idempotencyKey }: NewCallback): Accepted | Error {
+  if (!owner) return forgottenJustNow()
+  if (!owner.is_same) return new IdempotencyKeyReusedError()
+  // Without a key it is this very callback: the spool, which did not answer in time, has kept it and given it to the database.
+  return { id: owner.id, receivedAt: owner.received_at, isReplay: idempotencyKey !== undefined }
+}
+
+/** A row with the id that its key and object ids give: the releases before made ids of the key alone, so that rivals had the same. */
+function withoutKey(row: SpooledRow): SpooledRow {
+  return { ...row, id: keyedCallbackId(row.idempotency_key ?? row.id, row.object_ids), idempotency_key: undefined }
+}
+
+/** The callback that was in the way is gone: tried again, this one is inserted. */
+function forgottenJustNow(): StorageUnavailableError {
+  return new StorageUnavailableError('the callback under this key was forgotten just now')
 }
 
 function translate(error: unknown): never {

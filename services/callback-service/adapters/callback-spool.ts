@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads'
 import { Batcher, BatcherFullError, BatchTimeoutError } from '#foundation/batcher.ts'
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
@@ -8,8 +7,8 @@ import type { Accepted } from '../domain/acceptance.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
 import type { CallbackView } from './callback-reader.ts'
 import { columns, type NewCallback } from './new-callback.ts'
-import type { Kept, NumberedRow, SpooledRow, SpoolSize } from './spool-file.ts'
-import type { SpoolAnswer, SpoolCall } from './spool-thread.ts'
+import { SpoolConnection } from './spool-connection.ts'
+import type { Kept, NumberedRow, RefusedRow, SpooledRow, SpoolState } from './spool-file.ts'
 
 export interface CallbackSpoolOptions {
   /** The file; its folder is made when missing. */
@@ -21,9 +20,16 @@ export interface CallbackSpoolOptions {
   readonly timeoutMs: number
   /** What time it is, epoch milliseconds: the database's, as far as it is known. */
   readonly nowMs: () => number
+  /** Which callback is known to have an idempotency key in the database. */
+  readonly ownerOf: (idempotencyKey: string) => string | undefined
   readonly onKept: (count: number, seconds: number) => void
   readonly logger: Logger
 }
+
+/** How often a spool that could not be written is tried again. */
+const RETRY_MS = 1000
+/** A question takes 0.1 ms, or as long as the flush before it. What the database takes does not wait for a disk that hangs. */
+const QUESTION_TIMEOUT_MS = 100
 
 /**
  * Where callbacks wait while the database cannot take them: a journal on the local disk, flushed before `accept` resolves. Those that arrive
@@ -33,14 +39,17 @@ export class CallbackSpool implements Part {
   readonly name = 'spool'
   readonly #options: CallbackSpoolOptions
   readonly #batcher: Batcher<NewCallback, Accepted | Error>
-  readonly #opening: Loop
+  readonly #questions: Batcher<NewCallback, boolean>
+  readonly #upkeep: Loop
   readonly #tried = Promise.withResolvers<void>()
-  #thread: Worker | undefined
+  #file: SpoolConnection | undefined
+  /** Why it is not open. */
   #problem: string | undefined = 'not open yet'
-  readonly #calls: { readonly resolve: (result: unknown) => void; readonly reject: (error: unknown) => void }[] = []
-  #size: SpoolSize = { callbacks: 0, setAside: 0, bytes: 0 }
+  #state: SpoolState = { callbacks: 0, setAside: 0, bytes: 0, problem: undefined, isDamaged: false }
   #arriving = 0
   #takenSeq = 0
+  /** Up to there: what the database refused. It is set aside when the rest is forgotten. */
+  #refused: RefusedRow[] = []
   /** Whether the rows read last were all there were. */
   #wereAll = false
   #mustFollow = true
@@ -54,47 +63,53 @@ export class CallbackSpool implements Part {
       timeoutMs: options.timeoutMs,
       onWrite: options.onKept,
     })
-    this.#opening = new Loop({
-      name: 'open spool',
+    this.#questions = new Batcher({
+      write: callbacks => this.#areRivals(callbacks),
+      maxBatch: options.maxBatch,
+      timeoutMs: QUESTION_TIMEOUT_MS,
+    })
+    this.#upkeep = new Loop({
+      name: 'keep spool open',
       logger: options.logger,
       pass: async () => {
-        await this.#open().finally(() => this.#tried.resolve())
-        return Number.POSITIVE_INFINITY
+        if (!this.#file) await this.#open().finally(() => this.#tried.resolve())
+        else if (this.#state.problem !== undefined && !this.#state.isDamaged) await this.#opened.call('probe', undefined)
+        return RETRY_MS
       },
     })
   }
 
   /** Callbacks that the database has not taken yet, or that are on their way to the disk. */
   get callbacks(): number {
-    return this.#size.callbacks + this.#arriving
+    return this.#state.callbacks + this.#arriving
   }
 
   /**
    * Whether what comes must go behind what is here: until the database has taken all there was. What arrived meanwhile follows at once, but
-   * does not hold up what comes: where callbacks arrive all the time, the spool is never empty. A spool that broke is not in use: the database
-   * is all there is.
+   * does not hold up what comes: where callbacks arrive all the time, the spool is never empty. A spool that cannot be written is not in use: the
+   * database is all there is.
    */
   get isInUse(): boolean {
-    return this.#thread !== undefined && this.#mustFollow && this.callbacks > 0
+    return this.problem === undefined && this.#mustFollow && this.callbacks > 0
   }
 
   /** Callbacks that the database refused: they stay here, for a person to look at. */
   get setAsideCount(): number {
-    return this.#size.setAside
+    return this.#state.setAside
   }
 
   /** Whether it can keep another callback, as far as is known. */
   get hasRoom(): boolean {
-    return this.#thread !== undefined && this.#size.bytes < this.#options.maxBytes
+    return this.problem === undefined && this.#state.bytes < this.#options.maxBytes
   }
 
   get bytes(): number {
-    return this.#size.bytes
+    return this.#state.bytes
   }
 
   /** Why it is of no use; undefined while it is. */
   get problem(): string | undefined {
-    return this.#problem
+    return this.#problem ?? this.#state.problem
   }
 
   /**
@@ -102,42 +117,52 @@ export class CallbackSpool implements Part {
    * without and it is tried again: what the database takes should not be refused for the lack of a spool.
    */
   async start(): Promise<void> {
-    this.#opening.start()
+    this.#upkeep.start()
     await this.#tried.promise
   }
 
   async #open(): Promise<void> {
-    const { path, maxBytes } = this.#options
-    const thread = new Worker(new URL('./spool-thread.ts', import.meta.url), { workerData: { path, maxBytes }, stderr: true })
-    await new Promise<void>((resolve, reject) => {
-      thread.once('error', error => {
-        this.#problem = `the spool ${path} cannot be opened: ${error.message}`
-        reject(new Error(this.#problem, { cause: error }))
+    const { path, maxBytes, logger } = this.#options
+    try {
+      this.#file = await SpoolConnection.open({
+        path,
+        maxBytes,
+        onState: state => this.#know(state),
+        onBroken: error => {
+          this.#file = undefined
+          this.#problem = 'it broke while it was open'
+          logger.error({ err: error }, 'the spool broke: it is opened again')
+        },
       })
-      thread.once('message', ({ size }: SpoolAnswer) => {
-        this.#size = size ?? this.#size
-        resolve()
-      })
-    })
-    thread.removeAllListeners('error')
-    thread.on('message', (answer: SpoolAnswer) => this.#answered(answer))
-    thread.on('error', error => this.#broke(error))
-    this.#thread = thread
+    } catch (error) {
+      this.#problem = `the spool ${path} cannot be opened: ${(error as Error).message}`
+      throw new Error(this.#problem, { cause: error })
+    }
     this.#problem = undefined
+    // All that is in the file is given out, once more where it was before: it may be another file.
+    this.#takenSeq = 0
+    this.#refused = []
+    this.#mustFollow = true
+  }
+
+  #know(state: SpoolState): void {
+    if (state.isDamaged && !this.#state.isDamaged)
+      this.#options.logger.error({ reason: state.problem }, 'the spool is damaged: it is only read, nothing is kept in it')
+    this.#state = state
   }
 
   /** Closes the file when what is on its way is on the disk. What it holds stays there. */
   async stop(): Promise<void> {
-    await this.#opening.stop()
-    if (!this.#thread) return
+    await this.#upkeep.stop()
+    if (!this.#file) return
     await this.#batcher.idle()
-    await this.#call('close', undefined)
-    this.#thread = undefined
+    await this.#file.close()
+    this.#file = undefined
   }
 
   /**
    * @returns when the callback is on the disk
-   * @throws {StorageUnavailableError} the spool is full or broken
+   * @throws {StorageUnavailableError} the spool is full, broken or damaged
    * @throws {OverloadedError} too many wait already; nothing was stored
    * @throws {IdempotencyKeyReusedError} the key came with other ids before
    */
@@ -155,70 +180,72 @@ export class CallbackSpool implements Part {
     }
   }
 
+  /** Whether another callback here has this one's idempotency key, with other object ids. @returns undefined when nobody knows in time */
+  async holdsRival(callback: NewCallback): Promise<boolean | undefined> {
+    if (!this.#file || this.callbacks === 0) return false
+    try {
+      return await this.#questions.add(callback)
+    } catch (error) {
+      if (error instanceof BatchTimeoutError || error instanceof StorageUnavailableError) return undefined
+      throw error
+    }
+  }
+
   /** What the database has not taken yet, in the order in which it came. */
   async oldest(limit: number): Promise<NumberedRow[]> {
-    const rows = (await this.#call('oldest', { after: this.#takenSeq, limit })) as NumberedRow[]
+    const rows = (await this.#opened.call('oldest', { after: this.#takenSeq, limit })) as NumberedRow[]
     this.#wereAll = rows.length < limit
     return rows
   }
 
   /**
-   * Forgets what the database has taken: all that came up to `seq`, or up to where it was told last.
+   * Forgets what the database has taken: all that came up to `seq`, or up to where it was told last. What it refused of that is set aside.
    * @throws {StorageUnavailableError} it is still in the file, because the disk is full or broken; it is not given out again
    */
   async forget(seq = this.#takenSeq): Promise<void> {
     this.#takenSeq = seq
     if (this.#wereAll) this.#mustFollow = false
-    await this.#call('forget', seq)
+    const refused = [...this.#refused]
+    await this.#opened.call('forget', { seq, refused })
+    this.#refused = this.#refused.filter(row => !refused.includes(row))
   }
 
-  /** Keeps a callback aside that the database refuses: it is not tried again. */
-  async setAside(seq: number): Promise<void> {
-    await this.#call('setAside', seq)
+  /** Keeps a callback aside that the database refuses, for a person to look at, when those up to it are forgotten. */
+  setAside(seq: number, reason: string): void {
+    this.#refused.push({ seq, reason })
   }
 
-  /** @returns undefined when it is not here */
+  /** @returns undefined when it is not here, or the file is damaged: it is with the database soon, or cannot be read */
   async find(id: string): Promise<CallbackView | undefined> {
-    if (!this.#thread || this.callbacks === 0) return undefined
-    const row = (await this.#call('find', id)) as NumberedRow | undefined
+    if (!this.#file || this.#state.isDamaged || this.callbacks === 0) return undefined
+    const row = (await this.#opened.call('find', id)) as NumberedRow | undefined
     return row && row.seq > this.#takenSeq ? viewOf(row) : undefined
   }
 
   async #append(callbacks: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
-    const received_ms = this.#options.nowMs()
-    const kept = (await this.#call(
-      'append',
-      callbacks.map(callback => ({ ...columns(callback), received_ms })),
-    )) as Kept[] | undefined
-    if (!kept) throw new StorageUnavailableError('the database is away and the spool is full')
-    return kept.map(row =>
-      row === 'key_reused'
-        ? new IdempotencyKeyReusedError('This idempotency key came with other object_ids before.')
-        : { id: row.id, receivedAt: new Date(row.receivedMs), isReplay: row.isReplay },
-    )
+    const { nowMs, ownerOf } = this.#options
+    const received_ms = nowMs()
+    // Asked now, not earlier: the database has the keys of what was forgotten before, and the file those of what is forgotten later.
+    const isRival = callbacks.map(({ id, idempotencyKey: key }) => key !== undefined && (ownerOf(key) ?? id) !== id)
+    const rows = callbacks.filter((_, n) => !isRival[n]).map(callback => ({ ...columns(callback), received_ms }))
+    const kept = ((await this.#opened.call('append', rows)) as Kept[]).values()
+    return isRival.map(is => (is ? new IdempotencyKeyReusedError() : outcomeOf(kept.next().value)))
   }
 
-  #call<Name extends SpoolCall['name']>(name: Name, argument: Extract<SpoolCall, { name: Name }>['argument']): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (!this.#thread) return reject(new StorageUnavailableError('the spool is closed'))
-      this.#calls.push({ resolve, reject })
-      this.#thread.postMessage({ name, argument })
-    })
+  async #areRivals(callbacks: readonly NewCallback[]): Promise<boolean[]> {
+    return (await this.#opened.call('areRivals', { rows: callbacks.map(columns), after: this.#takenSeq })) as boolean[]
   }
 
-  #answered({ result, error, size }: SpoolAnswer): void {
-    this.#size = size ?? this.#size
-    const call = this.#calls.shift()
-    if (error) call?.reject(new StorageUnavailableError(`the spool cannot be written: ${(error as Error).message}`, { cause: error }))
-    else call?.resolve(result)
+  get #opened(): SpoolConnection {
+    if (!this.#file) throw new StorageUnavailableError('the spool is closed')
+    return this.#file
   }
+}
 
-  #broke(error: unknown): void {
-    this.#options.logger.error({ err: error }, 'the spool broke: without the database callbacks are refused until the service starts again')
-    this.#thread = undefined
-    this.#problem = 'it broke while it was open'
-    for (const call of this.#calls.splice(0)) call.reject(new StorageUnavailableError('the spool broke', { cause: error }))
-  }
+function outcomeOf(kept: Kept | undefined): Accepted | Error {
+  if (kept === undefined || kept === 'no_room') return new StorageUnavailableError('the database is away and the spool is full')
+  if (kept === 'key_reused') return new IdempotencyKeyReusedError()
+  return { id: kept.id, receivedAt: new Date(kept.receivedMs), isReplay: kept.isReplay }
 }
 
 function translate(error: unknown): unknown {

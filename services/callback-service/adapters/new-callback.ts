@@ -1,16 +1,22 @@
 import type { TraceCarrier } from '#foundation/telemetry.ts'
 import type { WrittenId } from '../domain/object-id.ts'
+import { keyedCallbackId, newCallbackId } from './callback-id.ts'
 
 /** A callback as it comes through the door. */
-export interface NewCallback {
-  readonly id: string
+export interface ReceivedCallback {
   readonly objectIds: readonly WrittenId[]
   readonly idempotencyKey: string | undefined
   readonly requestId: string | undefined
   readonly trace: TraceCarrier
 }
 
-/** A callback as its columns are written: in the inbox and in the spool alike. `object_ids` in Postgres' notation of arrays, exact. */
+/** The same with its id. `objectIds` are in Postgres' notation of arrays, exact: the id, the inbox and the spool need that text. */
+export interface NewCallback extends Omit<ReceivedCallback, 'objectIds'> {
+  readonly id: string
+  readonly objectIds: string
+}
+
+/** A callback as its columns are written: in the inbox and in the spool alike. */
 export interface CallbackColumns {
   readonly id: string
   readonly object_ids: string
@@ -21,6 +27,12 @@ export interface CallbackColumns {
   readonly baggage?: string | undefined
 }
 
+export function newCallback({ objectIds: ids, idempotencyKey, requestId, trace }: ReceivedCallback): NewCallback {
+  const objectIds = `{${ids.join(',')}}`
+  const id = idempotencyKey === undefined ? newCallbackId() : keyedCallbackId(idempotencyKey, objectIds)
+  return { id, objectIds, idempotencyKey, requestId, trace }
+}
+
 export function columns({ id, objectIds, idempotencyKey, requestId, trace }: NewCallback): CallbackColumns {
-  return { id, object_ids: `{${objectIds.join(',')}}`, idempotency_key: idempotencyKey, request_id: requestId, ...trace }
+  return { id, object_ids: objectIds, idempotency_key: idempotencyKey, request_id: requestId, ...trace }
 }

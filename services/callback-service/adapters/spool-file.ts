@@ -1,7 +1,6 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CallbackColumns } from './new-callback.ts'
+import { contentBytes, isDamage, isFull, openSpoolDatabase } from './spool-database.ts'
 
 /** A callback as it lies in the spool. `received_ms`: epoch milliseconds, by the database's clock as far as it was known. */
 export interface SpooledRow extends CallbackColumns {
@@ -13,117 +12,195 @@ export interface NumberedRow extends SpooledRow {
   readonly seq: number
 }
 
-/** What came of a row: it is kept now, or was before under its idempotency key, or its key came with other ids before. */
-export type Kept = { readonly id: string; readonly receivedMs: number; readonly isReplay: boolean } | 'key_reused'
+/** What came of a row: it is kept now, or was before; or its key came with other ids before; or nothing more can be kept. */
+export type Kept = { readonly id: string; readonly receivedMs: number; readonly isReplay: boolean } | 'key_reused' | 'no_room'
 
-export interface SpoolSize {
+/** A row that the database refuses, and why. */
+export interface RefusedRow {
+  readonly seq: number
+  readonly reason: string
+}
+
+export interface SpoolState {
   /** That wait for the database. */
   readonly callbacks: number
   /** That the database refused. */
   readonly setAside: number
   readonly bytes: number
+  /** Why nothing can be kept; undefined while it can. */
+  readonly problem: string | undefined
+  /** Whether the file itself is damaged: it is only read from then on. */
+  readonly isDamaged: boolean
 }
 
 const COLUMNS = ['id', 'object_ids', 'idempotency_key', 'request_id', 'traceparent', 'tracestate', 'baggage', 'received_ms'] as const
+const SET_ASIDE = `INSERT INTO set_aside (${COLUMNS}, reason) SELECT ${COLUMNS}, ? FROM spool WHERE seq = ? ON CONFLICT DO NOTHING`
 
 /**
  * A journal of callbacks in one SQLite file: each `append` is on the disk when it returns (WAL with `synchronous=FULL`: every commit flushes
  * the journal, https://www.sqlite.org/pragma.html#pragma_synchronous). One process at a time has it open. Blocks while it works.
+ *
+ * A damaged file is only read: what comes before the damage is given out, and nothing is changed.
  */
 export class SpoolFile {
   readonly #db: DatabaseSync
   readonly #maxBytes: number
   readonly #insert: StatementSync
-  readonly #findByKey: StatementSync
-  readonly #bytes: StatementSync
+  readonly #findFirst: StatementSync
   #callbacks: number
   #setAside: number
+  /** What went wrong since the last write that succeeded. */
+  #problem: string | undefined
+  #damage: string | undefined
+  /** Where what a damaged file still has to give out begins. */
+  #droppedSeq = 0
 
-  /** @throws {Error} the file is no spool, or another process has it open */
+  /** @throws {Error} the file is no spool, or of a newer release, or another process has it open */
   constructor({ path, maxBytes }: { readonly path: string; readonly maxBytes: number }) {
-    mkdirSync(dirname(path), { recursive: true })
-    this.#db = new DatabaseSync(path)
+    const { db, damage } = openSpoolDatabase(path)
+    this.#db = db
+    this.#damage = damage
     this.#maxBytes = maxBytes
-    this.#db.exec(`
-      PRAGMA locking_mode = EXCLUSIVE;
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = FULL;
-      CREATE TABLE IF NOT EXISTS spool (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, object_ids TEXT NOT NULL, idempotency_key TEXT UNIQUE,
-        request_id TEXT, traceparent TEXT, tracestate TEXT, baggage TEXT, received_ms REAL NOT NULL, is_refused INTEGER NOT NULL DEFAULT 0
-      ) STRICT`)
     this.#insert = this.#db.prepare(`INSERT INTO spool (${COLUMNS}) VALUES (${COLUMNS.map(() => '?')}) ON CONFLICT DO NOTHING`)
-    this.#findByKey = this.#db.prepare('SELECT id, object_ids, received_ms FROM spool WHERE idempotency_key = ?')
-    this.#bytes = this.#db.prepare(`
-      SELECT (p.page_count - f.freelist_count) * s.page_size AS bytes FROM pragma_page_count() p, pragma_freelist_count() f, pragma_page_size() s`)
-    const count = this.#db.prepare('SELECT count(*) AS count FROM spool WHERE is_refused = ?')
-    this.#callbacks = Number(count.get(0)?.['count'])
-    this.#setAside = Number(count.get(1)?.['count'])
+    this.#findFirst = this.#db.prepare('SELECT id, object_ids, received_ms FROM spool WHERE id = ? OR idempotency_key = ?')
+    this.#callbacks = this.#count('spool NOT INDEXED')
+    this.#setAside = this.#damage === undefined ? this.#count('set_aside') : 0
   }
 
-  get size(): SpoolSize {
-    return { callbacks: this.#callbacks, setAside: this.#setAside, bytes: Number(this.#bytes.get()?.['bytes']) }
+  get state(): SpoolState {
+    const problem =
+      this.#damage === undefined ? this.#problem : `the spool is damaged: ${this.#damage}; what can be read goes to the database`
+    return {
+      callbacks: this.#callbacks,
+      setAside: this.#setAside,
+      bytes: contentBytes(this.#db),
+      problem,
+      isDamaged: this.#damage !== undefined,
+    }
   }
 
   /**
-   * Keeps all rows or none.
-   * @returns undefined when the spool is full: nothing was kept
-   * @throws {Error} the disk is full or broken: nothing was kept
+   * Keeps all rows for which there is room, or none of them. What was set aside and comes again waits for the database again.
+   * @throws {Error} the disk or the file is broken: nothing was kept
    */
-  append(rows: readonly SpooledRow[]): Kept[] | undefined {
-    if (this.size.bytes >= this.#maxBytes) return undefined
-    const kept = this.#commit(() => rows.map(row => this.#keep(row)))
-    this.#callbacks += kept.filter(row => row !== 'key_reused' && !row.isReplay).length
-    return kept
+  append(rows: readonly SpooledRow[]): Kept[] {
+    if (contentBytes(this.#db) >= this.#maxBytes) return rows.map(row => this.#find(row) ?? 'no_room')
+    let [added, revived] = [0, 0]
+    const keep = (row: SpooledRow): Kept => {
+      const { changes } = this.#insert.run(...COLUMNS.map(column => row[column] ?? null))
+      if (changes === 0) return this.#find(row) as Kept
+      added += 1
+      if (this.#setAside > 0) revived += this.#run('DELETE FROM set_aside WHERE id = ?', row.id)
+      return { id: row.id, receivedMs: row.received_ms, isReplay: false }
+    }
+    try {
+      const kept = this.#commit(() => rows.map(keep))
+      this.#callbacks += added
+      this.#setAside -= revived
+      return kept
+    } catch (error) {
+      if (isFull(error)) return rows.map(row => this.#find(row) ?? 'no_room')
+      throw error
+    }
   }
 
-  /** Those behind `after`, in the order in which they came. Leaves out what was refused. */
+  /** Those behind `after`, in the order in which they came. Of a damaged file those before the damage. */
   oldest({ after, limit }: { readonly after: number; readonly limit: number }): NumberedRow[] {
-    const rows = this.#db
-      .prepare(`SELECT seq, ${COLUMNS} FROM spool WHERE seq > ? AND is_refused = 0 ORDER BY seq LIMIT ?`)
-      .all(after, limit)
-    return rows as unknown as NumberedRow[]
+    const rows = this.#upToDamage(`SELECT seq, ${COLUMNS} FROM spool NOT INDEXED WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+    return [...rows] as unknown as NumberedRow[]
   }
 
-  /** Not what was refused. */
   find(id: string): NumberedRow | undefined {
-    return this.#db.prepare(`SELECT seq, ${COLUMNS} FROM spool WHERE id = ? AND is_refused = 0`).get(id) as unknown as
-      | NumberedRow
-      | undefined
+    const row = this.#watch(() => this.#db.prepare(`SELECT seq, ${COLUMNS} FROM spool WHERE id = ?`).get(id))
+    return row as unknown as NumberedRow | undefined
   }
 
-  /** Forgets what the database has taken: all that came up to `seq` and was not refused. */
-  forget(seq: number): void {
-    this.#callbacks -= Number(this.#db.prepare('DELETE FROM spool WHERE seq <= ? AND is_refused = 0').run(seq).changes)
+  /** Tells of each row whether another one behind `after` has its idempotency key, with other object ids. */
+  areRivals({ rows, after }: { readonly rows: readonly CallbackColumns[]; readonly after: number }): boolean[] {
+    const rival = this.#db.prepare('SELECT 1 FROM spool WHERE idempotency_key = ? AND object_ids <> ? AND seq > ?')
+    return this.#watch(() => rows.map(row => rival.get(row.idempotency_key ?? null, row.object_ids, after) !== undefined))
   }
 
-  /** Keeps a row aside that the database refuses, for a person to look at. */
-  setAside(seq: number): void {
-    const changes = Number(this.#db.prepare('UPDATE spool SET is_refused = 1 WHERE seq = ? AND is_refused = 0').run(seq).changes)
-    this.#callbacks -= changes
-    this.#setAside += changes
+  /**
+   * Forgets what the database has taken, all that came up to `seq`, and sets aside for a person what it refused.
+   * @throws {Error} the disk is full or broken: nothing was changed
+   */
+  forget({ seq, refused }: { readonly seq: number; readonly refused: readonly RefusedRow[] }): void {
+    if (this.#damage !== undefined) {
+      this.#callbacks -= this.#count('spool NOT INDEXED WHERE seq > ? AND seq <= ?', this.#droppedSeq, seq)
+      this.#droppedSeq = Math.max(this.#droppedSeq, seq)
+      return
+    }
+    let [aside, dropped] = [0, 0]
+    this.#commit(() => {
+      for (const row of refused) aside += this.#run(SET_ASIDE, row.reason, row.seq)
+      dropped = this.#run('DELETE FROM spool WHERE seq <= ?', seq)
+    })
+    this.#setAside += aside
+    this.#callbacks -= dropped
+  }
+
+  /** Finds out whether it can be written again, after it could not. @throws {Error} it cannot */
+  probe(): void {
+    this.#commit(() => this.#db.exec(`PRAGMA user_version = ${this.#db.prepare('PRAGMA user_version').get()?.['user_version']}`))
   }
 
   close(): void {
     this.#db.close()
   }
 
-  #keep(row: SpooledRow): Kept {
-    const { changes } = this.#insert.run(...COLUMNS.map(column => row[column] ?? null))
-    if (changes > 0) return { id: row.id, receivedMs: row.received_ms, isReplay: false }
-    const first = this.#findByKey.get(row.idempotency_key ?? null) as unknown as SpooledRow
+  #find(row: SpooledRow): Kept | undefined {
+    const first = this.#findFirst.get(row.id, row.idempotency_key ?? null) as unknown as SpooledRow | undefined
+    if (!first) return undefined
     return first.object_ids === row.object_ids ? { id: first.id, receivedMs: first.received_ms, isReplay: true } : 'key_reused'
   }
 
-  #commit<T>(work: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE')
+  #run(sql: string, ...values: (string | number)[]): number {
+    return Number(this.#db.prepare(sql).run(...values).changes)
+  }
+
+  #count(rows: string, ...values: number[]): number {
+    for (const { count } of this.#upToDamage(`SELECT count(*) AS count FROM ${rows}`, ...values)) return Number(count)
+    // Damaged: one by one, up to there.
+    return [...this.#upToDamage(`SELECT 1 FROM ${rows}`, ...values)].length
+  }
+
+  *#upToDamage(sql: string, ...values: number[]): Generator<Record<string, unknown>> {
     try {
-      const result = work()
-      this.#db.exec('COMMIT')
-      return result
+      yield* this.#db.prepare(sql).iterate(...values)
     } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      this.#note(error)
+      if (!isDamage(error)) throw error
+    }
+  }
+
+  #commit<T>(work: () => T): T {
+    if (this.#damage !== undefined) throw new Error(this.#damage)
+    return this.#watch(() => {
+      try {
+        this.#db.exec('BEGIN IMMEDIATE')
+        const result = work()
+        this.#db.exec('COMMIT')
+        this.#problem = undefined
+        return result
+      } finally {
+        if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      }
+    })
+  }
+
+  #watch<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      this.#note(error)
       throw error
     }
+  }
+
+  #note(error: unknown): void {
+    const { message } = error as Error
+    if (isDamage(error)) this.#damage ??= message
+    else this.#problem = `the spool cannot be used: ${message}`
   }
 }

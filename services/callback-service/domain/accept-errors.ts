@@ -6,4 +6,8 @@ export class OverloadedError extends Error {
 /** An idempotency key names one callback for as long as that is remembered. */
 export class IdempotencyKeyReusedError extends Error {
   readonly code = 'idempotency_key_reused'
+
+  constructor(message = 'This idempotency key came with other object_ids before.') {
+    super(message)
+  }
 }

@@ -15,17 +15,18 @@ export interface DrainableSpool<Row extends Spooled> {
   oldest(limit: number): Promise<Row[]>
   /** Forgets all that came up to `seq`, or up to where it was told last. */
   forget(seq?: number): Promise<void>
-  setAside(seq: number): Promise<void>
+  /** Keeps a callback aside, for a person to look at, when those up to it are forgotten. */
+  setAside(seq: number, reason: string): void
 }
 
 export interface SpoolDrainOptions<Row extends Spooled> {
   readonly spool: DrainableSpool<Row>
   /**
    * Writes rows into the inbox, in their order; what is there already it leaves.
-   * @returns the ids of those that were not taken, because their idempotency key came with other object_ids before
+   * @returns those whose idempotency key another callback has: they were taken without it
    * @throws {ValueRefusedError} one of the rows is refused; none was taken
    */
-  readonly takeOver: (rows: readonly Row[]) => Promise<ReadonlySet<string>>
+  readonly takeOver: (rows: readonly Row[]) => Promise<readonly { readonly id: string; readonly ownerId: string }[]>
   readonly onDrained: (count: number) => void
   readonly logger: Logger
 }
@@ -93,22 +94,25 @@ export class SpoolDrain<Row extends Spooled> implements Part {
   }
 
   /**
-   * What the database refuses is kept aside, for a person to look at: it must not hold up the others, and it was answered with 202. Values that
-   * Postgres refuses are found by halving.
+   * What the database refuses, found by halving, is kept aside for a person to look at: it must not hold up the others, and it was answered
+   * with 202.
    * @returns how many were taken
    */
   async #takeOver(rows: readonly Row[]): Promise<number> {
     if (rows.length === 0) return 0
     try {
-      const reused = await this.#options.takeOver(rows)
-      const refused = rows.filter(({ id }) => reused.has(id))
-      for (const row of refused) await this.#setAside(row, 'its idempotency key came with other object_ids before')
-      return rows.length - refused.length
+      for (const { id, ownerId } of await this.#options.takeOver(rows)) {
+        this.#options.logger.warn(
+          { callback_id: id, owner_id: ownerId },
+          'two callbacks were accepted under one idempotency key, with different ids: both are kept',
+        )
+      }
+      return rows.length
     } catch (error) {
       if (!(error instanceof ValueRefusedError)) throw error
       const [row] = rows
       if (row && rows.length === 1) {
-        await this.#setAside(row, error.message)
+        this.#setAside(row, error.message)
         return 0
       }
       const half = rows.length >> 1
@@ -116,9 +120,9 @@ export class SpoolDrain<Row extends Spooled> implements Part {
     }
   }
 
-  async #setAside({ id, seq }: Row, reason: string): Promise<void> {
+  #setAside({ id, seq }: Row, reason: string): void {
     const { spool, logger } = this.#options
-    await spool.setAside(seq)
+    spool.setAside(seq, reason)
     logger.error({ callback_id: id, reason }, 'the database refuses a spooled callback: it stays in the spool, set aside')
   }
 

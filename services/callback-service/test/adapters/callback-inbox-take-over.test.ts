@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { CallbackInbox } from '../../adapters/callback-inbox.ts'
+import { columns } from '../../adapters/new-callback.ts'
 import type { SpooledRow } from '../../adapters/spool-file.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { newCallback, newInbox } from './new-inbox.ts'
@@ -43,7 +44,7 @@ describe('CallbackInbox.takeOver', () => {
   })
 
   it('changes nothing that is there already, by id or by idempotency key', async () => {
-    const accepted = await inbox.accept(newCallback({ idempotencyKey: 'k' }))
+    const accepted = await inbox.accept(newCallback({ idempotencyKey: 'k', objectIds: [9223372036854775807n, 1n] }))
     await storage.query("UPDATE callbacks SET state = 'completed', finished_at = now()")
     const fresh = spooled()
     const rows = [spooled({ id: accepted.id }), spooled({ idempotency_key: 'k' }), fresh]
@@ -54,15 +55,71 @@ describe('CallbackInbox.takeOver', () => {
     assert.equal((await storage.query("SELECT FROM callbacks WHERE state = 'completed'")).length, 1)
   })
 
-  it('says which came with other ids under a used idempotency key', async () => {
-    await inbox.accept(newCallback({ idempotencyKey: 'used' }))
-    const { id, object_ids } =
-      (await storage.query<{ id: string; object_ids: string }>('SELECT id, object_ids::text FROM callbacks'))[0] ?? assert.fail()
-    const same = spooled({ id, object_ids, idempotency_key: 'used' })
-    const other = spooled({ object_ids: '{1}', idempotency_key: 'used' })
-    const fresh = spooled({ idempotency_key: 'fresh' })
-    assert.deepEqual(await inbox.takeOver([same, other, fresh]), new Set([other.id]))
-    assert.deepEqual(await inbox.takeOver([fresh]), new Set())
+  describe('of callbacks that were acknowledged under the idempotency key of another one', () => {
+    const idsUnder = (key: string | null): Promise<{ id: string; object_ids: string }[]> =>
+      storage.query('SELECT id, object_ids::text FROM callbacks WHERE idempotency_key IS NOT DISTINCT FROM $1', [key])
+
+    it('keeps each, without the key, and says whose that is; a second time nothing happens', async () => {
+      const owner = await inbox.accept(newCallback({ idempotencyKey: 'used' }))
+      const same = spooled({ ...columns(newCallback({ idempotencyKey: 'used' })) })
+      const rival = spooled({ ...columns(newCallback({ idempotencyKey: 'used', objectIds: [1n] })) })
+      const fresh = spooled({ idempotency_key: 'fresh' })
+      assert.deepEqual(await inbox.takeOver([same, rival, fresh]), [{ id: rival.id, ownerId: owner.id }])
+      assert.deepEqual(await idsUnder('used'), [{ id: owner.id, object_ids: '{1,2}' }])
+      assert.deepEqual(await idsUnder(null), [{ id: rival.id, object_ids: '{1}' }])
+      assert.deepEqual(await inbox.takeOver([same, rival, fresh]), [])
+      assert.equal((await stored()).length, 3)
+    })
+
+    it('answers a retry of such a one with its own id, also when the owner of the key is forgotten', async () => {
+      await inbox.accept(newCallback({ idempotencyKey: 'used' }))
+      const rival = newCallback({ idempotencyKey: 'used', objectIds: [1n] })
+      await inbox.takeOver([spooled(columns(rival))])
+      const retry = async () => [(await inbox.accept(rival)).id, (await inbox.accept(rival)).isReplay]
+      assert.deepEqual(await retry(), [rival.id, true])
+      await storage.query("DELETE FROM callbacks WHERE idempotency_key = 'used'")
+      assert.deepEqual(await retry(), [rival.id, true])
+      assert.equal((await stored()).length, 1)
+    })
+
+    it('keeps one whose id is that of the owner, as the releases before made them of the key alone', async () => {
+      const id = newCallback().id
+      await inbox.accept(newCallback({ id, idempotencyKey: 'used' }))
+      const rival = spooled({ id, idempotency_key: 'used', object_ids: '{1}' })
+      assert.deepEqual(await inbox.takeOver([rival]), [{ id, ownerId: id }])
+      await inbox.takeOver([rival])
+      assert.deepEqual(
+        (await idsUnder(null)).map(row => row.object_ids),
+        ['{1}'],
+      )
+    })
+
+    it('finds a copy under another id, as the releases before made them, and keeps no second', async () => {
+      const { id } = newCallback()
+      await inbox.accept(newCallback({ id, idempotencyKey: 'used' }))
+      assert.deepEqual(await inbox.takeOver([spooled(columns(newCallback({ idempotencyKey: 'used' })))]), [])
+      assert.deepEqual(await stored(), [{ id }])
+    })
+  })
+
+  it('takes what was received by a clock that was ahead as received now and due now, in its order', async () => {
+    const hourMs = 3_600_000
+    const now = Date.now()
+    // Ahead at first, then put right.
+    const times = [now + hourMs, now + hourMs, now - 5000, now - 4000]
+    const rows = times.map(received_ms => spooled({ received_ms }))
+    await inbox.takeOver(rows)
+    const found = await storage.query<{ id: string; received_at: Date; is_due: boolean }>(
+      'SELECT id, received_at, received_at <= clock_timestamp() AND due_at <= clock_timestamp() AS is_due FROM callbacks ORDER BY due_at',
+    )
+    assert.deepEqual(
+      found.map(({ id, is_due }) => [id, is_due]),
+      rows.map(({ id }) => [id, true]),
+    )
+    assert.deepEqual(
+      found.slice(2).map(row => row.received_at.getTime()),
+      times.slice(2),
+    )
   })
 
   it('gives an insert that came through after all the moment its sender was told, unless somebody works on it', async () => {

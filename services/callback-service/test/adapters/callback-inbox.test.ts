@@ -90,6 +90,43 @@ describe('CallbackInbox', () => {
       assert.equal(await countRows(), 3)
     })
 
+    it('gives the callback of a release that made ids of the key alone to a retry', async () => {
+      const first = await inbox.accept(newCallback({ id: newCallback().id, idempotencyKey: 'same' }))
+      assert.deepEqual(await inbox.accept(newCallback({ idempotencyKey: 'same' })), { ...first, isReplay: true })
+    })
+
+    it('knows a callback without a key by its id, and calls it no replay', async () => {
+      const callback = newCallback()
+      const first = await inbox.accept(callback)
+      assert.deepEqual(await inbox.accept(callback), first)
+    })
+
+    for (const [where, count] of [
+      ['one commit', 1],
+      ['the commits of two services', 2],
+    ] as [string, number][]) {
+      it(`acknowledges one of the rivals under a key that come at once in ${where}, and refuses the others`, async () => {
+        const inboxes = Array.from({ length: count }, () => newInbox(storage.open(), { maxInFlight: 1 }).inbox)
+        for (let round = 0; round < 30; round += 1) {
+          const idempotencyKey = `round ${round}`
+          // The first one of each inbox has a commit to itself; what comes meanwhile shares the next.
+          const ahead = inboxes.map(each => each.accept(newCallback()))
+          const answers = await Promise.allSettled(
+            [1n, 2n, 3n, 1n].map((objectId, i) =>
+              (inboxes[i % count] ?? inbox).accept(newCallback({ idempotencyKey, objectIds: [objectId] })),
+            ),
+          )
+          await Promise.all(ahead)
+          const accepted = answers.flatMap(answer => (answer.status === 'fulfilled' ? [answer.value] : []))
+          const refused = answers.flatMap(answer => (answer.status === 'rejected' ? [answer.reason as unknown] : []))
+          const rows = await storage.query<{ id: string }>('SELECT id FROM callbacks WHERE idempotency_key = $1', [idempotencyKey])
+          assert.deepEqual(new Set(accepted.map(({ id }) => id)), new Set(rows.map(({ id }) => id)))
+          assert.equal(accepted.filter(({ isReplay }) => !isReplay).length, 1)
+          assert.ok(refused.length >= 2 && refused.every(error => error instanceof IdempotencyKeyReusedError), String(refused))
+        }
+      })
+    }
+
     for (const [what, objectIds] of [
       ['other ids', [1n, 3n]],
       ['the ids in another order', [2n, 1n]],

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import workerThreads from 'node:worker_threads'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { CallbackSpool, type CallbackSpoolOptions } from '../../adapters/callback-spool.ts'
+import { columns } from '../../adapters/new-callback.ts'
+import { SpoolFile } from '../../adapters/spool-file.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accept-errors.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { newCallback } from './new-inbox.ts'
@@ -30,6 +34,7 @@ describe('CallbackSpool', () => {
       maxWaiting: 5000,
       timeoutMs: 1800,
       nowMs: () => 1_000_000,
+      ownerOf: () => undefined,
       onKept: () => undefined,
       logger,
       ...changes,
@@ -89,6 +94,32 @@ describe('CallbackSpool', () => {
     await assert.rejects(spool.accept(newCallback({ idempotencyKey: 'k', objectIds: [9n] })), IdempotencyKeyReusedError)
   })
 
+  it('refuses a callback whose key another one is known to have in the database, and takes its copies', async () => {
+    const owner = newCallback({ idempotencyKey: 'k' })
+    const spool = await open({ ownerOf: key => (key === 'k' ? owner.id : undefined) })
+    const answers = await Promise.allSettled([
+      spool.accept(newCallback()),
+      spool.accept(newCallback({ idempotencyKey: 'k', objectIds: [9n] })),
+      spool.accept(owner),
+      spool.accept(newCallback({ idempotencyKey: 'other' })),
+    ])
+    assert.deepEqual(
+      answers.map(answer => (answer.status === 'rejected' ? answer.reason.code : answer.value.isReplay)),
+      [false, 'idempotency_key_reused', false, false],
+    )
+  })
+
+  it('knows rivals of what it has not given to the database', async () => {
+    const spool = await open()
+    const rival = newCallback({ idempotencyKey: 'k', objectIds: [9n] })
+    assert.equal(await spool.holdsRival(rival), false)
+    await spool.accept(newCallback({ idempotencyKey: 'k' }))
+    assert.deepEqual([await spool.holdsRival(rival), await spool.holdsRival(newCallback({ idempotencyKey: 'k' }))], [true, false])
+    await spool.accept(newCallback())
+    await spool.forget(1)
+    assert.equal(await spool.holdsRival(rival), false)
+  })
+
   it('is in use from the first callback that arrives until the last is gone', async () => {
     const spool = await open()
     assert.equal(spool.isInUse, false)
@@ -146,7 +177,8 @@ describe('CallbackSpool', () => {
     const spool = await open()
     const [bad, good] = [newCallback(), newCallback()]
     for (const callback of [bad, good]) await spool.accept(callback)
-    await spool.setAside(1)
+    spool.setAside(1, 'not this one')
+    await spool.forget(1)
     assert.deepEqual(await idsOf(spool), [good.id])
     await spool.forget(2)
     assert.equal(spool.callbacks, 0)
@@ -165,6 +197,51 @@ describe('CallbackSpool', () => {
     await first.stop()
     await eventually('it is open', () => second.problem === undefined)
     assert.deepEqual(await idsOf(second), [id])
+  })
+
+  it('is only read where its file is damaged, and says so', async () => {
+    const path = join(folder, 'damaged')
+    const file = new SpoolFile({ path, maxBytes: 2 ** 30 })
+    const callback = newCallback()
+    file.append([{ ...columns(callback), received_ms: 1 }])
+    file.close()
+    const content = await readFile(path)
+    // The last page of a small file is an index.
+    await writeFile(path, content.fill(0x5a, content.length - 4096))
+    const spool = await open({ path })
+    assert.match(spool.problem ?? '', /the spool is damaged/)
+    assert.deepEqual([spool.isInUse, spool.hasRoom, spool.callbacks], [false, false, 1])
+    await assert.rejects(spool.accept(newCallback()), StorageUnavailableError)
+    assert.equal(await spool.find(callback.id), undefined)
+    assert.deepEqual(await idsOf(spool), [callback.id])
+    await spool.forget(1)
+    assert.equal(spool.callbacks, 0)
+  })
+
+  it('is opened again when its thread ends, and gives out again what is in it', async () => {
+    const { Worker } = workerThreads
+    const threads: workerThreads.Worker[] = []
+    workerThreads.Worker = class extends Worker {
+      constructor(...options: ConstructorParameters<typeof Worker>) {
+        super(...options)
+        threads.push(this)
+      }
+    }
+    syncBuiltinESMExports()
+    try {
+      const spool = await open()
+      const { id } = await spool.accept(newCallback())
+      await spool.accept(newCallback())
+      await spool.forget((await spool.oldest(1)).at(-1)?.seq)
+      await threads[0]?.terminate()
+      assert.equal(spool.problem, 'it broke while it was open')
+      await eventually('it is open', () => spool.problem === undefined)
+      assert.equal(await spool.find(id), undefined)
+      assert.equal((await spool.oldest(10)).length, 1)
+    } finally {
+      Object.assign(workerThreads, { Worker })
+      syncBuiltinESMExports()
+    }
   })
 
   it('leaves a file as it is that is no spool, and says so', async () => {

@@ -1,7 +1,6 @@
-import { newCallbackId } from '../../adapters/callback-id.ts'
 import { CallbackInbox, type CallbackInboxOptions } from '../../adapters/callback-inbox.ts'
 import type { Database } from '../../adapters/database.ts'
-import type { NewCallback } from '../../adapters/new-callback.ts'
+import { type NewCallback, type ReceivedCallback, newCallback as received } from '../../adapters/new-callback.ts'
 
 /** An inbox with the bounds of the service, and the sizes of its commits. */
 export function newInbox(database: Database, changes: Partial<CallbackInboxOptions> = {}) {
@@ -18,6 +17,8 @@ export function newInbox(database: Database, changes: Partial<CallbackInboxOptio
   return { inbox, commits }
 }
 
-export function newCallback(changes: Partial<NewCallback> = {}): NewCallback {
-  return { id: newCallbackId(), objectIds: [1n, 2n], idempotencyKey: undefined, requestId: undefined, trace: {}, ...changes }
+/** A callback as it comes through the door; `id`: another than it gets there. */
+export function newCallback({ id, ...changes }: Partial<ReceivedCallback & { id: string }> = {}): NewCallback {
+  const callback = received({ objectIds: [1n, 2n], idempotencyKey: undefined, requestId: undefined, trace: {}, ...changes })
+  return id === undefined ? callback : { ...callback, id }
 }

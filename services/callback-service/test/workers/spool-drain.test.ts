@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { pino } from 'pino'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { SpoolDrain } from '../../workers/spool-drain.ts'
@@ -15,7 +16,7 @@ describe('SpoolDrain', () => {
   afterEach(() => drain.stop())
 
   /** A spool in memory of so many callbacks, and an inbox that takes what `takeOver` lets through. */
-  function setup(count: number, takeOver: (rows: readonly Row[]) => ReadonlySet<string> = () => new Set()) {
+  function setup(count: number, takeOver: (rows: readonly Row[]) => { id: string; ownerId: string }[] = () => [], log = logger) {
     let rows = Array.from({ length: count }, (_, i): Row => ({ seq: i + 1, id: String(i + 1) }))
     let takenSeq = 0
     const disk = { isFull: false }
@@ -31,20 +32,17 @@ describe('SpoolDrain', () => {
           if (disk.isFull) throw new StorageUnavailableError('the disk is full')
           rows = rows.filter(row => row.seq > seq)
         },
-        setAside: async seq => {
-          seen.aside.push(seq)
-          rows = rows.filter(row => row.seq !== seq)
-        },
+        setAside: seq => seen.aside.push(seq),
       },
       takeOver: async batch => {
-        const refused = takeOver(batch)
-        seen.taken.push(...batch.map(row => row.id).filter(id => !refused.has(id)))
-        return refused
+        const rivals = takeOver(batch)
+        seen.taken.push(...batch.map(row => row.id))
+        return rivals
       },
       onDrained: drained => {
         seen.drained += drained
       },
-      logger,
+      logger: log,
     })
     drain.start()
     return { seen, disk, left: () => rows.length, put: (row: Row) => rows.push(row) }
@@ -67,7 +65,7 @@ describe('SpoolDrain', () => {
     const { seen, left } = setup(10, () => {
       tries += 1
       if (isAway) throw new StorageUnavailableError('away')
-      return new Set()
+      return []
     })
     await eventually('it has tried', () => tries > 1)
     assert.equal(left(), 10)
@@ -89,7 +87,7 @@ describe('SpoolDrain', () => {
   it('sets aside the one callback that the database refuses', async () => {
     const { seen, left } = setup(100, rows => {
       if (rows.some(row => row.id === '42')) throw new ValueRefusedError('not this one')
-      return new Set()
+      return []
     })
     await eventually('it is empty', () => left() === 0)
     assert.deepEqual(seen.aside, [42])
@@ -99,11 +97,50 @@ describe('SpoolDrain', () => {
     )
   })
 
-  it('sets aside what came under a used idempotency key with other ids', async () => {
-    const { seen, left } = setup(100, () => new Set(['7', '42']))
+  it('drains the others from a full disk when the database refuses one, and tries that one once', async () => {
+    let refusals = 0
+    const { seen, disk, left, put } = setup(600, rows => {
+      if (rows.some(row => row.id === '42')) {
+        refusals += 1
+        throw new ValueRefusedError('not this one')
+      }
+      return []
+    })
+    disk.isFull = true
+    await eventually('the others are taken', () => seen.drained === 599)
+    const halvings = refusals
+    put({ seq: 601, id: '601' })
+    await eventually('what comes is taken', () => seen.drained === 600)
+    disk.isFull = false
     await eventually('it is empty', () => left() === 0)
-    assert.deepEqual(seen.aside, [7, 42])
-    assert.equal(seen.drained, 98)
+    assert.deepEqual([seen.aside, refusals], [[42], halvings])
+    assert.deepEqual(
+      seen.taken,
+      ids(601).filter(id => id !== '42'),
+    )
+  })
+
+  it('says once of two callbacks under one idempotency key that both are kept', async () => {
+    const lines: object[] = []
+    const log = pino({}, { write: line => lines.push(JSON.parse(line)) })
+    const { seen, left } = setup(100, () => [{ id: '7', ownerId: 'owner' }], log)
+    await eventually('it is empty', () => left() === 0)
+    assert.equal(seen.drained, 100)
+    const warnings = lines.filter(line => 'owner_id' in line)
+    assert.deepEqual(
+      warnings.map(line => ({ ...line, level: 0, time: 0, pid: 0, hostname: '' })),
+      [
+        {
+          level: 0,
+          time: 0,
+          pid: 0,
+          hostname: '',
+          callback_id: '7',
+          owner_id: 'owner',
+          msg: 'two callbacks were accepted under one idempotency key, with different ids: both are kept',
+        },
+      ],
+    )
   })
 
   it('is moving only while callbacks move', async () => {
@@ -113,7 +150,7 @@ describe('SpoolDrain', () => {
       moving.push(drain.isMoving)
       if (moving.length === 3) isAway = true
       if (isAway) throw new StorageUnavailableError('away')
-      return new Set()
+      return []
     })
     await eventually('it has tried in vain', () => moving.length >= 4)
     isAway = false
