@@ -122,12 +122,15 @@ describe('the spool', function () {
 
     /** Sends three callbacks under one key to the services in turn. @returns what came of each, by the ids it names */
     async function rivals(key: string, urls: readonly string[]): Promise<Map<number, { status: number; id: string; isReplay: boolean }>> {
+      // They share a commit when they wait for one that is under way.
+      const ahead = [...urls, ...urls].map(url => accept(url, [9]))
       const answers = [1, 2, 3].map(async (objectId, i) => {
         const response = await postCallback(urls[i % urls.length] as string, [objectId], { 'idempotency-key': key })
         const body = (await response.json()) as { id: string; code: string }
         if (response.status !== 202) assert.deepEqual([response.status, body.code], [422, 'idempotency_key_reused'])
         return [objectId, { status: response.status, id: body.id, isReplay: response.headers.has('idempotency-replayed') }] as const
       })
+      await Promise.all(ahead)
       return new Map(await Promise.all(answers))
     }
 
@@ -139,14 +142,21 @@ describe('the spool', function () {
     }
 
     const kept = async (): Promise<Map<string, number[]>> =>
-      new Map((await system.db.query('SELECT id, object_ids::int[] AS ids FROM callbacks')).rows.map(row => [row.id, row.ids]))
+      new Map(
+        (await system.db.query('SELECT id, object_ids::int[] AS ids FROM callbacks WHERE object_ids <> $1', [[9]])).rows.map(row => [
+          row.id,
+          row.ids,
+        ]),
+      )
 
     it('takes one over two replicas, and refuses the others', async () => {
-      const other = await (await start('b')).ready()
+      // Without spools: a busy machine would use them, and replicas do not know each other's.
+      const [one, other] = await Promise.all(['b', 'c'].map(async name => (await start(name, { SPOOL_PATH: '' })).ready()))
+      const urls = [one?.url, other?.url] as string[]
       for (let round = 0; round < ROUNDS; round += 1) {
-        const [objectId, id] = await isOneKept(`round ${round}`, [service.url, other.url])
+        const [objectId, id] = await isOneKept(`round ${round}`, urls)
         assert.deepEqual((await kept()).get(id), [objectId])
-        const retry = await postCallback(other.url, [objectId], { 'idempotency-key': `round ${round}` })
+        const retry = await postCallback(urls[1] as string, [objectId], { 'idempotency-key': `round ${round}` })
         assert.deepEqual([((await retry.json()) as { id: string }).id, retry.headers.get('idempotency-replayed')], [id, 'true'])
       }
       assert.equal((await kept()).size, ROUNDS)
@@ -165,9 +175,9 @@ describe('the spool', function () {
       for (const [id, objectIds] of accepted) assert.deepEqual(rows.get(id), objectIds)
       for (let round = 0; round < ROUNDS; round += 1) {
         const answers = await rivals(`round ${round}`, [service.url])
-        const replays = [...answers.values()].filter(({ isReplay }) => isReplay)
+        const again = [...answers.values()].filter(({ status }) => status === 202)
         assert.deepEqual(
-          replays.map(({ id }) => accepted.has(id)),
+          again.map(({ id }) => accepted.has(id)),
           [true],
         )
       }
