@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { freePort } from '../deploy/local/ports.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../test/support/database.ts'
+import { eventually } from '../test/support/eventually.ts'
 import { deployWithPrisma } from '../test/support/schema-engine.ts'
 import { migrate, pendingMigrations, readMigrations } from './migrate.ts'
 
@@ -141,6 +142,30 @@ describe('migrate', () => {
     await migrate({ url: database.url })
     assert.deepEqual(await columnsOfJournal(), prismas)
   })
+
+  for (const [what, sql, isHeld] of [
+    ['waits for another', 'SELECT 1', true],
+    ['applies one, of which nothing stays', 'CREATE TABLE half (n int); SELECT pg_sleep(60)', false],
+  ] as const) {
+    it(`ends at once when it is told to while it ${what}, and leaves no connection behind`, async () => {
+      await write('1_long', sql)
+      await withClient(database.url, async other => {
+        if (isHeld) await other.query('SELECT pg_advisory_lock(72707369)')
+        const stop = new AbortController()
+        const migrating = migrate({ url: database.url, folder: url(), signal: stop.signal })
+        const connections = async () =>
+          (await other.query(`SELECT wait_event FROM pg_stat_activity WHERE application_name = 'answerback-migrate'`)).rows
+        await eventually('it waits', async () => /advisory|PgSleep/.test((await connections())[0]?.wait_event ?? ''))
+        const stopped = performance.now()
+        stop.abort(new Error('enough'))
+        await assert.rejects(migrating, { message: 'enough' })
+        assert.ok(performance.now() - stopped < 500)
+        await other.query(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'`)
+        await eventually('its connection is gone', async () => (await connections()).length === 0)
+      })
+      assert.ok(!(await tables()).includes('half'))
+    })
+  }
 
   it('fails at once when the database cannot be reached', async () => {
     await assert.rejects(migrate({ url: `postgresql://u:p@127.0.0.1:${await freePort()}/d` }), { code: 'ECONNREFUSED' })

@@ -16,6 +16,9 @@ const PRISMA_MIGRATE_LOCK = 72_707_369
 
 const CONNECT_TIMEOUT_MS = 5000
 const LOCK_TIMEOUT_MS = 5000
+const LOCK_TRY_MS = 1000
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const LOCK_NOT_AVAILABLE = '55P03'
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
 
 export interface Migration {
@@ -44,11 +47,14 @@ export class MigrationError extends Error {
 /**
  * Applies what is missing, each migration in one transaction. Any number may call it at once: they wait for each other, the first one applies.
  * Migrations that the database has and the disk has not are left alone: an older version may start beside a newer one.
+ * @param options.signal ends the wait for others, or the migration under way: nothing of it stays
  * @returns the names applied by this call, in order
  * @throws {MigrationError} an applied migration was changed since, one was left unfinished by Prisma, or one fails (nothing of it stays)
  * @throws whatever `pg` throws when the database cannot be reached; nothing is retried
  */
-export async function migrate(options: { url: string; logger?: MigrationLogger; folder?: URL }): Promise<string[]> {
+export async function migrate(options: { url: string; logger?: MigrationLogger; folder?: URL; signal?: AbortSignal }): Promise<string[]> {
+  const { signal } = options
+  signal?.throwIfAborted()
   const migrations = await readMigrations(options.folder)
   const client = new pg.Client({
     connectionString: options.url,
@@ -57,18 +63,40 @@ export async function migrate(options: { url: string; logger?: MigrationLogger; 
   })
   // A connection that breaks fails the query under way, which is where it is dealt with.
   client.on('error', () => {})
-  await client.connect()
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => aborted.reject(signal?.reason)
+  signal?.addEventListener('abort', abort)
   try {
-    // Held until the session ends.
-    await client.query('SELECT pg_advisory_lock($1)', [PRISMA_MIGRATE_LOCK])
-    const pending = findPending(migrations, await readApplied(client))
-    for (const migration of pending) {
-      await apply(client, migration)
-      options.logger?.info({ migration: migration.name }, 'migration applied')
-    }
-    return pending.map(migration => migration.name)
+    return await Promise.race([migrateWith(client, migrations, options.logger), aborted.promise])
   } finally {
-    await client.end()
+    signal?.removeEventListener('abort', abort)
+    // Closing rolls back what is under way. A server that does not answer would not let go of a connection that is being made.
+    const ended = client.end()
+    if (!signal?.aborted) await ended
+  }
+}
+
+async function migrateWith(client: pg.Client, migrations: readonly Migration[], logger: MigrationLogger | undefined): Promise<string[]> {
+  await client.connect()
+  await lock(client)
+  const pending = findPending(migrations, await readApplied(client))
+  for (const migration of pending) {
+    await apply(client, migration)
+    logger?.info({ migration: migration.name }, 'migration applied')
+  }
+  return pending.map(migration => migration.name)
+}
+
+/** Waits until the lock is ours; it is held until the session ends. A wait that nobody is behind any more ends within `LOCK_TRY_MS`. */
+async function lock(client: pg.Client): Promise<void> {
+  await client.query(`SET lock_timeout = ${LOCK_TRY_MS}`)
+  for (;;) {
+    try {
+      await client.query('SELECT pg_advisory_lock($1)', [PRISMA_MIGRATE_LOCK])
+      return
+    } catch (error) {
+      if ((error as pg.DatabaseError).code !== LOCK_NOT_AVAILABLE) throw error
+    }
   }
 }
 
@@ -171,7 +199,15 @@ if (import.meta.main) await main()
 
 async function main(): Promise<void> {
   const schema = {
-    database: { url: setting<string>({ doc: 'The database to migrate.', format: 'postgres-url', default: null, secret: true }) },
+    database: {
+      url: setting<string>({ doc: 'The database to migrate.', format: 'postgres-url', default: null, secret: true }),
+      sessionUrl: setting<string>({
+        doc: 'Its address without a pooler, where database.url leads to one; empty: database.url.',
+        format: 'optional-postgres-url',
+        default: '',
+        secret: true,
+      }),
+    },
   }
   if (process.argv.includes('--help')) {
     process.stdout.write(helpText('node prisma/migrate.ts', schema))
@@ -179,7 +215,8 @@ async function main(): Promise<void> {
   }
   try {
     const settings = new Settings(schema, { argv: process.argv.slice(2), env: process.env })
-    const applied = await migrate({ url: settings.current.database.url })
+    const { url, sessionUrl } = settings.current.database
+    const applied = await migrate({ url: sessionUrl || url })
     process.stdout.write(`${applied.length === 0 ? 'the database is up to date' : `applied ${applied.join(', ')}`}\n`)
   } catch (error) {
     const isConfig = error instanceof ConfigError

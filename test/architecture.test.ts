@@ -29,7 +29,12 @@ const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
   '@prisma/adapter-pg': ['callback-service/adapters/database.ts'],
   standardwebhooks: ['callback-service/adapters/sender-signature.ts', 'client-service/adapters/callback-client.ts'],
   'node:sqlite': ['callback-service/adapters/spool-database.ts', 'callback-service/adapters/spool-file.ts'],
-  pg: ['callback-service/adapters/database.ts', 'callback-service/adapters/worker-session.ts'],
+  pg: [
+    'callback-service/adapters/database.ts',
+    'callback-service/adapters/postgres-connection.ts',
+    'callback-service/adapters/worker-row.ts',
+    'callback-service/adapters/worker-session.ts',
+  ],
 }
 
 interface Import {

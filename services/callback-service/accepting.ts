@@ -7,12 +7,13 @@ import type { CallbackView } from './adapters/callback-reader.ts'
 import { CallbackSpool } from './adapters/callback-spool.ts'
 import type { Database } from './adapters/database.ts'
 import type { DatabaseClock } from './adapters/database-clock.ts'
-import { newCallback, type ReceivedCallback } from './adapters/new-callback.ts'
+import { type NewCallback, newCallback, type ReceivedCallback } from './adapters/new-callback.ts'
 import type { SpooledRow } from './adapters/spool-file.ts'
 import type { Config } from './config.ts'
 import { Acceptance, type DurablyAccepted } from './domain/acceptance.ts'
 import { Backlog } from './domain/backlog.ts'
 import { KnownKeys } from './domain/known-keys.ts'
+import { isStorageTrouble } from './domain/storage-errors.ts'
 import type { CallbackMetrics, Gauges } from './metrics.ts'
 import { SpoolDrain } from './workers/spool-drain.ts'
 
@@ -24,6 +25,8 @@ interface Needs {
   readonly logger: Logger
   /** Callbacks are in the inbox that were not there before. */
   readonly onArrived: () => void
+  /** The database did not take a callback. */
+  readonly onRefused: (reason: string) => void
 }
 
 /** What accepts callbacks: the inbox, and where one is set up, the spool and its drain. */
@@ -68,7 +71,8 @@ export function accepting(needs: Needs): Accepting {
     nowMs: () => performance.now(),
   })
   const { spool, drain } = config.spool.path === '' ? {} : spoolFor(inbox, keys, needs)
-  const acceptance = new Acceptance({ inbox, spool, keys })
+  const watched = { accept: (callback: NewCallback) => inbox.accept(callback).catch(refusal(needs)) }
+  const acceptance = new Acceptance({ inbox: watched, spool, keys })
   return {
     get waitSeconds() {
       return backlog.waitSeconds
@@ -106,7 +110,15 @@ export function accepting(needs: Needs): Accepting {
   }
 }
 
-function spoolFor(inbox: CallbackInbox, keys: KnownKeys, { config, metrics, clock, logger, onArrived }: Needs) {
+function refusal({ onRefused }: Needs): (error: Error) => never {
+  return error => {
+    if (isStorageTrouble(error)) onRefused(error.message)
+    throw error
+  }
+}
+
+function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
+  const { config, metrics, clock, logger, onArrived } = needs
   const spool = new CallbackSpool({
     ...config.accept,
     ...config.spool,
@@ -122,7 +134,7 @@ function spoolFor(inbox: CallbackInbox, keys: KnownKeys, { config, metrics, cloc
   const drain = new SpoolDrain({
     spool,
     takeOver: async rows => {
-      const rivals = await inbox.takeOver(rows)
+      const rivals = await inbox.takeOver(rows).catch(refusal(needs))
       rememberKeys(keys, rows, new Set(rivals.map(({ id }) => id)))
       return rivals
     },

@@ -7,6 +7,12 @@ export const schema = {
   ...baseSettings({ httpPort: 9090, adminPort: 6060 }),
   database: {
     url: setting<string>({ doc: 'The PostgreSQL database, as a postgresql:// URL.', format: 'postgres-url', default: null, secret: true }),
+    sessionUrl: setting<string>({
+      doc: 'Where database.url leads to a pooler: the address of a server or pool that keeps sessions, for the worker lock and migrations; empty: database.url.',
+      format: 'optional-postgres-url',
+      default: '',
+      secret: true,
+    }),
     acceptConnections: setting<number>({ doc: 'Connections kept for accepting callbacks.', format: 'count', default: 2 }),
     workConnections: setting<number>({ doc: 'Connections for everything else.', format: 'count', default: 6 }),
   },
@@ -165,6 +171,17 @@ export const schema = {
 } as const satisfies Schema
 
 export type Config = Values<typeof schema>
+
+/** The address of what needs a session of its own. */
+export function sessionUrlOf({ database }: Config): string {
+  return database.sessionUrl || database.url
+}
+
+/** What may be meant, and has a price: a sentence each. */
+export function warningsAbout({ expiry, fetch }: Config): string[] {
+  const isShortLived = expiry.ttlSeconds * 1000 < fetch.timeoutMs
+  return isShortLived ? ['expiry.ttlSeconds is below fetch.timeoutMs: a slow answer can bring back an object that has expired'] : []
+}
 
 /** What two settings say against each other; undefined when they agree. */
 export function contradictionIn({ accept, clientService, database, fetch, process, shutdown, spool }: Config): string | undefined {

@@ -9,7 +9,7 @@ import type { DatabaseClock } from './adapters/database-clock.ts'
 import { ObjectClient } from './adapters/object-client.ts'
 import { ObjectStore } from './adapters/object-store.ts'
 import { WorkerSession } from './adapters/worker-session.ts'
-import type { Config } from './config.ts'
+import { type Config, sessionUrlOf } from './config.ts'
 import { CircuitBreaker } from './domain/circuit-breaker.ts'
 import { claimable, type Room, withinTurn } from './domain/claimable.ts'
 import { ObjectFetcher } from './domain/object-fetcher.ts'
@@ -37,6 +37,7 @@ interface Needs {
 
 /** What works on callbacks: claims them, fetches their objects and has these stored. */
 export interface Refreshing {
+  readonly session: WorkerSession
   readonly claims: CallbackClaims
   readonly store: ObjectStore
   readonly fetcher: ObjectFetcher
@@ -47,7 +48,12 @@ export interface Refreshing {
 /** Joins what works on callbacks. */
 export function refreshing({ config: current, metrics, database, clock, logger, isHeldUp }: Needs): Refreshing {
   const config = current()
-  const session = new WorkerSession({ url: config.database.url, leaseMs: config.claims.leaseMs, logger })
+  const session = new WorkerSession({
+    url: sessionUrlOf(config),
+    keepsSessions: config.database.sessionUrl !== '',
+    leaseMs: config.claims.leaseMs,
+    logger,
+  })
   const { maxCrashes } = config.process
   const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes })
   const store = new ObjectStore({
@@ -145,5 +151,5 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
     },
     logger,
   })
-  return { claims, store, fetcher, worker, parts: [session, claimWatch, worker] }
+  return { session, claims, store, fetcher, worker, parts: [session, claimWatch, worker] }
 }

@@ -20,7 +20,7 @@ import { callbackRoutes } from './api/callback.ts'
 import { readCallbackRoutes } from './api/read-callbacks.ts'
 import { readObjectRoutes } from './api/read-objects.ts'
 import { refuseWhenFull } from './api/refuse-when-full.ts'
-import type { schema } from './config.ts'
+import { type Config, type schema, sessionUrlOf, warningsAbout } from './config.ts'
 import { isStorageTrouble } from './domain/storage-errors.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { refreshing } from './refreshing.ts'
@@ -56,9 +56,20 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     queryTimeoutMs: 5000,
     logger,
   })
-  const storage = new StorageWatch({ probe: storageProbe(acceptDatabase.prisma), logger })
+  const storage = new StorageWatch({ probe: storageProbe(acceptDatabase), logger })
   const clock = new DatabaseClock()
-  const accept = accepting({ config, metrics, database: acceptDatabase, clock, logger, onArrived: () => refresh.worker.wake() })
+  const accept = accepting({
+    config,
+    metrics,
+    database: acceptDatabase,
+    clock,
+    logger,
+    onArrived: () => {
+      storage.accepted()
+      refresh.worker.wake()
+    },
+    onRefused: reason => storage.refused(reason),
+  })
   const refresh = refreshing({
     config: () => settings.current,
     metrics,
@@ -67,7 +78,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
     isHeldUp: () => accept.isDraining,
   })
-  const { claims, store, fetcher, worker } = refresh
+  const { session, claims, store, fetcher, worker } = refresh
   const expirer = new ObjectExpirer({
     store,
     onExpired: latenessMs => {
@@ -98,6 +109,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     callbacks_running: ['Callbacks this process works on.', () => worker.running],
   })
 
+  const isSpoolEnough = (): boolean => config.spool.keepsReady && accept.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
   const app = callbackApp({
@@ -111,7 +123,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         onReceived,
       }),
       healthRoutes([
-        { name: 'database', problem: () => storage.problem, isDispensable: () => config.spool.keepsReady && accept.hasSpool },
+        { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
+        // Who has worked before goes on accepting; a deployment that cannot work at all must not replace one that does.
+        { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
         ...accept.checks,
         { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
       ]),
@@ -129,7 +143,12 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
   const admin = adminServer({ ...config.admin, registry, settings, logger })
 
+  const warn = (values: Config): void => {
+    for (const warning of warningsAbout(values)) logger.warn({ reason: warning }, 'settings to think over')
+  }
+  warn(config)
   settings.onChange(next => {
+    warn(next)
     fetcher.concurrency = next.fetch.concurrency
     telemetry.setSampleRatio(next.tracing.sampleRatio)
   })
@@ -139,7 +158,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     heapSampling,
     acceptDatabase,
     workDatabase,
-    ...(config.migrate.onStart ? [databaseMigration(() => migrate({ url: config.database.url, logger }), logger)] : []),
+    ...(config.migrate.onStart ? [databaseMigration(signal => migrate({ url: sessionUrlOf(config), logger, signal }), logger)] : []),
     storage,
     ...accept.parts,
     ...refresh.parts,

@@ -2,7 +2,7 @@ import convict from 'convict'
 
 /**
  * The formats of settings. Text from the environment or the command line is read strictly: `12abc` is no number.
- * count: an integer from 1; integer: from 0; seconds: above 0, fractions allowed; ratio: 0 to 1; host: never empty, which would listen
+ * count: an integer from 1; integer: from 0; seconds: above 0, at most ten years, fractions allowed; ratio: 0 to 1; host: never empty, which would listen
  * on every address; urls without credentials but the database's.
  */
 export type FormatName =
@@ -18,14 +18,21 @@ export type FormatName =
   | 'http-url'
   | 'optional-http-url'
   | 'postgres-url'
+  | 'optional-postgres-url'
 
 /** Timers hold no more milliseconds than this, Postgres no larger `integer`. */
 const MAX_INTEGER = 2 ** 31 - 1
 
+/** What a URL must be; it never says what it is: there is a password in it. */
+const POSTGRES_URL = 'a postgresql:// URL; in its user name and password %, #, / and ? are written %25, %23, %2F and %3F'
+
+/** Ten years. Postgres adds it to any date that a clock may show. */
+const MAX_SECONDS = 3650 * 86_400
+
 addNumber('tcp-port', 'an integer from 0 to 65535', value => Number.isInteger(value) && value >= 0 && value <= 65_535)
 addNumber('count', 'an integer from 1', value => Number.isInteger(value) && value >= 1 && value <= MAX_INTEGER)
 addNumber('integer', 'an integer from 0', value => Number.isInteger(value) && value >= 0 && value <= MAX_INTEGER)
-addNumber('seconds', 'a number above 0', value => Number.isFinite(value) && value > 0)
+addNumber('seconds', `a number above 0, at most ${MAX_SECONDS}`, value => value > 0 && value <= MAX_SECONDS)
 addNumber('ratio', 'a number from 0 to 1', value => value >= 0 && value <= 1)
 
 add('text', 'a text', value => typeof value === 'string')
@@ -39,7 +46,8 @@ add(
 add('webhook-secrets', 'secrets as Standard Webhooks has them: whsec_ and base64 of 24 to 64 bytes, separated by spaces', areWebhookSecrets)
 add('http-url', 'an http or https URL without credentials', isPlainHttpUrl)
 add('optional-http-url', 'an http or https URL without credentials, or empty', value => value === '' || isPlainHttpUrl(value))
-add('postgres-url', 'a postgresql:// URL', value => hasProtocol(value, ['postgres:', 'postgresql:']))
+add('postgres-url', POSTGRES_URL, isPostgresUrl)
+add('optional-postgres-url', `${POSTGRES_URL}, or empty`, value => value === '' || isPostgresUrl(value))
 
 function addNumber(name: FormatName, wanted: string, isValid: (value: number) => boolean): void {
   add(
@@ -69,6 +77,26 @@ function isPlainHttpUrl(value: unknown): boolean {
   if (!hasProtocol(value, ['http:', 'https:'])) return false
   const { username, password } = new URL(value as string)
   return username === '' && password === ''
+}
+
+/**
+ * A raw #, / or ? ends the part before the host: what follows is taken for a path, a query or a fragment, and begins with the rest of a password.
+ * A raw % is no URL at all, or another password.
+ */
+function isPostgresUrl(value: unknown): boolean {
+  if (!hasProtocol(value, ['postgres:', 'postgresql:'])) return false
+  const { username, password, pathname, search, hash } = new URL(value as string)
+  const isCutShort = hash !== '' || (username === '' && (pathname.includes('@') || /^\?[^=]*@/.test(search)))
+  return !isCutShort && isDecodable(`${username}${password}`)
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function areWebhookSecrets(value: unknown): boolean {

@@ -82,8 +82,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: `${CALLBACK_SERVICE}/adapters/database.ts`,
-        text: '-c synchronous_commit=on',
-        instead: '-c synchronous_commit=off',
+        text: "ELSE 'on' END, true)",
+        instead: "ELSE 'off' END, true)",
       },
     ],
     faults: [at(2, 'postgres crashes', 0), at(4, 'postgres crashes', 0), at(6, 'postgres crashes', 0)],

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import { accept } from '../support/callbacks.ts'
+import { until } from '../support/eventually.ts'
 import { type System, startSystem } from '../support/system.ts'
 
 describe('SIGTERM', function () {
@@ -49,6 +50,15 @@ describe('SIGTERM', function () {
       `SELECT count(*)::int AS count, count(*) FILTER (WHERE state = 'failed')::int AS failed FROM callbacks`,
     )
     assert.deepEqual(rows[0], { count: answers.filter(({ status }) => status === 202).length, failed: 0 })
+  })
+
+  it('ends in time while another session holds the lock of migrations', async () => {
+    await system.db.query('SELECT pg_advisory_lock(72707369)')
+    const service = await system.startCallbackService({ MIGRATE_ON_START: 'true' })
+    await until(
+      async () => (await system.db.query(`SELECT FROM pg_stat_activity WHERE application_name = 'answerback-migrate'`)).rowCount === 1,
+    )
+    assert.equal(await service.stop(), 0)
   })
 
   it('is not held up for more than a second by a Zipkin that takes connections and says nothing', async () => {

@@ -4,7 +4,7 @@ import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-err
 import type { Accepted } from '../domain/acceptance.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
 import { keyedCallbackId } from './callback-id.ts'
-import { inDatabase } from './database.ts'
+import { inDatabase, LEAVE_A_MARK, WAIT_FOR_DISK } from './database.ts'
 import { type CallbackColumns, columns, type NewCallback } from './new-callback.ts'
 import type { SpooledRow } from './spool-file.ts'
 
@@ -82,7 +82,7 @@ export class CallbackInbox {
           FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows.map(columns))}::json)
               AS (id uuid, object_ids text, idempotency_key text, request_id text, traceparent text, tracestate text, baggage text)
             ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, n),
-            (SELECT clock_timestamp() AS now OFFSET 0) t
+            (SELECT clock_timestamp() AS now, ${WAIT_FOR_DISK} OFFSET 0) t
           -- One order for all writers: two that insert the same keys wait for each other instead of deadlocking. Of rivals the first one wins.
           ORDER BY idempotency_key, n
           ON CONFLICT DO NOTHING
@@ -110,7 +110,8 @@ export class CallbackInbox {
   async takeOver(rows: readonly SpooledRow[]): Promise<Rivals[]> {
     const inserted = await inDatabase(
       () => this.#prisma.$executeRaw`
-        WITH spooled AS MATERIALIZED (
+        WITH durable AS MATERIALIZED (SELECT ${WAIT_FOR_DISK}, ${LEAVE_A_MARK}),
+        spooled AS MATERIALIZED (
           -- Never in the future, whatever clock the spool had, and due in the order of the spool, though that clock was put back meanwhile.
           SELECT r.*, least(to_timestamp(received_ms / 1000), t.now) AS received_at,
             least(to_timestamp(max(received_ms) OVER (ORDER BY n) / 1000), t.now - max(n) OVER () * interval '1 microsecond')
@@ -126,7 +127,7 @@ export class CallbackInbox {
             AND c.received_at > s.received_at
         )
         INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
-        SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at FROM spooled
+        SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at FROM spooled, durable
         ORDER BY idempotency_key, n
         ON CONFLICT DO NOTHING`,
     )
@@ -142,6 +143,7 @@ export class CallbackInbox {
   async #findOwners(rows: readonly CallbackColumns[]): Promise<(Owner | undefined)[]> {
     const found = await inDatabase(
       () => this.#prisma.$queryRaw<(Owner & { n: number })[]>`
+        WITH durable AS MATERIALIZED (SELECT ${WAIT_FOR_DISK}, ${LEAVE_A_MARK})
         SELECT r.n::int, c.id, c.received_at, c.is_same
         FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, object_ids text, idempotency_key text)
           ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, n),
@@ -150,7 +152,7 @@ export class CallbackInbox {
             UNION ALL
             SELECT id, received_at, object_ids = r.object_ids::bigint[] FROM callbacks WHERE idempotency_key = r.idempotency_key
             ORDER BY is_same DESC LIMIT 1
-          ) c`,
+          ) c, durable`,
     )
     const owners = new Map(found.map(owner => [owner.n, owner]))
     return rows.map((_, i) => owners.get(i + 1))

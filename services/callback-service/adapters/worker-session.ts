@@ -3,41 +3,66 @@ import pg from 'pg'
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
-import { isStorageTrouble } from '../domain/storage-errors.ts'
+import { TroubleLog } from '#foundation/trouble-log.ts'
+import { isStorageTrouble, StorageUnavailableError } from '../domain/storage-errors.ts'
 import { inDatabase } from './database.ts'
+import { sessionWith } from './postgres-connection.ts'
+import { clearAway, endHolder, renew, takeNumber, tryLock } from './worker-row.ts'
 
-/** The first key of our workers' advisory locks; the second is the worker's number. Any constant nobody else uses. */
-export const ADVISORY_CLASS = 0x616e7377
+export { ADVISORY_CLASS } from './worker-row.ts'
 
 const CONNECT_TIMEOUT_MS = 2000
 const QUERY_TIMEOUT_MS = 3000
 
+const NEEDS_SESSIONS =
+  'a connection pooler stands before the database: set database.sessionUrl (DATABASE_SESSION_URL) to an address that keeps sessions'
+
+export interface WorkerSessionOptions {
+  readonly url: string
+  /** Whether an operator says that a session at this address stays on one server connection (`database.sessionUrl`). */
+  readonly keepsSessions?: boolean
+  readonly leaseMs: number
+  readonly logger: Logger
+}
+
 /**
  * Proves that this process lives, in two ways: an advisory lock on one connection of its own, which the server drops the instant the
- * process dies, and a lease renewed on the same connection, which runs out when the process hangs but keeps its sockets.
+ * process dies, and a lease renewed on the same connection, which runs out when the process hangs but keeps its sockets. Each renewal updates the
+ * worker's row, and proves in the same statement that the lock is still held.
  *
  * A lost connection is made again at once, with the same number, so that claims outlive a restart of Postgres. Where Postgres
  * still believes in the lost one, it is ended; short TCP keepalives on the server's side end that of a process that vanished without a word.
  */
 export class WorkerSession implements Part {
   readonly name = 'worker session'
-  readonly #url: string
-  readonly #leaseMs: number
-  readonly #logger: Logger
+  readonly #options: WorkerSessionOptions
+  readonly #self: { readonly host: string; readonly pid: number; readonly leaseMs: number }
   readonly #loop: Loop
+  readonly #troubles: TroubleLog
   #client: pg.Client | undefined
+  /** The server's process at the other end of the connection. */
+  #backend = 0
   #number: number | undefined
-  #isHeld = false
+  /** Whether the row under our number is not ours yet. */
+  #isNew = true
+  #sessions = 0
+  /** Whether the address was seen to hand our statements to other connections. */
+  #isShared = false
+  #heldSinceMs: number | undefined
+  #problem: string | undefined = 'the worker has no session yet'
 
-  constructor(options: { url: string; leaseMs: number; logger: Logger }) {
-    this.#url = options.url
-    this.#leaseMs = options.leaseMs
-    this.#logger = options.logger
+  constructor(options: WorkerSessionOptions) {
+    this.#options = options
+    this.#self = { host: hostname(), pid: process.pid, leaseMs: options.leaseMs }
+    this.#troubles = new TroubleLog(options.logger, {
+      began: 'worker session lost or not to be had, retrying',
+      ended: 'worker session held',
+    })
     this.#loop = new Loop({
       name: 'lease renewal',
       logger: options.logger,
       isReportedElsewhere: isStorageTrouble,
-      pass: () => inDatabase(() => this.#renew()),
+      pass: () => this.#renew(),
       retryMs: 100,
       maxRetryMs: 500,
     })
@@ -45,7 +70,27 @@ export class WorkerSession implements Part {
 
   /** The worker's number while lock and lease are held; undefined when nothing may be claimed. */
   get worker(): number | undefined {
-    return this.#isHeld ? this.#number : undefined
+    return this.#heldSinceMs === undefined ? undefined : this.#number
+  }
+
+  /** Since when lock and lease are held without a break, by `performance.now()`; undefined while they are not. */
+  get heldSinceMs(): number | undefined {
+    return this.#heldSinceMs
+  }
+
+  /** Whether this process has had no more than one session so far. */
+  get isFirstSession(): boolean {
+    return this.#sessions < 2
+  }
+
+  /** Whether a session that is missing can be waited for: there was one, and the address is not known to be of no use. */
+  get mayComeBack(): boolean {
+    return this.#sessions > 0 && !this.#isShared
+  }
+
+  /** Why there is no session; undefined while there is one. */
+  get problem(): string | undefined {
+    return this.#problem
   }
 
   start(): void {
@@ -57,50 +102,77 @@ export class WorkerSession implements Part {
     await this.#loop.stop()
     const client = this.#client
     this.#client = undefined
-    this.#isHeld = false
+    this.#heldSinceMs = undefined
     if (!client) return
     await client.query('DELETE FROM workers WHERE number = $1', [this.#number]).catch(error => {
-      this.#logger.debug({ err: error }, 'worker row left behind')
+      this.#options.logger.debug({ err: error }, 'worker row left behind')
     })
     await client.end()
   }
 
   async #renew(): Promise<number> {
     try {
-      if (!this.#client) await this.#open()
-      await this.#client?.query(
-        `INSERT INTO workers (number, host, pid, lease_expires_at) VALUES ($1, $2, $3, clock_timestamp() + $4 * interval '1 ms')
-         ON CONFLICT (number) DO UPDATE SET lease_expires_at = excluded.lease_expires_at`,
-        [this.#number, hostname(), process.pid, this.#leaseMs],
-      )
-      this.#isHeld = this.#client !== undefined
-      return this.#leaseMs / 3
+      const client = this.#client ?? (await inDatabase(() => this.#open()))
+      const row = { ...this.#self, number: this.#number as number, backend: this.#backend, isNew: this.#isNew }
+      if (!(await inDatabase(() => renew(client, row)))) throw this.#lockLost(client)
+      if (client === this.#client) this.#hold()
+      return this.#options.leaseMs / 3
     } catch (error) {
-      this.#drop()
+      this.#lose(error instanceof Error ? error.message : String(error))
       throw error
     }
   }
 
-  async #open(): Promise<void> {
+  #hold(): void {
+    this.#isNew = false
+    this.#problem = undefined
+    if (this.#heldSinceMs === undefined) {
+      this.#sessions += 1
+      this.#heldSinceMs = performance.now()
+    }
+    this.#troubles.end({ worker: this.#number })
+  }
+
+  async #open(): Promise<pg.Client> {
     const client = new pg.Client({
-      connectionString: this.#url,
+      ...sessionWith(this.#options.url, {
+        tcp_keepalives_idle: 2,
+        tcp_keepalives_interval: 1,
+        tcp_keepalives_count: 3,
+        // A lease says that we live, not that the disk or a standby is fast: it must not run out because commits hang.
+        synchronous_commit: 'off',
+      }),
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: QUERY_TIMEOUT_MS,
       keepAlive: true,
       application_name: 'answerback worker session',
-      options: '-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3',
     })
     client.on('error', error => this.#onLost(client, error))
     client.on('end', () => this.#onLost(client, undefined))
     await client.connect()
     this.#client = client
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    this.#backend = rows[0]?.pid ?? 0
+    if (this.#isPooled(client) && (this.#isShared || !this.#options.keepsSessions)) throw new StorageUnavailableError(NEEDS_SESSIONS)
     this.#number ??= await takeNumber(client)
-    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS locked', [
-      ADVISORY_CLASS,
-      this.#number,
-    ])
-    if (!rows[0]?.locked) await this.#takeLockFrom(client)
-    await client.query(`DELETE FROM workers WHERE lease_expires_at < now() - interval '1 hour'`)
+    if (!(await tryLock(client, this.#number))) await this.#takeLockFrom(client, this.#number)
+    await clearAway(client)
+    return client
+  }
+
+  /**
+   * A server says which process it is when a connection begins; a pooler makes that up. Behind one that gives each transaction another server
+   * connection, the lock of a session stays with whoever comes next.
+   */
+  #isPooled(client: pg.Client): boolean {
+    return (client as unknown as { processID: number }).processID !== this.#backend
+  }
+
+  /** The statement came to another server process, or the lock is gone. Behind a pooler that never ends well: others take over what we work on. */
+  #lockLost(client: pg.Client): StorageUnavailableError {
+    if (!this.#isPooled(client)) return new StorageUnavailableError('the worker lost its lock')
+    this.#isShared = true
+    return new StorageUnavailableError(`the worker lost its lock: ${NEEDS_SESSIONS}`)
   }
 
   /**
@@ -108,35 +180,28 @@ export class WorkerSession implements Part {
    * ended. Anybody else with our number (sequences may fall back when a standby takes over) keeps it, and we take another.
    * @throws always; the next try finds the way clear
    */
-  async #takeLockFrom(client: pg.Client): Promise<never> {
-    const number = this.#number
-    const { rowCount } = await client.query(
-      `SELECT pg_terminate_backend(l.pid, 1000) FROM workers w, pg_locks l
-       WHERE w.number = $2 AND w.host = $3 AND w.pid = $4
-         AND l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = $2::int::oid AND l.objsubid = 2
-         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-      [ADVISORY_CLASS, number, hostname(), process.pid],
-    )
-    if (rowCount === 0) this.#number = undefined
-    throw new Error(`the lock of worker ${number} was still held`)
+  async #takeLockFrom(client: pg.Client, number: number): Promise<never> {
+    if (!(await endHolder(client, { ...this.#self, number }))) this.#forgetNumber()
+    throw new StorageUnavailableError(`the lock of worker ${number} was still held`)
+  }
+
+  #forgetNumber(): void {
+    this.#number = undefined
+    this.#isNew = true
   }
 
   #onLost(client: pg.Client, error: Error | undefined): void {
     if (client !== this.#client) return
-    this.#logger.warn({ worker: this.#number, reason: error?.message ?? 'connection closed' }, 'worker session lost, making a new one')
-    this.#drop()
+    this.#lose(error?.message ?? 'the connection was closed')
     this.#loop.wake()
   }
 
-  #drop(): void {
+  #lose(reason: string): void {
+    this.#problem = reason
+    this.#troubles.tell(reason, { worker: this.#number })
     const client = this.#client
     this.#client = undefined
-    this.#isHeld = false
-    client?.end().catch(error => this.#logger.debug({ err: error }, 'lost connection did not close cleanly'))
+    this.#heldSinceMs = undefined
+    client?.end().catch(error => this.#options.logger.debug({ err: error }, 'lost connection did not close cleanly'))
   }
-}
-
-async function takeNumber(client: pg.Client): Promise<number> {
-  const { rows } = await client.query<{ number: number }>(`SELECT nextval(pg_get_serial_sequence('workers', 'number'))::int AS number`)
-  return (rows[0] as { number: number }).number
 }

@@ -57,6 +57,7 @@ describe('accepting', function () {
       clock: new DatabaseClock(),
       logger,
       onArrived: () => undefined,
+      onRefused: () => undefined,
     })
     for (const part of parts) await part.start?.()
     const replica = {

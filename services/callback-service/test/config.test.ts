@@ -1,22 +1,46 @@
 import assert from 'node:assert/strict'
 import { Settings } from '#foundation/config.ts'
-import { contradictionIn, schema } from '../config.ts'
+import { contradictionIn, schema, sessionUrlOf, warningsAbout } from '../config.ts'
+
+const DATABASE_URL = 'postgresql://u:p@pooler:6432/answerback'
+
+function read(env: Record<string, string> = {}): Settings<typeof schema> {
+  return new Settings(schema, { argv: [], env: { DATABASE_URL, ...env }, check: contradictionIn })
+}
 
 describe('the settings of the callback service', () => {
-  const read = (clientServiceUrl: string) =>
-    new Settings(schema, {
-      argv: [],
-      env: { DATABASE_URL: 'postgresql://localhost/test', CLIENT_SERVICE_URL: clientServiceUrl },
-      check: contradictionIn,
-    }).current
+  it('hold no more seconds than ten years, also when they are changed', () => {
+    const settings = read({ EXPIRY_TTL_SECONDS: '315360000' })
+    assert.throws(() => settings.change({ expiry: { ttlSeconds: 1e13 } }), {
+      message: /^expiry\.ttlSeconds: must be a number above 0, at most 315360000/,
+    })
+    assert.equal(settings.current.expiry.ttlSeconds, 315_360_000)
+    assert.throws(() => read({ CALLBACKS_RETENTION_SECONDS: '315360001' }), { message: /^callbacks\.retentionSeconds: must be/ })
+  })
+
+  it('have the address of sessions from the database, or their own', () => {
+    assert.equal(sessionUrlOf(read().current), DATABASE_URL)
+    const own = 'postgresql://u:hunter2@primary/answerback'
+    const settings = read({ DATABASE_SESSION_URL: own })
+    assert.equal(sessionUrlOf(settings.current), own)
+    assert.ok(!JSON.stringify(settings.masked()).includes('hunter2'))
+    assert.throws(() => read({ DATABASE_SESSION_URL: 'primary' }), { message: /^database\.sessionUrl: must be a postgresql:\/\/ URL/ })
+  })
+
+  it('warn where an object may expire before an answer about it comes, and not by default', () => {
+    assert.deepEqual(warningsAbout(read().current), [])
+    const [warning, ...others] = warningsAbout(read({ EXPIRY_TTL_SECONDS: '5.9' }).current)
+    assert.match(warning ?? '', /^expiry\.ttlSeconds is below fetch\.timeoutMs/)
+    assert.deepEqual(others, [])
+  })
 
   it('take a client service below a path', () => {
-    assert.equal(read('http://host/api/').clientService.url, 'http://host/api/')
+    assert.equal(read({ CLIENT_SERVICE_URL: 'http://host/api/' }).current.clientService.url, 'http://host/api/')
   })
 
   for (const url of ['http://host/api?key=1', 'http://host/api#part', 'http://host?']) {
     it(`refuse a client service with a query or a fragment: ${url}`, () => {
-      assert.throws(() => read(url), { message: /^clientService\.url has a query or a fragment/ })
+      assert.throws(() => read({ CLIENT_SERVICE_URL: url }), { message: /^clientService\.url has a query or a fragment/ })
     })
   }
 })

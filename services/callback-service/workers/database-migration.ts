@@ -2,13 +2,16 @@ import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
 
-/** Migrates in the background, and again until it succeeds: the database may come later than we do. */
-export function databaseMigration(migrate: () => Promise<unknown>, logger: Logger): Part {
+/**
+ * Migrates in the background, and again until it succeeds: the database may come later than we do. Stopping ends a migration under way; nothing
+ * of it stays.
+ */
+export function databaseMigration(migrate: (signal: AbortSignal) => Promise<unknown>, logger: Logger): Part {
   return new Loop({
     name: 'migrate database',
     logger,
-    pass: async () => {
-      await migrate()
+    pass: async signal => {
+      await migrate(signal)
       return Number.POSITIVE_INFINITY
     },
   })

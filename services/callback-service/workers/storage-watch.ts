@@ -1,29 +1,50 @@
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
+import { TroubleLog } from '#foundation/trouble-log.ts'
 
 const INTERVAL_MS = 500
+/** A commit of its own, when nobody else has committed for so long: a database may answer questions while every commit hangs. */
+const COMMIT_EVERY_MS = 5000
 
 /**
  * Knows whether callbacks can be stored: asks the database twice a second, so that health answers need not. Until it has answered once,
- * the answer is no.
+ * the answer is no. It also commits something: every 5 s where no callback was committed, and while anything is or was just wrong.
+ *
+ * Each new reason is logged once, until all is well again: those it finds, and those that accepting meets (`refused`).
  */
 export class StorageWatch implements Part {
   readonly name = 'storage watch'
   readonly #loop: Loop
+  readonly #accepting: TroubleLog
   #problem: string | undefined = 'the database has not answered yet'
+  #committedAtMs = Number.NEGATIVE_INFINITY
 
-  /** @param options.probe throws what is wrong, in words for an operator */
-  constructor({ probe, logger }: { readonly probe: () => Promise<void>; readonly logger: Logger }) {
+  /** @param options.probe throws what is wrong, in words for an operator; returns what is worth a line in the log all the same */
+  constructor({ probe, logger }: { readonly probe: (isWriting: boolean) => Promise<string | undefined>; readonly logger: Logger }) {
+    const database = new TroubleLog(logger, { began: 'the database takes no callbacks', ended: 'the database takes callbacks again' })
+    const cautions = new TroubleLog(logger, { began: 'the database works, but not as asked', ended: 'the database works as asked' })
+    this.#accepting = new TroubleLog(logger, {
+      began: 'a callback was not stored in the database',
+      ended: 'callbacks are stored in the database again',
+    })
     this.#loop = new Loop({
       name: 'watch storage',
       logger,
+      isReportedElsewhere: () => true,
       pass: async () => {
+        const isWriting = performance.now() - this.#committedAtMs >= COMMIT_EVERY_MS
         try {
-          await probe()
+          const caution = await probe(isWriting)
+          if (isWriting) this.#committedAtMs = performance.now()
           this.#problem = undefined
+          database.end()
+          if (caution === undefined) cautions.end()
+          else cautions.tell(caution)
         } catch (error) {
           this.#problem = error instanceof Error ? error.message : String(error)
+          this.#committedAtMs = Number.NEGATIVE_INFINITY
+          database.tell(this.#problem)
           throw error
         }
         return INTERVAL_MS
@@ -34,6 +55,18 @@ export class StorageWatch implements Part {
   /** @returns undefined when all is well */
   get problem(): string | undefined {
     return this.#problem
+  }
+
+  /** Says that a callback was committed. */
+  accepted(): void {
+    this.#committedAtMs = performance.now()
+    this.#accepting.end()
+  }
+
+  /** Says that the database did not take a callback. The next look commits something, to see whether that still works. */
+  refused(reason: string): void {
+    this.#committedAtMs = Number.NEGATIVE_INFINITY
+    this.#accepting.tell(reason)
   }
 
   start(): void {

@@ -121,7 +121,23 @@ describe('Settings', () => {
     })
 
     it('a secret that is wrong, without printing it', () => {
-      assert.equal(refusal({ env: { DATABASE_URL: 'mysql://u:hunter2@h/db' } }), 'database.url: must be a postgresql:// URL')
+      assert.match(refusal({ env: { DATABASE_URL: 'mysql://u:hunter2@h/db' } }), /^database\.url: must be a postgresql:\/\/ URL/)
+    })
+
+    for (const password of ['hunter#2', 'hunter/2', 'hunter?2', '12#hunter', '12/hunter', '12?hunter', 'hunter%2', 'hunter%zz']) {
+      it(`the password ${password} in a URL, saying how it is written`, () => {
+        const sentence = refusal({ env: { DATABASE_URL: `postgresql://reader:${password}@db.example/answerback` } })
+        assert.match(sentence, /in its user name and password %, #, \/ and \? are written %25, %23, %2F and %3F$/)
+        assert.ok(!sentence.includes('hunter'))
+        assert.doesNotThrow(() =>
+          read({ env: { DATABASE_URL: `postgresql://reader:${encodeURIComponent(password)}@db.example/answerback` } }),
+        )
+      })
+    }
+
+    it('no URL for an @ in its query', () => {
+      const url = 'postgresql://db.example/answerback?user=reader@tenant'
+      assert.equal(read({ env: { DATABASE_URL: url } }).current.database.url, url)
     })
   })
 

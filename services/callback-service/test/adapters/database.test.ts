@@ -77,6 +77,52 @@ describe('Database', () => {
     })
   })
 
+  it('has the place of a statement it gave up only when the server has ended that', async () => {
+    const stuck = storage.open({ queryTimeoutMs: 200, maxConnections: 1, name: 'stuck' })
+    // As a commit that waits for a standby: no statement timeout ends it, and it does not notice that we have gone.
+    await run(`SELECT set_config('statement_timeout', '0', false)`, stuck)
+    assert.ok((await msToFail(run('SELECT pg_sleep(30)', stuck))) < 1000)
+    await run('SELECT 1', stuck)
+    const connections = await storage.query(`SELECT FROM pg_stat_activity WHERE application_name = 'answerback stuck'`)
+    assert.equal(connections.length, 1)
+  })
+
+  it('asks for what it needs whatever the URL says, and leaves the rest of the URL alone', async () => {
+    const url = new URL(storage.url)
+    for (const [name, value] of Object.entries({
+      options: '-c statement_timeout=0 -c synchronous_commit=remote_apply -c search_path=elsewhere -c tcp_keepalives_idle=7200',
+      statement_timeout: '0',
+      query_timeout: '1',
+      idle_in_transaction_session_timeout: '0',
+      application_name: 'theirs',
+    }))
+      url.searchParams.set(name, value)
+    const theirs = storage.open({ url: url.href, queryTimeoutMs: 4000 })
+    const names = [
+      'synchronous_commit',
+      'statement_timeout',
+      'idle_in_transaction_session_timeout',
+      'tcp_keepalives_idle',
+      'search_path',
+      'application_name',
+    ]
+    const rows = await run(
+      `SELECT ${names.map(name => `current_setting('${name}') AS ${name}`).join(', ')}, pg_sleep(0.05)::text AS slept`,
+      theirs,
+    )
+    assert.deepEqual(rows, [
+      {
+        synchronous_commit: 'remote_apply',
+        statement_timeout: '4s',
+        idle_in_transaction_session_timeout: '10s',
+        tcp_keepalives_idle: '5',
+        search_path: 'elsewhere',
+        application_name: 'theirs',
+        slept: '',
+      },
+    ])
+  })
+
   it('waits no longer than it may for a connection when all are in use', async () => {
     const narrow = storage.open({ maxConnections: 1, connectTimeoutMs: 200 })
     await withClient(storage.url, async client => {

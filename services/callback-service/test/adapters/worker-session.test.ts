@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { hostname } from 'node:os'
+import { pino } from 'pino'
 import { withClient } from '../../../../test/support/database.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { FakePooler } from '../../../../test/support/fake-pooler.ts'
 import { TcpProxy } from '../../../../test/support/tcp-proxy.ts'
 import { ADVISORY_CLASS, WorkerSession } from '../../adapters/worker-session.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
@@ -179,11 +182,131 @@ describe('WorkerSession', () => {
     await newSession().stop()
   })
 
-  it('clears away what workers left behind that died long ago', async () => {
+  it('clears away what workers left behind that died long ago, and no row whose lock is held: a clock may have stepped', async () => {
     await storage.query(`INSERT INTO workers (number, host, pid, lease_expires_at) VALUES
-      (-1, 'host', 1, now() - interval '61 minutes'), (-2, 'host', 1, now() - interval '59 minutes')`)
-    await start()
-    assert.equal(await leaseLeftMs(-1), undefined)
-    assert.ok((await leaseLeftMs(-2)) !== undefined)
+      (-1, 'host', 1, now() - interval '61 minutes'), (-2, 'host', 1, now() - interval '59 minutes'), (-3, 'host', 1, now() - interval '2 days')`)
+    await withClient(storage.url, async living => {
+      await living.query('SELECT pg_advisory_lock($1, -3)', [ADVISORY_CLASS])
+      await start()
+      assert.equal(await leaseLeftMs(-1), undefined)
+      assert.ok((await leaseLeftMs(-2)) !== undefined)
+      assert.ok((await leaseLeftMs(-3)) !== undefined)
+    })
+  })
+
+  it('makes a row its own that another left behind under its number', async () => {
+    const before = await start()
+    await before.session.stop()
+    const number = before.number + 1
+    await storage.query(
+      `INSERT INTO workers (number, host, pid, started_at, lease_expires_at) VALUES ($1, 'another', 1, now() - interval '1 day', now())`,
+      [number],
+    )
+    assert.equal((await start(600)).number, number)
+    const read = () =>
+      storage.query<{ host: string; pid: number; started_at: Date; is_recent: boolean; xmin: string }>(
+        `SELECT host, pid, started_at, started_at > now() - interval '1 minute' AS is_recent, xmin::text FROM workers WHERE number = $1`,
+        [number],
+      )
+    const [row] = await read()
+    assert.deepEqual([row?.host, row?.pid, row?.is_recent], [hostname(), process.pid, true])
+    // Each renewal changes the row, and none when the worker started.
+    await eventually('it was renewed', async () => (await read())[0]?.xmin !== row?.xmin)
+    assert.deepEqual((await read())[0]?.started_at, row?.started_at)
+  })
+
+  it('says since when it is held, without a break, and whether it was ever lost', async () => {
+    const began = performance.now()
+    const session = newSession(600)
+    assert.deepEqual([session.heldSinceMs, session.isFirstSession], [undefined, true])
+    session.start()
+    const number = await numberOf(session)
+    const first = session.heldSinceMs ?? Number.NaN
+    assert.ok(first >= began && first <= performance.now())
+    const left = await leaseLeftMs(number)
+    await eventually('it was renewed', async () => ((await leaseLeftMs(number)) ?? 0) > (left ?? 0))
+    assert.deepEqual([session.heldSinceMs, session.isFirstSession], [first, true])
+    proxy.cut()
+    await eventually('it knows', () => session.heldSinceMs !== first)
+    await numberOf(session)
+    assert.ok((session.heldSinceMs ?? 0) > first)
+    assert.equal(session.isFirstSession, false)
+  })
+
+  it('says in the log, once, and when asked, why it cannot have a session', async () => {
+    const role = `poor_${process.pid}`
+    await storage.query(`CREATE ROLE ${role} LOGIN PASSWORD 'poor'; GRANT SELECT, INSERT, UPDATE, DELETE ON workers TO ${role}`)
+    try {
+      const poor = new URL(storage.url)
+      Object.assign(poor, { username: role, password: 'poor' })
+      const logged: { reason?: string }[] = []
+      const session = new WorkerSession({
+        url: poor.href,
+        leaseMs: 60_000,
+        logger: pino({ base: null }, { write: line => logged.push(JSON.parse(line)) }),
+      })
+      sessions.push(session)
+      session.start()
+      await eventually('it says why', () => /permission denied for sequence/.test(session.problem ?? ''))
+      const tries = async () =>
+        (await storage.query<{ n: string }>(`SELECT count(*) AS n FROM pg_stat_activity WHERE usename = $1`, [role]))[0]?.n
+      await eventually('it tries again', async () => (await tries()) === '0')
+      await eventually('and again', async () => (await tries()) !== '0')
+      assert.deepEqual(
+        logged.map(({ reason }) => reason),
+        ['permission denied for sequence workers_number_seq'],
+      )
+      await storage.query(`GRANT USAGE ON SEQUENCE workers_number_seq TO ${role}`)
+      await numberOf(session)
+      assert.equal(session.problem, undefined)
+      await session.stop()
+    } finally {
+      await storage.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+    }
+  })
+
+  describe('behind a pooler', () => {
+    let pooler: FakePooler
+
+    beforeEach(async () => {
+      pooler = new FakePooler(storage.url)
+      await pooler.start()
+    })
+
+    // The sessions first: their statements go through it.
+    afterEach(async () => {
+      await Promise.all(sessions.splice(0).map(session => session.stop()))
+      await pooler.stop()
+    })
+
+    function startBehind(settings: { keepsSessions?: boolean }): WorkerSession {
+      const session = new WorkerSession({ url: pooler.url, leaseMs: 600, logger, ...settings })
+      sessions.push(session)
+      session.start()
+      return session
+    }
+
+    it('takes no lock, and says which setting is missing', async () => {
+      const session = startBehind({})
+      await eventually('it says why', () => /set database\.sessionUrl \(DATABASE_SESSION_URL\)/.test(session.problem ?? ''))
+      assert.deepEqual([session.worker, session.mayComeBack], [undefined, false])
+      assert.deepEqual(await locks(), [])
+    })
+
+    it('has its session where the address is said to keep sessions', async () => {
+      const session = startBehind({ keepsSessions: true })
+      const number = await numberOf(session)
+      assert.deepEqual(await locks(), [number])
+      assert.equal(session.mayComeBack, true)
+    })
+
+    it('finds out with the next renewal that its statements go to another connection than its lock, and works no more', async () => {
+      const session = startBehind({ keepsSessions: true })
+      const number = await numberOf(session)
+      await pooler.handOver()
+      await eventually('it has lost its lock', () => /the worker lost its lock/.test(session.problem ?? ''))
+      assert.deepEqual([session.worker, session.mayComeBack], [undefined, false])
+      assert.deepEqual(await locks(), [number])
+    })
   })
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { pino } from 'pino'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { StorageWatch } from '../../workers/storage-watch.ts'
@@ -15,8 +16,8 @@ describe('StorageWatch', () => {
       watch = new StorageWatch({
         probe: () => {
           resolve()
-          return new Promise(answered => {
-            answer = answered
+          return new Promise<undefined>(answered => {
+            answer = () => answered(undefined)
           })
         },
         logger,
@@ -35,6 +36,7 @@ describe('StorageWatch', () => {
     watch = new StorageWatch({
       probe: async () => {
         if (trouble !== undefined) throw trouble
+        return undefined
       },
       logger,
     })
@@ -46,5 +48,70 @@ describe('StorageWatch', () => {
     await eventually('the new problem is known', () => watch.problem === 'connection refused')
     trouble = 'no error, only words'
     await eventually('also this one', () => watch.problem === 'no error, only words')
+  })
+
+  it('commits something at first, and again only after a callback was refused or something was wrong', async () => {
+    const asked: boolean[] = []
+    let trouble: Error | undefined
+    watch = new StorageWatch({
+      probe: async isWriting => {
+        asked.push(isWriting)
+        if (trouble) throw trouble
+        return undefined
+      },
+      logger,
+    })
+    const looks = (count: number): Promise<void> => eventually(`${count} looks`, () => asked.length >= count)
+    watch.start()
+    await looks(2)
+    watch.refused('a lock')
+    await looks(4)
+    assert.deepEqual(asked, [true, false, true, false])
+    trouble = new StorageUnavailableError('away')
+    await eventually('the trouble is known', () => watch.problem === 'away')
+    trouble = undefined
+    await eventually('all is well', () => watch.problem === undefined)
+    assert.equal(asked.at(-1), true)
+    const count = asked.length
+    await looks(count + 1)
+    assert.equal(asked.at(-1), false)
+  })
+
+  it('logs each reason once, of its own and of accepting, and when it is over', async () => {
+    const logged: { msg: string; reason?: string }[] = []
+    let trouble: string | undefined
+    let looks = 0
+    watch = new StorageWatch({
+      probe: async () => {
+        looks += 1
+        if (trouble !== undefined) throw new StorageUnavailableError(trouble)
+        return undefined
+      },
+      logger: pino({ base: null, timestamp: false }, { write: line => logged.push(JSON.parse(line)) }),
+    })
+    const looked = (count: number): Promise<void> => {
+      const from = looks
+      return eventually(`${count} looks`, () => looks >= from + count)
+    }
+    watch.start()
+    trouble = 'refused'
+    await looked(3)
+    trouble = 'read-only'
+    await looked(2)
+    for (let i = 0; i < 5; i += 1) watch.refused('INSERT is read-only')
+    trouble = undefined
+    await eventually('all is well', () => watch.problem === undefined)
+    watch.accepted()
+    watch.accepted()
+    assert.deepEqual(
+      logged.map(({ msg, reason }) => (reason === undefined ? msg : `${msg}: ${reason}`)),
+      [
+        'the database takes no callbacks: refused',
+        'the database takes no callbacks: read-only',
+        'a callback was not stored in the database: INSERT is read-only',
+        'the database takes callbacks again',
+        'callbacks are stored in the database again',
+      ],
+    )
   })
 })

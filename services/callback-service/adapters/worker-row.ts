@@ -1,0 +1,65 @@
+import type pg from 'pg'
+
+/** The first key of our workers' advisory locks; the second is the worker's number. Any constant nobody else uses. */
+export const ADVISORY_CLASS = 0x616e7377
+
+/** The advisory locks of workers in this database. `l.objid` is the worker's number. */
+const WORKER_LOCKS = `pg_locks l WHERE l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::oid AND l.objsubid = 2 AND l.granted
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
+/** A worker's row, and the server process that is to hold its lock. */
+export interface WorkerRow {
+  readonly number: number
+  readonly host: string
+  readonly pid: number
+  readonly leaseMs: number
+  readonly backend: number
+  /** Whether the number was not ours before: a sequence that fell back gives numbers out again, and what is in the row is another's. */
+  readonly isNew: boolean
+}
+
+/**
+ * Writes the lease in one statement that also proves that its connection still holds the lock: a pooler may have handed it to another one.
+ * @returns false, and nothing was written, when it does not
+ */
+export async function renew(client: pg.Client, { number, host, pid, leaseMs, backend, isNew }: WorkerRow): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `INSERT INTO workers (number, host, pid, lease_expires_at)
+     SELECT $1::int, $2, $3::int, clock_timestamp() + $4 * interval '1 ms'
+     WHERE pg_backend_pid() = $5::int AND EXISTS (SELECT FROM ${WORKER_LOCKS} AND l.pid = $5::int AND l.objid = $1::int::oid)
+     ON CONFLICT (number) DO UPDATE SET host = excluded.host, pid = excluded.pid, lease_expires_at = excluded.lease_expires_at,
+       started_at = CASE WHEN $6 THEN excluded.started_at ELSE workers.started_at END`,
+    [number, host, pid, leaseMs, backend, isNew],
+  )
+  return rowCount === 1
+}
+
+/** @returns a number that no worker has had, unless the sequence fell back */
+export async function takeNumber(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ number: number }>(`SELECT nextval(pg_get_serial_sequence('workers', 'number'))::int AS number`)
+  return (rows[0] as { number: number }).number
+}
+
+/** @returns whether the lock is ours now */
+export async function tryLock(client: pg.Client, number: number): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS locked', [ADVISORY_CLASS, number])
+  return rows[0]?.locked ?? false
+}
+
+/** Ends the connection that holds the lock of this process. @returns false when the lock is another's */
+export async function endHolder(client: pg.Client, { number, host, pid }: Pick<WorkerRow, 'number' | 'host' | 'pid'>): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT pg_terminate_backend(l.pid, 1000) FROM workers w, ${WORKER_LOCKS} AND l.objid = w.number::oid
+       AND w.number = $1 AND w.host = $2 AND w.pid = $3`,
+    [number, host, pid],
+  )
+  return rowCount !== 0
+}
+
+/** Deletes rows of workers that died long ago. Whoever holds a lock lives: when a clock steps every lease looks old. */
+export async function clearAway(client: pg.Client): Promise<void> {
+  await client.query(
+    `DELETE FROM workers w WHERE w.lease_expires_at < now() - interval '1 hour'
+       AND NOT EXISTS (SELECT FROM ${WORKER_LOCKS} AND l.objid = w.number::oid)`,
+  )
+}
