@@ -190,18 +190,6 @@ describe('CallbackInbox', () => {
     assert.equal(await countRows(), 4)
   })
 
-  it('waits for the disk whatever the default of the database', async () => {
-    const careless = await openTestStorage()
-    try {
-      const [{ name } = { name: '' }] = await careless.query<{ name: string }>('SELECT current_database() AS name')
-      await careless.query(`ALTER DATABASE ${name} SET synchronous_commit = off`)
-      const rows = await careless.open().prisma.$queryRaw`SHOW synchronous_commit`
-      assert.deepEqual(rows, [{ synchronous_commit: 'on' }])
-    } finally {
-      await careless.close()
-    }
-  })
-
   async function storedIds(id: string): Promise<bigint[]> {
     const rows = await storage.query<{ ids: string[] }>('SELECT object_ids::text[] AS ids FROM callbacks WHERE id = $1', [id])
     return rows.flatMap(({ ids }) => ids.map(BigInt))
