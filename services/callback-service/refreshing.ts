@@ -137,7 +137,6 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
       return state.workers
     },
     liveness: new WorkerLiveness({
-      leaseMs: config.claims.leaseMs,
       graceMs: SESSION_GRACE_MS,
       intervalMs: config.claims.takeOverMs,
       nowMs: () => performance.now(),

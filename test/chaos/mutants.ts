@@ -57,8 +57,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: `${CALLBACK_SERVICE}/domain/worker-liveness.ts`,
-        text: 'return unrenewedMs >= leaseMs ||',
-        instead: 'return seen !== undefined || unrenewedMs >= leaseMs ||',
+        text: 'leaseMs !== null && unrenewedMs >= leaseMs',
+        instead: 'seen !== undefined',
       },
     ],
     // A worker is proved to live when it has been there for a while.

@@ -9,3 +9,6 @@ CREATE TABLE "clock_steps" (
 
     CONSTRAINT "clock_steps_pkey" PRIMARY KEY ("number")
 );
+
+-- Replicas of the release before do not write it: they have the default that they always had.
+ALTER TABLE "workers" ADD COLUMN "lease_ms" INTEGER NOT NULL DEFAULT 15000;

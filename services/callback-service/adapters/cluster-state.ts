@@ -35,7 +35,7 @@ export async function readClusterState(
   const [row] = await inDatabase(
     () => prisma.$queryRaw<Row[]>`
       SELECT (
-          SELECT json_agg(json_build_object('number', n.number, 'renewal', w.xmin::text, 'isLocked', l.pid IS NOT NULL))
+          SELECT json_agg(json_build_object('number', n.number, 'renewal', w.xmin::text, 'leaseMs', w.lease_ms, 'isLocked', l.pid IS NOT NULL))
           FROM (SELECT number FROM workers UNION SELECT claimed_by FROM callbacks WHERE state = 'running') n
           LEFT JOIN workers w ON w.number = n.number
           LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::int::oid AND l.objid = n.number::oid AND l.objsubid = 2

@@ -24,10 +24,10 @@ export interface WorkerRow {
  */
 export async function renew(client: pg.Client, { number, host, pid, leaseMs, backend, isNew }: WorkerRow): Promise<boolean> {
   const { rowCount } = await client.query(
-    `INSERT INTO workers (number, host, pid, lease_expires_at)
-     SELECT $1::int, $2, $3::int, clock_timestamp() + $4 * interval '1 ms'
+    `INSERT INTO workers (number, host, pid, lease_ms, lease_expires_at)
+     SELECT $1::int, $2, $3::int, $4::int, clock_timestamp() + $4::int * interval '1 ms'
      WHERE pg_backend_pid() = $5::int AND EXISTS (SELECT FROM ${WORKER_LOCKS} AND l.pid = $5::int AND l.objid = $1::int::oid)
-     ON CONFLICT (number) DO UPDATE SET host = excluded.host, pid = excluded.pid, lease_expires_at = excluded.lease_expires_at,
+     ON CONFLICT (number) DO UPDATE SET host = excluded.host, pid = excluded.pid, lease_ms = excluded.lease_ms, lease_expires_at = excluded.lease_expires_at,
        started_at = CASE WHEN $6 THEN excluded.started_at ELSE workers.started_at END`,
     [number, host, pid, leaseMs, backend, isNew],
   )

@@ -3,13 +3,13 @@ export interface WorkerSign {
   readonly number: number
   /** Differs after each renewal of the worker's lease; null where it has none. */
   readonly renewal: string | null
+  /** How long its lease holds without a renewal; null where it has none. */
+  readonly leaseMs: number | null
   /** Whether the worker's session is there: its advisory lock is held. */
   readonly isLocked: boolean
 }
 
 export interface WorkerLivenessOptions {
-  /** A worker that does not renew its lease for this long is dead: it hangs. */
-  readonly leaseMs: number
   /** A worker without a session for this long is dead. One whose connection was cut has a new session earlier. */
   readonly graceMs: number
   /** Time between two looks. A longer pause counts as two of them, because whoever looks may have been suspended, and everybody else with it. */
@@ -49,19 +49,19 @@ export class WorkerLiveness {
    * @returns the numbers of those that are dead
    */
   observe(signs: readonly WorkerSign[]): number[] {
-    const { leaseMs, graceMs, intervalMs, nowMs } = this.#options
+    const { graceMs, intervalMs, nowMs } = this.#options
     const now = nowMs()
     const elapsedMs = Math.min(now - (this.#lastLookMs ?? now), 2 * intervalMs)
     this.#lastLookMs = now
     this.#forgetAllBut(signs)
     return signs
-      .filter(({ number, renewal, isLocked }) => {
+      .filter(({ number, renewal, leaseMs, isLocked }) => {
         const seen = this.#seen.get(number)
         const isRenewed = seen?.renewal !== renewal
         const unrenewedMs = seen && !isRenewed ? seen.unrenewedMs + elapsedMs : 0
         const unlockedMs = seen && !isRenewed && !isLocked ? seen.unlockedMs + elapsedMs : 0
         this.#seen.set(number, { renewal, unrenewedMs, unlockedMs })
-        return unrenewedMs >= leaseMs || (unlockedMs >= graceMs && now >= this.#settledAtMs)
+        return (leaseMs !== null && unrenewedMs >= leaseMs) || (unlockedMs >= graceMs && now >= this.#settledAtMs)
       })
       .map(({ number }) => number)
   }

@@ -69,7 +69,7 @@ describe('readClusterState', () => {
   it('shows a worker that has claims and no row', async () => {
     await putCallback(storage)
     await storage.query(`UPDATE callbacks SET state = 'running', claimed_by = 5`)
-    assert.deepEqual(await signOf(5), { number: 5, renewal: null, isLocked: false })
+    assert.deepEqual(await signOf(5), { number: 5, renewal: null, leaseMs: null, isLocked: false })
   })
 
   it('shows the crashes of the least suspected callback that is due', async () => {

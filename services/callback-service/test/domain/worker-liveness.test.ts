@@ -11,11 +11,16 @@ describe('WorkerLiveness', () => {
 
   beforeEach(() => {
     nowMs = 1_000_000
-    liveness = new WorkerLiveness({ leaseMs: LEASE_MS, graceMs: GRACE_MS, intervalMs: INTERVAL_MS, nowMs: () => nowMs })
+    liveness = new WorkerLiveness({ graceMs: GRACE_MS, intervalMs: INTERVAL_MS, nowMs: () => nowMs })
   })
 
-  const living = (renewal: string): WorkerSign => ({ number: 1, renewal, isLocked: true })
-  const unlocked = (renewal: string | null): WorkerSign => ({ number: 1, renewal, isLocked: false })
+  const living = (renewal: string): WorkerSign => ({ number: 1, renewal, leaseMs: LEASE_MS, isLocked: true })
+  const unlocked = (renewal: string | null): WorkerSign => ({
+    number: 1,
+    renewal,
+    leaseMs: renewal === null ? null : LEASE_MS,
+    isLocked: false,
+  })
 
   /** Looks as often as the watch does, for so long. @returns after how many milliseconds a worker was dead; undefined: it never was */
   function lookFor(ms: number, sign: () => WorkerSign): number | undefined {
@@ -41,6 +46,11 @@ describe('WorkerLiveness', () => {
     )
   })
 
+  it('goes by the lease of the worker, not by its own', () => {
+    const brief = (): WorkerSign => ({ ...living('7'), leaseMs: 2000 })
+    assert.equal(lookFor(60_000, brief), 2000)
+  })
+
   it('calls a worker dead that has had no session for the grace, at the first look after it', () => {
     assert.equal(
       lookFor(60_000, () => unlocked('7')),
@@ -64,7 +74,7 @@ describe('WorkerLiveness', () => {
   })
 
   it('tells workers apart', () => {
-    const other = { number: 2, renewal: '1', isLocked: true }
+    const other = { number: 2, renewal: '1', leaseMs: LEASE_MS, isLocked: true }
     for (let look = 0; look < 3; look += 1) {
       assert.deepEqual(liveness.observe([unlocked('7'), other]), [])
       nowMs += INTERVAL_MS

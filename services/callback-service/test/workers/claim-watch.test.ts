@@ -6,8 +6,8 @@ import { ClaimWatch, type ClaimWatchOptions } from '../../workers/claim-watch.ts
 import { logger } from './silent-logger.ts'
 
 const SIGNS: WorkerSign[] = [
-  { number: 7, renewal: '1', isLocked: false },
-  { number: 8, renewal: '1', isLocked: false },
+  { number: 7, renewal: '1', leaseMs: 1000, isLocked: false },
+  { number: 8, renewal: '1', leaseMs: 1000, isLocked: false },
 ]
 
 describe('ClaimWatch', () => {
