@@ -1,18 +1,19 @@
 import { parseArgs } from 'node:util'
 import type { PostgresServer } from '../../test/support/postgres-server.ts'
 import { ServiceProcess } from '../../test/support/service-process.ts'
-import { withPostgres } from './postgres.ts'
+import { unlessInterrupted } from './interruption.ts'
+import { type BenchDatabase, withPostgres } from './postgres.ts'
 import { type Figure, publish, type Target, table } from './result.ts'
 
 type Numbers = Readonly<Record<string, number>>
 
 /** What a benchmark works with. Whatever it starts ends with it, last first. */
-export interface Bench<Settings extends Numbers> {
+export interface Bench<Settings extends Numbers, Server = PostgresServer> {
   readonly settings: Settings
   /** A migrated database of its own, on a PostgreSQL with the durability it has by default. */
   readonly databaseUrl: string
   /** The server it is on, to have something happen to it. */
-  readonly postgres: PostgresServer
+  readonly postgres: Server
   /** The callback service as its users run it: a process of its own, ready. */
   callbackService(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
   clientService(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
@@ -27,20 +28,29 @@ export interface Bench<Settings extends Numbers> {
   say(line: string): void
 }
 
+interface Plan<Settings extends Numbers> {
+  readonly name: string
+  readonly title: string
+  /** The page that shows its figures, if not docs/performance.md. */
+  readonly page?: string
+  readonly settings: Settings
+  readonly quick: Partial<Settings>
+}
+
 /**
  * Runs one benchmark: brings what it needs, prints its table, keeps it in bench/results/NAME.json and on its page (docs/performance.md).
  * Each setting is a flag (`--rounds=3`). With `--quick` it proves in seconds that it still works, says nothing about speed and writes nothing.
  * A figure that misses its target is shown as missed; what fails the run is a count that does not hold, and the benchmark throws then.
  */
-export async function benchmark<Settings extends Numbers>(
-  {
-    name,
-    title,
-    page,
-    settings: defaults,
-    quick,
-  }: { name: string; title: string; page?: string; settings: Settings; quick: Partial<Settings> },
-  run: (bench: Bench<Settings>) => Promise<void>,
+export function benchmark<Settings extends Numbers>(plan: Plan<Settings>, run: (bench: Bench<Settings>) => Promise<void>): Promise<void> {
+  return benchmarkBeside(withPostgres, plan, run)
+}
+
+/** The same beside another kind of PostgreSQL. */
+export async function benchmarkBeside<Settings extends Numbers, Server>(
+  withServer: (work: (database: BenchDatabase<Server>) => Promise<void>) => Promise<void>,
+  { name, title, page, settings: defaults, quick }: Plan<Settings>,
+  run: (bench: Bench<Settings, Server>) => Promise<void>,
 ): Promise<void> {
   const { isQuick, settings } = settingsFrom(defaults, quick)
   const figures = new Map<string, Figure>()
@@ -48,13 +58,13 @@ export async function benchmark<Settings extends Numbers>(
   say(`${name}: ${title}`)
   const startedAt = new Date()
   try {
-    await withPostgres(async ({ server, url: databaseUrl, version }) => {
+    await withServer(async ({ server, url: databaseUrl, version }) => {
       const program = async (file: string, env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> => {
         const service = await ServiceProcess.startFile(file, { ZIPKIN_URL: '', ...env })
         ends.push(() => service.stop())
         return service
       }
-      const bench: Bench<Settings> = {
+      const bench: Bench<Settings, Server> = {
         settings,
         databaseUrl,
         postgres: server,
@@ -83,7 +93,7 @@ export async function benchmark<Settings extends Numbers>(
         say: line => say(`  ${line}`),
       }
       try {
-        await run(bench)
+        await unlessInterrupted(() => run(bench))
       } finally {
         for (const end of ends.reverse()) await end()
       }

@@ -1,8 +1,8 @@
 import { withClient } from '../../test/support/database.ts'
 import { PostgresServer } from '../../test/support/postgres-server.ts'
 
-export interface BenchDatabase {
-  readonly server: PostgresServer
+export interface BenchDatabase<Server = PostgresServer> {
+  readonly server: Server
   /** A migrated database. */
   readonly url: string
   /** Of the server. */

@@ -7,6 +7,8 @@ export interface SendOptions {
   readonly seconds: number
   readonly bodyOf: (index: number) => string
   readonly headersOf?: (index: number) => Readonly<Record<string, string>>
+  /** Nothing is sent once it is aborted. */
+  readonly signal?: AbortSignal
 }
 
 /** A callback sent. `status` is 0 when no answer came. */
@@ -14,6 +16,8 @@ export interface Sent {
   readonly status: number
   /** Of the accepted callback. */
   readonly id: string | undefined
+  /** Why it was not accepted: what the problem says, or the code of the broken connection. */
+  readonly reason: string | undefined
   /** When it was due to leave, epoch milliseconds. */
   readonly sentAtMs: number
   /** From then until the whole answer was read: what waits because something is slow counts as slow too. */
@@ -25,12 +29,12 @@ export interface Sent {
  * Whoever sends from the process that measures must keep that process free of other work.
  * @returns in the order they were sent, once all are answered
  */
-export async function sendAtRate({ url, perSecond, seconds, bodyOf, headersOf }: SendOptions): Promise<Sent[]> {
+export async function sendAtRate({ url, perSecond, seconds, bodyOf, headersOf, signal }: SendOptions): Promise<Sent[]> {
   const pool = new Pool(url, { connections: null, pipelining: 1 })
   const started = performance.now()
   const sending: Promise<Sent>[] = []
   try {
-    for (let index = 0; index < perSecond * seconds; index += 1) {
+    for (let index = 0; index < perSecond * seconds && !signal?.aborted; index += 1) {
       const due = started + (index / perSecond) * 1000
       await untilTime(due)
       sending.push(send(pool, { body: bodyOf(index), headers: headersOf?.(index), due }))
@@ -53,11 +57,11 @@ interface Sending {
 }
 
 async function send(pool: Pool, { body, headers, due }: Sending): Promise<Sent> {
-  const { status, id } = await post(pool, body, headers).catch(() => ({ status: 0, id: undefined }))
-  return { status, id, sentAtMs: performance.timeOrigin + due, ms: performance.now() - due }
+  const answer = await post(pool, body, headers).catch(error => ({ status: 0, id: undefined, reason: String(error.code ?? error.name) }))
+  return { ...answer, sentAtMs: performance.timeOrigin + due, ms: performance.now() - due }
 }
 
-async function post(pool: Pool, body: string, headers: Sending['headers']): Promise<{ status: number; id: string | undefined }> {
+async function post(pool: Pool, body: string, headers: Sending['headers']): Promise<Pick<Sent, 'status' | 'id' | 'reason'>> {
   const answer = await pool.request({
     method: 'POST',
     path: '/callback',
@@ -65,5 +69,8 @@ async function post(pool: Pool, body: string, headers: Sending['headers']): Prom
     body,
   })
   const text = await answer.body.text()
-  return { status: answer.statusCode, id: answer.statusCode === 202 ? (JSON.parse(text) as { id: string }).id : undefined }
+  const { id, code, detail } = JSON.parse(text) as { id?: string; code?: string; detail?: string }
+  return answer.statusCode === 202
+    ? { status: answer.statusCode, id, reason: undefined }
+    : { status: answer.statusCode, id: undefined, reason: `${code}: ${detail}` }
 }
