@@ -42,7 +42,7 @@ bench: $(GENERATED) ## all benchmarks (40 minutes); make bench-accept for one (b
 bench-quick: $(GENERATED) ## proves that every benchmark works; says nothing about speed
 	@exec node bench/support/all.ts --quick
 
-bench-faults: $(GENERATED) ## outages, overload and slow sockets, measured (docs/reliability.md; 20 minutes)
+bench-faults: $(GENERATED) ## outages, failovers, overload and slow sockets, measured (docs/reliability.md; 30 minutes)
 	@for file in bench/faults/*.ts; do node $$file $(ARGS) || exit 1; done
 
 bench-compare: $(GENERATED) ## this checkout against an earlier commit, side by side; BASE=HEAD~5
