@@ -85,6 +85,12 @@ export const MUTANTS: readonly Mutant[] = [
         text: "ELSE 'on' END, true)",
         instead: "ELSE 'off' END, true)",
       },
+      {
+        // The next commit that waits would flush it too.
+        file: `${CALLBACK_SERVICE}/adapters/database.ts`,
+        text: 'statement_timeout: queryTimeoutMs,',
+        instead: "statement_timeout: queryTimeoutMs, synchronous_commit: 'off',",
+      },
     ],
     faults: [at(2, 'postgres crashes', 0), at(4, 'postgres crashes', 0), at(6, 'postgres crashes', 0)],
     shownBy: ['lost'],
