@@ -75,7 +75,7 @@ describe('the spool', function () {
       const { status, checks } = (await response.json()) as { status: string; checks: { database: { status: string } } }
       return [response.status, status, checks.database.status]
     }
-    await until(async () => (await health())[1] !== 'ok')
+    await until(async () => (await health())[2] === 'failing')
     assert.deepEqual(await health(), [200, 'degraded', 'failing'])
     while ((await postCallback(b.url, range(1, 1000))).status === 202);
     assert.deepEqual(await health(), [503, 'unavailable', 'failing'])
