@@ -22,7 +22,7 @@ export const FAULTS = {
   'lose an answer': { meets: 'replica', ms: [0, 0], quick: [0, 0] },
   'lose a commit': { meets: 'replica', ms: [2000, 2000], quick: [500, 500] },
   'pooler recycles the session': { meets: 'replica', ms: [0, 0], quick: [0, 0] },
-  'url weakens durability': { meets: 'replica', ms: [500, 2000], quick: [300, 500] },
+  'url weakens durability': { meets: 'all', ms: [500, 2000], quick: [300, 500] },
   rivals: { meets: 'replica', ms: [1000, 4000], quick: [300, 800] },
   'postgres crashes': { meets: 'all', ms: [0, 2500], quick: [0, 200] },
   'postgres hangs': { meets: 'all', ms: [500, 4000], quick: [200, 800] },

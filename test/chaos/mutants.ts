@@ -147,7 +147,7 @@ export const MUTANTS: readonly Mutant[] = [
         instead: "WHEN 'remote_apply' THEN 'remote_apply' ELSE current_setting('synchronous_commit') END",
       },
     ],
-    faults: [0, 1, 2, 0, 1, 2].map((replica, i) => at(2 + 4 * i, 'url weakens durability', replica, 500)),
+    faults: [at(2, 'url weakens durability', 0, 1000), at(10, 'url weakens durability', 0, 1000)],
     shownBy: ['lost'],
   },
   {

@@ -1,5 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { withOptions } from '../chaos-postgres.ts'
 import { announceStandstill } from '../witness.ts'
 import { type Deed, lasting } from './deed.ts'
+
+const READY_WITHIN_MS = 5000
 
 /** What is done to Postgres, or to everything at once. */
 export const DATABASE_DEEDS = {
@@ -49,4 +53,23 @@ export const DATABASE_DEEDS = {
       () => postgres.configure('synchronous_standby_names', 'nobody'),
       () => postgres.configure('synchronous_standby_names'),
     ),
+  /** All replicas at once: a commit of one that waits for the disk would flush those of the others too. */
+  async 'url weakens durability'({ system: { postgres, replicas }, forMs }) {
+    const lives = replicas.map(({ service }) => service.lives.length)
+    for (const { service, proxy } of replicas) {
+      service.override = { DATABASE_URL: withOptions(proxy.url, '-c synchronous_commit=off') }
+      service.terminate()
+    }
+    const areReady = (): boolean =>
+      replicas.every(({ service }, i) => service.lives.slice(lives[i]).some(life => life.readyAtMs !== undefined))
+    const deadline = performance.now() + READY_WITHIN_MS
+    // A service that refuses such a URL is never ready.
+    while (performance.now() < deadline && !areReady()) await sleep(20)
+    await sleep(forMs)
+    await postgres.crash(0)
+    for (const { service } of replicas) {
+      service.override = {}
+      service.terminate()
+    }
+  },
 } as const satisfies Readonly<Record<string, Deed>>

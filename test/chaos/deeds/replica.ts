@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { patchConfig, range } from '../../support/callbacks.ts'
-import { withOptions } from '../chaos-postgres.ts'
 import { CLIENT_LATENCY } from '../system.ts'
 import { type Deed, lasting, type Victim } from './deed.ts'
 
@@ -11,7 +10,6 @@ const SHORT_LIFE_MS = 1200
 const SLOW = { minMs: 1300, maxMs: 1900 }
 /** Above this share a crash loop is one of all replicas. */
 const ALL_CRASH_SHARE = 0.7
-const READY_WITHIN_MS = 5000
 
 /** What is done to one replica, or to its way to Postgres. */
 export const REPLICA_DEEDS = {
@@ -78,19 +76,6 @@ export const REPLICA_DEEDS = {
         [service.name],
       ),
     )
-  },
-  async 'url weakens durability'({ service, system, proxy, forMs }) {
-    const { lives } = service
-    const before = lives.length
-    service.override = { DATABASE_URL: withOptions(proxy.url, '-c synchronous_commit=off') }
-    service.terminate()
-    const deadline = performance.now() + READY_WITHIN_MS
-    // A service that refuses such a URL is never ready.
-    while (performance.now() < deadline && !(lives.length > before && lives.at(-1)?.readyAtMs)) await sleep(20)
-    await sleep(forMs)
-    await system.postgres.crash(0)
-    service.override = {}
-    service.terminate()
   },
   /** At first one replica has only its spool: it does not see what the database has under a key. */
   async rivals({ sender, proxy, forMs }) {
