@@ -120,12 +120,12 @@ export const schema = {
   process: {
     maxAttempts: setting<number>({ doc: 'Attempts after which a callback is failed.', format: 'count', default: 10 }),
     maxCrashes: setting<number>({
-      doc: 'Crashes of its process after which a callback is failed; in the last of them it ran alone. At least 5.',
+      doc: 'Crashes of its process after which a callback is failed; in the last of them it ran alone. At least 6.',
       format: 'count',
-      default: 6,
+      default: 7,
     }),
     probationMs: setting<number>({
-      doc: 'Time a process must have lived before it works on a callback that was in two crashes; doubles with each further crash.',
+      doc: 'Time a process must have lived before it works on a callback that was in three crashes; doubles with each further crash, up to 16 times.',
       format: 'count',
       default: 5000,
     }),

@@ -58,7 +58,11 @@ describe('the checker of what the sender was told', () => {
     })
 
     it('finds two that the database has accepted', () => {
-      assert.deepEqual(found({ sent: [sent([ok('a')]), rival([ok('b')])], rows: [row(), rivalRow()] }), { duplicated: 1 })
+      assert.deepEqual(found({ sent: [sent([ok('a')]), rival([ok('b')])], rows: [row(), rivalRow({ key: 'k1' })] }), { duplicated: 1 })
+    })
+
+    it('is content when the one without a key was spooled, and its sender only heard of it again from the database', () => {
+      assert.deepEqual(found({ sent: [sent([ok('a')]), rival([info, ok('b')])], rows: [row(), rivalRow()] }), {})
     })
 
     it('takes for lost what was accepted and is there with the ids of its rival, or not at all', () => {

@@ -39,7 +39,10 @@ export function checkAcceptance(sent: readonly SentCallback[], rows: readonly St
         return ids.size > 1 ? [`${callback.key}: ${[...ids].join(' and ')}`] : []
       }),
       ...[...rivals].flatMap(([key, callbacks]) => {
-        const unspooled = callbacks.filter(callback => answeredIds(callback).length > 0 && !callback.outcomes.some(isSpooled))
+        // A row without its key came from a spool, though its sender may not have heard the answer that said so.
+        const cameSpooled = (callback: SentCallback): boolean =>
+          callback.outcomes.some(isSpooled) || origins.rowsOf(callback).some(row => row.key === null)
+        const unspooled = callbacks.filter(callback => answeredIds(callback).length > 0 && !cameSpooled(callback))
         return unspooled.length > 1 ? [`${key}: the database has acknowledged ${unspooled.length} rivals`] : []
       }),
     ],

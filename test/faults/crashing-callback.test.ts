@@ -14,7 +14,7 @@ const DEATH_AFTER_MS = 300
 /** Longer than that: innocent callbacks die with it. */
 const ANSWER_AFTER_MS = 500
 /** The last of them alone. */
-const CRASHES = 5
+const CRASHES = 6
 /** That run beside it when it kills for the first time. */
 const INNOCENT = 40
 

@@ -1,6 +1,6 @@
 -- Building the index reads `callbacks` once, and holds up inserts for that long: about a second for each few million rows.
 ALTER TABLE "callbacks" ADD COLUMN "crashes" SMALLINT NOT NULL DEFAULT 0;
-CREATE INDEX "callbacks_suspects" ON "callbacks" ("crashes", "due_at") WHERE state = 'pending' AND crashes >= 2;
+CREATE INDEX "callbacks_suspects" ON "callbacks" ("crashes", "due_at") WHERE state = 'pending' AND crashes >= 3;
 
 CREATE TABLE "clock_steps" (
     "number" INTEGER NOT NULL,

@@ -19,6 +19,8 @@ export class CallbackClaims {
   readonly #maxCrashes: number
   /** Tokens whose callbacks are being worked on, or may be: also those of claims whose outcome is unknown yet. Value: how many callbacks. */
   readonly #tokens = new Map<string, number>()
+  /** Tokens of claims that came back as an error, though they may have happened. */
+  readonly #unanswered = new Set<string>()
   readonly #settler: Batcher<{ callback: ClaimedCallback; verdict: Verdict }, boolean>
 
   /** @param options.maxCrashes callbacks that were in this many crashes are no suspects any more: they are claimed to be failed */
@@ -46,7 +48,7 @@ export class CallbackClaims {
     const isWanted =
       crashes === undefined
         ? Prisma.sql`crashes NOT BETWEEN ${SUSPECT_CRASHES} AND ${this.#maxCrashes - 1}`
-        : Prisma.sql`crashes >= 2 AND crashes = ${crashes}`
+        : Prisma.sql`crashes >= 3 AND crashes = ${crashes}`
     try {
       const rows = await inDatabase(
         () => this.#prisma.$queryRaw<ClaimedRow[]>`
@@ -82,6 +84,7 @@ export class CallbackClaims {
       return rows.map(row => claimedCallback(row, { token, claimedAtMs: performance.now(), steppedAtMs }))
     } catch (error) {
       this.#keepToken(token, 0)
+      this.#unanswered.add(token)
       throw error
     }
   }
@@ -102,8 +105,8 @@ export class CallbackClaims {
   }
 
   /**
-   * Gives back to the inbox what nobody works on: callbacks of the dead, each of which was in a crash then, and our own whose claim came back
-   * as an error though it had happened.
+   * Gives back to the inbox what nobody works on: callbacks of the dead, each of which was in a crash then, and our own that could not be
+   * settled. An attempt whose claim came back as an error, though it had happened, is not charged.
    * @param dead numbers of workers
    * @returns how many callbacks
    */
@@ -111,25 +114,30 @@ export class CallbackClaims {
     // A claim made while the statement is on its way is in the database perhaps, and not in this list: what is newer is not judged.
     const newest = uuidv7()
     const tokens = [...this.#tokens.keys()]
-    return inDatabase(
+    const unanswered = [...this.#unanswered]
+    const count = await inDatabase(
       () => this.#prisma.$executeRaw`
         UPDATE callbacks SET state = 'pending', due_at = clock_timestamp(), claimed_by = NULL, claim_token = NULL,
           crashes = CASE WHEN claimed_by = ${worker} THEN crashes ELSE crashes + 1 END,
-          attempts = CASE WHEN claimed_by = ${worker} THEN attempts - 1 ELSE attempts END
+          attempts = CASE WHEN claim_token = ANY (${unanswered}::uuid[]) THEN attempts - 1 ELSE attempts END
         WHERE state = 'running' AND CASE WHEN claimed_by = ${worker}
           THEN claim_token <> ALL (${tokens}::uuid[]) AND claim_token < ${newest}::uuid
           ELSE claimed_by = ANY (${dead}::int[]) END`,
     )
+    for (const token of unanswered) this.#unanswered.delete(token)
+    return count
   }
 
   /** Deletes callbacks that finished longer ago than `retentionSeconds`. @param limit at most this many @returns how many */
   async prune(retentionSeconds: number, limit: number): Promise<number> {
-    // A clock that went forward makes all of them look older than they are, and a forgotten key is a second callback.
-    const seconds = retentionSeconds + this.#clock.forwardMs(retentionSeconds * 1000) / 1000
     return inDatabase(
       () => this.#prisma.$executeRaw`
         DELETE FROM callbacks WHERE id IN (
-          SELECT id FROM callbacks WHERE finished_at < now() - make_interval(secs => ${seconds}::float8)
+          SELECT id FROM callbacks WHERE finished_at < least(now(), to_timestamp(${this.#clock.latestNowMs()}::float8 / 1000))
+            - make_interval(secs => ${retentionSeconds}::float8)
+            -- A clock that went forward makes callbacks look older than they are, and a forgotten key is a second callback.
+            - (SELECT make_interval(secs => coalesce(sum(step_ms), 0) / 1000) FROM clock_steps
+               WHERE step_ms > 0 AND noticed_at > now() - make_interval(secs => ${retentionSeconds}::float8))
           ORDER BY finished_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)`,
     )
   }
@@ -161,7 +169,17 @@ export class CallbackClaims {
         RETURNING c.id`,
     )
     const settled = new Set(rows.map(row => row.id))
+    await this.#absolve(items.map(({ callback }) => callback.id).filter(id => !settled.has(id)))
     return items.map(item => settled.has(item.callback.id))
+  }
+
+  /** What was taken over from us although we live was in no crash: our session was lost for a moment, or we hung. */
+  async #absolve(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return
+    await inDatabase(
+      () => this.#prisma.$executeRaw`
+        UPDATE callbacks SET crashes = crashes - 1, attempts = attempts - 1 WHERE id = ANY (${ids}::uuid[]) AND crashes > 0 AND finished_at IS NULL`,
+    )
   }
 
   #keepToken(token: string, callbacks: number): void {

@@ -41,7 +41,7 @@ export async function readClusterState(
           LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::int::oid AND l.objid = n.number::oid AND l.objsubid = 2
             AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         ) AS workers,
-        (SELECT min(crashes)::int FROM callbacks WHERE state = 'pending' AND crashes >= 2 AND crashes BETWEEN ${SUSPECT_CRASHES} AND ${maxCrashes - 1}
+        (SELECT min(crashes)::int FROM callbacks WHERE state = 'pending' AND crashes >= 3 AND crashes BETWEEN ${SUSPECT_CRASHES} AND ${maxCrashes - 1}
           AND due_at <= now()) AS suspect_crashes,
         (SELECT coalesce(max(number), 0)::int FROM clock_steps) AS clock_step,
         extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`,

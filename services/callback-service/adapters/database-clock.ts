@@ -3,6 +3,10 @@ const DRIFT = 0.001
 /** An observation this far outside of what was expected is a step. Timers are not more exact. */
 const TOLERANCE_MS = 2
 
+/** Time that a statement may take to begin. */
+const ROOM_MS = 100
+const FAR_AHEAD_MS = 1e14
+
 /** A sudden change of the database's clock, as it was noticed. */
 export interface ClockStep {
   /** Above 0: the clock went forward. */
@@ -24,7 +28,6 @@ export class DatabaseClock {
   #lastMs = 0
   #step: ClockStep | undefined
   #steppedAtMs = Number.NEGATIVE_INFINITY
-  #forward: { readonly atMs: number; readonly byMs: number }[] = []
 
   /**
    * Takes in what the database said the time was.
@@ -59,9 +62,12 @@ export class DatabaseClock {
     return Number.isFinite(this.#most) ? monotonicMs - this.#most : Date.now() - (performance.now() - monotonicMs)
   }
 
-  /** The latest that it can be now, unless the clock stepped since it was observed; Infinity before the first observation. */
+  /**
+   * The latest that it can be now, with some room, unless the clock stepped since it was observed. Before the first observation, a moment
+   * thousands of years ahead.
+   */
   latestNowMs(): number {
-    return performance.now() - this.#least
+    return Math.min(performance.now() - this.#least + ROOM_MS, FAR_AHEAD_MS)
   }
 
   /** When the last step was noticed, by the monotonic clock: what the database wrote before cannot be compared with what it writes now. */
@@ -79,17 +85,9 @@ export class DatabaseClock {
     this.#step = undefined
   }
 
-  /** How far the clock went forward in steps during the last `withinMs`. */
-  forwardMs(withinMs: number): number {
-    const since = performance.now() - withinMs
-    this.#forward = this.#forward.filter(({ atMs }) => atMs >= since)
-    return this.#forward.reduce((sum, { byMs }) => sum + byMs, 0)
-  }
-
   #noteStep(byMs: number, atMs: number): void {
     this.#step = { byMs: (this.#step?.byMs ?? 0) + byMs, afterMs: this.#step?.afterMs ?? this.#observedAtMs }
     this.#steppedAtMs = atMs
     this.#lastMs = 0
-    if (byMs > 0) this.#forward.push({ atMs, byMs })
   }
 }

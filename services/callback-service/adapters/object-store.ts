@@ -10,8 +10,6 @@ import { type ExpiredRow, StoreSpans, traceExpiry } from './object-spans.ts'
 
 /** How long an answer waits for others before it is stored: long enough to share a statement, too short to be noticed. */
 const LINGER_MS = 10
-/** How far the database's clock may seem ahead of what it should be before nothing is deleted: it stepped, and what seems expired is not. */
-const MAX_AHEAD_MS = 100
 
 /** An object as readers see it. */
 export interface ObjectRow {
@@ -111,12 +109,10 @@ export class ObjectStore {
   async deleteExpired(limit: number): Promise<Expired> {
     const started = Date.now()
     const sentMs = performance.now()
-    // Infinity is none that Postgres reads in a number; it reads it in a timestamp.
-    const latest = Math.min(this.#clock.latestNowMs() + MAX_AHEAD_MS, Number.MAX_SAFE_INTEGER / 1000)
     const [row] = await inDatabase(
       () => this.#prisma.$queryRaw<{ expired: ExpiredRow[] | null; next_in_ms: number | null; now_ms: number }[]>`
         WITH due AS MATERIALIZED (
-          SELECT id FROM objects WHERE expires_at <= least(now(), to_timestamp(${latest}::float8 / 1000))
+          SELECT id FROM objects WHERE expires_at <= least(now(), to_timestamp(${this.#clock.latestNowMs()}::float8 / 1000))
           ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
         ), expired AS (
           -- By an array, not a join: statistics of rows that live half a minute are always stale, and a join is then planned as a scan of all.

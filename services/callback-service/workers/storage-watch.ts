@@ -6,6 +6,8 @@ import { TroubleLog } from '#foundation/trouble-log.ts'
 const INTERVAL_MS = 500
 /** A commit of its own, when nobody else has committed for so long: a database may answer questions while every commit hangs. */
 const COMMIT_EVERY_MS = 5000
+/** A refusal counts for this long: a full disk takes the commit that we make, which needs no room, and not the callbacks. */
+const REFUSED_MS = 1500
 
 /**
  * Knows whether callbacks can be stored: asks the database twice a second, so that health answers need not. Until it has answered once,
@@ -19,6 +21,8 @@ export class StorageWatch implements Part {
   readonly #accepting: TroubleLog
   #problem: string | undefined = 'the database has not answered yet'
   #committedAtMs = Number.NEGATIVE_INFINITY
+  /** Why the last callback was not stored; undefined when one has been since. */
+  #refusal: { readonly reason: string; readonly atMs: number } | undefined
 
   /** @param options.probe throws what is wrong, in words for an operator; returns what is worth a line in the log all the same */
   constructor({ probe, logger }: { readonly probe: (isWriting: boolean) => Promise<string | undefined>; readonly logger: Logger }) {
@@ -54,18 +58,21 @@ export class StorageWatch implements Part {
 
   /** @returns undefined when all is well */
   get problem(): string | undefined {
-    return this.#problem
+    if (this.#problem !== undefined || !this.#refusal) return this.#problem
+    return performance.now() - this.#refusal.atMs < REFUSED_MS ? `a callback was not stored: ${this.#refusal.reason}` : undefined
   }
 
   /** Says that a callback was committed. */
   accepted(): void {
     this.#committedAtMs = performance.now()
+    this.#refusal = undefined
     this.#accepting.end()
   }
 
   /** Says that the database did not take a callback. The next look commits something, to see whether that still works. */
   refused(reason: string): void {
     this.#committedAtMs = Number.NEGATIVE_INFINITY
+    this.#refusal = { reason, atMs: performance.now() }
     this.#accepting.tell(reason)
   }
 

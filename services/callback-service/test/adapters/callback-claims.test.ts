@@ -160,7 +160,7 @@ describe('CallbackClaims', () => {
 
     describe('of suspects', () => {
       beforeEach(async () => {
-        for (const crashes of [0, 1, 2, 3, 6]) {
+        for (const crashes of [0, 2, 3, 4, 6]) {
           const id = await putCallback(storage)
           await storage.query('UPDATE callbacks SET crashes = $2, attempts = $2 WHERE id = $1', [id, crashes])
         }
@@ -172,17 +172,17 @@ describe('CallbackClaims', () => {
           claimed.map(({ crashes, attempt }) => [crashes, attempt]),
           [
             [0, 1],
-            [1, 1],
+            [2, 1],
             [6, 1],
           ],
         )
       })
 
       it('takes those of as many crashes as it is told, and nothing else', async () => {
-        const claimed = await claims.claim(WORKER, { ...upTo(10), crashes: 3 })
+        const claimed = await claims.claim(WORKER, { ...upTo(10), crashes: 4 })
         assert.deepEqual(
           claimed.map(({ crashes }) => crashes),
-          [3],
+          [4],
         )
       })
     })
@@ -237,6 +237,18 @@ describe('CallbackClaims', () => {
     assert.deepEqual(counts, [2, 2, 1, 0])
     const left = await storage.query<{ id: string }>('SELECT id FROM callbacks')
     assert.deepEqual(new Set(left.map(({ id }) => id)), new Set(kept))
+  })
+
+  it('keeps what only seems to be finished long ago because the clock went forward, whichever replica prunes', async () => {
+    await putCallback(storage, { finishedAgoMs: 2 * 3_600_000 })
+    await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, 7200000)')
+    try {
+      assert.equal(await claims.prune(3600, 10), 0)
+      await storage.query(`UPDATE callbacks SET finished_at = finished_at - interval '1 hour 1 second'`)
+      assert.equal(await claims.prune(3600, 10), 1)
+    } finally {
+      await storage.query('TRUNCATE clock_steps')
+    }
   })
 
   it('counts what is not finished', async () => {

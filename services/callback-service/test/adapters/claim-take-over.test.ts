@@ -75,6 +75,17 @@ describe('CallbackClaims.takeOver', () => {
     assert.equal((await readCallback(storage, id)).claim_token, callback.token)
   })
 
+  it('counts no crash against what was taken from a worker that lives after all', async () => {
+    const [silent, other] = [await startWorker(), await startWorker()]
+    const id = await putCallback(storage)
+    const callback = await claimOne(silent)
+    await other.claims.takeOver(other.number, [silent.number])
+    assert.equal((await claimOne(other)).crashes, 1)
+    assert.equal(await silent.claims.settle(callback, { state: 'completed', unstored: [] }), false)
+    const [row] = await storage.query('SELECT state, crashes, attempts FROM callbacks WHERE id = $1', [id])
+    assert.deepEqual(row, { state: 'running', crashes: 0, attempts: 1 })
+  })
+
   it('lets a zombie change nothing of what its successor does', async () => {
     const [zombie, successor] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage)
@@ -116,6 +127,8 @@ describe('CallbackClaims.takeOver', () => {
       assert.equal(await worker.claims.takeOver(worker.number, []), 0)
       worker.claims.release(second)
       assert.equal(await worker.claims.takeOver(worker.number, []), 2)
+      const charged = await storage.query('SELECT DISTINCT attempts, crashes FROM callbacks')
+      assert.deepEqual(charged, [{ attempts: 1, crashes: 0 }], 'what could not be settled is charged')
     })
 
     it('keeps a claim that is made while it is on its way to the server', async () => {

@@ -34,7 +34,7 @@ describe('DatabaseClock', () => {
 
   it('tells the time of this machine before the database has told its own, and does not stick to it', () => {
     assert.ok(Math.abs(clock.nowMs() - Date.now()) < 1000)
-    assert.equal(clock.latestNowMs(), Number.POSITIVE_INFINITY)
+    assert.ok(clock.latestNowMs() > Date.now() + 1e12)
     ask(3)
     assert.equal(clock.nowMs(), databaseMs() - 3)
   })
@@ -45,9 +45,9 @@ describe('DatabaseClock', () => {
     assert.equal(clock.nowMs(), databaseMs() - 3)
   })
 
-  it('knows the latest time that it can be by what the question took', () => {
+  it('knows the latest time that it can be by what the question took, with room for a statement to begin', () => {
     ask(3, 20)
-    assert.equal(clock.latestNowMs(), databaseMs() + 20)
+    assert.equal(clock.latestNowMs(), databaseMs() + 120)
   })
 
   it('believes the fastest answer, and forgets it no faster than clocks drift', () => {
@@ -128,17 +128,5 @@ describe('DatabaseClock', () => {
     assert.equal(clock.step?.afterMs, before)
     clock.forgetStep()
     assert.equal(clock.step, undefined)
-  })
-
-  it('remembers for as long as it is asked how far the clock went forward', () => {
-    ask(1)
-    for (const ms of [60_000, 0, 60_000]) {
-      offsetMs = ms
-      nowMs += 1000
-      ask(1)
-    }
-    assert.ok(Math.abs(clock.forwardMs(10_000) - 120_000) < 20)
-    nowMs += 9500
-    assert.ok(Math.abs(clock.forwardMs(10_000) - 60_000) < 20)
   })
 })

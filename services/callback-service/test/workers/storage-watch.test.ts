@@ -50,6 +50,18 @@ describe('StorageWatch', () => {
     await eventually('also this one', () => watch.problem === 'no error, only words')
   })
 
+  it('has a problem while callbacks are refused, although the database answers and commits: a full disk, say', async () => {
+    watch = new StorageWatch({ probe: async () => undefined, logger })
+    watch.start()
+    await eventually('all is well', () => watch.problem === undefined)
+    watch.refused('could not extend file')
+    assert.equal(watch.problem, 'a callback was not stored: could not extend file')
+    watch.accepted()
+    assert.equal(watch.problem, undefined)
+    watch.refused('could not extend file')
+    await eventually('nobody was refused for a while', () => watch.problem === undefined)
+  })
+
   it('commits something at first, and again only after a callback was refused or something was wrong', async () => {
     const asked: boolean[] = []
     let trouble: Error | undefined
