@@ -74,8 +74,8 @@ try {
   })
 } finally {
   for (const end of ends.toReversed()) await end()
-  await run('git', ['worktree', 'remove', '--force', checkout], { cwd: ROOT }).catch(() => undefined)
   await rm(checkout, { recursive: true, force: true })
+  await run('git', ['worktree', 'prune'], { cwd: ROOT })
 }
 
 /** As the Makefile does; what is generated is not in git. */
