@@ -39,6 +39,7 @@ export function claimedCallback(row: ClaimedRow, { token, claimedAtMs, steppedAt
     crashes: row.crashes,
     missingIds: open.filter(id => !fresh.has(id)),
     unstored: earlier?.filter(object => object.outcome !== 'pending') ?? [],
+    receivedAtMs: row.received_ms,
     waitedMs,
     // How long it waited is not known if the clock stepped meanwhile: then only what leaves from now on is fresh for certain.
     freshFromMs: Math.max(claimedAtMs - waitedMs, steppedAtMs),

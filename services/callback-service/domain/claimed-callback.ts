@@ -14,6 +14,8 @@ export interface ClaimedCallback {
   readonly missingIds: readonly ObjectId[]
   /** What earlier attempts found out for good. */
   readonly unstored: readonly Unstored[]
+  /** When it was accepted: epoch milliseconds by the database's clock. */
+  readonly receivedAtMs: number
   /** How long it waited for this claim since it was accepted. */
   readonly waitedMs: number
   /** A fetch that left at or after this moment of this process's monotonic clock left after the callback was accepted. */

@@ -47,6 +47,8 @@ export interface ObjectFetcherOptions {
 /** When the request left whose answer will count, by this process's monotonic clock; undefined while none is on its way. */
 export interface Departure {
   leftAtMs: number | undefined
+  /** The same by the database's clock: decides which of two answers is the newer one. */
+  fetchedAtMs?: number
 }
 
 /** What the client service said of an object, and a handle by which the observer knows this fetch again. */
@@ -160,6 +162,7 @@ export class ObjectFetcher {
     const leftAtMs = nowMs()
     const fetchedAtMs = databaseNowMs()
     departure.leftAtMs = leftAtMs
+    departure.fetchedAtMs = fetchedAtMs
     const seconds = (): number => (nowMs() - leftAtMs) / 1000
     try {
       const answer = await source.fetch(id)

@@ -37,9 +37,12 @@ export class ObjectRefresher {
     this.#options = options
   }
 
-  async refresh(id: ObjectId, callback: { readonly id: string; readonly freshFromMs: number }): Promise<Outcome> {
+  async refresh(
+    id: ObjectId,
+    callback: { readonly id: string; readonly freshFromMs: number; readonly receivedAtMs: number },
+  ): Promise<Outcome> {
     const running = this.#refreshes.get(id)
-    if (!running || (running.departure.leftAtMs ?? callback.freshFromMs) < callback.freshFromMs) return this.#begin(id, callback.id)
+    if (!running || !isFresh(running.departure, callback)) return this.#begin(id, callback.id)
     const since = performance.now()
     const outcome = await running.outcome
     this.#options.onShared(id, 'handle' in outcome ? outcome.handle : undefined, since)
@@ -69,4 +72,15 @@ export class ObjectRefresher {
     }
     return { kind: 'stored', handle: result.handle }
   }
+}
+
+/**
+ * By both clocks. The database's is known a little late: an answer whose time seems to be from before the callback came could lose against one
+ * that is stored and really is from before.
+ */
+function isFresh(
+  { leftAtMs, fetchedAtMs = 0 }: Departure,
+  callback: { readonly freshFromMs: number; readonly receivedAtMs: number },
+): boolean {
+  return leftAtMs === undefined || (leftAtMs >= callback.freshFromMs && fetchedAtMs >= callback.receivedAtMs)
 }

@@ -107,6 +107,7 @@ describe('CallbackClaims', () => {
         crashes: 0,
         missingIds: objectIds,
         unstored: [],
+        receivedAtMs: 1_700_000_000_123,
         waitedMs: callback.waitedMs,
         freshFromMs: callback.freshFromMs,
         trace: { traceparent: 'tp', tracestate: 'ts', baggage: 'b' },

@@ -120,6 +120,7 @@ async function trial(
       crashes: 0,
       missingIds,
       unstored: [],
+      receivedAtMs: 0,
       waitedMs: 0,
       freshFromMs: 0,
       trace: {},

@@ -60,7 +60,7 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
 }
 
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
-const callback = (freshFromMs = 1000) => ({ id: 'a', freshFromMs })
+const callback = (freshFromMs = 1000, receivedAtMs = 5_000_000 + freshFromMs) => ({ id: 'a', freshFromMs, receivedAtMs })
 
 describe('ObjectRefresher', () => {
   it('stores what it fetched, with the moment the question left', async () => {
@@ -129,6 +129,17 @@ describe('ObjectRefresher', () => {
       state.stored.map(object => object.leftAtMs),
       [1000, 2000],
     )
+  })
+
+  it("asks again when the request under way left after the callback came, but not for certain by the database's clock", async () => {
+    const { refresher, asked } = setup()
+    const first = refresher.refresh(1n, callback(1000))
+    await turn()
+    const second = refresher.refresh(1n, callback(1000, 5_001_001))
+    await turn()
+    assert.equal(asked.length, 2)
+    for (const request of asked) request.answer(true)
+    await Promise.all([first, second])
   })
 
   it('takes a 404 for the answer that it is', async () => {

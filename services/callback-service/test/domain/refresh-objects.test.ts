@@ -11,6 +11,7 @@ const claimed = (changes: Partial<ClaimedCallback> = {}): ClaimedCallback => ({
   crashes: 0,
   missingIds: [1n, 2n],
   unstored: [],
+  receivedAtMs: 0,
   waitedMs: 0,
   freshFromMs: 0,
   trace: {},

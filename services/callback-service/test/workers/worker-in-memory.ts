@@ -18,6 +18,7 @@ export function claimed(id: string): ClaimedCallback {
     crashes: 0,
     missingIds: [],
     unstored: [],
+    receivedAtMs: 0,
     waitedMs: 0,
     freshFromMs: 0,
     trace: {},
