@@ -4,7 +4,7 @@ import type { PrismaClient } from '#prisma'
 import type { FetchedObject } from '../domain/fetched-object.ts'
 import type { ObjectId } from '../domain/object-id.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
-import { inDatabase } from './database.ts'
+import { inDatabase, WAIT_FOR_DISK } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { type ExpiredRow, StoreSpans, traceExpiry } from './object-spans.ts'
 
@@ -66,7 +66,8 @@ export class ObjectStore {
 
   /**
    * Stores an object just fetched, in one statement with others that come within 10 ms, in the trace that is active here.
-   * Safe to repeat; a fetch that left before the stored one changes nothing. Times are the database's.
+   * Safe to repeat; a fetch that left before the stored one changes nothing. Times are the database's. On disk when it resolves: a crash of
+   * the database between this and the verdict on the callback must not take the object away.
    * @throws {StorageUnavailableError} not stored, or nobody knows
    */
   upsert(object: FetchedObject, callbackId: string): Promise<void> {
@@ -168,7 +169,7 @@ export class ObjectStore {
     const sentMs = performance.now()
     const [row] = await inDatabase(
       () => this.#prisma.$queryRaw<{ now_ms: number; is_written: boolean }[]>`
-        WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now), written AS (
+        WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now, ${WAIT_FOR_DISK}), written AS (
           INSERT INTO objects (id, online, last_seen_at, fetched_at, stored_at, expires_at, callback_id, traceparent)
           SELECT r.id, r.online, CASE WHEN r.seen THEN t.now END, to_timestamp(r.fetched_ms / 1000), t.now,
             t.now + make_interval(secs => ${this.#ttlSeconds()}::float8), r.callback_id, r.traceparent

@@ -87,6 +87,19 @@ describe('ObjectStore', () => {
       assert.equal((await store.find(1n))?.online, false)
     })
 
+    it('waits for the disk whatever the session says', async () => {
+      await storage.query(`
+        CREATE TABLE commits (waits_for text);
+        CREATE FUNCTION note_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO commits VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER note_commit AFTER INSERT ON objects DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note_commit()`)
+      const careless = storage.open({ maxConnections: 1 })
+      await careless.prisma.$queryRaw`SELECT set_config('synchronous_commit', 'off', false)`
+      await newStore(careless).store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)
+      assert.deepEqual(await storage.query('SELECT * FROM commits'), [{ waits_for: 'on' }])
+      await storage.query('DROP TRIGGER note_commit ON objects')
+    })
+
     it('stores an answer that left before the clock went back, at its time by the clock as it is now', async () => {
       const clock = new DatabaseClock()
       clock.observe(Date.now() + 60_000, performance.now())
