@@ -125,7 +125,7 @@ export class CallbackWorker implements Part {
 
   /**
    * Until it is written, or we stop, or it is no trouble that passes: then the claim ends here, and the callback is taken over and tried
-   * again as often as any other.
+   * again, and charged, as often as any other.
    */
   async #settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
     const { claims, logger } = this.#options
