@@ -106,7 +106,7 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
     backoff: { baseMs: config.process.retryBaseMs, maxMs: config.process.retryMaxMs },
     random: Math.random,
   }
-  const isolation = new Isolation({ probationMs: config.process.probationMs, ageMs: () => performance.now() })
+  const isolation = new Isolation({ probationMs: config.process.probationMs, maxCrashes, ageMs: () => performance.now() })
   const roomFor = (running: number): Room | undefined => {
     const room = isHeldUp() ? undefined : claimable({ running, maxRunning: config.process.maxRunning, requests: fetcher, breaker })
     return room && withinTurn(room, isolation.turn(running))

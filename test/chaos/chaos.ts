@@ -53,7 +53,7 @@ export const IMPOSSIBLE_HERE: readonly FaultKind[] = CAN_STEP_CLOCKS ? [] : ['cl
 const READ_BACK = 500
 const EXAMPLES = 10
 /** After a crash loop callbacks are worked on alone, one after the other. */
-const DRAIN_MS = 180_000
+const DRAIN_MS = 300_000
 /** Whoever does not answer within so long when all is at rest never will. */
 const PATIENCE_MS = 3000
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { accept, finished, range } from '../support/callbacks.ts'
+import { until } from '../support/eventually.ts'
 import { type System, startSystem } from '../support/system.ts'
 
 const LIVES = 14
@@ -33,4 +34,31 @@ describe('a crash loop that no callback is guilty of', function () {
     const callbacks = await Promise.all(ids.map(id => finished(service.url, id, 60_000)))
     assert.deepEqual(new Set(callbacks.map(({ state }) => state)), new Set(['completed']))
   })
+})
+
+describe('callbacks that were in many crashes', function () {
+  this.timeout(60_000)
+  const suspects = 300
+  let system: System
+
+  before(async () => {
+    system = await startSystem({
+      client: { LATENCY_MIN_MS: '20', LATENCY_MAX_MS: '20' },
+      callback: { PROCESS_PROBATION_MS: '50' },
+    })
+  })
+
+  after(() => system.stop())
+
+  it('are done soon once processes live', async () => {
+    await system.db.query(
+      `INSERT INTO callbacks (id, object_ids, crashes, attempts) SELECT gen_random_uuid(), ARRAY[n], 5, 5 FROM generate_series(1, ${suspects}) n`,
+    )
+    await until(async () => (await unfinished()) === 0, 30_000)
+  })
+
+  async function unfinished(): Promise<number> {
+    const { rows } = await system.db.query('SELECT count(*)::int AS count FROM callbacks WHERE finished_at IS NULL')
+    return rows[0].count
+  }
 })

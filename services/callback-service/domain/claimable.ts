@@ -7,6 +7,8 @@ export interface Room {
   readonly minAgeMs: number
   /** Only suspects that were in this many crashes; undefined: anything but suspects. */
   readonly crashes?: number
+  /** Suspects are to be claimed next if this finds nothing. */
+  readonly suspectsWait?: boolean
 }
 
 /** Callbacks claimed by one statement. */
@@ -40,6 +42,6 @@ export function claimable(now: {
 /** Narrows the room to what is next: suspects are claimed by themselves. @returns undefined when nothing may be claimed now */
 export function withinTurn(room: Room, turn: Turn): Room | undefined {
   if (turn.take === 'nothing') return undefined
-  if (turn.take === 'others') return room
+  if (turn.take === 'others') return turn.suspectsWait ? { ...room, suspectsWait: true } : room
   return { ...room, callbacks: Math.min(room.callbacks, turn.callbacks), crashes: turn.crashes }
 }

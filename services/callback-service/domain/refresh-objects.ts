@@ -6,7 +6,7 @@ import type { Outcome } from './outcome.ts'
 export interface RefreshPolicy {
   /** Attempts after which a callback is `failed`. */
   readonly maxAttempts: number
-  /** Crashes of its worker after which a callback is `failed`: it ran alone in the last ones. */
+  /** Crashes of its worker after which a callback is `failed`: it ran alone in the last one. */
   readonly maxCrashes: number
   readonly backoff: Backoff
   readonly random: () => number

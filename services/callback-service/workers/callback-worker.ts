@@ -97,7 +97,8 @@ export class CallbackWorker implements Part {
     }
     this.#wasFull =
       claimed.length === room.callbacks || claimed.reduce((sum, callback) => sum + callback.missingIds.length, 0) >= room.objects
-    return this.#wasFull ? 0 : pollMs
+    const isTurnOfSuspects = room.suspectsWait === true && this.#running.size === 0
+    return this.#wasFull || isTurnOfSuspects ? 0 : pollMs
   }
 
   async #run(callback: ClaimedCallback): Promise<void> {
