@@ -75,6 +75,11 @@ export const schema = {
       format: 'count',
       default: 10_000,
     }),
+    maxBaggageBytes: setting<number>({
+      doc: 'Bytes of baggage that a request to the client service carries. Members of the list that do not fit are dropped.',
+      format: 'integer',
+      default: 4096,
+    }),
   },
   fetch: {
     concurrency: setting<number>({

@@ -6,6 +6,7 @@ import { ClockSteps } from './adapters/clock-steps.ts'
 import { readClusterState } from './adapters/cluster-state.ts'
 import type { Database } from './adapters/database.ts'
 import type { DatabaseClock } from './adapters/database-clock.ts'
+import { fetchResult } from './adapters/fetch-result.ts'
 import { ObjectClient } from './adapters/object-client.ts'
 import { ObjectStore } from './adapters/object-store.ts'
 import { WorkerSession } from './adapters/worker-session.ts'
@@ -80,7 +81,7 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
   const fetcher = new ObjectFetcher({
     source: client,
     breaker,
-    onFetched: (result, seconds) => metrics.fetched.observe({ result }, seconds),
+    onFetched: (result, seconds) => metrics.fetched.observe({ result: fetchResult(result) }, seconds),
     concurrency: config.fetch.concurrency,
     maxTries: config.fetch.maxTries,
     backoff: { baseMs: config.fetch.retryBaseMs, maxMs: config.fetch.timeoutMs },

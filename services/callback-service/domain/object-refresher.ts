@@ -28,6 +28,7 @@ interface Refresh {
  *
  * An id wanted by several callbacks is fetched once, as long as the answer is fresh for each of them: a callback joins a fetch that has not
  * left yet, or that left after the callback was accepted. One that left earlier may have read what the event says has changed since.
+ * A callback that joined a fetch with a final failure asks for itself, once.
  */
 export class ObjectRefresher {
   readonly #options: ObjectRefresherOptions
@@ -45,6 +46,8 @@ export class ObjectRefresher {
     if (!running || !isFresh(running.departure, callback)) return this.#begin(id, callback.id)
     const since = performance.now()
     const outcome = await running.outcome
+    // The request carried what another sender sent: what is wrong with it need not be wrong with ours.
+    if (outcome.kind === 'failed') return this.#begin(id, callback.id)
     this.#options.onShared(id, 'handle' in outcome ? outcome.handle : undefined, since)
     return outcome
   }

@@ -115,6 +115,25 @@ describe('ObjectRefresher', () => {
     assert.equal(asked.length, 1)
   })
 
+  it("asks for itself, once, when the request it joined was refused for good: another sender's headers are none of its own", async () => {
+    const { refresher, asked, state } = setup()
+    const refusal = new FetchError('http_431', { isRetryable: false, isHostTrouble: false })
+    const [guilty, innocent, alsoRefused] = [1, 2, 3].map(() => refresher.refresh(1n, callback()))
+    await turn()
+    assert.equal(asked.length, 1)
+    asked[0]?.fail(refusal)
+    await turn()
+    assert.equal(asked.length, 3)
+    asked[1]?.answer(true)
+    asked[2]?.fail(refusal)
+    assert.deepEqual(await Promise.all([guilty, innocent, alsoRefused]), [
+      { kind: 'failed', reason: 'http_431' },
+      { kind: 'stored', handle: 1n },
+      { kind: 'failed', reason: 'http_431' },
+    ])
+    assert.deepEqual([asked.length, state.shared], [3, []])
+  })
+
   it('asks again when the request under way left before the callback was accepted: its answer may be from before the change', async () => {
     const { refresher, asked, state } = setup()
     const first = refresher.refresh(1n, callback(1000))
