@@ -66,6 +66,18 @@ describe('CallbackInbox', () => {
     assert.deepEqual(row, { rows: 500, transactions: commits.length })
   })
 
+  it('has callbacks of one commit claimed in the order in which they came', async () => {
+    const one = newInbox(storage.open(), { maxInFlight: 1 })
+    const keys = Array.from({ length: 51 }, (_, i) => `key ${99 - i}`)
+    const accepted = await Promise.all(keys.map(idempotencyKey => one.inbox.accept(newCallback({ idempotencyKey }))))
+    assert.deepEqual(one.commits, [1, 50])
+    const rows = await storage.query<{ id: string }>('SELECT id FROM callbacks ORDER BY due_at')
+    assert.deepEqual(
+      rows.map(({ id }) => id),
+      accepted.map(({ id }) => id),
+    )
+  })
+
   describe('idempotency', () => {
     it('gives the first callback again to the same key with the same ids', async () => {
       const first = await inbox.accept(newCallback({ idempotencyKey: 'same', requestId: 'first' }))

@@ -259,6 +259,31 @@ describe('ObjectClient', () => {
     })
   }
 
+  it('does not send a request whose time was over before it had a connection', async () => {
+    await serve((_request, response) => response.end('{"id":8,"online":true}'), { timeoutMs: 20 })
+    const connected = once(server, 'connection')
+    const pending = failure(7n)
+    const busyUntil = performance.now() + 30
+    while (performance.now() < busyUntil);
+    assert.equal((await pending).reason, 'timeout')
+    await connected
+    await client.fetch(8n)
+    assert.deepEqual(asked, ['/objects/8'])
+  })
+
+  for (const [what, handler] of [
+    ['an answer', (_request, response) => response.end('{"id":7,"online":true}')],
+    ['a reset', request => request.socket.destroy()],
+  ] as [string, RequestListener][]) {
+    it(`leaves no timer behind after ${what}`, async () => {
+      const timers = (): number => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
+      await serve(handler, { timeoutMs: 60_000 })
+      const before = timers()
+      for (let i = 0; i < 20; i += 1) await client.fetch(7n).catch(() => undefined)
+      assert.ok(timers() < before + 10, `${timers() - before} more`)
+    })
+  }
+
   it('says connection when nobody listens', async () => {
     await serve(() => undefined)
     await new Promise(resolve => server.close(resolve))

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { CircuitBreaker, type CircuitBreakerOptions } from '../../domain/circuit-breaker.ts'
+import { CircuitBreaker, type CircuitBreakerOptions, type Pass } from '../../domain/circuit-breaker.ts'
 import { FetchError, type FetchedObject } from '../../domain/fetched-object.ts'
 import { ObjectFetcher, type ObjectFetcherOptions } from '../../domain/object-fetcher.ts'
 import { ObjectRefresher, type ObjectRefresherOptions } from '../../domain/object-refresher.ts'
@@ -57,6 +57,15 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
     ...options,
   })
   return { fetcher, refresher, asked, state }
+}
+
+/** A breaker of a host that is down. Its clock stands still: the next probe is always `openMs` away. */
+function openBreaker(openMs: number): CircuitBreaker {
+  let nowMs = 0
+  const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, openMs, maxOpenMs: openMs, nowMs: () => nowMs })
+  breaker.report(breaker.admit(9n) as Pass, 'failed')
+  nowMs = 650
+  return breaker
 }
 
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
@@ -150,6 +159,38 @@ describe('ObjectRefresher', () => {
     )
   })
 
+  it('is joined between two tries: the next request leaves after the callback was accepted', async () => {
+    const { promise: left, resolve: leave } = Promise.withResolvers<void>()
+    const { refresher, asked, state } = setup({ rests: { rest: ms => (ms > 1000 ? left : Promise.resolve()), endAll: () => undefined } })
+    const first = refresher.refresh(1n, callback(1000))
+    await turn()
+    asked[0]?.fail(pushBack(1500))
+    await turn()
+    state.nowMs = 2600
+    const second = refresher.refresh(1n, callback(1500))
+    leave()
+    await turn()
+    asked[1]?.answer(true)
+    assert.deepEqual([(await first).kind, (await second).kind], ['stored', 'stored'])
+    assert.deepEqual([asked.length, state.shared], [2, [1n]])
+  })
+
+  it('shares the fresher of two requests for an id, also when the other one ends first', async () => {
+    const { refresher, asked, state } = setup()
+    const first = refresher.refresh(1n, callback(1000))
+    await turn()
+    state.nowMs = 2000
+    const second = refresher.refresh(1n, callback(1500))
+    await turn()
+    asked[0]?.answer(true)
+    await first
+    const third = refresher.refresh(1n, callback(1500))
+    await turn()
+    asked[1]?.answer(true)
+    await Promise.all([second, third])
+    assert.equal(asked.length, 2)
+  })
+
   it("asks again when the request under way left after the callback came, but not for certain by the database's clock", async () => {
     const { refresher, asked } = setup()
     const first = refresher.refresh(1n, callback(1000))
@@ -241,15 +282,15 @@ describe('ObjectRefresher', () => {
   })
 
   it('sends a callback back uncharged when the host stays silent for too long', async () => {
-    let nowMs = 0
-    const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, openMs: 60_000, maxOpenMs: 60_000, nowMs: () => nowMs })
-    const pass = breaker.admit(9n)
-    assert.ok(pass)
-    breaker.report(pass, 'failed')
-    nowMs = 650
-    const { refresher, asked } = setup({ breaker })
+    const { refresher, asked } = setup({ breaker: openBreaker(60_000) })
     assert.deepEqual(await refresher.refresh(1n, callback()), { kind: 'pending', reason: 'client_service_unavailable', isCharged: false })
     assert.equal(asked.length, 0)
+  })
+
+  it('waits up to a quarter longer than it is held, so that not all leave at once', async () => {
+    const { refresher, state } = setup({ breaker: openBreaker(1000) })
+    await refresher.refresh(1n, callback())
+    assert.deepEqual(state.slept, [1125, 1125])
   })
 
   it('charges no attempt when it turns out, a moment after the last try, that the host is down', async () => {
