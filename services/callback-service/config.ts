@@ -156,7 +156,11 @@ export const schema = {
     takeOverMs: setting<number>({ doc: 'How often is looked for callbacks whose process died.', format: 'count', default: 200 }),
   },
   objects: {
-    keepOffline: setting<boolean>({ doc: 'Whether objects that are offline are stored too.', format: 'switch', default: true }),
+    keepOffline: setting<boolean>({
+      doc: 'Whether readers see objects that are offline. If not, an object disappears as soon as it is seen offline.',
+      format: 'switch',
+      default: true,
+    }),
   },
   expiry: {
     ttlSeconds: setting<number>({

@@ -56,11 +56,13 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
     logger,
   })
   const { maxCrashes } = config.process
-  const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes })
+  const { keepOffline } = config.objects
+  const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes, keepOffline })
   const store = new ObjectStore({
     prisma: database.prisma,
     clock,
     ttlSeconds: () => current().expiry.ttlSeconds,
+    keepOffline,
     onStored: (count, seconds) => {
       metrics.stored.inc(count)
       metrics.storeSeconds.observe(seconds)
@@ -95,7 +97,7 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
   const refresher = new ObjectRefresher({
     fetcher,
     store,
-    keepOffline: config.objects.keepOffline,
+    keepOffline,
     onShared: (id, handle, sinceMs) => {
       metrics.shared.inc()
       client.shared(id, handle, sinceMs)

@@ -12,6 +12,7 @@ export interface ObjectStore {
 export interface ObjectRefresherOptions {
   readonly fetcher: Pick<ObjectFetcher, 'fetch'>
   readonly store: ObjectStore
+  /** Whether readers of the store see objects that are offline. It hides them itself. */
   readonly keepOffline: boolean
   /** A callback was served by another's fetch. `sinceMs` is performance.now() when it joined. */
   readonly onShared: (id: ObjectId, handle: unknown, sinceMs: number) => void
@@ -66,14 +67,13 @@ export class ObjectRefresher {
     const { fetcher, store, keepOffline } = this.#options
     const result = await fetcher.fetch(id, departure)
     if (!('object' in result)) return result
-    if (!result.object.online && !keepOffline) return { kind: 'offline', handle: result.handle }
     try {
       await store.upsert(result.object, callbackId)
     } catch (error) {
       if (error instanceof StorageUnavailableError) return { kind: 'pending', reason: error.code, isCharged: false }
       throw error
     }
-    return { kind: 'stored', handle: result.handle }
+    return { kind: result.object.online || keepOffline ? 'stored' : 'offline', handle: result.handle }
   }
 }
 

@@ -210,13 +210,16 @@ describe('ObjectRefresher', () => {
     assert.deepEqual(await outcome, { kind: 'not_found' })
   })
 
-  it('does not store an offline object where only online ones are kept', async () => {
+  it('says offline of an offline object where only online ones are kept; the store hides it, and what it knew from before', async () => {
     const { refresher, asked, state } = setup({ keepOffline: false })
     const outcome = refresher.refresh(1n, callback())
     await turn()
     asked[0]?.answer(false)
     assert.equal((await outcome).kind, 'offline')
-    assert.deepEqual(state.stored, [])
+    assert.deepEqual(
+      state.stored.map(({ id, online }) => [id, online]),
+      [[1n, false]],
+    )
   })
 
   it('tries again after trouble, with full jitter, and gives up until the next attempt when its tries are used up', async () => {
