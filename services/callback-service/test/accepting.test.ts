@@ -98,6 +98,28 @@ describe('accepting', function () {
     assert.ok(a.waitSeconds() > 0)
   })
 
+  it('takes the same ids in another order for a copy, in the database, in the spool and after the drain', async () => {
+    const { accept, proxy, spooled } = await start()
+    const named = (key: string, ...objectIds: number[]): ReceivedCallback => ({ ...callback(key), objectIds })
+    const first = await accept(named('k', 1, 2, 3))
+    const copies = [await accept(named('k', 3, 2, 1))]
+    proxy.refuse()
+    copies.push(await accept(named('k', 2, 1, 3)))
+    const second = await accept(named('l', 10, 2))
+    const copiesOfSecond = [await accept(named('l', 2, 10))]
+    proxy.forward()
+    await eventually('all is drained', () => spooled() === 0)
+    copiesOfSecond.push(await accept(named('l', 2, 10)))
+    assert.deepEqual(new Set(copies.map(({ id }) => id)), new Set([first.id]))
+    assert.deepEqual(
+      copiesOfSecond.map(({ id, isReplay }) => [id, isReplay]),
+      [
+        [second.id, true],
+        [second.id, true],
+      ],
+    )
+  })
+
   it('refuses in the spool what would be a rival of a callback that the database took', async () => {
     const { accept, proxy } = await start()
     const first = await accept(callback('k', 1))

@@ -102,6 +102,13 @@ describe('CallbackInbox', () => {
       assert.equal(await countRows(), 3)
     })
 
+    it('gives the first callback again to the same key with the same ids in another order', async () => {
+      const first = await inbox.accept(newCallback({ idempotencyKey: 'same', objectIds: [2n, 10n, -1n] }))
+      const again = await inbox.accept(newCallback({ idempotencyKey: 'same', objectIds: [-1n, 2n, 10n] }))
+      assert.deepEqual(again, { ...first, isReplay: true })
+      assert.deepEqual(await storedIds(first.id), [2n, 10n, -1n])
+    })
+
     it('gives the callback of a release that made ids of the key alone to a retry', async () => {
       const first = await inbox.accept(newCallback({ id: newCallback().id, idempotencyKey: 'same' }))
       assert.deepEqual(await inbox.accept(newCallback({ idempotencyKey: 'same' })), { ...first, isReplay: true })
@@ -141,7 +148,6 @@ describe('CallbackInbox', () => {
 
     for (const [what, objectIds] of [
       ['other ids', [1n, 3n]],
-      ['the ids in another order', [2n, 1n]],
       ['no ids', []],
     ] as [string, bigint[]][]) {
       it(`refuses a key that comes again with ${what}`, async () => {
