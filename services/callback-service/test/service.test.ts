@@ -80,6 +80,32 @@ describe('the callback service, joined', () => {
     assert.equal((await finished(url, id)).state, 'completed')
   })
 
+  for (const [what, maxBaggageBytes, outcomeOfSender] of [
+    ['passes on so much baggage that the client service refuses its requests, and nothing of another sender fails', '16000', 'failed'],
+    ['passes on no more baggage than most servers allow', undefined, 'stored'],
+  ] as const) {
+    it(what, async () => {
+      const well = answer
+      const bothRun = Promise.withResolvers<void>()
+      answer = async (request, response) => {
+        await bothRun.promise
+        if ((request.headers['baggage']?.length ?? 0) > 8000) response.writeHead(431).end()
+        else well(request, response)
+      }
+      // Eleven of the first twenty requests leave; the second callback shares the other nine.
+      const { url, adminUrl } = await start({
+        FETCH_CONCURRENCY: '11',
+        ...(maxBaggageBytes && { CLIENT_SERVICE_MAX_BAGGAGE_BYTES: maxBaggageBytes }),
+      })
+      const baggage = Array.from({ length: 90 }, (_, i) => `k${i}=${'x'.repeat(95)}`).join()
+      const ids = [await accept(url, range(1, 20), { baggage }), await accept(url, range(1, 20))]
+      await eventually('both run', async () => (await readMetrics(adminUrl)).total('callbacks_running') === 2)
+      bothRun.resolve()
+      const [sender, another] = await Promise.all(ids.map(async id => (await finished(url, id)).objects.map(({ outcome }) => outcome)))
+      assert.deepEqual([new Set(sender), new Set(another)], [new Set([outcomeOfSender]), new Set(['stored'])])
+    })
+  }
+
   it('honours a Retry-After for as long as the settings say, in milliseconds', async () => {
     const well = answer
     answer = (_request, response) => {
