@@ -75,6 +75,11 @@ export const schema = {
       format: 'count',
       default: 10_000,
     }),
+    maxBaggageBytes: setting<number>({
+      doc: 'Bytes of baggage that a request to the client service carries. Members of the list that do not fit are dropped.',
+      format: 'integer',
+      default: 4096,
+    }),
   },
   fetch: {
     concurrency: setting<number>({
@@ -151,7 +156,11 @@ export const schema = {
     takeOverMs: setting<number>({ doc: 'How often is looked for callbacks whose process died.', format: 'count', default: 200 }),
   },
   objects: {
-    keepOffline: setting<boolean>({ doc: 'Whether objects that are offline are stored too.', format: 'switch', default: true }),
+    keepOffline: setting<boolean>({
+      doc: 'Whether readers see objects that are offline. If not, an object disappears as soon as it is seen offline.',
+      format: 'switch',
+      default: true,
+    }),
   },
   expiry: {
     ttlSeconds: setting<number>({

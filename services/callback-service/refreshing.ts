@@ -6,6 +6,7 @@ import { ClockSteps } from './adapters/clock-steps.ts'
 import { readClusterState } from './adapters/cluster-state.ts'
 import type { Database } from './adapters/database.ts'
 import type { DatabaseClock } from './adapters/database-clock.ts'
+import { fetchResult } from './adapters/fetch-result.ts'
 import { ObjectClient } from './adapters/object-client.ts'
 import { ObjectStore } from './adapters/object-store.ts'
 import { WorkerSession } from './adapters/worker-session.ts'
@@ -55,11 +56,13 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
     logger,
   })
   const { maxCrashes } = config.process
-  const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes })
+  const { keepOffline } = config.objects
+  const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes, keepOffline })
   const store = new ObjectStore({
     prisma: database.prisma,
     clock,
     ttlSeconds: () => current().expiry.ttlSeconds,
+    keepOffline,
     onStored: (count, seconds) => {
       metrics.stored.inc(count)
       metrics.storeSeconds.observe(seconds)
@@ -80,7 +83,7 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
   const fetcher = new ObjectFetcher({
     source: client,
     breaker,
-    onFetched: (result, seconds) => metrics.fetched.observe({ result }, seconds),
+    onFetched: (result, seconds) => metrics.fetched.observe({ result: fetchResult(result) }, seconds),
     concurrency: config.fetch.concurrency,
     maxTries: config.fetch.maxTries,
     backoff: { baseMs: config.fetch.retryBaseMs, maxMs: config.fetch.timeoutMs },
@@ -94,7 +97,7 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
   const refresher = new ObjectRefresher({
     fetcher,
     store,
-    keepOffline: config.objects.keepOffline,
+    keepOffline,
     onShared: (id, handle, sinceMs) => {
       metrics.shared.inc()
       client.shared(id, handle, sinceMs)

@@ -16,6 +16,10 @@ export async function rest(ms: number, signal: AbortSignal): Promise<void> {
 export class Rests {
   readonly #ends = new Set<() => void>()
 
+  get underWay(): number {
+    return this.#ends.size
+  }
+
   /** Resolves after so many milliseconds, or when all are ended. Does not keep the process alive. */
   rest(ms: number): Promise<void> {
     return new Promise(resolve => {

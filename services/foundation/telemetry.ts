@@ -20,6 +20,7 @@ import {
   ParentBasedSampler,
   RandomIdGenerator,
   type Sampler,
+  SamplingDecision,
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
@@ -41,10 +42,12 @@ export interface TraceCarrier {
 const w3c = new W3CTraceContextPropagator()
 const incoming = new CompositePropagator({ propagators: [new B3Propagator(), w3c] })
 const BAGGAGE = createContextKey('baggage header')
+/** Whether the caller wants a trace recorded that begins here. */
+const DECISION = createContextKey('sampling decision')
 
 /**
  * Sends the spans of this process to Zipkin: about once a second, at most 2,048 a request, at most 65,536 waiting (more are dropped).
- * An empty `zipkinUrl` sends none, and records no trace that begins here. Stopping flushes, for one second at the most.
+ * An empty `zipkinUrl` sends none, and records no trace that begins here unless the caller asks for it. Stopping flushes, for one second at the most.
  */
 export class Telemetry implements Part {
   readonly name = 'telemetry'
@@ -125,11 +128,23 @@ export function failSpan(span: Span, error: unknown): void {
   span.setAttribute('error.type', errorType(error))
 }
 
-/** The context a request arrives in. W3C headers win over B3 ones; none gives the start of a new trace. */
+/**
+ * The context a request arrives in. W3C headers win over B3 ones; none gives the start of a new trace. B3 may bring no ids and only a decision
+ * whether that is recorded (https://github.com/openzipkin/b3-propagation#sampling-state).
+ */
 export function contextFromHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Context {
   const { baggage } = headers
-  const active = propagation.extract(context.active(), headers)
+  const decision = decisionIn(headers)
+  let active = propagation.extract(context.active(), headers)
+  if (decision !== undefined) active = active.setValue(DECISION, decision)
   return typeof baggage === 'string' ? active.setValue(BAGGAGE, baggage) : active
+}
+
+/** `d` and the flag 1 ask for a trace whatever others decide; some senders write the decision as a boolean. */
+function decisionIn(headers: Readonly<Record<string, string | string[] | undefined>>): boolean | undefined {
+  const state = String(headers['x-b3-flags'] === '1' ? 'd' : (headers['b3'] ?? headers['x-b3-sampled']))
+  if (['0', 'false'].includes(state)) return false
+  return ['1', 'd', 'true'].includes(state) || undefined
 }
 
 /** What must be kept of a context, or sent with a request, so that work in another process goes on in the same trace. */
@@ -174,6 +189,8 @@ class RootSampler implements Sampler {
   }
 
   shouldSample(parent: Context, traceId: string): ReturnType<Sampler['shouldSample']> {
+    const decision = parent.getValue(DECISION)
+    if (typeof decision === 'boolean') return { decision: decision ? SamplingDecision.RECORD_AND_SAMPLED : SamplingDecision.NOT_RECORD }
     return this.#sampler.shouldSample(parent, traceId)
   }
 

@@ -29,6 +29,7 @@ const KINDS: Readonly<Partial<Record<SpanKind, string>>> = {
  * Written here because OpenTelemetry's own exporter drops links and waits for a silent Zipkin without end. A Zipkin that is away
  * costs one warning: after a failure spans are dropped unconverted for 10 s, then one batch is tried. A batch is done when it is
  * answered, so that a slow Zipkin makes spans wait, and be dropped, where their number is bounded: in the span processor.
+ * Only the status of the answer counts: a redirect is not followed, and a body is not read.
  */
 export class ZipkinExporter implements SpanExporter {
   readonly #options: ZipkinExporterOptions
@@ -65,9 +66,10 @@ export class ZipkinExporter implements SpanExporter {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(spans.map(span => zipkinSpan(span, serviceName))),
+        redirect: 'manual',
         signal: AbortSignal.timeout(timeoutMs),
       })
-      await response.arrayBuffer()
+      await response.body?.cancel()
       if (!response.ok) throw new Error(`Zipkin answered ${response.status}`)
       if (this.#isAway) logger.info({ url }, 'zipkin reached again')
       this.#isAway = false

@@ -17,17 +17,22 @@ export class CallbackClaims {
   readonly #prisma: PrismaClient
   readonly #clock: DatabaseClock
   readonly #maxCrashes: number
+  readonly #keepOffline: boolean
   /** Tokens whose callbacks are being worked on, or may be: also those of claims whose outcome is unknown yet. Value: how many callbacks. */
   readonly #tokens = new Map<string, number>()
   /** Tokens of claims that came back as an error, though they may have happened. */
   readonly #unanswered = new Set<string>()
   readonly #settler: Batcher<{ callback: ClaimedCallback; verdict: Verdict }, boolean>
 
-  /** @param options.maxCrashes callbacks that were in this many crashes are no suspects any more: they are claimed to be failed */
-  constructor(options: { prisma: PrismaClient; clock: DatabaseClock; maxCrashes: number }) {
+  /**
+   * @param options.maxCrashes callbacks that were in this many crashes are no suspects any more: they are claimed to be failed
+   * @param options.keepOffline as in `ObjectStore` (true)
+   */
+  constructor(options: { prisma: PrismaClient; clock: DatabaseClock; maxCrashes: number; keepOffline?: boolean }) {
     this.#prisma = options.prisma
     this.#clock = options.clock
     this.#maxCrashes = options.maxCrashes
+    this.#keepOffline = options.keepOffline ?? true
     this.#settler = new Batcher({
       write: items => this.#settle(items),
       maxBatch: 200,
@@ -71,7 +76,8 @@ export class CallbackClaims {
             -- Where a worker died: what it stored for this very callback needs no second fetch. What others stored may be from before the
             -- callback came, and times do not tell: clocks step.
             CASE WHEN c.attempts > 1 THEN ARRAY(
-              SELECT o.id FROM objects o WHERE o.id = ANY (c.object_ids) AND o.callback_id = c.id
+              SELECT o.id FROM objects o
+              WHERE o.id = ANY (c.object_ids) AND o.callback_id = c.id AND (o.online OR ${this.#keepOffline}::boolean)
             )::text END AS fresh_ids,
             extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms
           FROM claimed c

@@ -28,7 +28,7 @@ export interface Rivals {
 interface Owner {
   readonly id: string
   readonly received_at: Date
-  /** Whether it names the same objects. */
+  /** Whether it names the same objects, in any order. */
   readonly is_same: boolean
 }
 
@@ -148,9 +148,13 @@ export class CallbackInbox {
         FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, object_ids text, idempotency_key text)
           ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, n),
           LATERAL (
-            SELECT id, received_at, object_ids = r.object_ids::bigint[] AS is_same FROM callbacks WHERE id = r.id
-            UNION ALL
-            SELECT id, received_at, object_ids = r.object_ids::bigint[] FROM callbacks WHERE idempotency_key = r.idempotency_key
+            SELECT id, received_at,
+              ARRAY(SELECT unnest(object_ids) ORDER BY 1) = ARRAY(SELECT unnest(r.object_ids::bigint[]) ORDER BY 1) AS is_same
+            FROM (
+              SELECT id, received_at, object_ids FROM callbacks WHERE id = r.id
+              UNION ALL
+              SELECT id, received_at, object_ids FROM callbacks WHERE idempotency_key = r.idempotency_key
+            ) known
             ORDER BY is_same DESC LIMIT 1
           ) c, durable`,
     )

@@ -2,37 +2,45 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { type Dispatcher, Pool } from 'undici'
 import type { Part } from '#foundation/lifecycle.ts'
 import { parseRetryAfterMs } from '#foundation/retry-after.ts'
-import { carrierOf, context, failSpan, isSampled, type Span, SpanKind, startSpan, trace } from '#foundation/telemetry.ts'
+import { type Context, carrierOf, context, failSpan, isSampled, type Span, SpanKind, startSpan, trace } from '#foundation/telemetry.ts'
 import { FetchError } from '../domain/fetched-object.ts'
 import type { ObjectId } from '../domain/object-id.ts'
 import { garbage, parseOnline } from './object-answer.ts'
 
 const MAX_ANSWER_BYTES = 64 * 1024
+/** An answer in more pieces costs far more work than its bytes tell. An honest one comes in a few. */
+const MAX_PIECES = 1024
+/** Answers with a status of 1xx before the one that counts. */
+const MAX_INFORMATIONAL = 8
 
 export interface ObjectClientOptions {
   /** Where the client service is; its path, if any, comes before that of an object. Nothing else is ever asked. */
   readonly url: string
   /** A connection that waits for a request is closed after so long, or sooner where the client service says so. */
   readonly keepAliveMs: number
+  /** Bytes of a callback's baggage that are passed on: whole members, as many as fit. */
+  readonly maxBaggageBytes: number
   /** Bound for a whole request, headers and body; read for each one. */
   readonly timeoutMs: () => number
 }
 
 /**
  * The client service over HTTP: `GET <url>/objects/:id` → `{id, online}`.
- * Its answers are not trusted: one origin, no redirects, no decompression, at most 64 KiB, the whole request within `timeoutMs`, and an
- * answer whose `id` differs or whose `online` is no boolean is garbage.
+ * Its answers are not trusted: one origin, no redirects, no decompression, at most 64 KiB in at most 1,024 pieces after at most 8 informational
+ * ones, the whole request within `timeoutMs`. An answer whose `id` differs or whose `online` is no boolean is garbage.
  */
 export class ObjectClient implements Part {
   readonly name = 'object client'
   readonly #url: URL
   readonly #path: string
   readonly #pool: Pool
+  readonly #maxBaggageBytes: number
   readonly #timeoutMs: () => number
 
   constructor(options: ObjectClientOptions) {
     this.#url = new URL(options.url)
     this.#path = `${this.#url.pathname.replace(/\/+$/, '')}/objects/`
+    this.#maxBaggageBytes = options.maxBaggageBytes
     this.#timeoutMs = options.timeoutMs
     // Connections are bounded by the requests under way, which the refresher bounds; each request by its own timer.
     this.#pool = new Pool(this.#url.origin, {
@@ -59,7 +67,7 @@ export class ObjectClient implements Part {
     const active = context.active()
     const span = isSampled(active) ? this.#startSpan(id) : undefined
     try {
-      const { statusCode, retryAfter, body } = await this.#get(id, span ? trace.setSpan(active, span) : active)
+      const { statusCode, retryAfter, body } = await this.#get(id, this.#headersIn(span ? trace.setSpan(active, span) : active, span))
       span?.setAttribute('http.response.status_code', statusCode)
       if (statusCode === 404) return undefined
       if (statusCode !== 200) throw statusError(statusCode, retryAfter)
@@ -85,9 +93,18 @@ export class ObjectClient implements Part {
     span.end()
   }
 
-  #get(id: ObjectId, active: ReturnType<typeof context.active>): Promise<Answer> {
+  /** A sender's baggage must not make the request larger than the client service allows. */
+  #headersIn(active: Context, span: Span | undefined): Record<string, string | undefined> {
+    const carrier = carrierOf(active)
+    const baggage = leadingMembers(carrier.baggage, this.#maxBaggageBytes)
+    const droppedBytes = (carrier.baggage?.length ?? 0) - (baggage?.length ?? 0)
+    if (droppedBytes > 0) span?.setAttribute('answerback.baggage.dropped_bytes', droppedBytes)
+    return { ...carrier, baggage, accept: 'application/json' }
+  }
+
+  #get(id: ObjectId, headers: Record<string, string | undefined>): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const request = { method: 'GET', path: `${this.#path}${id}`, headers: { ...carrierOf(active), accept: 'application/json' } } as const
+      const request = { method: 'GET', path: `${this.#path}${id}`, headers } as const
       this.#pool.dispatch(request, new AnswerReader({ timeoutMs: this.#timeoutMs(), resolve, reject }))
     })
   }
@@ -112,6 +129,8 @@ interface Answer {
   readonly body: string
 }
 
+const NOTHING = Buffer.alloc(0)
+
 /**
  * Reads one answer whole, within its bounds of size and time. It takes the place of `Pool.request`, whose stream, AbortSignal and listeners
  * cost as much as the request itself.
@@ -124,7 +143,10 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   #timeout: FetchError | undefined
   #statusCode = 0
   #headers: IncomingHttpHeaders = {}
-  readonly #chunks: Buffer[] = []
+  #informational = 0
+  #pieces = 0
+  /** Copied into one buffer: each piece as it comes keeps all that was read with it from the socket. */
+  #body = NOTHING
   #size = 0
 
   constructor({ timeoutMs, resolve, reject }: { timeoutMs: number; resolve: (answer: Answer) => void; reject: (error: Error) => void }) {
@@ -138,15 +160,22 @@ class AnswerReader implements Dispatcher.DispatchHandler {
     if (this.#timeout) controller.abort(this.#timeout)
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
+    if (statusCode < 200) {
+      this.#informational += 1
+      if (this.#informational > MAX_INFORMATIONAL) controller.abort(garbage('too many informational answers'))
+      return
+    }
     this.#statusCode = statusCode
     this.#headers = headers
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#size += chunk.length
-    if (this.#size > MAX_ANSWER_BYTES) controller.abort(garbage('the answer is too large'))
-    else this.#chunks.push(chunk)
+    this.#pieces += 1
+    const size = this.#size + chunk.length
+    if (size > MAX_ANSWER_BYTES) controller.abort(garbage('the answer is too large'))
+    else if (this.#pieces > MAX_PIECES) controller.abort(garbage('the answer comes in too many pieces'))
+    else this.#append(chunk, size)
   }
 
   onResponseEnd(): void {
@@ -156,13 +185,22 @@ class AnswerReader implements Dispatcher.DispatchHandler {
       return
     }
     const retryAfter = parseRetryAfterMs(this.#headers['retry-after'])
-    const body = (this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)).toString('utf8')
-    this.#resolve({ statusCode: this.#statusCode, retryAfter, body })
+    this.#resolve({ statusCode: this.#statusCode, retryAfter, body: this.#body.toString('utf8', 0, this.#size) })
   }
 
   onResponseError(_controller: unknown, error: Error): void {
     clearTimeout(this.#timer)
     this.#reject(error)
+  }
+
+  #append(chunk: Buffer, size: number): void {
+    if (size > this.#body.length) {
+      const grown = Buffer.allocUnsafe(this.#size === 0 ? size : Math.min(2 * size, MAX_ANSWER_BYTES))
+      this.#body.copy(grown, 0, 0, this.#size)
+      this.#body = grown
+    }
+    chunk.copy(this.#body, this.#size)
+    this.#size = size
   }
 
   /** A request that still waits for its connection has no controller yet: it fails now, and is aborted when it would begin. */
@@ -171,6 +209,13 @@ class AnswerReader implements Dispatcher.DispatchHandler {
     if (this.#controller) this.#controller.abort(this.#timeout)
     else this.#reject(this.#timeout)
   }
+}
+
+/** The members of a list, divided by commas, that fit into so many bytes; a header has one character a byte. */
+function leadingMembers(list: string | undefined, maxBytes: number): string | undefined {
+  if (list === undefined || list.length <= maxBytes) return list
+  const end = list.lastIndexOf(',', maxBytes)
+  return end > 0 ? list.slice(0, end) : undefined
 }
 
 /** Request Timeout, Too Early, Too Many Requests: the host is well, and the object is to be asked again. */

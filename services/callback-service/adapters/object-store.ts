@@ -34,6 +34,8 @@ export interface ObjectStoreOptions {
   readonly clock: DatabaseClock
   /** Seconds an object lives after it is stored; read for each statement. */
   readonly ttlSeconds: () => number
+  /** Whether readers see objects that are offline (true). Their rows are there in any case, so that a late answer cannot bring them back. */
+  readonly keepOffline?: boolean
   readonly onStored: (count: number, seconds: number) => void
 }
 
@@ -48,12 +50,14 @@ export class ObjectStore {
   readonly #prisma: PrismaClient
   readonly #clock: DatabaseClock
   readonly #ttlSeconds: () => number
+  readonly #keepOffline: boolean
   readonly #batcher: Batcher<Sighting, undefined>
 
   constructor(options: ObjectStoreOptions) {
     this.#prisma = options.prisma
     this.#clock = options.clock
     this.#ttlSeconds = options.ttlSeconds
+    this.#keepOffline = options.keepOffline ?? true
     this.#batcher = new Batcher({
       write: sightings => this.#upsert(sightings),
       maxBatch: 500,
@@ -79,7 +83,7 @@ export class ObjectStore {
     const rows = await inDatabase(
       () => this.#prisma.$queryRaw<ObjectRow[]>`
         SELECT id, online, last_seen_at, stored_at, expires_at, callback_id FROM objects
-        WHERE id = ${id} AND expires_at > clock_timestamp()`,
+        WHERE id = ${id} AND (online OR ${this.#keepOffline}::boolean) AND expires_at > clock_timestamp()`,
     )
     return rows[0]
   }
@@ -96,7 +100,7 @@ export class ObjectStore {
         SELECT id, online, last_seen_at, stored_at, expires_at, callback_id FROM objects
         WHERE (${after}::bigint IS NULL OR id > ${after}::bigint)
           AND (${online}::boolean IS NULL OR online = ${online}::boolean)
-          AND expires_at > clock_timestamp()
+          AND (online OR ${this.#keepOffline}::boolean) AND expires_at > clock_timestamp()
         ORDER BY id LIMIT ${limit}`,
     )
   }
@@ -130,10 +134,11 @@ export class ObjectStore {
     return { latenessMs: expired.map(object => object.late_ms), nextInMs: row?.next_in_ms ?? undefined }
   }
 
-  /** Objects that have not expired. */
+  /** Objects that readers see. */
   async count(): Promise<number> {
     const rows = await inDatabase(
-      () => this.#prisma.$queryRaw<{ count: bigint }[]>`SELECT count(*) AS count FROM objects WHERE expires_at > clock_timestamp()`,
+      () => this.#prisma.$queryRaw<{ count: bigint }[]>`
+        SELECT count(*) AS count FROM objects WHERE (online OR ${this.#keepOffline}::boolean) AND expires_at > clock_timestamp()`,
     )
     return Number(rows[0]?.count ?? 0)
   }

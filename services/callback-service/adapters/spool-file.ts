@@ -117,8 +117,8 @@ export class SpoolFile {
 
   /** Tells of each row whether another one behind `after` has its idempotency key, with other object ids. */
   areRivals({ rows, after }: { readonly rows: readonly CallbackColumns[]; readonly after: number }): boolean[] {
-    const rival = this.#db.prepare('SELECT 1 FROM spool WHERE idempotency_key = ? AND object_ids <> ? AND seq > ?')
-    return this.#watch(() => rows.map(row => rival.get(row.idempotency_key ?? null, row.object_ids, after) !== undefined))
+    const rival = this.#db.prepare('SELECT 1 FROM spool WHERE idempotency_key = ? AND id <> ? AND object_ids <> ? AND seq > ?')
+    return this.#watch(() => rows.map(row => rival.get(row.idempotency_key ?? null, row.id, row.object_ids, after) !== undefined))
   }
 
   /**
@@ -152,7 +152,10 @@ export class SpoolFile {
   #find(row: SpooledRow): Kept | undefined {
     const first = this.#findFirst.get(row.id, row.idempotency_key ?? null) as unknown as SpooledRow | undefined
     if (!first) return undefined
-    return first.object_ids === row.object_ids ? { id: first.id, receivedMs: first.received_ms, isReplay: true } : 'key_reused'
+    // The same id is made of the same key and object ids, in any order; the releases before made other ids.
+    return first.id === row.id || first.object_ids === row.object_ids
+      ? { id: first.id, receivedMs: first.received_ms, isReplay: true }
+      : 'key_reused'
   }
 
   #run(sql: string, ...values: (string | number)[]): number {

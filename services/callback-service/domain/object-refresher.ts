@@ -12,6 +12,7 @@ export interface ObjectStore {
 export interface ObjectRefresherOptions {
   readonly fetcher: Pick<ObjectFetcher, 'fetch'>
   readonly store: ObjectStore
+  /** Whether readers of the store see objects that are offline. It hides them itself. */
   readonly keepOffline: boolean
   /** A callback was served by another's fetch. `sinceMs` is performance.now() when it joined. */
   readonly onShared: (id: ObjectId, handle: unknown, sinceMs: number) => void
@@ -28,6 +29,7 @@ interface Refresh {
  *
  * An id wanted by several callbacks is fetched once, as long as the answer is fresh for each of them: a callback joins a fetch that has not
  * left yet, or that left after the callback was accepted. One that left earlier may have read what the event says has changed since.
+ * A callback that joined a fetch with a final failure asks for itself, once.
  */
 export class ObjectRefresher {
   readonly #options: ObjectRefresherOptions
@@ -45,6 +47,8 @@ export class ObjectRefresher {
     if (!running || !isFresh(running.departure, callback)) return this.#begin(id, callback.id)
     const since = performance.now()
     const outcome = await running.outcome
+    // The request carried what another sender sent: what is wrong with it need not be wrong with ours.
+    if (outcome.kind === 'failed') return this.#begin(id, callback.id)
     this.#options.onShared(id, 'handle' in outcome ? outcome.handle : undefined, since)
     return outcome
   }
@@ -63,14 +67,13 @@ export class ObjectRefresher {
     const { fetcher, store, keepOffline } = this.#options
     const result = await fetcher.fetch(id, departure)
     if (!('object' in result)) return result
-    if (!result.object.online && !keepOffline) return { kind: 'offline', handle: result.handle }
     try {
       await store.upsert(result.object, callbackId)
     } catch (error) {
       if (error instanceof StorageUnavailableError) return { kind: 'pending', reason: error.code, isCharged: false }
       throw error
     }
-    return { kind: 'stored', handle: result.handle }
+    return { kind: result.object.online || keepOffline ? 'stored' : 'offline', handle: result.handle }
   }
 }
 

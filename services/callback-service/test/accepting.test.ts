@@ -18,6 +18,7 @@ import { logger, openTestStorage, type TestStorage } from './adapters/test-stora
 /** Accepts callbacks as a service does, behind a proxy that takes the database away. */
 interface Replica {
   readonly accept: Accepting['accept']
+  readonly waitSeconds: () => number
   readonly proxy: TcpProxy
   readonly spooled: () => number
   stop(): Promise<void>
@@ -45,12 +46,12 @@ describe('accepting', function () {
 
   after(() => storage.close())
 
-  async function start(name = 'a'): Promise<Replica> {
+  async function start(name = 'a', settings: Record<string, string> = {}): Promise<Replica> {
     const proxy = new TcpProxy(storage.url)
     await proxy.start()
-    const env = { DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, name) }
+    const env = { DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, name), ...settings }
     const config = new Settings(schema, { argv: [], env }).current
-    const { parts, accept, gauges } = accepting({
+    const joined = accepting({
       config,
       metrics: callbackMetrics(createRegistry()),
       database: storage.open({ url: proxy.url, queryTimeoutMs: config.accept.timeoutMs }),
@@ -59,9 +60,11 @@ describe('accepting', function () {
       onArrived: () => undefined,
       onRefused: () => undefined,
     })
+    const { parts, accept, gauges } = joined
     for (const part of parts) await part.start?.()
     const replica = {
       accept,
+      waitSeconds: () => joined.waitSeconds,
       proxy,
       spooled: () => gauges['spool_callbacks']?.[1]() ?? 0,
       async stop() {
@@ -86,6 +89,37 @@ describe('accepting', function () {
     (await storage.query<{ id: number }>('SELECT object_ids[1]::int AS id FROM callbacks WHERE idempotency_key = $1', [key])).map(
       ({ id }) => id,
     )
+
+  it('counts what it accepts towards the backlog, and replays not', async () => {
+    // Some were accepted while it started.
+    const a = await start('a', { INBOX_MAX_BACKLOG: '100' })
+    for (let i = 0; i < 100; i += 1) await a.accept(callback('same'))
+    assert.equal(a.waitSeconds(), 0)
+    await Promise.all(Array.from({ length: 100 }, () => a.accept(callback())))
+    assert.ok(a.waitSeconds() > 0)
+  })
+
+  it('takes the same ids in another order for a copy, in the database, in the spool and after the drain', async () => {
+    const { accept, proxy, spooled } = await start()
+    const named = (key: string, ...objectIds: number[]): ReceivedCallback => ({ ...callback(key), objectIds })
+    const first = await accept(named('k', 1, 2, 3))
+    const copies = [await accept(named('k', 3, 2, 1))]
+    proxy.refuse()
+    copies.push(await accept(named('k', 2, 1, 3)))
+    const second = await accept(named('l', 10, 2))
+    const copiesOfSecond = [await accept(named('l', 2, 10))]
+    proxy.forward()
+    await eventually('all is drained', () => spooled() === 0)
+    copiesOfSecond.push(await accept(named('l', 2, 10)))
+    assert.deepEqual(new Set(copies.map(({ id }) => id)), new Set([first.id]))
+    assert.deepEqual(
+      copiesOfSecond.map(({ id, isReplay }) => [id, isReplay]),
+      [
+        [second.id, true],
+        [second.id, true],
+      ],
+    )
+  })
 
   it('refuses in the spool what would be a rival of a callback that the database took', async () => {
     const { accept, proxy } = await start()
@@ -144,7 +178,7 @@ describe('accepting', function () {
     it(`loses none and keeps one of three rivals, with ${names.length} of our processes whose database comes and goes`, async () => {
       const seed = Date.now() % 1_000_000
       const random = seededRandom(seed)
-      const all = await Promise.all(names.map(start))
+      const all = await Promise.all(names.map(name => start(name)))
       const sent = Array.from({ length: 30 }, (_, round) => sendRivals(`round ${round}`, round * 60, random, all))
       const faults = all.map(({ proxy }) => comeAndGo(proxy, 30 * 60, random))
       const rounds = await Promise.all(sent)

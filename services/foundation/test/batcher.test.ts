@@ -82,6 +82,17 @@ describe('Batcher', () => {
     assert.deepEqual(written(), [[1], [2], [3, 4]])
   })
 
+  it('never has more under way either when what lingered has waited long enough', async () => {
+    const { batcher, writes, written } = setup({ lingerMs: 10, maxBatch: 2 })
+    // The first lingers until the second fills the batch; its timer is still to come.
+    for (const item of [1, 2, 3]) void batcher.add(item)
+    await sleep(30)
+    assert.deepEqual(written(), [[1, 2]])
+    writes[0]?.succeed()
+    while (writes.length === 1) await turn()
+    assert.deepEqual(written(), [[1, 2], [3]])
+  })
+
   it('never writes more than maxBatch items at once', async () => {
     const { batcher, writes, written } = setup({ maxBatch: 2 })
     for (const item of [1, 2, 3, 4]) void batcher.add(item)
@@ -219,5 +230,18 @@ describe('Batcher', () => {
     assert.equal(isIdle, false)
     writes[1]?.succeed()
     await Promise.all([idle, results])
+  })
+
+  it('is not idle while only a write is under way', async () => {
+    const { batcher, writes } = setup()
+    const result = batcher.add(1)
+    let isIdle = false
+    const idle = batcher.idle().then(() => {
+      isIdle = true
+    })
+    await turn()
+    assert.equal(isIdle, false)
+    writes[0]?.succeed()
+    await Promise.all([idle, result])
   })
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Rests } from '../rest.ts'
+import { Rests, rest } from '../rest.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -19,5 +19,43 @@ describe('Rests', () => {
     const later = await Promise.race([rests.rest(HOUR_MS).then(() => 'ended'), new Promise(resolve => setTimeout(resolve, 20, 'rests'))])
     assert.equal(later, 'rests')
     rests.endAll()
+  })
+
+  it('keeps nothing of a rest that is over', async () => {
+    const rests = new Rests()
+    const long = rests.rest(HOUR_MS)
+    await rests.rest(1)
+    assert.equal(rests.underWay, 1)
+    rests.endAll()
+    await long
+    assert.equal(rests.underWay, 0)
+  })
+
+  it('rests long where it is asked for longer than a timer holds', async () => {
+    const rests = new Rests()
+    void rests.rest(2 ** 31)
+    await rests.rest(20)
+    assert.equal(rests.underWay, 1)
+    rests.endAll()
+  })
+})
+
+describe('rest', () => {
+  it('rests as long as it was asked for, or until the signal', async () => {
+    const stop = new AbortController()
+    const started = performance.now()
+    await rest(30, stop.signal)
+    assert.ok(performance.now() - started >= 29)
+    const long = rest(HOUR_MS, stop.signal)
+    stop.abort()
+    await long
+  })
+
+  it('rests long where it is asked for longer than a timer holds', async () => {
+    const stop = new AbortController()
+    const long = rest(2 ** 31, stop.signal).then(() => 'over')
+    assert.equal(await Promise.race([long, rest(20, stop.signal).then(() => 'rests')]), 'rests')
+    stop.abort()
+    await long
   })
 })

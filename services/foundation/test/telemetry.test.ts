@@ -104,6 +104,14 @@ describe('telemetry', () => {
       })
     }
 
+    it('sends at most 512 bytes and 32 members of tracestate on, each whole', () => {
+      const passedOn = (tracestate: string): string | undefined =>
+        carrierOf(contextFromHeaders({ traceparent: TRACEPARENT, tracestate })).tracestate
+      const [a, b, c, d] = [...['a', 'b', 'c'].map(key => `${key}=${'x'.repeat(200)}`), 'd=1']
+      assert.equal(passedOn(`${a},${b},${c},${d}`), `${a},${b},${d}`)
+      assert.equal(passedOn(Array.from({ length: 40 }, (_, i) => `k${i}=1`).join())?.split(',').length, 32)
+    })
+
     it('comes back whole from contextFromCarrier, vendors’ state too', () => {
       const carrier = { traceparent: TRACEPARENT, tracestate: 'rojo=00f067aa0ba902b7,congo=t61rcWkgMzE', baggage: 'a=b' }
       assert.deepEqual(carrierOf(contextFromCarrier(carrier)), carrier)
@@ -142,6 +150,36 @@ describe('telemetry', () => {
         (await spans()).map(span => span.traceId),
         [TRACE_ID],
       )
+    })
+
+    const decisions: [headers: Record<string, string>, isRecorded: boolean][] = [
+      [{ b3: '0' }, false],
+      [{ 'x-b3-sampled': '0' }, false],
+      [{ 'x-b3-sampled': 'false' }, false],
+      [{ b3: '1' }, true],
+      [{ b3: 'd' }, true],
+      [{ 'x-b3-sampled': '1' }, true],
+      [{ 'x-b3-sampled': 'true' }, true],
+      [{ 'x-b3-flags': '1' }, true],
+    ]
+    for (const [headers, isRecorded] of decisions) {
+      it(`follows a caller who sends no ids and only decided: ${JSON.stringify(headers)}`, () => {
+        telemetry.setSampleRatio(isRecorded ? 0 : 1)
+        assert.equal(record(contextFromHeaders(headers)), isRecorded)
+      })
+    }
+
+    it('decides itself where the caller says neither, or something else', () => {
+      for (const headers of [{}, { b3: 'x' }, { 'x-b3-sampled': '' }, { 'x-b3-flags': '0' }] as Record<string, string>[]) {
+        telemetry.setSampleRatio(1)
+        assert.equal(record(contextFromHeaders(headers)), true)
+        telemetry.setSampleRatio(0)
+        assert.equal(record(contextFromHeaders(headers)), false)
+      }
+    })
+
+    it('believes ids and flags before a decision that stands alone', () => {
+      assert.equal(record(contextFromHeaders({ traceparent: TRACEPARENT, b3: '0' })), true)
     })
 
     it('gives ids to a trace it does not record, and says so to the next', () => {

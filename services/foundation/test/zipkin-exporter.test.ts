@@ -193,6 +193,38 @@ describe('ZipkinExporter', () => {
     })
   })
 
+  it('sends spans nowhere else, though Zipkin redirects', async () => {
+    let strayed = 0
+    const elsewhere = createServer((_request, response) => {
+      strayed += 1
+      response.writeHead(202).end()
+    })
+    await once(elsewhere.listen(0, '127.0.0.1'), 'listening')
+    setup()
+    answer = response => response.writeHead(307, { location: `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/` }).end()
+    await send(span())
+    elsewhere.close()
+    elsewhere.closeAllConnections()
+    assert.deepEqual([strayed, logged[0]?.reason], [0, 'Zipkin answered 307'])
+  })
+
+  it('does not read what Zipkin answers, however much it is', async () => {
+    setup()
+    const answered = Promise.withResolvers<ServerResponse>()
+    answer = response => {
+      const more = (): void => {
+        while (!response.destroyed && response.write('x'.repeat(65_536)));
+      }
+      response.writeHead(202).on('drain', more)
+      more()
+      answered.resolve(response)
+    }
+    await send(span())
+    const response = await answered.promise
+    if (!response.destroyed) await once(response, 'close')
+    assert.deepEqual(logged, [])
+  })
+
   it('waits for what is on its way when it is told to flush', async () => {
     setup()
     const held = Promise.withResolvers<ServerResponse>()

@@ -36,7 +36,7 @@ describe('CallbackClaims', () => {
     it('takes as many callbacks as their objects find room, and the one that fills it whole', async () => {
       for (const dueInMs of [-4000, -3000, -2000, -1000]) await putCallback(storage, { objectIds: [1n, 2n, 3n], dueInMs })
       const rest = async (objects: number): Promise<number> => (await claims.claim(WORKER, { ...upTo(10), objects })).length
-      assert.equal(await rest(1), 1)
+      assert.equal(await rest(3), 1)
       assert.equal(await rest(4), 2)
       assert.equal(await rest(100), 1)
     })
@@ -128,6 +128,18 @@ describe('CallbackClaims', () => {
       assert.deepEqual((await claimOne()).missingIds, [1n, 2n, 9007199254740993n])
       await storage.query(`UPDATE callbacks SET state = 'pending' WHERE id = $1`, [id])
       assert.deepEqual((await claimOne()).missingIds, [1n])
+    })
+
+    it('asks again for what was offline where that is not kept: its callback does not know it yet', async () => {
+      claims = new CallbackClaims({ prisma: storage.open().prisma, clock, maxCrashes: 6, keepOffline: false })
+      const id = await putCallback(storage, { objectIds: [1n, 2n] })
+      await storage.query(
+        `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
+         SELECT id, id = 1, now(), now(), now() + interval '1 hour', $1 FROM generate_series(1, 2) AS o(id)`,
+        [id],
+      )
+      await storage.query('UPDATE callbacks SET attempts = 1')
+      assert.deepEqual((await claimOne()).missingIds, [2n])
     })
 
     describe('of what is fresh for a callback', () => {

@@ -132,6 +132,30 @@ describe('CallbackInbox.takeOver', () => {
     assert.equal(received.get(claimed.id), claimed.receivedAt.toISOString())
   })
 
+  for (const [what, change] of [
+    ['was tried already', 'attempts = 1'],
+    ['is being worked on', "state = 'running'"],
+    ['was received before', "received_at = '2026-01-02T03:04:05.677Z'"],
+  ] as const) {
+    it(`leaves its times to a callback that is there and ${what}`, async () => {
+      const { id } = await inbox.accept(newCallback())
+      const times = () => storage.query('SELECT received_at, due_at FROM callbacks')
+      await storage.query(`UPDATE callbacks SET ${change}`)
+      const before = await times()
+      await inbox.takeOver([spooled({ id, object_ids: '{1,2}' })])
+      assert.deepEqual(await times(), before)
+    })
+  }
+
+  it('does not deadlock when two services take over copies of the same callbacks in opposite orders', async () => {
+    const other = newInbox(storage.open()).inbox
+    for (let round = 0; round < 20; round += 1) {
+      const copies = () => Array.from({ length: 256 }, (_, i) => spooled({ idempotency_key: `${round}/${i}` }))
+      await Promise.all([inbox.takeOver(copies()), other.takeOver(copies().toReversed())])
+    }
+    assert.equal((await stored()).length, 20 * 256)
+  })
+
   it('takes none when Postgres refuses one, and says whose fault it is', async () => {
     await assert.rejects(inbox.takeOver([spooled(), spooled({ object_ids: '{9223372036854775808}' })]), ValueRefusedError)
     assert.deepEqual(await stored(), [])

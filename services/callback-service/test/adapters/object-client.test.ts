@@ -2,22 +2,29 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { carrierOf, context, contextFromCarrier, inSpan, Telemetry } from '#foundation/telemetry.ts'
+import { ZipkinCollector } from '../../../../test/support/zipkin-collector.ts'
 import { ObjectClient } from '../../adapters/object-client.ts'
 import type { FetchError } from '../../domain/fetched-object.ts'
+import { logger } from '../workers/silent-logger.ts'
 
 describe('ObjectClient', () => {
+  const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 1, logger })
   let server: Server
   let client: ObjectClient
   const asked: string[] = []
 
-  async function serve(handler: RequestListener, { timeoutMs = 2000, keepAliveMs = 10_000, path = '' } = {}): Promise<void> {
+  async function serve(
+    handler: RequestListener,
+    { timeoutMs = 2000, keepAliveMs = 10_000, maxBaggageBytes = 4096, path = '' } = {},
+  ): Promise<void> {
     server = createServer((request, response) => {
       asked.push(request.url ?? '')
       handler(request, response)
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
-    client = new ObjectClient({ url: `http://127.0.0.1:${port}${path}`, timeoutMs: () => timeoutMs, keepAliveMs })
+    client = new ObjectClient({ url: `http://127.0.0.1:${port}${path}`, timeoutMs: () => timeoutMs, keepAliveMs, maxBaggageBytes })
   }
 
   async function failure(id = 7n): Promise<FetchError> {
@@ -66,6 +73,19 @@ describe('ObjectClient', () => {
     assert.equal((await client.fetch(9007199254740993n))?.online, true)
     assert.equal((await failure(9007199254740991n)).reason, 'invalid_answer')
     assert.equal((await failure(9007199254740994n)).reason, 'invalid_answer')
+  })
+
+  for (const nested of ['"x":{"id":9007199254740999}', '"x":[{"id":1}]']) {
+    it(`takes the id of the answer for the object's, beyond 2^53 too, and not that of ${nested}`, async () => {
+      await serve((_request, response) => response.end(`{"id":9007199254740993,"online":true,${nested}}`))
+      assert.equal((await client.fetch(9007199254740993n))?.online, true)
+    })
+  }
+
+  it('takes an answer that is nested too deep to be visited for garbage', async () => {
+    const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
+    await serve((_request, response) => response.end(`{"id":9007199254740993,"online":true,"x":${deep}}`))
+    assert.equal((await failure(9007199254740993n)).reason, 'invalid_answer')
   })
 
   it('takes 404 for no such object', async () => {
@@ -150,6 +170,77 @@ describe('ObjectClient', () => {
     assert.equal((await failure()).reason, 'timeout')
   })
 
+  it('reads an answer that comes in many pieces', async () => {
+    const answer = `{"id":7,"online":true,"x":"${'\u00e9'.repeat(300)}"}`
+    await serve((request, response) => {
+      request.socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+      for (const byte of Buffer.from(answer)) request.socket.write(Buffer.from([0x31, 13, 10, byte, 13, 10]))
+      request.socket.write('0\r\n\r\n')
+      response.detachSocket(request.socket)
+    })
+    assert.equal((await client.fetch(7n))?.online, true)
+  })
+
+  it('gives up on an answer whose pieces of one byte cost more than the answer', async () => {
+    await serve(request => {
+      request.socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${'1\r\n \r\n'.repeat(5000)}`)
+    })
+    assert.equal((await failure()).reason, 'invalid_answer')
+  })
+
+  it('hears a few informational answers before the one that counts, and gives up on more', async () => {
+    const early = 'HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n'
+    let count = 8
+    await serve((request, response) => {
+      request.socket.write(early.repeat(count))
+      if (count === 8) response.end('{"id":7,"online":true}')
+    })
+    assert.equal((await client.fetch(7n))?.online, true)
+    count = 9
+    const { reason, isRetryable, isHostTrouble } = await failure()
+    assert.deepEqual({ reason, isRetryable, isHostTrouble }, { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true })
+  })
+
+  describe('with baggage', () => {
+    /** What of it reaches a client service that is to get at most 20 bytes. */
+    async function passedOn(baggage: string): Promise<string | undefined> {
+      let passed: string | undefined
+      await serve(
+        (request, response) => {
+          passed = request.headers['baggage'] as string | undefined
+          response.end('{"id":7,"online":true}')
+        },
+        { maxBaggageBytes: 20 },
+      )
+      await context.with(contextFromCarrier({ ...carrierOf(context.active()), baggage }), () => client.fetch(7n))
+      return passed
+    }
+
+    beforeEach(() => telemetry.start())
+    afterEach(() => telemetry.stop())
+
+    for (const [fact, baggage, expected] of [
+      ['passes all of it on where it fits', 'a=1,b=2;p=\u00e9,c=45678', 'a=1,b=2;p=\u00e9,c=45678'],
+      ['passes the members on that fit, each whole', 'a=1,b=2;p=3,c=4567890', 'a=1,b=2;p=3'],
+      ['passes members on that fill the bound', 'a=1,b=2;p=3,c=456789,d=0', 'a=1,b=2;p=3,c=456789'],
+      ['passes none on where the first member does not fit', `a=${'1'.repeat(30)},b=2`, undefined],
+    ] as const) {
+      it(fact, async () => assert.equal(await passedOn(baggage), expected))
+    }
+
+    it('says in the span of the request how much of it was dropped', async () => {
+      const collector = new ZipkinCollector()
+      await collector.start()
+      await telemetry.stop()
+      const traced = new Telemetry({ serviceName: 'test', zipkinUrl: collector.url, sampleRatio: 1, logger })
+      traced.start()
+      await inSpan('process callback', {}, () => passedOn('a=1,b=2;p=3,c=4567890'))
+      await traced.stop()
+      collector.stop()
+      assert.equal(collector.spans.find(({ name }) => name === 'fetch object')?.tags['answerback.baggage.dropped_bytes'], '10')
+    })
+  })
+
   it('gives up on an endless answer without keeping it', async () => {
     await serve((_request, response) => {
       const more = (): void => {
@@ -165,6 +256,31 @@ describe('ObjectClient', () => {
     it(`passes on what the Retry-After of a ${status} asks for`, async () => {
       await serve((_request, response) => response.writeHead(status, { 'retry-after': '7' }).end())
       assert.equal((await failure()).retryAfterMs, 7000)
+    })
+  }
+
+  it('does not send a request whose time was over before it had a connection', async () => {
+    await serve((_request, response) => response.end('{"id":8,"online":true}'), { timeoutMs: 20 })
+    const connected = once(server, 'connection')
+    const pending = failure(7n)
+    const busyUntil = performance.now() + 30
+    while (performance.now() < busyUntil);
+    assert.equal((await pending).reason, 'timeout')
+    await connected
+    await client.fetch(8n)
+    assert.deepEqual(asked, ['/objects/8'])
+  })
+
+  for (const [what, handler] of [
+    ['an answer', (_request, response) => response.end('{"id":7,"online":true}')],
+    ['a reset', request => request.socket.destroy()],
+  ] as [string, RequestListener][]) {
+    it(`leaves no timer behind after ${what}`, async () => {
+      const timers = (): number => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
+      await serve(handler, { timeoutMs: 60_000 })
+      const before = timers()
+      for (let i = 0; i < 20; i += 1) await client.fetch(7n).catch(() => undefined)
+      assert.ok(timers() < before + 10, `${timers() - before} more`)
     })
   }
 

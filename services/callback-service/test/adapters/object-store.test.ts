@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { DatabaseClock } from '../../adapters/database-clock.ts'
-import type { ObjectStore } from '../../adapters/object-store.ts'
+import { ObjectStore } from '../../adapters/object-store.ts'
 import { ValueRefusedError } from '../../domain/storage-errors.ts'
 import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
@@ -85,6 +85,33 @@ describe('ObjectStore', () => {
       assert.deepEqual(await store.find(1n), newer)
       await put(1n, { online: false, fetchedAtMs: 2001, callbackId: OTHER_CALLBACK_ID })
       assert.equal((await store.find(1n))?.online, false)
+    })
+
+    describe('where only online objects are kept', () => {
+      beforeEach(() => {
+        const { prisma } = storage.open()
+        store = new ObjectStore({ prisma, clock: new DatabaseClock(), ttlSeconds: () => 30, keepOffline: false, onStored: () => undefined })
+      })
+
+      const visible = async (id: bigint): Promise<unknown[]> => [
+        (await store.find(id))?.online,
+        (await store.list({ online: undefined, after: undefined, limit: 10 })).map(row => row.id),
+        await store.count(),
+      ]
+
+      it('hides one as soon as it is seen offline, and shows it when it is online again', async () => {
+        await put(1n, { online: true, fetchedAtMs: 1000 })
+        await put(1n, { online: false, fetchedAtMs: 2000 })
+        assert.deepEqual(await visible(1n), [undefined, [], 0])
+        await put(1n, { online: true, fetchedAtMs: 3000 })
+        assert.deepEqual(await visible(1n), [true, [1n], 1])
+      })
+
+      it('lets no answer from before show one that was seen offline', async () => {
+        await put(1n, { online: false, fetchedAtMs: 2000 })
+        await put(1n, { online: true, fetchedAtMs: 1999 })
+        assert.deepEqual(await visible(1n), [undefined, [], 0])
+      })
     })
 
     it('waits for the disk whatever the session says', async () => {

@@ -36,8 +36,8 @@ describe('SpoolFile', () => {
   }
 
   const close = (): void => opened.pop()?.close()
-  const row = (idempotencyKey?: string, objectId = 1n): SpooledRow => ({
-    ...columns(newCallback({ idempotencyKey, objectIds: [objectId] })),
+  const row = (idempotencyKey?: string, ...objectIds: bigint[]): SpooledRow => ({
+    ...columns(newCallback({ idempotencyKey, objectIds: objectIds.length > 0 ? objectIds : [1n] })),
     received_ms: 1,
   })
   const idsOf = (file: SpoolFile): string[] => file.oldest({ after: 0, limit: 1000 }).map(({ id }) => id)
@@ -158,6 +158,13 @@ describe('SpoolFile', () => {
     const rows = [row('k', 2n), row('k'), row('other'), row()]
     assert.deepEqual(file.areRivals({ rows, after: 0 }), [true, false, false, false])
     assert.deepEqual(file.areRivals({ rows, after: 2 }), [false, false, false, false])
+  })
+
+  it('takes the same object ids in another order for no rival, and for a replay', () => {
+    const file = open()
+    const [first] = file.append([row('k', 10n, 2n)])
+    assert.deepEqual(file.areRivals({ rows: [row('k', 2n, 10n), row('k', 2n)], after: 0 }), [false, true])
+    assert.deepEqual(file.append([row('k', 2n, 10n), row('k', 2n)]), [{ ...(first as object), isReplay: true }, 'key_reused'])
   })
 
   describe('of another release', () => {

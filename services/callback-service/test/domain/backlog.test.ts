@@ -28,6 +28,22 @@ describe('Backlog', () => {
     assert.equal(backlog.waitSeconds, 4)
   })
 
+  it('knows as finished what was accepted meanwhile and is not there any more', () => {
+    backlog.count(150)
+    for (let i = 0; i < 20; i += 1) backlog.accepted()
+    nowMs = 2000
+    backlog.count(130)
+    // 20 a second; 31 must go.
+    assert.equal(backlog.waitSeconds, 2)
+  })
+
+  it('says a minute when it grows', () => {
+    backlog.count(150)
+    nowMs = 2000
+    backlog.count(170)
+    assert.equal(backlog.waitSeconds, 60)
+  })
+
   it('says a minute when nothing moves, and never more', () => {
     backlog.count(200)
     assert.equal(backlog.waitSeconds, 60)

@@ -110,6 +110,24 @@ describe('CircuitBreaker', () => {
       }
     })
 
+    it('begins with frequent probes in each outage', () => {
+      const { breaker, admit, answer, fail, open, advance } = setup({ maxOpenMs: 8000 })
+      open()
+      for (let probes = 0; probes < 2; probes += 1) {
+        advance(breaker.waitMs)
+        fail(1n)
+      }
+      assert.equal(breaker.waitMs, 4000)
+      advance(4000)
+      breaker.report(admit(), 'answered')
+      answer(1n)
+      advance(250)
+      fail(...IDS)
+      for (const question of breaker.takeQuestions()) breaker.report(question, 'failed')
+      advance(650)
+      assert.deepEqual([breaker.state, breaker.waitMs], ['open', 1000])
+    })
+
     it('closes with the first answer, and says so', () => {
       const { state, breaker, admit, open, advance } = setup()
       open()
@@ -138,11 +156,14 @@ describe('CircuitBreaker', () => {
     })
 
     it('takes no notice of answers to requests that left before the doubt', () => {
-      const { breaker, admit, open } = setup()
-      const late = admit(9n)
+      const { breaker, admit, open, advance } = setup()
+      const late = [admit(8n), admit(9n)] as const
       open()
-      breaker.report(late, 'answered')
+      breaker.report(late[0], 'answered')
       assert.equal(breaker.state, 'open')
+      advance(1000)
+      breaker.report(late[1], 'answered')
+      assert.equal(breaker.state, 'half-open')
     })
 
     it('believes a slow answer to a request that left when the host was in doubt', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { CircuitBreaker, type CircuitBreakerOptions } from '../../domain/circuit-breaker.ts'
+import { CircuitBreaker, type CircuitBreakerOptions, type Pass } from '../../domain/circuit-breaker.ts'
 import { FetchError, type FetchedObject } from '../../domain/fetched-object.ts'
 import { ObjectFetcher, type ObjectFetcherOptions } from '../../domain/object-fetcher.ts'
 import { ObjectRefresher, type ObjectRefresherOptions } from '../../domain/object-refresher.ts'
@@ -59,6 +59,15 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
   return { fetcher, refresher, asked, state }
 }
 
+/** A breaker of a host that is down. Its clock stands still: the next probe is always `openMs` away. */
+function openBreaker(openMs: number): CircuitBreaker {
+  let nowMs = 0
+  const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, openMs, maxOpenMs: openMs, nowMs: () => nowMs })
+  breaker.report(breaker.admit(9n) as Pass, 'failed')
+  nowMs = 650
+  return breaker
+}
+
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const callback = (freshFromMs = 1000, receivedAtMs = 5_000_000 + freshFromMs) => ({ id: 'a', freshFromMs, receivedAtMs })
 
@@ -115,6 +124,25 @@ describe('ObjectRefresher', () => {
     assert.equal(asked.length, 1)
   })
 
+  it("asks for itself, once, when the request it joined was refused for good: another sender's headers are none of its own", async () => {
+    const { refresher, asked, state } = setup()
+    const refusal = new FetchError('http_431', { isRetryable: false, isHostTrouble: false })
+    const [guilty, innocent, alsoRefused] = [1, 2, 3].map(() => refresher.refresh(1n, callback()))
+    await turn()
+    assert.equal(asked.length, 1)
+    asked[0]?.fail(refusal)
+    await turn()
+    assert.equal(asked.length, 3)
+    asked[1]?.answer(true)
+    asked[2]?.fail(refusal)
+    assert.deepEqual(await Promise.all([guilty, innocent, alsoRefused]), [
+      { kind: 'failed', reason: 'http_431' },
+      { kind: 'stored', handle: 1n },
+      { kind: 'failed', reason: 'http_431' },
+    ])
+    assert.deepEqual([asked.length, state.shared], [3, []])
+  })
+
   it('asks again when the request under way left before the callback was accepted: its answer may be from before the change', async () => {
     const { refresher, asked, state } = setup()
     const first = refresher.refresh(1n, callback(1000))
@@ -129,6 +157,38 @@ describe('ObjectRefresher', () => {
       state.stored.map(object => object.leftAtMs),
       [1000, 2000],
     )
+  })
+
+  it('is joined between two tries: the next request leaves after the callback was accepted', async () => {
+    const { promise: left, resolve: leave } = Promise.withResolvers<void>()
+    const { refresher, asked, state } = setup({ rests: { rest: ms => (ms > 1000 ? left : Promise.resolve()), endAll: () => undefined } })
+    const first = refresher.refresh(1n, callback(1000))
+    await turn()
+    asked[0]?.fail(pushBack(1500))
+    await turn()
+    state.nowMs = 2600
+    const second = refresher.refresh(1n, callback(1500))
+    leave()
+    await turn()
+    asked[1]?.answer(true)
+    assert.deepEqual([(await first).kind, (await second).kind], ['stored', 'stored'])
+    assert.deepEqual([asked.length, state.shared], [2, [1n]])
+  })
+
+  it('shares the fresher of two requests for an id, also when the other one ends first', async () => {
+    const { refresher, asked, state } = setup()
+    const first = refresher.refresh(1n, callback(1000))
+    await turn()
+    state.nowMs = 2000
+    const second = refresher.refresh(1n, callback(1500))
+    await turn()
+    asked[0]?.answer(true)
+    await first
+    const third = refresher.refresh(1n, callback(1500))
+    await turn()
+    asked[1]?.answer(true)
+    await Promise.all([second, third])
+    assert.equal(asked.length, 2)
   })
 
   it("asks again when the request under way left after the callback came, but not for certain by the database's clock", async () => {
@@ -150,13 +210,16 @@ describe('ObjectRefresher', () => {
     assert.deepEqual(await outcome, { kind: 'not_found' })
   })
 
-  it('does not store an offline object where only online ones are kept', async () => {
+  it('says offline of an offline object where only online ones are kept; the store hides it, and what it knew from before', async () => {
     const { refresher, asked, state } = setup({ keepOffline: false })
     const outcome = refresher.refresh(1n, callback())
     await turn()
     asked[0]?.answer(false)
     assert.equal((await outcome).kind, 'offline')
-    assert.deepEqual(state.stored, [])
+    assert.deepEqual(
+      state.stored.map(({ id, online }) => [id, online]),
+      [[1n, false]],
+    )
   })
 
   it('tries again after trouble, with full jitter, and gives up until the next attempt when its tries are used up', async () => {
@@ -222,15 +285,15 @@ describe('ObjectRefresher', () => {
   })
 
   it('sends a callback back uncharged when the host stays silent for too long', async () => {
-    let nowMs = 0
-    const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, openMs: 60_000, maxOpenMs: 60_000, nowMs: () => nowMs })
-    const pass = breaker.admit(9n)
-    assert.ok(pass)
-    breaker.report(pass, 'failed')
-    nowMs = 650
-    const { refresher, asked } = setup({ breaker })
+    const { refresher, asked } = setup({ breaker: openBreaker(60_000) })
     assert.deepEqual(await refresher.refresh(1n, callback()), { kind: 'pending', reason: 'client_service_unavailable', isCharged: false })
     assert.equal(asked.length, 0)
+  })
+
+  it('waits up to a quarter longer than it is held, so that not all leave at once', async () => {
+    const { refresher, state } = setup({ breaker: openBreaker(1000) })
+    await refresher.refresh(1n, callback())
+    assert.deepEqual(state.slept, [1125, 1125])
   })
 
   it('charges no attempt when it turns out, a moment after the last try, that the host is down', async () => {

@@ -48,6 +48,18 @@ describe('refreshObjects', () => {
     })
   })
 
+  it('is charged when one of its objects fails by itself, though others wait for the host', async () => {
+    const verdict = await refreshObjects(
+      claimed(),
+      answering({
+        1: { kind: 'pending', reason: 'http_500', isCharged: true },
+        2: { kind: 'pending', reason: 'storage_unavailable', isCharged: false },
+      }),
+      policy,
+    )
+    assert.equal(verdict.state === 'pending' && verdict.isCharged, true)
+  })
+
   it('fails with its reasons when its attempts are used up', async () => {
     const verdict = await refreshObjects(
       claimed({ attempt: 3 }),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { mock } from 'node:test'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { CallbackPruner } from '../../workers/callback-pruner.ts'
@@ -30,6 +31,22 @@ describe('CallbackPruner', () => {
     // A rest of five seconds cannot be over while the event loop turns a few times.
     for (let i = 0; i < 10; i += 1) await new Promise(setImmediate)
     assert.deepEqual(limits, [1000, 1000, 1000])
+  })
+
+  it('rests for five seconds', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const limits = setup([0, 0])
+      pruner.start()
+      const passesAfter = async (ms: number): Promise<number> => {
+        mock.timers.tick(ms)
+        await new Promise(setImmediate)
+        return limits.length
+      }
+      assert.deepEqual([await passesAfter(0), await passesAfter(4999), await passesAfter(1)], [1, 1, 2])
+    } finally {
+      mock.timers.reset()
+    }
   })
 
   it('goes on when the database is back', async () => {

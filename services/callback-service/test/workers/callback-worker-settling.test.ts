@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
+import { pino } from 'pino'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
-import { workerInMemory } from './worker-in-memory.ts'
+import { COMPLETED, workerInMemory } from './worker-in-memory.ts'
 
 describe('CallbackWorker, settling', () => {
   let worker: CallbackWorker
@@ -38,6 +39,26 @@ describe('CallbackWorker, settling', () => {
     assert.equal(count.tries, 2)
     assert.equal(seen.counted.length, 1)
   })
+
+  for (const [verdict, level] of [
+    [{ state: 'failed', unstored: [] }, 50],
+    [COMPLETED, 20],
+  ] as const) {
+    it(`says at level ${level} that a callback is ${verdict.state}`, async () => {
+      const lines: { level: number; msg: string }[] = []
+      const memory = workerInMemory({ logger: pino({ level: 'debug' }, { write: line => lines.push(JSON.parse(line)) }) })
+      worker = memory.worker
+      memory.put('a')
+      worker.start()
+      await memory.started('a')
+      memory.end('a', verdict)
+      await memory.released('a')
+      assert.deepEqual(
+        lines.map(line => [line.level, line.msg]),
+        [[level, verdict.state === 'failed' ? 'callback failed' : 'callback left its worker']],
+      )
+    })
+  }
 
   it('counts nothing when the claim was lost', async () => {
     const { seen, released } = await settling(async () => false)

@@ -113,7 +113,7 @@ describe('CallbackClient', () => {
     const ports = new Set<number | undefined>()
     receiver.answer = response => {
       ports.add(response.socket?.remotePort)
-      response.writeHead(202).end('{"kind":"Callback"}')
+      response.writeHead(202).end('x'.repeat(100_000))
     }
     for (let i = 0; i < 6; i += 1) await post()
     // A second one is opened when a callback follows before the first has noticed that it is free.

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { heapSampling } from '#foundation/admin-profiles.ts'
+import { Settings } from '#foundation/config.ts'
+import type { HttpServer } from '#foundation/http-server.ts'
+import { Lifecycle } from '#foundation/lifecycle.ts'
+import { accept, finished, patchConfig, range, readMetrics } from '../../../test/support/callbacks.ts'
+import { eventually } from '../../../test/support/eventually.ts'
+import { schema } from '../config.ts'
+import { parts } from '../service.ts'
+import { putCallback } from './adapters/stored-callbacks.ts'
+import { logger, openTestStorage, type TestStorage } from './adapters/test-storage.ts'
+
+describe('the callback service, joined', () => {
+  let storage: TestStorage
+  let clientService: Server
+  let answer: RequestListener
+  let asked: number
+  let service: Lifecycle | undefined
+
+  before(async () => {
+    storage = await openTestStorage()
+    clientService = createServer((request, response) => {
+      asked += 1
+      answer(request, response)
+    }).listen(0, '127.0.0.1')
+    await once(clientService, 'listening')
+  })
+
+  beforeEach(() => {
+    asked = 0
+    answer = ({ url = '' }, response) => response.end(`{"id":${url.slice(url.lastIndexOf('/') + 1)},"online":true}`)
+  })
+
+  afterEach(async () => {
+    await service?.stop()
+    await storage.query('TRUNCATE callbacks, objects')
+  })
+
+  after(async () => {
+    clientService.close()
+    clientService.closeAllConnections()
+    await storage.close()
+  })
+
+  /** @returns where it and its admin port are */
+  async function start(env: Record<string, string> = {}): Promise<{ url: string; adminUrl: string }> {
+    const settings = new Settings(schema, {
+      argv: [],
+      env: {
+        DATABASE_URL: storage.url,
+        CLIENT_SERVICE_URL: `http://127.0.0.1:${(clientService.address() as AddressInfo).port}`,
+        ZIPKIN_URL: '',
+        HTTP_PORT: '0',
+        ADMIN_PORT: '0',
+        SHUTDOWN_DELAY_MS: '0',
+        ...env,
+      },
+    })
+    // It begins once in a process, and never ends.
+    const all = parts({ settings, logger }).filter(part => part !== heapSampling)
+    service = new Lifecycle(all, () => undefined)
+    await service.start()
+    const urlOf = (name: string): string => `http://127.0.0.1:${(all.find(part => part.name === name) as HttpServer).port}`
+    return { url: urlOf('http'), adminUrl: urlOf('admin') }
+  }
+
+  it('has as many requests to the client service under way as the settings say, also when they change', async () => {
+    const held: (() => void)[] = []
+    const atOnce = answer
+    answer = (request, response) => held.push(() => atOnce(request, response))
+    const { url, adminUrl } = await start({ FETCH_CONCURRENCY: '1' })
+    const id = await accept(url, range(1, 3))
+    await eventually('one request is under way', () => asked === 1)
+    await patchConfig(adminUrl, { fetch: { concurrency: 3 } })
+    await eventually('three requests are under way', () => asked === 3)
+    for (const release of held) release()
+    assert.equal((await finished(url, id)).state, 'completed')
+  })
+
+  for (const [what, maxBaggageBytes, outcomeOfSender] of [
+    ['passes on so much baggage that the client service refuses its requests, and nothing of another sender fails', '16000', 'failed'],
+    ['passes on no more baggage than most servers allow', undefined, 'stored'],
+  ] as const) {
+    it(what, async () => {
+      const well = answer
+      const bothRun = Promise.withResolvers<void>()
+      answer = async (request, response) => {
+        await bothRun.promise
+        if ((request.headers['baggage']?.length ?? 0) > 8000) response.writeHead(431).end()
+        else well(request, response)
+      }
+      // Eleven of the first twenty requests leave; the second callback shares the other nine.
+      const { url, adminUrl } = await start({
+        FETCH_CONCURRENCY: '11',
+        ...(maxBaggageBytes && { CLIENT_SERVICE_MAX_BAGGAGE_BYTES: maxBaggageBytes }),
+      })
+      const baggage = Array.from({ length: 90 }, (_, i) => `k${i}=${'x'.repeat(95)}`).join()
+      const ids = [await accept(url, range(1, 20), { baggage }), await accept(url, range(1, 20))]
+      await eventually('both run', async () => (await readMetrics(adminUrl)).total('callbacks_running') === 2)
+      bothRun.resolve()
+      const [sender, another] = await Promise.all(ids.map(async id => (await finished(url, id)).objects.map(({ outcome }) => outcome)))
+      assert.deepEqual([new Set(sender), new Set(another)], [new Set([outcomeOfSender]), new Set(['stored'])])
+    })
+  }
+
+  it('honours a Retry-After for as long as the settings say, in milliseconds', async () => {
+    const well = answer
+    answer = (_request, response) => {
+      answer = well
+      response.writeHead(429, { 'retry-after': '60' }).end()
+    }
+    const { url } = await start({ FETCH_MAX_RETRY_AFTER_MS: '100' })
+    const id = await accept(url, [1])
+    assert.equal((await finished(url, id, 5000)).state, 'completed')
+    assert.equal(asked, 2)
+  })
+
+  it('tells in seconds how late objects expired and how long callbacks waited', async () => {
+    await storage.query(
+      `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
+       SELECT 1, true, t, t, t, gen_random_uuid() FROM (SELECT now() - interval '30 s' AS t) past`,
+    )
+    const id = await putCallback(storage, { objectIds: [] })
+    await storage.query(`UPDATE callbacks SET received_at = now() - interval '30 s' WHERE id = $1`, [id])
+    const { url, adminUrl } = await start()
+    await finished(url, id)
+    for (const histogram of ['objects_expiry_lateness_seconds', 'callbacks_queue_seconds']) {
+      await eventually(histogram, async () => (await readMetrics(adminUrl)).total(`${histogram}_count`) === 1)
+      const seconds = (await readMetrics(adminUrl)).total(`${histogram}_sum`)
+      assert.ok(seconds >= 30 && seconds < 300, `${histogram}: ${seconds} s`)
+    }
+  })
+})
