@@ -11,7 +11,7 @@ COMPOSE_DATABASE_URL := postgresql://answerback:answerback@127.0.0.1:5434/answer
 
 SECONDS ?= 600
 
-.PHONY: help run test test-integration chaos chaos-campaign chaos-mutants faketime bench bench-quick bench-faults bench-compare lint format compose compose-down migrate client-start zipkin clean
+.PHONY: help run test test-integration chaos chaos-campaign chaos-mutants faketime mutants bench bench-quick bench-faults bench-compare lint format compose compose-down migrate client-start zipkin clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -35,6 +35,9 @@ chaos-campaign: $(GENERATED) faketime ## a thousand faults for each seed, in one
 
 chaos-mutants: $(GENERATED) faketime ## proves that chaos sees faults planted into the services
 	@exec node test/chaos/run-mutants.ts
+
+mutants: $(GENERATED) ## small mistakes in a file, one at a time, and which of them no test notices; FILE=services/callback-service/domain/backoff.ts
+	@exec node test/support/with-postgres.ts node test/mutants/run.ts --file=$(FILE) $(ARGS)
 
 bench: $(GENERATED) ## all benchmarks (40 minutes); make bench-accept for one (bench/*.ts); ARGS="--rounds=3" for its settings
 	@exec node bench/support/all.ts $(ARGS)
