@@ -1,5 +1,6 @@
 import express from 'express'
 import { adminConfigRoutes } from './admin-config.ts'
+import { requireOperator } from './admin-guards.ts'
 import { adminProfileRoutes } from './admin-profiles.ts'
 import type { Settings } from './config.ts'
 import type { Schema } from './config-schema.ts'
@@ -12,18 +13,24 @@ import type { Registry } from './metrics.ts'
 
 /**
  * The port for operators, not for senders: `/metrics` (Prometheus), `/debug/pprof/*` (profiles for `go tool pprof`), `/config`
- * (read; change what is hot). It has no authentication and listens on loopback unless told otherwise.
+ * (read; change what is hot). It has no authentication, listens on loopback unless told otherwise, and answers no page of another site.
  */
 export function adminServer<S extends Schema>(options: {
   readonly port: number
   readonly host: string
+  /** Names under which it may be asked, separated by spaces, beside IP addresses and localhost. */
+  readonly allowedHosts: string
   readonly registry: Registry
   readonly settings: Settings<S>
   readonly logger: Logger
 }): HttpServer {
   const { registry, settings, logger } = options
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
-  app.use(httpTelemetry({ logger, isTraced: () => false }), requireValidHost)
+  app.use(
+    httpTelemetry({ logger, isTraced: () => false }),
+    requireValidHost,
+    requireOperator(options.allowedHosts.split(/\s+/).filter(Boolean)),
+  )
   app.get('/metrics', async (_request, response) => {
     response.type(registry.contentType).send(await registry.metrics())
   })

@@ -23,6 +23,8 @@ export const HTTP_PROBLEMS = {
   invalid_json: { status: 400, title: 'The body is not JSON' },
   empty_body: { status: 400, title: 'The body is empty' },
   invalid_parameter: { status: 400, title: 'A query parameter is not valid' },
+  host_not_allowed: { status: 403, title: 'The port may not be asked under this name' },
+  cross_site: { status: 403, title: 'The request comes from another site' },
   not_found: { status: 404, title: 'There is nothing here' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
   request_timeout: { status: 408, title: 'The request did not arrive in time' },
