@@ -17,6 +17,7 @@ import { storageProbe } from './adapters/schema.ts'
 import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
 import { callbackRoutes } from './api/callback.ts'
+import { countRefusals } from './api/count-refusals.ts'
 import { readCallbackRoutes } from './api/read-callbacks.ts'
 import { readObjectRoutes } from './api/read-objects.ts'
 import { refuseWhenFull } from './api/refuse-when-full.ts'
@@ -140,6 +141,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     drainMs: config.shutdown.delayMs,
     logger,
     handler: refuseWhenFull({ inbox: accept, onReceived, observe, otherwise: app }),
+    onRefused: countRefusals(observe, onReceived),
   })
   const admin = adminServer({ ...config.admin, registry, settings, logger })
 

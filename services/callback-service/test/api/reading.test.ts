@@ -119,6 +119,8 @@ describe('reading', () => {
       ['limit=abc', 'limit'],
       ['limit=1&limit=2', 'limit'],
       ['online=yes', 'online'],
+      ['online=toString', 'online'],
+      ['online=__proto__', 'online'],
       ['after=zzz', 'after'],
       ['after[x]=1', 'after[x]'],
       ['colour=red', 'colour'],
@@ -131,10 +133,17 @@ describe('reading', () => {
       })
     }
 
+    it('says which page it is, without what was sent in vain', async () => {
+      api = await serveApi()
+      const { body } = await get(`/v1/objects?online=false&${'&'.repeat(500)}limit=5`)
+      assert.equal(body['href'], '/v1/objects?online=false&limit=5')
+    })
+
     it('answers 503 when the database is away', async () => {
       api = await serveApi({ objects: { find: () => Promise.reject(new StorageUnavailableError('down')), list: async () => [] } })
       const { status, body } = await get('/v1/objects/5')
       assert.deepEqual([status, body['code']], [503, 'storage_unavailable'])
+      assert.ok(!/stored/.test(`${body['title']} ${body['detail']}`), String(body['detail']))
     })
   })
 
