@@ -13,7 +13,7 @@ import type { Config } from './config.ts'
 import { Acceptance, type DurablyAccepted } from './domain/acceptance.ts'
 import { Backlog } from './domain/backlog.ts'
 import { KnownKeys } from './domain/known-keys.ts'
-import { isStorageTrouble } from './domain/storage-errors.ts'
+import { StorageUnavailableError } from './domain/storage-errors.ts'
 import type { CallbackMetrics, Gauges } from './metrics.ts'
 import { SpoolDrain } from './workers/spool-drain.ts'
 
@@ -112,7 +112,7 @@ export function accepting(needs: Needs): Accepting {
 
 function refusal({ onRefused }: Needs): (error: Error) => never {
   return error => {
-    if (isStorageTrouble(error)) onRefused(error.message)
+    if (error instanceof StorageUnavailableError) onRefused(error.message)
     throw error
   }
 }

@@ -107,6 +107,10 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     fetches_in_flight: ['Requests to the client service under way.', () => fetcher.inFlight],
     fetches_waiting: ['Requests to the client service that wait for one under way to end.', () => fetcher.waiting],
     http_connections: ['Open connections.', () => http.connections],
+    worker_session: [
+      'Whether this process holds its worker session, without which it works on nothing: 1 or 0.',
+      () => Number(session.worker !== undefined),
+    ],
     callbacks_running: ['Callbacks this process works on.', () => worker.running],
   })
 
