@@ -46,7 +46,11 @@ export const schema = {
       format: 'text',
       default: '',
     }),
-    maxBytes: setting<number>({ doc: 'Bytes it may hold; beyond them callbacks get 503.', format: 'count', default: 1_073_741_824 }),
+    maxBytes: setting<number>({
+      doc: 'Bytes of callbacks the spool may hold; beyond them callbacks get 503. The journal beside it takes up to 20 MB more.',
+      format: 'count',
+      default: 1_073_741_824,
+    }),
     patienceMs: setting<number>({
       doc: 'A callback that the database has not committed within so many milliseconds goes to the spool.',
       format: 'count',

@@ -18,9 +18,11 @@ import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
 import { callbackRoutes } from './api/callback.ts'
 import { countRefusals } from './api/count-refusals.ts'
+import { PROBLEMS, toProblem } from './api/problems.ts'
 import { readCallbackRoutes } from './api/read-callbacks.ts'
 import { readObjectRoutes } from './api/read-objects.ts'
 import { refuseWhenFull } from './api/refuse-when-full.ts'
+import { setAsideRoutes } from './api/set-aside.ts'
 import { type Config, type schema, sessionUrlOf, warningsAbout } from './config.ts'
 import { isStorageTrouble } from './domain/storage-errors.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
@@ -147,7 +149,15 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     handler: refuseWhenFull({ inbox: accept, onReceived, observe, otherwise: app }),
     onRefused: countRefusals(observe, onReceived),
   })
-  const admin = adminServer({ ...config.admin, registry, settings, logger })
+  const admin = adminServer({
+    ...config.admin,
+    registry,
+    settings,
+    logger,
+    routes: accept.setAside ? [setAsideRoutes(accept.setAside, logger)] : [],
+    kinds: PROBLEMS,
+    translate: toProblem,
+  })
 
   const warn = (values: Config): void => {
     for (const warning of warningsAbout(values)) logger.warn({ reason: warning }, 'settings to think over')

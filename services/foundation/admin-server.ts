@@ -1,10 +1,10 @@
-import express from 'express'
+import express, { type Router } from 'express'
 import { adminConfigRoutes } from './admin-config.ts'
 import { requireOperator } from './admin-guards.ts'
 import { adminProfileRoutes } from './admin-profiles.ts'
 import type { Settings } from './config.ts'
 import type { Schema } from './config-schema.ts'
-import { HTTP_PROBLEMS, methodNotAllowed, notFound, problemHandler } from './http-errors.ts'
+import { HTTP_PROBLEMS, type HttpProblem, methodNotAllowed, notFound, type ProblemKind, problemHandler } from './http-errors.ts'
 import { requireValidHost } from './http-guards.ts'
 import { HttpServer } from './http-server.ts'
 import { httpTelemetry } from './http-telemetry.ts'
@@ -23,8 +23,12 @@ export function adminServer<S extends Schema>(options: {
   readonly registry: Registry
   readonly settings: Settings<S>
   readonly logger: Logger
+  /** What a service has for its operators beside, and how its errors are answered. */
+  readonly routes?: readonly Router[]
+  readonly kinds?: Readonly<Record<string, ProblemKind>>
+  readonly translate?: (error: unknown) => HttpProblem | undefined
 }): HttpServer {
-  const { registry, settings, logger } = options
+  const { registry, settings, logger, routes = [], kinds = HTTP_PROBLEMS, translate = () => undefined } = options
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
   app.use(
     httpTelemetry({ logger, isTraced: () => false }),
@@ -35,7 +39,7 @@ export function adminServer<S extends Schema>(options: {
     response.type(registry.contentType).send(await registry.metrics())
   })
   app.all('/metrics', methodNotAllowed('GET', 'HEAD'))
-  app.use(adminProfileRoutes(), adminConfigRoutes(settings, logger))
-  app.use(notFound, problemHandler({ kinds: HTTP_PROBLEMS, logger }))
+  app.use(adminProfileRoutes(), adminConfigRoutes(settings, logger), ...routes)
+  app.use(notFound, problemHandler({ kinds, translate, logger }))
   return new HttpServer({ name: 'admin', port: options.port, host: options.host, handler: app, logger, cutsAnswers: true })
 }

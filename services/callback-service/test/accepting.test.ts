@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import workerThreads from 'node:worker_threads'
 import { Settings } from '#foundation/config.ts'
 import { createRegistry } from '#foundation/metrics.ts'
 import { between, type Random, seededRandom, shuffled } from '../../../test/chaos/random.ts'
@@ -18,6 +20,7 @@ import { logger, openTestStorage, type TestStorage } from './adapters/test-stora
 /** Accepts callbacks as a service does, behind a proxy that takes the database away. */
 interface Replica {
   readonly accept: Accepting['accept']
+  readonly setAside: Accepting['setAside']
   readonly proxy: TcpProxy
   readonly spooled: () => number
   stop(): Promise<void>
@@ -45,12 +48,12 @@ describe('accepting', function () {
 
   after(() => storage.close())
 
-  async function start(name = 'a'): Promise<Replica> {
+  async function start(name = 'a', settings: Record<string, string> = {}): Promise<Replica> {
     const proxy = new TcpProxy(storage.url)
     await proxy.start()
-    const env = { DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, name) }
+    const env = { DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, name), ...settings }
     const config = new Settings(schema, { argv: [], env }).current
-    const { parts, accept, gauges } = accepting({
+    const { parts, accept, setAside, gauges } = accepting({
       config,
       metrics: callbackMetrics(createRegistry()),
       database: storage.open({ url: proxy.url, queryTimeoutMs: config.accept.timeoutMs }),
@@ -62,6 +65,7 @@ describe('accepting', function () {
     for (const part of parts) await part.start?.()
     const replica = {
       accept,
+      setAside,
       proxy,
       spooled: () => gauges['spool_callbacks']?.[1]() ?? 0,
       async stop() {
@@ -86,6 +90,33 @@ describe('accepting', function () {
     (await storage.query<{ id: number }>('SELECT object_ids[1]::int AS id FROM callbacks WHERE idempotency_key = $1', [key])).map(
       ({ id }) => id,
     )
+
+  it('gives up a spool that hangs when the time of a callback is over, of which the database has had its share', async () => {
+    const { Worker } = workerThreads
+    const held: (() => void)[] = []
+    let isHung = true
+    workerThreads.Worker = class extends Worker {
+      override postMessage(call: { name: string }): void {
+        // It answers in order: what comes after waits as well.
+        if (isHung && (call.name === 'append' || held.length > 0)) held.push(() => super.postMessage(call))
+        else super.postMessage(call)
+      }
+    }
+    syncBuiltinESMExports()
+    try {
+      const { accept, proxy } = await start('a', { ACCEPT_TIMEOUT_MS: '2000', SPOOL_PATIENCE_MS: '1700' })
+      proxy.refuse()
+      const started = performance.now()
+      await assert.rejects(accept(callback()), { message: 'the spool did not answer in time' })
+      const tookMs = performance.now() - started
+      assert.ok(tookMs < 1700, `${tookMs} ms`)
+    } finally {
+      isHung = false
+      for (const write of held) write()
+      Object.assign(workerThreads, { Worker })
+      syncBuiltinESMExports()
+    }
+  })
 
   it('refuses in the spool what would be a rival of a callback that the database took', async () => {
     const { accept, proxy } = await start()
@@ -140,11 +171,26 @@ describe('accepting', function () {
     assert.deepEqual(await objectsUnder('k'), [1])
   })
 
+  it('drains what an operator puts back without what the database refused', async () => {
+    const replica = await start()
+    replica.proxy.refuse()
+    const { id } = await replica.accept(callback('k', 1, { tracestate: 'postgres refuses \u0000' }))
+    replica.proxy.forward()
+    await drained(replica)
+    assert.deepEqual(
+      (await replica.setAside?.aside(10))?.map(aside => aside.id),
+      [id],
+    )
+    assert.equal(await replica.setAside?.putBack(id, ['tracestate']), true)
+    await drained(replica)
+    assert.deepEqual(await objectsUnder('k'), [1])
+  })
+
   for (const names of [['a'], ['a', 'b']]) {
     it(`loses none and keeps one of three rivals, with ${names.length} of our processes whose database comes and goes`, async () => {
       const seed = Date.now() % 1_000_000
       const random = seededRandom(seed)
-      const all = await Promise.all(names.map(start))
+      const all = await Promise.all(names.map(name => start(name)))
       const sent = Array.from({ length: 30 }, (_, round) => sendRivals(`round ${round}`, round * 60, random, all))
       const faults = all.map(({ proxy }) => comeAndGo(proxy, 30 * 60, random))
       const rounds = await Promise.all(sent)

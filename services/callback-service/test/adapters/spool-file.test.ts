@@ -108,6 +108,14 @@ describe('SpoolFile', () => {
     })
   })
 
+  it('has a journal of at most 20 MB beside it, however large its writes are', () => {
+    const file = open()
+    const large = (): SpooledRow => ({ ...row(), object_ids: `{${'-9223372036854775808,'.repeat(999)}0}`, baggage: 'b'.repeat(16_000) })
+    for (let i = 0; i < 5; i += 1) file.append(Array.from({ length: 256 }, large))
+    const { size } = fs.statSync(`${path}-wal`)
+    assert.ok(size > 2 ** 20 && size < 20 * 2 ** 20, `${size} bytes`)
+  })
+
   it('flushes each commit to the disk', () => {
     const { db } = openSpoolDatabase(path)
     const pragma = (name: string): unknown => Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]

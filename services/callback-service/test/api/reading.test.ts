@@ -25,10 +25,18 @@ describe('reading', () => {
 
   afterEach(() => api.stop())
 
-  async function get(path: string): Promise<{ status: number; text: string; body: Record<string, unknown>; link: string | null }> {
+  async function get(
+    path: string,
+  ): Promise<{ status: number; text: string; body: Record<string, unknown>; link: string | null; retryAfter: string | null }> {
     const response = await fetch(`${api.url}${path}`)
     const text = await response.text()
-    return { status: response.status, text, body: JSON.parse(text) as Record<string, unknown>, link: response.headers.get('link') }
+    return {
+      status: response.status,
+      text,
+      body: JSON.parse(text) as Record<string, unknown>,
+      link: response.headers.get('link'),
+      retryAfter: response.headers.get('retry-after'),
+    }
   }
 
   describe('GET /v1/callbacks/:id', () => {
@@ -154,7 +162,7 @@ describe('reading', () => {
       assert.deepEqual((await get('/')).body, { status: 'ok', checks: { database: { status: 'ok' } } })
       problem = 'the database is not migrated'
       const unready = await get('/readyz')
-      assert.equal(unready.status, 503)
+      assert.deepEqual([unready.status, unready.retryAfter], [503, '1'])
       assert.deepEqual(unready.body['checks'], { database: { status: 'failing', reason: 'the database is not migrated' } })
       assert.equal((await get('/livez')).status, 200)
     })
