@@ -30,7 +30,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const outcomes: string[] = []
   const measured: { method: string; route: string; status: number }[] = []
   const logged: string[] = []
-  const logger = pino({ level: 'warn' }, { write: line => logged.push(line) })
+  const logger = pino({ level: 'info' }, { write: line => logged.push(line) })
   const inbox: Inbox = doubles.inbox ?? {
     waitSeconds: 0,
     accept: async callback => {
