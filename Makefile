@@ -66,8 +66,10 @@ compose: ## the whole in containers, with Zipkin; prints the addresses
 compose-down: ## stops the containers and drops their data
 	@exec deploy/docker/compose.sh down
 
-migrate: $(INSTALLED) ## migrates the database of DATABASE_URL; without one, that of make run
-	@exec env DATABASE_URL="$${DATABASE_URL:-$$(cat .local/database-url 2>/dev/null)}" node prisma/migrate.ts
+migrate: $(INSTALLED) ## migrates the database of DATABASE_URL; without one, that of a running make run
+	@url="$${DATABASE_URL:-$$(cat .local/database-url 2>/dev/null)}"; \
+	[ -n "$$url" ] || { echo 'make migrate: set DATABASE_URL, or start make run first' >&2; exit 2; }; \
+	DATABASE_URL="$$url" exec node prisma/migrate.ts
 
 client-start: $(INSTALLED) ## the client service alone
 	@exec node services/client-service/main.ts $(ARGS)

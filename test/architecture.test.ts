@@ -27,7 +27,7 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
 const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
   undici: ['callback-service/adapters/object-client.ts', 'client-service/adapters/callback-client.ts'],
   '@prisma/adapter-pg': ['callback-service/adapters/database.ts'],
-  standardwebhooks: ['callback-service/adapters/sender-signature.ts', 'client-service/adapters/callback-client.ts'],
+  standardwebhooks: ['client-service/adapters/callback-client.ts'],
   'node:sqlite': ['callback-service/adapters/spool-database.ts', 'callback-service/adapters/spool-file.ts'],
   pg: [
     'callback-service/adapters/database.ts',

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { type Schema, settingRows } from '#foundation/config-schema.ts'
 import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
 import { block, blockOf, type Result } from '../bench/support/result.ts'
+import { schema as runSchema } from '../deploy/local/settings.ts'
 import { PROBLEMS } from '../services/callback-service/api/problems.ts'
 import { schema as callbackSchema } from '../services/callback-service/config.ts'
 import { callbackMetrics } from '../services/callback-service/metrics.ts'
@@ -18,8 +19,9 @@ describe('the documentation', () => {
   for (const [service, schema] of [
     ['callback-service', callbackSchema],
     ['client-service', clientSchema],
+    ['make run', runSchema],
   ] as const) {
-    it(`lists every setting of the ${service} as it is, and no other`, () => {
+    it(`lists every setting of ${service} as it is, and no other`, () => {
       const section = read('docs/configuration.md').split(`## ${service}\n`)[1]?.split('\n## ')[0] ?? ''
       const rows = section.split('\n').filter(line => line.startsWith('| `'))
       assert.deepEqual(rows, settingsTable(schema))

@@ -13,7 +13,7 @@ import type { Config } from './config.ts'
 import { Acceptance, type DurablyAccepted } from './domain/acceptance.ts'
 import { Backlog } from './domain/backlog.ts'
 import { KnownKeys } from './domain/known-keys.ts'
-import { isStorageTrouble } from './domain/storage-errors.ts'
+import { StorageUnavailableError } from './domain/storage-errors.ts'
 import type { CallbackMetrics, Gauges } from './metrics.ts'
 import { SpoolDrain } from './workers/spool-drain.ts'
 
@@ -42,10 +42,15 @@ export interface Accepting {
   /** Whether callbacks can be accepted without the database, as far as is known. */
   readonly hasSpool: boolean
   readonly backlog: Backlog
+  /** What the database refused; undefined where there is no spool. */
+  readonly setAside: SetAside | undefined
   readonly checks: readonly Check[]
   readonly gauges: Gauges
   readonly parts: readonly Part[]
 }
+
+/** The callbacks that the database refused, for an operator. */
+type SetAside = Pick<CallbackSpool, 'aside' | 'putBack' | 'drop'>
 
 /** Some 3 MB of them. */
 const MAX_KNOWN_KEYS = 20_000
@@ -90,6 +95,7 @@ export function accepting(needs: Needs): Accepting {
       return spool?.hasRoom ?? false
     },
     backlog,
+    setAside: spool,
     checks: spool
       ? [
           {
@@ -112,7 +118,7 @@ export function accepting(needs: Needs): Accepting {
 
 function refusal({ onRefused }: Needs): (error: Error) => never {
   return error => {
-    if (isStorageTrouble(error)) onRefused(error.message)
+    if (error instanceof StorageUnavailableError) onRefused(error.message)
     throw error
   }
 }

@@ -1,5 +1,6 @@
 import { type Schema, setting, type Values } from '#foundation/config-schema.ts'
 import { baseSettings } from '#foundation/settings.ts'
+import { SIGNATURE_WINDOW_SECONDS } from './domain/signature-window.ts'
 import { MIN_GUILTY_CRASHES } from './domain/suspicion.ts'
 
 /** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */
@@ -45,7 +46,11 @@ export const schema = {
       format: 'text',
       default: '',
     }),
-    maxBytes: setting<number>({ doc: 'Bytes it may hold; beyond them callbacks get 503.', format: 'count', default: 1_073_741_824 }),
+    maxBytes: setting<number>({
+      doc: 'Bytes of callbacks the spool may hold; beyond them callbacks get 503. The journal beside it takes up to 20 MB more.',
+      format: 'count',
+      default: 1_073_741_824,
+    }),
     patienceMs: setting<number>({
       doc: 'A callback that the database has not committed within so many milliseconds goes to the spool.',
       format: 'count',
@@ -193,7 +198,8 @@ export function warningsAbout({ expiry, fetch }: Config): string[] {
 }
 
 /** What two settings say against each other; undefined when they agree. */
-export function contradictionIn({ accept, clientService, database, fetch, process, shutdown, spool }: Config): string | undefined {
+export function contradictionIn(config: Config): string | undefined {
+  const { accept, callbacks, clientService, database, fetch, process, senders, shutdown, spool } = config
   if (accept.timeoutMs > 2000) return 'accept.timeoutMs is over 2000: a sender is to hear within 2 seconds that its callback is not stored'
   if (spool.patienceMs >= accept.timeoutMs) return 'spool.patienceMs leaves nothing of accept.timeoutMs'
   if (accept.maxCommits > database.acceptConnections) return 'accept.maxCommits is above database.acceptConnections'
@@ -203,6 +209,8 @@ export function contradictionIn({ accept, clientService, database, fetch, proces
   if (process.maxCrashes < MIN_GUILTY_CRASHES)
     return `process.maxCrashes is below ${MIN_GUILTY_CRASHES}: innocent callbacks would be failed`
   if (process.retryBaseMs > process.retryMaxMs) return 'process.retryBaseMs is above process.retryMaxMs'
+  if (senders.secrets !== '' && callbacks.retentionSeconds < SIGNATURE_WINDOW_SECONDS)
+    return `callbacks.retentionSeconds is below ${SIGNATURE_WINDOW_SECONDS} while senders.secrets is set: a signed callback could be sent again and be accepted anew`
   if (shutdown.delayMs >= shutdown.timeoutMs) return 'shutdown.delayMs leaves nothing of shutdown.timeoutMs'
   return undefined
 }

@@ -1,6 +1,7 @@
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Rests } from '#foundation/rest.ts'
+import { TroubleLog } from '#foundation/trouble-log.ts'
 import { CallbackClaims } from './adapters/callback-claims.ts'
 import { ClockSteps } from './adapters/clock-steps.ts'
 import { readClusterState } from './adapters/cluster-state.ts'
@@ -16,6 +17,7 @@ import { claimable, type Room, withinTurn } from './domain/claimable.ts'
 import { ObjectFetcher } from './domain/object-fetcher.ts'
 import { ObjectRefresher } from './domain/object-refresher.ts'
 import { crashed, refreshObjects } from './domain/refresh-objects.ts'
+import { RightMissingError } from './domain/storage-errors.ts'
 import { Isolation } from './domain/suspicion.ts'
 import { WorkerLiveness } from './domain/worker-liveness.ts'
 import type { CallbackMetrics } from './metrics.ts'
@@ -58,12 +60,14 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
   const { maxCrashes } = config.process
   const { keepOffline } = config.objects
   const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes, keepOffline })
+  const storing = new TroubleLog(logger, { began: 'objects are not stored', ended: 'objects are stored again' })
   const store = new ObjectStore({
     prisma: database.prisma,
     clock,
     ttlSeconds: () => current().expiry.ttlSeconds,
     keepOffline,
     onStored: (count, seconds) => {
+      storing.end()
       metrics.stored.inc(count)
       metrics.storeSeconds.observe(seconds)
     },
@@ -96,7 +100,13 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
   })
   const refresher = new ObjectRefresher({
     fetcher,
-    store,
+    store: {
+      upsert: (object, callbackId) =>
+        store.upsert(object, callbackId).catch(error => {
+          if (error instanceof RightMissingError) storing.tell(error.message)
+          throw error
+        }),
+    },
     keepOffline,
     onShared: (id, handle, sinceMs) => {
       metrics.shared.inc()

@@ -17,9 +17,12 @@ import { storageProbe } from './adapters/schema.ts'
 import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
 import { callbackRoutes } from './api/callback.ts'
+import { countRefusals } from './api/count-refusals.ts'
+import { PROBLEMS, toProblem } from './api/problems.ts'
 import { readCallbackRoutes } from './api/read-callbacks.ts'
 import { readObjectRoutes } from './api/read-objects.ts'
 import { refuseWhenFull } from './api/refuse-when-full.ts'
+import { setAsideRoutes } from './api/set-aside.ts'
 import { type Config, type schema, sessionUrlOf, warningsAbout } from './config.ts'
 import { isStorageTrouble } from './domain/storage-errors.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
@@ -106,6 +109,10 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     fetches_in_flight: ['Requests to the client service under way.', () => fetcher.inFlight],
     fetches_waiting: ['Requests to the client service that wait for one under way to end.', () => fetcher.waiting],
     http_connections: ['Open connections.', () => http.connections],
+    worker_session: [
+      'Whether this process holds its worker session, without which it works on nothing: 1 or 0.',
+      () => Number(session.worker !== undefined),
+    ],
     callbacks_running: ['Callbacks this process works on.', () => worker.running],
   })
 
@@ -140,8 +147,17 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     drainMs: config.shutdown.delayMs,
     logger,
     handler: refuseWhenFull({ inbox: accept, onReceived, observe, otherwise: app }),
+    onRefused: countRefusals(observe, onReceived),
   })
-  const admin = adminServer({ ...config.admin, registry, settings, logger })
+  const admin = adminServer({
+    ...config.admin,
+    registry,
+    settings,
+    logger,
+    routes: accept.setAside ? [setAsideRoutes(accept.setAside, logger)] : [],
+    kinds: PROBLEMS,
+    translate: toProblem,
+  })
 
   const warn = (values: Config): void => {
     for (const warning of warningsAbout(values)) logger.warn({ reason: warning }, 'settings to think over')

@@ -25,14 +25,16 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const admin = adminServer({ ...config.admin, registry, settings, logger })
 
   const held = new HeldAnswers()
+  const observe = httpMetrics(registry)
   const http: HttpServer = new HttpServer({
     name: 'http',
     ...config.http,
     drainMs: config.shutdown.delayMs,
+    onRefused: ({ method, status }) => observe({ method, route: 'unmatched', status }, 0),
     logger,
     handler: clientApp({
       isDown: () => settings.current.faults.down,
-      telemetry: httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: path => !HEALTH_PATHS.has(path) }),
+      telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
       routes: [
         objectRoutes({
           behaviour: () => settings.current,

@@ -1,17 +1,22 @@
-import { Router } from 'express'
+import { MIMEType } from 'node:util'
+import { type Request, Router } from 'express'
 import type { Settings } from './config.ts'
 import { ConfigError, type Schema } from './config-schema.ts'
 import { readBody } from './http-body.ts'
 import { HttpProblem, methodNotAllowed } from './http-errors.ts'
 import type { Logger } from './logger.ts'
 
-/** `GET /config`: all settings, secrets masked. `PATCH /config`: changes hot settings, all or none, by a JSON merge patch (RFC 7396). */
+/**
+ * `GET /config`: all settings, secrets masked. `PATCH /config`: changes hot settings, all or none, by a JSON merge patch (RFC 7396), in which `null`
+ * brings back what the service started with.
+ */
 export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logger: Logger): Router {
   return Router({ caseSensitive: true, strict: true })
     .get('/config', (_request, response) => {
       response.json(settings.masked())
     })
     .patch('/config', async (request, response) => {
+      requirePatchType(request)
       const changes = parseJson(await readBody(request, 16 * 1024))
       try {
         settings.change(changes)
@@ -22,7 +27,24 @@ export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logge
       logger.info({ changes }, 'settings changed')
       response.json(settings.masked())
     })
-    .all('/config', methodNotAllowed('GET', 'PATCH'))
+    .all('/config', methodNotAllowed('GET', 'HEAD', 'PATCH'))
+}
+
+const PATCH_TYPES = ['application/merge-patch+json', 'application/json']
+
+/** Any page may send a form or text without asking first. For JSON its browser asks, and is told no. */
+function requirePatchType(request: Request): void {
+  if (PATCH_TYPES.includes(essenceOf(request.headers['content-type'] ?? '') ?? '')) return
+  const types = PATCH_TYPES.join(', ')
+  throw new HttpProblem('unsupported_media_type', `Send one of ${types}.`, { headers: { 'Accept-Patch': types } })
+}
+
+function essenceOf(header: string): string | undefined {
+  try {
+    return new MIMEType(header).essence
+  } catch {
+    return undefined
+  }
 }
 
 /** @throws {HttpProblem} empty_body or invalid_json */

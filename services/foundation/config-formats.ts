@@ -13,6 +13,7 @@ export type FormatName =
   | 'ratio'
   | 'text'
   | 'host'
+  | 'host-names'
   | 'switch'
   | 'webhook-secrets'
   | 'http-url'
@@ -37,6 +38,7 @@ addNumber('ratio', 'a number from 0 to 1', value => value >= 0 && value <= 1)
 
 add('text', 'a text', value => typeof value === 'string')
 add('host', 'an address or a host name', value => typeof value === 'string' && /^[\w.:-]+$/.test(value))
+add('host-names', 'host names separated by spaces', value => typeof value === 'string' && /^[\w.\s-]*$/.test(value))
 add(
   'switch',
   'true or false',
@@ -80,13 +82,13 @@ function isPlainHttpUrl(value: unknown): boolean {
 }
 
 /**
- * A raw #, / or ? ends the part before the host: what follows is taken for a path, a query or a fragment, and begins with the rest of a password.
+ * A raw #, / or ? ends the part before the host: what follows is taken for a path, a query or a fragment, and holds the rest of a password, up to an @.
  * A raw % is no URL at all, or another password.
  */
 function isPostgresUrl(value: unknown): boolean {
   if (!hasProtocol(value, ['postgres:', 'postgresql:'])) return false
   const { username, password, pathname, search, hash } = new URL(value as string)
-  const isCutShort = hash !== '' || (username === '' && (pathname.includes('@') || /^\?[^=]*@/.test(search)))
+  const isCutShort = hash !== '' || pathname.includes('@') || /[?&](?!user=)[^&]*@/.test(search)
   return !isCutShort && isDecodable(`${username}${password}`)
 }
 
@@ -101,9 +103,10 @@ function isDecodable(text: string): boolean {
 
 function areWebhookSecrets(value: unknown): boolean {
   if (typeof value !== 'string') return false
+  if (value === '') return true
   return value
+    .trim()
     .split(/\s+/)
-    .filter(Boolean)
     .every(secret => /^(whsec_)?[A-Za-z0-9+/]{32,88}={0,2}$/.test(secret))
 }
 

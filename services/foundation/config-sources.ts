@@ -12,7 +12,10 @@ export function readFlags(rows: readonly SettingRow[], argv: readonly string[]):
     const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false })
     return { file: values['config'] as string | undefined, flags: given(rows, row => values[row.flag.slice(2)]) }
   } catch (error) {
-    throw new ConfigError(`${messageOf(error)} (--help lists them all)`)
+    const { code } = error as NodeJS.ErrnoException
+    // It is not repeated: it may be the secret of a setting whose name went wrong.
+    const message = code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL' ? 'an argument is no --setting=value' : messageOf(error)
+    throw new ConfigError(`${message} (--help lists them all)`)
   }
 }
 
@@ -34,7 +37,7 @@ export function readFile(schema: Schema, file: string | undefined): Given {
   }
 }
 
-/** Walks nested settings beside their schema: a name that is not in it, `__proto__` too, goes nowhere. @throws {ConfigError} */
+/** Walks nested settings beside their schema: a name that is not in it, `__proto__` too, goes nowhere. A value may be null. @throws {ConfigError} */
 export function leaves(schema: Schema, values: unknown, prefix = ''): Given {
   if (typeof values !== 'object' || values === null || Array.isArray(values))
     throw new ConfigError(
@@ -45,7 +48,7 @@ export function leaves(schema: Schema, values: unknown, prefix = ''): Given {
     const entry = Object.hasOwn(schema, key) ? schema[key] : undefined
     if (!entry) throw new ConfigError(`there is no setting ${path.slice(0, 64)}`, 'unknown_setting')
     if (!isSetting(entry)) return leaves(entry, value, `${path}.`)
-    if (typeof value === 'object') throw new ConfigError(`${path}: must be one value`)
+    if (typeof value === 'object' && value !== null) throw new ConfigError(`${path}: must be one value`)
     return [[path, value]]
   })
 }

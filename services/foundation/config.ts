@@ -22,6 +22,8 @@ export class Settings<S extends Schema> {
   readonly #check: SettingsOptions<S>['check']
   readonly #listeners: ((next: Values<S>) => void)[] = []
   #current: Values<S>
+  /** What the service started with: a change to null brings it back. */
+  readonly #initial: ReadonlyMap<string, unknown>
 
   /** @throws {ConfigError} with one line for each value that is wrong, or about the first flag or key that is unknown */
   constructor(schema: S, options: SettingsOptions<S>) {
@@ -34,6 +36,7 @@ export class Settings<S extends Schema> {
     for (const [path, value] of [...readFile(schema, file), ...readEnv(this.#rows, options.env), ...flags]) this.#set(path, value)
     this.#validate()
     this.#current = this.#snapshot()
+    this.#initial = new Map(this.#rows.map(({ path }) => [path, this.#convict.get(path as never)]))
   }
 
   get current(): Values<S> {
@@ -46,7 +49,7 @@ export class Settings<S extends Schema> {
 
   /**
    * Changes hot settings, all or none.
-   * @param changes nested like the settings themselves (a JSON merge patch, RFC 7396)
+   * @param changes nested like the settings themselves (a JSON merge patch, RFC 7396); null brings back what the service started with
    * @throws {ConfigError} unknown_setting, not_changeable or invalid_setting, naming the path
    */
   change(changes: unknown): void {
@@ -57,7 +60,7 @@ export class Settings<S extends Schema> {
     }
     const before = wanted.map(([path]) => [path, this.#convict.get(path as never)] as const)
     try {
-      for (const [path, value] of wanted) this.#set(path, value)
+      for (const [path, value] of wanted) this.#set(path, value ?? this.#initial.get(path))
       this.#validate()
     } catch (error) {
       for (const [path, value] of before) this.#set(path, value)
@@ -90,7 +93,7 @@ export class Settings<S extends Schema> {
     try {
       this.#convict.validate({ allowed: 'strict' })
     } catch (error) {
-      faults.push(messageOf(error))
+      faults.push(messageOf(error).replace(/(: value was .{64}).+/g, '$1…'))
     }
     if (faults.length > 0) throw new ConfigError(faults.join('\n'))
     const contradiction = this.#check?.(this.#snapshot())
@@ -111,12 +114,13 @@ function convictSchema(schema: Schema): convict.Schema<unknown> {
   return Object.fromEntries(entries) as convict.Schema<unknown>
 }
 
-/** A URL keeps all but its password, so that one sees where it leads; anything else is hidden whole. */
+/** A URL keeps all but its passwords, so that one sees where it leads; anything else is hidden whole. What is empty hides nothing. */
 function maskSecret(value: string): string {
+  if (value === '') return ''
   if (!URL.canParse(value)) return '***'
   const url = new URL(value)
   if (url.password) url.password = '***'
-  if (url.searchParams.has('password')) url.searchParams.set('password', '***')
+  for (const name of ['password', 'sslpassword']) if (url.searchParams.has(name)) url.searchParams.set(name, '***')
   return url.href
 }
 

@@ -25,6 +25,7 @@ export function healthRoutes(checks: readonly Check[]): Router {
     const results = checks.map(check => [check.name, resultOf(check.problem(), check.note?.())] as const)
     const failing = checks.filter((_, i) => results[i]?.[1].status === 'failing')
     const isReady = failing.every(check => check.isDispensable?.())
+    if (!isReady) response.setHeader('Retry-After', '1')
     response.status(isReady ? 200 : 503).json({
       status: failing.length === 0 ? 'ok' : isReady ? 'degraded' : 'unavailable',
       checks: Object.fromEntries(results),

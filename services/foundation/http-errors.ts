@@ -1,6 +1,7 @@
 import { context, trace } from '@opentelemetry/api'
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
 import type { Logger } from './logger.ts'
+import { ProblemLog } from './problem-log.ts'
 import { requestIdOf } from './request-id.ts'
 
 /** What a stable code means over HTTP. */
@@ -23,6 +24,8 @@ export const HTTP_PROBLEMS = {
   invalid_json: { status: 400, title: 'The body is not JSON' },
   empty_body: { status: 400, title: 'The body is empty' },
   invalid_parameter: { status: 400, title: 'A query parameter is not valid' },
+  host_not_allowed: { status: 403, title: 'The port may not be asked under this name' },
+  cross_site: { status: 403, title: 'The request comes from another site' },
   not_found: { status: 404, title: 'There is nothing here' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
   request_timeout: { status: 408, title: 'The request did not arrive in time' },
@@ -106,18 +109,27 @@ export function methodNotAllowed(...allowed: string[]): RequestHandler {
 
 /**
  * Writes every error as a problem. `translate` turns the errors of a service's own rooms into problems; what it does not know
- * is a bug: the log has it whole, the answer says nothing of it.
+ * is a bug: the log has it whole, the answer says nothing of it. Of the others the log has a line each, as long as they are few.
  */
 export function problemHandler(options: {
   readonly kinds: Readonly<Record<string, ProblemKind>>
   readonly translate?: (error: unknown) => HttpProblem | undefined
   readonly logger: Logger
 }): ErrorRequestHandler {
+  const refusals = new ProblemLog(options.logger)
   return (error: unknown, request, response, _next) => {
     const problem = error instanceof HttpProblem ? error : (options.translate?.(error) ?? expressProblem(error))
     const kind = problem && options.kinds[problem.code]
     if (!problem || !kind || kind.status === 500)
       options.logger.error({ err: error, method: request.method, path: excerpt(request.path) }, 'request failed on a bug')
+    else
+      refusals.tell({
+        method: request.method,
+        path: excerpt(request.path),
+        status: kind.status,
+        code: problem.code,
+        detail: problem.message,
+      })
     if (response.headersSent) {
       response.destroy()
       return

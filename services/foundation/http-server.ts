@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HTTP_PROBLEMS, problemBody } from './http-errors.ts'
-import { refuseUnparsable, writeProblem } from './http-refusals.ts'
+import { HTTP_PROBLEMS, type HttpProblemCode } from './http-errors.ts'
+import { refuseRequest, refuseUnparsable, writeProblem } from './http-refusals.ts'
 import type { Part } from './lifecycle.ts'
 import type { Logger } from './logger.ts'
 
@@ -29,6 +29,16 @@ export interface HttpServerOptions {
   readonly drainMs?: number
   /** Whether that second is all that answers under way get too: for what may take minutes and can be asked again. */
   readonly cutsAnswers?: boolean
+  /** Told of each refusal that the handler never sees: of what is no HTTP, or did not arrive in time. */
+  readonly onRefused?: (refusal: Refusal) => void
+}
+
+export interface Refusal {
+  readonly code: string
+  readonly status: number
+  /** `unknown` where not even that could be read. */
+  readonly method: string
+  readonly url: string | undefined
 }
 
 /** An open connection. */
@@ -71,15 +81,19 @@ export class HttpServer implements Part {
       socket.once('close', () => this.#connections.delete(socket))
       if (this.#connections.size > (options.maxConnections ?? Number.POSITIVE_INFINITY)) this.#makeRoom(socket)
     })
-    this.#server.on('clientError', refuseUnparsable)
-    this.#server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
-      writeProblem(socket, 'method_not_allowed', 'CONNECT is not served.'),
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
+      refuseUnparsable(error, socket, code => {
+        // A request that is being handled is counted where it ends.
+        if (!this.#connections.get(socket)?.request) this.#tellRefused(code)
+      }),
     )
-    this.#server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-      const body = problemBody('expectation_failed', HTTP_PROBLEMS.expectation_failed, 'Only Expect: 100-continue is understood.')
-      response
-        .writeHead(417, { 'Content-Type': 'application/problem+json', 'Content-Length': Buffer.byteLength(body), Connection: 'close' })
-        .end(body)
+    this.#server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+      writeProblem(socket, 'method_not_allowed', 'CONNECT is not served.', request.headers)
+      this.#tellRefused('method_not_allowed', request)
+    })
+    this.#server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      refuseRequest(request, response, 'expectation_failed', 'Only Expect: 100-continue is understood.')
+      this.#tellRefused('expectation_failed', request)
     })
   }
 
@@ -180,7 +194,16 @@ export class HttpServer implements Part {
       if (connection.request === request) connection.request = undefined
       if (this.#isClosed) this.#server.closeIdleConnections()
     })
-    this.#options.handler(request, response)
+    if (isTarget(request.url ?? '')) {
+      this.#options.handler(request, response)
+      return
+    }
+    refuseRequest(request, response, 'bad_request', 'The request target is neither a path nor an http URL.')
+    this.#tellRefused('bad_request', request)
+  }
+
+  #tellRefused(code: HttpProblemCode, { method = 'unknown', url }: Partial<IncomingMessage> = {}): void {
+    this.#options.onRefused?.({ code, status: HTTP_PROBLEMS[code].status, method, url })
   }
 }
 
@@ -188,6 +211,11 @@ const CALM_MS = 25
 const MAX_CALM_MS = 1000
 const STRAGGLER_MS = 1000
 const TELL_FULL_MS = 10_000
+
+/** What Express takes apart: a path, an http URL (RFC 9112, 3.2.2), or the asterisk of OPTIONS. */
+function isTarget(url: string): boolean {
+  return url.startsWith('/') || url === '*' || (/^https?:\/\//i.test(url) && URL.canParse(url))
+}
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code === 'EADDRINUSE')

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { RequestHandler } from 'express'
+import { HTTP_PROBLEMS } from './http-errors.ts'
 import type { Logger } from './logger.ts'
+import { refusedWith } from './refused-connections.ts'
 import { withRequestId } from './request-id.ts'
 import { type Context, context, contextFromHeaders, failSpan, SpanKind, startSpan, trace, unrecordedSpan } from './telemetry.ts'
 
@@ -36,7 +38,8 @@ export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOption
     response.once('close', () => {
       const seconds = (performance.now() - started) / 1000
       const route = typeof request.route?.path === 'string' ? request.route.path : 'unmatched'
-      const status = response.writableFinished ? response.statusCode : CLIENT_GONE
+      const refusal = refusedWith.get(request.socket)
+      const status = response.writableFinished ? response.statusCode : refusal ? HTTP_PROBLEMS[refusal].status : CLIENT_GONE
       span.updateName(`${method} ${route}`)
       span.setAttribute('http.route', route)
       if (status !== CLIENT_GONE) span.setAttribute('http.response.status_code', status)

@@ -24,6 +24,11 @@ export function baseSettings(defaults: { httpPort: number; adminPort: number }) 
         format: 'host',
         default: '127.0.0.1',
       }),
+      allowedHosts: setting<string>({
+        doc: 'Names under which the admin port may be asked, separated by spaces. IP addresses and localhost are always allowed.',
+        format: 'host-names',
+        default: '',
+      }),
     },
     tracing: {
       zipkinUrl: setting<string>({

@@ -12,6 +12,9 @@ export interface LogLine {
   readonly [field: string]: unknown
 }
 
+/** Tests that are killed leave no service behind. */
+const END_WITH_PARENT = new URL('../../deploy/local/end-with-parent.ts', import.meta.url).href
+
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** A service as its users run it: a process of its own, on free ports, its log kept. */
@@ -21,10 +24,10 @@ export class ServiceProcess {
   readonly #exited: Promise<unknown>
 
   private constructor(file: string, env: Readonly<Record<string, string>>, root: string) {
-    this.#child = spawn(process.execPath, [...NODE_FLAGS, file], {
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, '--import', END_WITH_PARENT, file], {
       cwd: root,
       env: { PATH: process.env['PATH'] ?? '', HTTP_PORT: '0', ADMIN_PORT: '0', HTTP_HOST: '127.0.0.1', ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     this.#exited = once(this.#child, 'exit')
     createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', line => this.log.push(parseLine(line)))

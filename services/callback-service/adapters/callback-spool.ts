@@ -8,7 +8,7 @@ import { StorageUnavailableError } from '../domain/storage-errors.ts'
 import type { CallbackView } from './callback-reader.ts'
 import { columns, type NewCallback } from './new-callback.ts'
 import { SpoolConnection } from './spool-connection.ts'
-import type { Kept, NumberedRow, RefusedRow, SpooledRow, SpoolState } from './spool-file.ts'
+import type { AsideRow, Kept, NumberedRow, OptionalColumn, RefusedRow, SpooledRow, SpoolState } from './spool-file.ts'
 
 export interface CallbackSpoolOptions {
   /** The file; its folder is made when missing. */
@@ -22,6 +22,7 @@ export interface CallbackSpoolOptions {
   readonly nowMs: () => number
   /** Which callback is known to have an idempotency key in the database. */
   readonly ownerOf: (idempotencyKey: string) => string | undefined
+  /** Called with each write: how many callbacks are in the spool that were not there before, and how long it took. */
   readonly onKept: (count: number, seconds: number) => void
   readonly logger: Logger
 }
@@ -61,7 +62,6 @@ export class CallbackSpool implements Part {
       maxBatch: options.maxBatch,
       maxWaiting: options.maxWaiting,
       timeoutMs: options.timeoutMs,
-      onWrite: options.onKept,
     })
     this.#questions = new Batcher({
       write: callbacks => this.#areRivals(callbacks),
@@ -222,14 +222,40 @@ export class CallbackSpool implements Part {
     return row && row.seq > this.#takenSeq ? viewOf(row) : undefined
   }
 
+  /** What the database refused, the oldest first. @throws {StorageUnavailableError} the file cannot be read */
+  async aside(limit: number): Promise<AsideCallback[]> {
+    return ((await this.#opened.call('aside', { limit })) as AsideRow[]).map(asideOf)
+  }
+
+  /**
+   * Gives what was set aside to the database once more, without some of its columns.
+   * @returns whether there was such a callback
+   * @throws {IdempotencyKeyReusedError} its key came with other ids since
+   * @throws {StorageUnavailableError} the file cannot be written
+   */
+  async putBack(id: string, without: readonly OptionalColumn[]): Promise<boolean> {
+    const outcome = await this.#opened.call('putBack', { id, without })
+    if (outcome === 'key_reused') throw new IdempotencyKeyReusedError()
+    return outcome === 'put_back'
+  }
+
+  /** Forgets what was set aside, for good. @returns what it was; undefined when there was none. @throws {StorageUnavailableError} */
+  async drop(id: string): Promise<AsideCallback | undefined> {
+    const row = (await this.#opened.call('drop', id)) as AsideRow | undefined
+    return row && asideOf(row)
+  }
+
   async #append(callbacks: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
-    const { nowMs, ownerOf } = this.#options
+    const { nowMs, ownerOf, onKept } = this.#options
     const received_ms = nowMs()
     // Asked now, not earlier: the database has the keys of what was forgotten before, and the file those of what is forgotten later.
     const isRival = callbacks.map(({ id, idempotencyKey: key }) => key !== undefined && (ownerOf(key) ?? id) !== id)
     const rows = callbacks.filter((_, n) => !isRival[n]).map(callback => ({ ...columns(callback), received_ms }))
-    const kept = ((await this.#opened.call('append', rows)) as Kept[]).values()
-    return isRival.map(is => (is ? new IdempotencyKeyReusedError() : outcomeOf(kept.next().value)))
+    const started = performance.now()
+    const kept = (await this.#opened.call('append', rows)) as Kept[]
+    onKept(kept.filter(isNew).length, (performance.now() - started) / 1000)
+    const next = kept.values()
+    return isRival.map(is => (is ? new IdempotencyKeyReusedError() : outcomeOf(next.next().value)))
   }
 
   async #areRivals(callbacks: readonly NewCallback[]): Promise<boolean[]> {
@@ -240,6 +266,10 @@ export class CallbackSpool implements Part {
     if (!this.#file) throw new StorageUnavailableError('the spool is closed')
     return this.#file
   }
+}
+
+function isNew(kept: Kept): boolean {
+  return typeof kept === 'object' && !kept.isReplay
 }
 
 function outcomeOf(kept: Kept | undefined): Accepted | Error {
@@ -254,13 +284,40 @@ function translate(error: unknown): unknown {
   return error
 }
 
+/** A callback that the database refused, as an operator sees it. */
+export interface AsideCallback {
+  readonly id: string
+  readonly reason: string
+  readonly objectIds: readonly bigint[]
+  readonly idempotencyKey: string | undefined
+  readonly requestId: string | undefined
+  readonly traceparent: string | undefined
+  readonly receivedAt: Date
+}
+
+function asideOf(row: AsideRow): AsideCallback {
+  return {
+    id: row.id,
+    reason: row.reason,
+    objectIds: objectIdsOf(row),
+    idempotencyKey: row.idempotency_key ?? undefined,
+    requestId: row.request_id ?? undefined,
+    traceparent: row.traceparent ?? undefined,
+    receivedAt: new Date(row.received_ms),
+  }
+}
+
+function objectIdsOf({ object_ids }: SpooledRow): bigint[] {
+  return object_ids.slice(1, -1).split(',').filter(Boolean).map(BigInt)
+}
+
 function viewOf(row: SpooledRow): CallbackView {
   const receivedAt = new Date(row.received_ms)
   return {
     id: row.id,
     state: 'pending',
     attempts: 0,
-    objectIds: row.object_ids.slice(1, -1).split(',').filter(Boolean).map(BigInt),
+    objectIds: objectIdsOf(row),
     unstored: undefined,
     requestId: row.request_id ?? null,
     traceparent: row.traceparent ?? null,

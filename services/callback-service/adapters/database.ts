@@ -3,7 +3,7 @@ import pg from 'pg'
 import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Prisma, PrismaClient } from '#prisma'
-import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
+import { RightMissingError, StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
 import { PostgresConnection, sessionWith } from './postgres-connection.ts'
 
 /**
@@ -116,6 +116,7 @@ function translate(error: unknown): unknown {
   if (sqlState?.startsWith('22') || sqlState?.startsWith('23')) return new ValueRefusedError(message, { cause: error })
   if (sqlState === '42P01' || sqlState === '42703')
     return new StorageUnavailableError('the database is not migrated: run `make migrate`', { cause: error })
+  if (sqlState === '42501') return new RightMissingError(message, { cause: error })
   const advice = message.startsWith('unsupported startup parameter') ? ': the pooler must have it in ignore_startup_parameters' : ''
   return new StorageUnavailableError(message + advice, { cause: error })
 }

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -12,7 +12,8 @@ const COLUMNS = `id TEXT NOT NULL UNIQUE, object_ids TEXT NOT NULL, idempotency_
 const MAX_CHECKED_BYTES = 128 * 2 ** 20
 
 /**
- * Opens the file of a spool, and makes it, its folder and its tables when they are missing. When it returns, they are on the disk.
+ * Opens the file of a spool, and makes it, its folder and its tables when they are missing. When it returns, they are on the disk. What it makes, and the
+ * file if it is there already, nobody but its owner may read: it holds what senders sent.
  *
  * A file of the release before gets the table that it lacks. The rows that were set aside in it wait for the database again: most of them came
  * with a used idempotency key, and are taken now; the others are set aside again. Nothing is changed in a damaged file.
@@ -21,7 +22,10 @@ const MAX_CHECKED_BYTES = 128 * 2 ** 20
  */
 export function openSpoolDatabase(file: string): { readonly db: DatabaseSync; readonly damage: string | undefined } {
   const path = resolve(file)
-  const firstFolder = mkdirSync(dirname(path), { recursive: true })
+  const firstFolder = mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  // SQLite gives its journals the mode of the file. One that is there is not opened: closing it would take its locks from this process.
+  if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600))
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) closeToOthers(file)
   const db = new DatabaseSync(path)
   try {
     db.exec('PRAGMA locking_mode = EXCLUSIVE')
@@ -36,6 +40,12 @@ export function openSpoolDatabase(file: string): { readonly db: DatabaseSync; re
     db.close()
     throw error
   }
+}
+
+/** Whoever lends us a file of theirs decides who else may read it. */
+function closeToOthers(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found && (found.mode & 0o077) !== 0 && found.uid === process.getuid?.()) chmodSync(path, found.mode & 0o700)
 }
 
 function migrate(db: DatabaseSync): void {

@@ -21,6 +21,14 @@ export interface RefusedRow {
   readonly reason: string
 }
 
+/** A row that was set aside, and why. */
+export interface AsideRow extends SpooledRow {
+  readonly reason: string
+}
+
+/** What may be left out of a row that is put back, because it may be what the database refuses: nothing is done by it. */
+export type OptionalColumn = 'request_id' | 'traceparent' | 'tracestate' | 'baggage'
+
 export interface SpoolState {
   /** That wait for the database. */
   readonly callbacks: number
@@ -138,6 +146,37 @@ export class SpoolFile {
     })
     this.#setAside += aside
     this.#callbacks -= dropped
+  }
+
+  /** What was set aside, the oldest first. */
+  aside({ limit }: { readonly limit: number }): AsideRow[] {
+    const rows = this.#watch(() => this.#db.prepare(`SELECT ${COLUMNS}, reason FROM set_aside ORDER BY rowid LIMIT ?`).all(limit))
+    return rows as unknown as AsideRow[]
+  }
+
+  /**
+   * Has what was set aside wait for the database again, behind the others, without some of its columns.
+   * @returns undefined when no such row is set aside
+   */
+  putBack({ id, without }: { readonly id: string; readonly without: readonly OptionalColumn[] }): 'put_back' | 'key_reused' | undefined {
+    const kept = COLUMNS.map(column => ((without as readonly string[]).includes(column) ? 'NULL' : column))
+    const outcome = this.#commit(() => {
+      const added = this.#run(`INSERT INTO spool (${COLUMNS}) SELECT ${kept} FROM set_aside WHERE id = ? ON CONFLICT DO NOTHING`, id)
+      if (added === 1) return this.#run('DELETE FROM set_aside WHERE id = ?', id) === 1 ? 'put_back' : undefined
+      return this.#db.prepare('SELECT 1 FROM set_aside WHERE id = ?').get(id) ? 'key_reused' : undefined
+    })
+    if (outcome === 'put_back') {
+      this.#callbacks += 1
+      this.#setAside -= 1
+    }
+    return outcome
+  }
+
+  /** Forgets what was set aside, for good. @returns what it was; undefined when no such row is set aside */
+  drop(id: string): AsideRow | undefined {
+    const row = this.#commit(() => this.#db.prepare(`DELETE FROM set_aside WHERE id = ? RETURNING ${COLUMNS}, reason`).get(id))
+    if (row) this.#setAside -= 1
+    return row as unknown as AsideRow | undefined
   }
 
   /** Finds out whether it can be written again, after it could not. @throws {Error} it cannot */

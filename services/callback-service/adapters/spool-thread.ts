@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { SpoolFile, type SpoolState } from './spool-file.ts'
 
-type Calls = Pick<SpoolFile, 'append' | 'oldest' | 'find' | 'areRivals' | 'forget' | 'probe' | 'close'>
+type Calls = Pick<SpoolFile, 'append' | 'oldest' | 'find' | 'areRivals' | 'forget' | 'aside' | 'putBack' | 'drop' | 'probe' | 'close'>
 
 /** What the service asks of the thread: one of the file's methods. */
 export type SpoolCall = {

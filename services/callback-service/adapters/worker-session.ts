@@ -4,7 +4,7 @@ import type { Part } from '#foundation/lifecycle.ts'
 import type { Logger } from '#foundation/logger.ts'
 import { Loop } from '#foundation/loop.ts'
 import { TroubleLog } from '#foundation/trouble-log.ts'
-import { isStorageTrouble, StorageUnavailableError } from '../domain/storage-errors.ts'
+import { StorageUnavailableError } from '../domain/storage-errors.ts'
 import { inDatabase } from './database.ts'
 import { sessionWith } from './postgres-connection.ts'
 import { clearAway, endHolder, renew, takeNumber, tryLock } from './worker-row.ts'
@@ -61,7 +61,7 @@ export class WorkerSession implements Part {
     this.#loop = new Loop({
       name: 'lease renewal',
       logger: options.logger,
-      isReportedElsewhere: isStorageTrouble,
+      isReportedElsewhere: error => error instanceof StorageUnavailableError,
       pass: () => this.#renew(),
       retryMs: 100,
       maxRetryMs: 500,

@@ -3,13 +3,14 @@ import { MIMEType } from 'node:util'
 import { type Request, type RequestHandler, Router } from 'express'
 import { readBody } from '#foundation/http-body.ts'
 import { HttpProblem, methodNotAllowed } from '#foundation/http-errors.ts'
+import { refusedWith } from '#foundation/refused-connections.ts'
 import { requestIdOf } from '#foundation/request-id.ts'
 import { carrierOf, context, inSpan, SpanKind, type TraceCarrier } from '#foundation/telemetry.ts'
 import { parseCallback } from '../domain/callback.ts'
 import { parseIdempotencyKey } from '../domain/idempotency-key.ts'
 import type { WrittenId } from '../domain/object-id.ts'
 import { sendJson } from './json.ts'
-import { overloaded, toProblem } from './problems.ts'
+import { overloaded, toAcceptProblem } from './problems.ts'
 
 /** The inbox, as the door needs it. */
 export interface Inbox {
@@ -24,10 +25,14 @@ export interface Inbox {
   }): Promise<{ readonly id: string; readonly receivedAt: Date; readonly isReplay: boolean; readonly durability: 'database' | 'spooled' }>
 }
 
+interface Signature {
+  problem(body: Buffer, headers: IncomingHttpHeaders): string | undefined
+}
+
 export interface CallbackRouteOptions {
   readonly inbox: Inbox
   /** Says why a request is not to be believed; undefined: all senders are. */
-  readonly signature?: { problem(body: Buffer, headers: IncomingHttpHeaders): string | undefined } | undefined
+  readonly signature?: Signature | undefined
   readonly maxObjectIds: number
   readonly maxBodyBytes: number
   /** Whether the port is closed already: what still comes in is to go elsewhere. */
@@ -58,13 +63,12 @@ function acceptCallback({
       // Before anything is done for it: a refusal is to cost little.
       const { waitSeconds } = inbox
       if (waitSeconds > 0) throw overloaded(waitSeconds)
+      requireSingleHeaders(request)
+      const signedBody = signature && (await readSignedBody(request, signature, maxBodyBytes))
       requireJson(request)
       // Where callbacks are signed, only what is signed counts.
       const idempotencyKey = parseIdempotencyKey(signature ? undefined : request.get('idempotency-key'), request.get('webhook-id'))
-      const body = await readBody(request, maxBodyBytes)
-      const forgery = signature?.problem(body, request.headers)
-      if (forgery !== undefined)
-        throw new HttpProblem('invalid_signature', `${forgery}.`, { headers: { 'WWW-Authenticate': 'StandardWebhooks' } })
+      const body = signedBody ?? (await readBody(request, maxBodyBytes))
       const objectIds = parseCallback(body, maxObjectIds)
       const { id, receivedAt, isReplay, durability } = await inSpan(
         'accept callback',
@@ -84,10 +88,39 @@ function acceptCallback({
       const answer = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
       sendJson(response, 202, JSON.stringify(answer))
     } catch (error) {
-      const problem = error instanceof HttpProblem ? error : toProblem(error)
-      onReceived(problem?.code ?? 'internal_error')
+      const problem = error instanceof HttpProblem ? error : toAcceptProblem(error)
+      // What the server has cut off looks like a sender that went away.
+      onReceived(refusedWith.get(request.socket) ?? problem?.code ?? 'internal_error')
       throw problem ?? error
     }
+  }
+}
+
+/** Nothing else is said to a stranger, but that the body cannot be read: it is what is signed. */
+async function readSignedBody(request: Request, signature: Signature, maxBytes: number): Promise<Buffer> {
+  const body = await readBody(request, maxBytes)
+  const forgery = signature.problem(body, request.headers)
+  if (forgery === undefined) return body
+  throw new HttpProblem('invalid_signature', `${forgery}.`, { headers: { 'WWW-Authenticate': 'StandardWebhooks' } })
+}
+
+/** What decides about a callback. Node takes the first of two Content-Types, and of two others makes one. */
+const SINGLE_HEADERS: ReadonlySet<string> = new Set([
+  'content-type',
+  'idempotency-key',
+  'webhook-id',
+  'webhook-timestamp',
+  'webhook-signature',
+])
+
+/** Refuses two headers of one name: what stands between us and the sender may have read the other one. */
+function requireSingleHeaders({ rawHeaders }: Request): void {
+  const seen = new Set<string>()
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase()
+    if (!SINGLE_HEADERS.has(name)) continue
+    if (seen.has(name)) throw new HttpProblem('bad_request', `The header ${name} may be sent once.`)
+    seen.add(name)
   }
 }
 

@@ -1,4 +1,4 @@
-import { HTTP_PROBLEMS, HttpProblem, type ProblemKind } from '#foundation/http-errors.ts'
+import { excerpt, HTTP_PROBLEMS, HttpProblem, type ProblemKind } from '#foundation/http-errors.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-errors.ts'
 import { InvalidCallbackError } from '../domain/callback.ts'
 import { InvalidIdempotencyKeyError } from '../domain/idempotency-key.ts'
@@ -24,20 +24,27 @@ export const PROBLEMS = {
   idempotency_key_reused: { status: 422, title: 'The idempotency key was used for another callback' },
   value_refused: { status: 422, title: 'A value cannot be stored' },
   overloaded: { status: 503, title: 'Too many callbacks are waiting' },
-  storage_unavailable: { status: 503, title: 'The callback cannot be stored now' },
+  storage_unavailable: { status: 503, title: 'The storage is not available now' },
 } as const satisfies Readonly<Record<string, ProblemKind>>
 
 export function overloaded(retryAfterSeconds: number): HttpProblem {
-  return new HttpProblem('overloaded', 'Nothing was stored. Send it again a little later.', {
-    headers: { 'Retry-After': String(retryAfterSeconds) },
-  })
+  return new HttpProblem(
+    'overloaded',
+    'This request stored nothing. Send it again a little later, with the same Idempotency-Key if it has one.',
+    {
+      headers: { 'Retry-After': String(retryAfterSeconds) },
+    },
+  )
 }
 
 /** What an error of the other rooms means to a caller; undefined for a bug. The only place that decides it. */
 export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof InvalidCallbackError) {
     const { code, pointer, message } = error
-    return new HttpProblem(code, message, { cause: error, ...(pointer !== undefined && { errors: [{ pointer, code, detail: message }] }) })
+    return new HttpProblem(code, message, {
+      cause: error,
+      ...(pointer !== undefined && { errors: [{ pointer: excerpt(pointer), code, detail: message }] }),
+    })
   }
   if (error instanceof InvalidIdempotencyKeyError || error instanceof IdempotencyKeyReusedError) {
     return new HttpProblem(error.code, error.message, { cause: error })
@@ -45,11 +52,17 @@ export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof ValueRefusedError)
     return new HttpProblem(error.code, 'The database refuses a value of this request.', { cause: error })
   if (error instanceof OverloadedError) return overloaded(1)
-  if (error instanceof StorageUnavailableError) {
-    return new HttpProblem(error.code, 'It may or may not have been stored. Send it again, with the same Idempotency-Key if it has one.', {
-      headers: { 'Retry-After': '1' },
-      cause: error,
-    })
-  }
+  if (error instanceof StorageUnavailableError) return unavailable(error, 'Ask again a little later.')
   return undefined
+}
+
+/** The same for a callback that was to be stored. */
+export function toAcceptProblem(error: unknown): HttpProblem | undefined {
+  if (error instanceof StorageUnavailableError)
+    return unavailable(error, 'It may or may not have been stored. Send it again, with the same Idempotency-Key if it has one.')
+  return toProblem(error)
+}
+
+function unavailable(error: StorageUnavailableError, detail: string): HttpProblem {
+  return new HttpProblem(error.code, detail, { headers: { 'Retry-After': '1' }, cause: error })
 }

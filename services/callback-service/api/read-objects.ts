@@ -30,9 +30,9 @@ export function readObjectRoutes(objects: ObjectReader): Router {
       const found = await objects.list({ ...page, limit: page.limit + 1 }).catch(rethrow)
       const items = found.slice(0, page.limit)
       const last = items.at(-1)
-      const next = found.length > items.length && last ? nextPage(page, last.id) : undefined
+      const next = found.length > items.length && last ? hrefOf({ ...page, after: last.id }) : undefined
       if (next) response.setHeader('Link', `<${next}>; rel="next"`)
-      const list = { kind: 'ObjectList', href: request.originalUrl, size: items.length, items: items.map(representation), next }
+      const list = { kind: 'ObjectList', href: hrefOf(page), size: items.length, items: items.map(representation), next }
       sendJson(response, 200, exactJson(list))
     })
     .all('/v1/objects', methodNotAllowed('GET', 'HEAD'))
@@ -59,7 +59,9 @@ function parsePage(query: Readonly<Record<string, unknown>>): Page {
   const { online, limit, after } = query
   return {
     online:
-      online === undefined ? undefined : parse('online', online, text => ({ true: true, false: false })[text], 'must be true or false'),
+      online === undefined
+        ? undefined
+        : parse('online', online, text => (text === 'true' || text === 'false' ? text === 'true' : undefined), 'must be true or false'),
     limit: limit === undefined ? DEFAULT_LIMIT : parse('limit', limit, parseLimit, `must be an integer from 1 to ${MAX_LIMIT}`),
     after: after === undefined ? undefined : parse('after', after, parseObjectId, 'must be the id of an object'),
   }
@@ -81,8 +83,12 @@ function invalid(name: string, detail: string): HttpProblem {
   return new HttpProblem('invalid_parameter', `The query parameter ${JSON.stringify(excerpt(name))} ${detail}.`)
 }
 
-function nextPage({ online, limit }: Page, after: ObjectId): string {
-  const query = new URLSearchParams({ ...(online !== undefined && { online: String(online) }), limit: String(limit), after: String(after) })
+function hrefOf({ online, limit, after }: Page): string {
+  const query = new URLSearchParams({
+    ...(online !== undefined && { online: String(online) }),
+    limit: String(limit),
+    ...(after !== undefined && { after: String(after) }),
+  })
   return `/v1/objects?${query}`
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import workerThreads from 'node:worker_threads'
 import { Settings } from '#foundation/config.ts'
 import { createRegistry } from '#foundation/metrics.ts'
 import { between, type Random, seededRandom, shuffled } from '../../../test/chaos/random.ts'
@@ -19,6 +21,7 @@ import { logger, openTestStorage, type TestStorage } from './adapters/test-stora
 interface Replica {
   readonly accept: Accepting['accept']
   readonly waitSeconds: () => number
+  readonly setAside: Accepting['setAside']
   readonly proxy: TcpProxy
   readonly spooled: () => number
   stop(): Promise<void>
@@ -60,11 +63,12 @@ describe('accepting', function () {
       onArrived: () => undefined,
       onRefused: () => undefined,
     })
-    const { parts, accept, gauges } = joined
+    const { parts, accept, setAside, gauges } = joined
     for (const part of parts) await part.start?.()
     const replica = {
       accept,
       waitSeconds: () => joined.waitSeconds,
+      setAside,
       proxy,
       spooled: () => gauges['spool_callbacks']?.[1]() ?? 0,
       async stop() {
@@ -121,6 +125,33 @@ describe('accepting', function () {
     )
   })
 
+  it('gives up a spool that hangs when the time of a callback is over, of which the database has had its share', async () => {
+    const { Worker } = workerThreads
+    const held: (() => void)[] = []
+    let isHung = true
+    workerThreads.Worker = class extends Worker {
+      override postMessage(call: { name: string }): void {
+        // It answers in order: what comes after waits as well.
+        if (isHung && (call.name === 'append' || held.length > 0)) held.push(() => super.postMessage(call))
+        else super.postMessage(call)
+      }
+    }
+    syncBuiltinESMExports()
+    try {
+      const { accept, proxy } = await start('a', { ACCEPT_TIMEOUT_MS: '2000', SPOOL_PATIENCE_MS: '1700' })
+      proxy.refuse()
+      const started = performance.now()
+      await assert.rejects(accept(callback()), { message: 'the spool did not answer in time' })
+      const tookMs = performance.now() - started
+      assert.ok(tookMs < 1700, `${tookMs} ms`)
+    } finally {
+      isHung = false
+      for (const write of held) write()
+      Object.assign(workerThreads, { Worker })
+      syncBuiltinESMExports()
+    }
+  })
+
   it('refuses in the spool what would be a rival of a callback that the database took', async () => {
     const { accept, proxy } = await start()
     const first = await accept(callback('k', 1))
@@ -170,6 +201,21 @@ describe('accepting', function () {
     const again = await replica.accept(callback('k', 1))
     assert.deepEqual([again.isReplay, again.durability], [false, 'spooled'])
     replica.proxy.forward()
+    await drained(replica)
+    assert.deepEqual(await objectsUnder('k'), [1])
+  })
+
+  it('drains what an operator puts back without what the database refused', async () => {
+    const replica = await start()
+    replica.proxy.refuse()
+    const { id } = await replica.accept(callback('k', 1, { tracestate: 'postgres refuses \u0000' }))
+    replica.proxy.forward()
+    await drained(replica)
+    assert.deepEqual(
+      (await replica.setAside?.aside(10))?.map(aside => aside.id),
+      [id],
+    )
+    assert.equal(await replica.setAside?.putBack(id, ['tracestate']), true)
     await drained(replica)
     assert.deepEqual(await objectsUnder('k'), [1])
   })

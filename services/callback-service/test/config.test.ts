@@ -27,6 +27,17 @@ describe('the settings of the callback service', () => {
     assert.throws(() => read({ DATABASE_SESSION_URL: 'primary' }), { message: /^database\.sessionUrl: must be a postgresql:\/\/ URL/ })
   })
 
+  it('keep a signed callback in mind for as long as it is believed', () => {
+    const signed = { SENDERS_SECRETS: `whsec_${'A'.repeat(32)}` }
+    assert.throws(() => read({ ...signed, CALLBACKS_RETENTION_SECONDS: '599' }), { message: /^callbacks\.retentionSeconds is below 600/ })
+    assert.doesNotThrow(() => read({ ...signed, CALLBACKS_RETENTION_SECONDS: '600' }))
+    assert.doesNotThrow(() => read({ CALLBACKS_RETENTION_SECONDS: '2' }))
+  })
+
+  it('take no blank for the secrets of senders', () => {
+    assert.throws(() => read({ SENDERS_SECRETS: ' ' }), { message: /^senders\.secrets: must be/ })
+  })
+
   it('warn where an object may expire before an answer about it comes, and not by default', () => {
     assert.deepEqual(warningsAbout(read().current), [])
     const [warning, ...others] = warningsAbout(read({ EXPIRY_TTL_SECONDS: '5.9' }).current)

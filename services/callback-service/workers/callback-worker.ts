@@ -5,7 +5,7 @@ import { withRequestId } from '#foundation/request-id.ts'
 import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry.ts'
 import type { Room } from '../domain/claimable.ts'
 import type { ClaimedCallback, Verdict } from '../domain/claimed-callback.ts'
-import { isStorageTrouble } from '../domain/storage-errors.ts'
+import { isStorageTrouble, StorageUnavailableError } from '../domain/storage-errors.ts'
 
 /** The inbox, as a worker needs it. */
 export interface Claims {
@@ -134,7 +134,7 @@ export class CallbackWorker implements Part {
       try {
         return await claims.settle(callback, verdict)
       } catch (error) {
-        if (!isStorageTrouble(error)) {
+        if (!(error instanceof StorageUnavailableError)) {
           logger.error({ callback_id: callback.id, state: verdict.state, err: error }, 'callback could not be settled')
           return false
         }

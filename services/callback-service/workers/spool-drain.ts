@@ -6,6 +6,8 @@ import { isStorageTrouble, ValueRefusedError } from '../domain/storage-errors.ts
 interface Spooled {
   readonly seq: number
   readonly id: string
+  readonly request_id?: string | null | undefined
+  readonly traceparent?: string | null | undefined
 }
 
 /** The spool, as its drain needs it. */
@@ -120,10 +122,11 @@ export class SpoolDrain<Row extends Spooled> implements Part {
     }
   }
 
-  #setAside({ id, seq }: Row, reason: string): void {
+  #setAside({ id, seq, request_id, traceparent }: Row, reason: string): void {
     const { spool, logger } = this.#options
     spool.setAside(seq, reason)
-    logger.error({ callback_id: id, reason }, 'the database refuses a spooled callback: it stays in the spool, set aside')
+    const ids = { callback_id: id, request_id: request_id ?? undefined, trace_id: traceparent?.split('-')[1] }
+    logger.error({ ...ids, reason }, 'the database refuses a spooled callback: it stays in the spool, set aside')
   }
 
   #report(callbacks: number): void {

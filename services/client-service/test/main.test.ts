@@ -60,7 +60,11 @@ describe('the client service as a process', () => {
   }
 
   function change(settings: object): Promise<Response> {
-    return fetch(`http://127.0.0.1:${ports['admin']}/config`, { method: 'PATCH', body: JSON.stringify(settings) })
+    return fetch(`http://127.0.0.1:${ports['admin']}/config`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(settings),
+    })
   }
 
   async function exitCode(): Promise<number | null> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { type IncomingMessage, request } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import { heap, time } from '@datadog/pprof'
 import { pino } from 'pino'
@@ -21,7 +22,7 @@ describe('the admin server', function () {
     logged = []
     settings = new Settings(schema, { argv: [], env: { DATABASE_URL } })
     const logger = pino({ level: 'info' }, { write: line => logged.push(JSON.parse(line)) })
-    server = adminServer({ port: 0, host: '127.0.0.1', registry: createRegistry(), settings, logger })
+    server = adminServer({ port: 0, host: '127.0.0.1', allowedHosts: 'metrics.example', registry: createRegistry(), settings, logger })
     await server.start()
   })
 
@@ -45,7 +46,8 @@ describe('the admin server', function () {
   })
 
   describe('/config', () => {
-    const patch = (body: string): Promise<Response> => ask('/config', { method: 'PATCH', body })
+    const patch = (body: string, type = 'application/json'): Promise<Response> =>
+      ask('/config', { method: 'PATCH', body, headers: { 'content-type': type } })
 
     it('shows all settings, secrets masked', async () => {
       const shown = await (await ask('/config')).json()
@@ -61,6 +63,27 @@ describe('the admin server', function () {
         logged.filter(line => line.msg === 'settings changed').map(line => line.changes),
         [{ fetch: { timeoutMs: 5 }, emit: true }],
       )
+    })
+
+    for (const type of ['application/json; charset=utf-8', 'application/merge-patch+json']) {
+      it(`takes a change as ${type}`, async () => {
+        assert.equal((await patch('{"emit":true}', type)).status, 200)
+        assert.equal(settings.current.emit, true)
+      })
+    }
+
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/json-patch+json', 'json']) {
+      it(`answers 415 to a change as ${type}, says what it takes, and changes nothing`, async () => {
+        const response = await patch('{"emit":true}', type)
+        assert.deepEqual([response.status, (await problem(response)).code], [415, 'unsupported_media_type'])
+        assert.equal(response.headers.get('accept-patch'), 'application/merge-patch+json, application/json')
+        assert.equal(settings.current.emit, false)
+      })
+    }
+
+    it('quotes at most 64 characters of a value that is refused', async () => {
+      const { detail } = await problem(await patch(`{"fetch":{"timeoutMs":"${'x'.repeat(10_000)}"}}`))
+      assert.ok(detail.length < 200, detail)
     })
 
     const refused: [body: string, status: number, code: string, detail: RegExp][] = [
@@ -88,7 +111,7 @@ describe('the admin server', function () {
 
     it('answers 405 to another method, and says which are allowed', async () => {
       const response = await ask('/config', { method: 'PUT' })
-      assert.deepEqual([response.status, response.headers.get('allow')], [405, 'GET, PATCH'])
+      assert.deepEqual([response.status, response.headers.get('allow')], [405, 'GET, HEAD, PATCH'])
     })
   })
 
@@ -156,6 +179,49 @@ describe('the admin server', function () {
       assert.ok(tookMs < 2500, `${tookMs} ms`)
       await until(() => !time.isStarted())
     })
+  })
+
+  describe('a browser', () => {
+    const PATHS = ['/metrics', '/config', '/debug/pprof/heap', '/debug/pprof/profile?seconds=1', '/nowhere']
+
+    function get(path: string, headers: Record<string, string>): Promise<IncomingMessage> {
+      return new Promise((resolve, reject) => {
+        request({ port: server.port, path, headers }, response => resolve(response.resume()))
+          .on('error', reject)
+          .end()
+      })
+    }
+
+    for (const host of ['rebound.example', 'rebound.example:6060', 'localhost.example', '127.0.0.1.example', '1.2.3', '[::1']) {
+      it(`is refused under the name ${host}, whatever it asks for`, async () => {
+        for (const path of PATHS) assert.equal((await get(path, { host })).statusCode, 403, path)
+      })
+    }
+
+    for (const host of ['127.0.0.1:6060', '10.0.0.7', '[::1]:6060', 'localhost', 'LOCALHOST:6060', 'metrics.example:80']) {
+      it(`is answered under ${host}`, async () => {
+        assert.equal((await get('/metrics', { host })).statusCode, 200)
+      })
+    }
+
+    const foreign: Record<string, string>[] = [
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+      { origin: 'https://evil.example' },
+      { origin: 'null' },
+      { origin: 'http://localhost:3000' },
+    ]
+    for (const headers of foreign) {
+      it(`is refused on a page of another site: ${JSON.stringify(headers)}`, async () => {
+        for (const path of PATHS) assert.equal((await get(path, { host: 'localhost', ...headers })).statusCode, 403, path)
+      })
+    }
+
+    for (const headers of [{ 'sec-fetch-site': 'none' }, { 'sec-fetch-site': 'same-origin', origin: 'http://localhost:6060' }]) {
+      it(`is answered on a page of ours: ${JSON.stringify(headers)}`, async () => {
+        assert.equal((await get('/config', { host: 'localhost:6060', ...headers })).statusCode, 200)
+      })
+    }
   })
 
   it('answers 404 to any other path', async () => {

@@ -18,6 +18,13 @@ describe('Settings.change', () => {
     assert.deepEqual(told, [settings.current])
   })
 
+  it('brings back with null what the service started with', () => {
+    const settings = new Settings(schema, { argv: ['--fetch-timeout-ms=7'], env: { DATABASE_URL } })
+    settings.change({ fetch: { timeoutMs: 5 }, emit: true })
+    settings.change({ fetch: { timeoutMs: null }, emit: null })
+    assert.deepEqual([settings.current.fetch.timeoutMs, settings.current.emit], [7, false])
+  })
+
   it('changes nothing when asked for nothing', () => {
     const settings = read()
     const before = settings.current
@@ -27,7 +34,7 @@ describe('Settings.change', () => {
 
   const refused: [what: string, changes: unknown, code: ConfigError['code'], sentence: RegExp][] = [
     ['a value that is not valid', { fetch: { timeoutMs: -1 } }, 'invalid_setting', /^fetch\.timeoutMs: must be an integer from 1/],
-    ['a value that is null', { fetch: { timeoutMs: null } }, 'invalid_setting', /^fetch\.timeoutMs: must be one value/],
+    ['a group that is null', { fetch: null }, 'invalid_setting', /^fetch is a group/],
     ['a value that is an object', { fetch: { timeoutMs: {} } }, 'invalid_setting', /^fetch\.timeoutMs: must be one value/],
     ['a value that is a list', { fetch: { timeoutMs: [5] } }, 'invalid_setting', /^fetch\.timeoutMs: must be one value/],
     ['a value for a group', { fetch: 5 }, 'invalid_setting', /^fetch is a group/],

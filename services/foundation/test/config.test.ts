@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Settings, type SettingsOptions } from '../config.ts'
-import { ConfigError, helpText, settingRows } from '../config-schema.ts'
+import { ConfigError, helpText, setting, settingRows } from '../config-schema.ts'
 import { DATABASE_URL, schema } from './test-settings.ts'
 
 describe('Settings', () => {
@@ -80,7 +80,8 @@ describe('Settings', () => {
     const refused: [what: string, given: Given, sentence: RegExp][] = [
       ['an unknown flag', { flags: ['--nope=1'] }, /'--nope' \(--help lists them all\)$/],
       ['a flag without a value', { flags: ['--http-port'] }, /--http-port.* argument missing/],
-      ['a bare word', { flags: ['start'] }, /'start'/],
+      ['a bare word', { flags: ['start'] }, /^an argument is no --setting=value \(--help lists them all\)$/],
+      ['a value of which 64 characters are quoted', { flags: [`--http-port=${'1'.repeat(100)}x`] }, /value was "1{63}…$/],
       ['a number with letters', { flags: ['--http-port=12abc'] }, /^http\.port: must be an integer from 0 to 65535: value was "12abc"$/],
       ['a hexadecimal number', { flags: ['--http-port=0x10'] }, /^http\.port: must be/],
       ['an exponent', { flags: ['--fetch-timeout-ms=1e3'] }, /^fetch\.timeoutMs: must be an integer from 1/],
@@ -124,7 +125,19 @@ describe('Settings', () => {
       assert.match(refusal({ env: { DATABASE_URL: 'mysql://u:hunter2@h/db' } }), /^database\.url: must be a postgresql:\/\/ URL/)
     })
 
-    for (const password of ['hunter#2', 'hunter/2', 'hunter?2', '12#hunter', '12/hunter', '12?hunter', 'hunter%2', 'hunter%zz']) {
+    for (const password of [
+      'hunter#2',
+      'hunter/2',
+      'hunter?2',
+      '12#hunter',
+      '12/hunter',
+      '12?hunter',
+      '12?hunter=2',
+      '1/2?hunter=2',
+      'a@b?hunter=2',
+      'hunter%2',
+      'hunter%zz',
+    ]) {
       it(`the password ${password} in a URL, saying how it is written`, () => {
         const sentence = refusal({ env: { DATABASE_URL: `postgresql://reader:${password}@db.example/answerback` } })
         assert.match(sentence, /in its user name and password %, #, \/ and \? are written %25, %23, %2F and %3F$/)
@@ -134,6 +147,10 @@ describe('Settings', () => {
         )
       })
     }
+
+    it('a secret that stands where a setting should, without printing it', () => {
+      assert.ok(!refusal({ flags: ['--database-url', DATABASE_URL, 'hunter2'] }).includes('hunter2'))
+    })
 
     it('no URL for an @ in its query', () => {
       const url = 'postgresql://db.example/answerback?user=reader@tenant'
@@ -151,6 +168,7 @@ describe('Settings', () => {
     const masked: [what: string, url: string, shown: string][] = [
       ['the password of a database URL', DATABASE_URL, 'postgresql://reader:***@db.example:5433/answerback'],
       ['a password in its query', 'postgresql:///db?host=/tmp&password=hunter2', 'postgresql:///db?host=%2Ftmp&password=***'],
+      ['a password of a key', 'postgresql://db/x?sslpassword=hunter2', 'postgresql://db/x?sslpassword=***'],
       ['nothing of a URL without a password', 'postgresql://reader@db/x', 'postgresql://reader@db/x'],
     ]
     for (const [what, url, shown] of masked) {
@@ -160,6 +178,12 @@ describe('Settings', () => {
         assert.equal(settings.current.database.url, url)
       })
     }
+
+    it('tell a secret that is empty from one that is set', () => {
+      const secrets = { token: setting<string>({ doc: 'A secret.', format: 'text', default: '', secret: true }) }
+      const shown = (token: string): object => new Settings(secrets, { argv: [], env: { TOKEN: token } }).masked()
+      assert.deepEqual([shown(''), shown('hunter2')], [{ token: '' }, { token: '***' }])
+    })
   })
 })
 

@@ -173,6 +173,81 @@ describe('CallbackSpool', () => {
     assert.equal(await spool.find(newCallback().id), undefined)
   })
 
+  it('shows no callback that the database has, though a full or broken disk still holds it', async () => {
+    const spool = await open()
+    const { id } = await spool.accept(newCallback())
+    const notStorable = null as unknown as string
+    spool.setAside(1, notStorable)
+    await assert.rejects(spool.forget(1), StorageUnavailableError)
+    assert.equal(spool.callbacks, 1)
+    assert.equal(await spool.find(id), undefined)
+  })
+
+  it('has all that it was given when it is stopped meanwhile', async () => {
+    const spool = await open({ maxBatch: 1 })
+    const callbacks = Array.from({ length: 20 }, () => newCallback())
+    const accepted = callbacks.map(callback => spool.accept(callback))
+    await spool.stop()
+    await Promise.all(accepted)
+    assert.deepEqual(
+      await idsOf(await open()),
+      callbacks.map(({ id }) => id),
+    )
+  })
+
+  it('tells of what is new in it, not of copies and rivals', async () => {
+    const kept: number[] = []
+    const spool = await open({ onKept: (count, seconds) => kept.push(count) && assert.ok(seconds >= 0) })
+    await spool.accept(newCallback({ idempotencyKey: 'k' }))
+    await spool.accept(newCallback({ idempotencyKey: 'k' }))
+    await assert.rejects(spool.accept(newCallback({ idempotencyKey: 'k', objectIds: [9n] })), IdempotencyKeyReusedError)
+    assert.deepEqual(kept, [1, 0, 0])
+  })
+
+  describe('what the database refused', () => {
+    async function openWithRefused(): Promise<{ spool: CallbackSpool; bad: string; later: string }> {
+      const spool = await open()
+      const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, baggage: 'k=v' }
+      const { id: bad } = await spool.accept(newCallback({ objectIds: [7n, 2n ** 62n], idempotencyKey: 'k', requestId: 'r', trace }))
+      spool.setAside(1, 'not this one')
+      await spool.forget(1)
+      const { id: later } = await spool.accept(newCallback())
+      return { spool, bad, later }
+    }
+
+    it('is listed with the reason', async () => {
+      const { spool, bad } = await openWithRefused()
+      const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+      const ids = { id: bad, objectIds: [7n, 2n ** 62n], idempotencyKey: 'k', requestId: 'r', traceparent }
+      assert.deepEqual(await spool.aside(10), [{ ...ids, reason: 'not this one', receivedAt: new Date(1_000_000) }])
+    })
+
+    it('is given to the database again, behind the others, without what is named, and after a restart too', async () => {
+      const { spool, bad, later } = await openWithRefused()
+      assert.equal(await spool.putBack(bad, ['baggage']), true)
+      assert.deepEqual([spool.callbacks, spool.setAsideCount, await idsOf(spool)], [2, 0, [later, bad]])
+      const [, row] = await spool.oldest(10)
+      assert.deepEqual([row?.baggage, row?.request_id, row?.idempotency_key], [null, 'r', 'k'])
+      assert.equal(await spool.putBack(bad, []), false)
+      await spool.stop()
+      assert.deepEqual(await idsOf(await open()), [later, bad])
+    })
+
+    it('stays where it is while another callback has its key', async () => {
+      const { spool, bad } = await openWithRefused()
+      await spool.accept(newCallback({ idempotencyKey: 'k', objectIds: [9n] }))
+      await assert.rejects(spool.putBack(bad, []), IdempotencyKeyReusedError)
+      assert.deepEqual([spool.callbacks, spool.setAsideCount], [2, 1])
+    })
+
+    it('is dropped for good', async () => {
+      const { spool, bad, later } = await openWithRefused()
+      assert.equal((await spool.drop(bad))?.id, bad)
+      assert.equal(await spool.drop(bad), undefined)
+      assert.deepEqual([spool.setAsideCount, await spool.aside(10), await idsOf(spool)], [0, [], [later]])
+    })
+  })
+
   it('keeps aside what the database refuses, out of the way and on the disk', async () => {
     const spool = await open()
     const [bad, good] = [newCallback(), newCallback()]

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHmac, randomBytes } from 'node:crypto'
+import { Webhook } from 'standardwebhooks'
 import { SenderSignature } from '../../adapters/sender-signature.ts'
 
 const secret = () => `whsec_${randomBytes(32).toString('base64')}`
 
 /** As the specification has it, by hand: the library must not be what proves the library. */
-function signed(key: string, body: Buffer, at = Math.floor(Date.now() / 1000)): Record<string, string> {
+function signed(key: string, body: Buffer, at: number | string = Math.floor(Date.now() / 1000)): Record<string, string> {
   const mac = createHmac('sha256', Buffer.from(key.replace('whsec_', ''), 'base64'))
   mac.update(`msg_1.${at}.`).update(body)
   return { 'webhook-id': 'msg_1', 'webhook-timestamp': String(at), 'webhook-signature': `v1,${mac.digest('base64')}` }
@@ -27,6 +28,33 @@ describe('SenderSignature', () => {
     assert.equal(signature.problem(body, { ...good, 'webhook-signature': list }), undefined)
   })
 
+  it('believes what the reference library signs', () => {
+    const at = new Date()
+    const text = body.toString()
+    const headers = {
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': new Webhook(mine).sign('msg_1', at, text),
+    }
+    assert.equal(signature.problem(body, headers), undefined)
+  })
+
+  it('believes bytes that are no UTF-8, and not the characters they decode to', () => {
+    const bytes = Buffer.from([0x22, 0xff, 0x22])
+    assert.equal(signature.problem(bytes, signed(mine, bytes)), undefined)
+    assert.notEqual(signature.problem(bytes, signed(mine, Buffer.from(bytes.toString()))), undefined)
+  })
+
+  it('believes the sixteenth signature, and looks at none of seventeen', () => {
+    const good = signed(mine, body)
+    const padded = (count: number): Record<string, string> => ({
+      ...good,
+      'webhook-signature': `${'v1,x '.repeat(count)}${good['webhook-signature']}`,
+    })
+    assert.equal(signature.problem(body, padded(15)), undefined)
+    assert.match(signature.problem(body, padded(16)) ?? '', /more than 16 signatures/)
+  })
+
   const hourAgo = Math.floor(Date.now() / 1000) - 3600
   const cases: [string, Record<string, string>][] = [
     ['another secret', signed(stranger, body)],
@@ -35,6 +63,7 @@ describe('SenderSignature', () => {
     ['a time that was not signed', { ...signed(mine, body), 'webhook-timestamp': String(Math.floor(Date.now() / 1000) - 7) }],
     ['an hour ago', signed(mine, body, hourAgo)],
     ['an hour from now', signed(mine, body, hourAgo + 7200)],
+    ['a time that is no number', signed(mine, body, `${Math.floor(Date.now() / 1000)}s`)],
     ['no time', { ...signed(mine, body), 'webhook-timestamp': 'now' }],
     ['an empty signature', { ...signed(mine, body), 'webhook-signature': '' }],
     ['a version without signature', { ...signed(mine, body), 'webhook-signature': 'v1' }],
@@ -43,6 +72,10 @@ describe('SenderSignature', () => {
   for (const [what, headers] of cases) {
     it(`does not believe ${what}`, () => assert.notEqual(signature.problem(body, headers), undefined))
   }
+
+  it('takes no empty secret, which anybody could sign with', () => {
+    assert.throws(() => new SenderSignature([mine, '']), { message: 'a secret of senders is empty' })
+  })
 
   it('believes nobody where there is no secret', () => {
     assert.notEqual(new SenderSignature([]).problem(body, signed(mine, body)), undefined)

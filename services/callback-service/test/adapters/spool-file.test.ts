@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { columns } from '../../adapters/new-callback.ts'
+import { openSpoolDatabase } from '../../adapters/spool-database.ts'
 import { type SpooledRow, SpoolFile } from '../../adapters/spool-file.ts'
 import { newCallback } from './new-inbox.ts'
 
@@ -83,6 +84,53 @@ describe('SpoolFile', () => {
       assert.deepEqual(file.append([row('k')]), ['key_reused'])
       assert.equal(file.state.setAside, 1)
     })
+  })
+
+  describe('nobody but its owner reads', () => {
+    const modeOf = (file: string): string => (fs.statSync(file).mode & 0o777).toString(8)
+
+    it('what it makes: its folders, the file and its journal', () => {
+      path = join(folder, 'made', 'by us', 'spool.sqlite')
+      open().append([row()])
+      const made = [dirname(dirname(path)), dirname(path), path, `${path}-wal`]
+      assert.deepEqual(made.map(modeOf), ['700', '700', '600', '600'])
+    })
+
+    it('a file and a journal that were there, in a folder that stays as it is', () => {
+      open().append([row()])
+      fs.copyFileSync(path, `${path}.copy`)
+      fs.copyFileSync(`${path}-wal`, `${path}.copy-wal`)
+      path = `${path}.copy`
+      fs.chmodSync(folder, 0o755)
+      for (const file of [path, `${path}-wal`]) fs.chmodSync(file, 0o644)
+      assert.equal(open().state.callbacks, 1)
+      assert.deepEqual([folder, path, `${path}-wal`].map(modeOf), ['755', '600', '600'])
+    })
+  })
+
+  it('has a journal of at most 20 MB beside it, however large its writes are', () => {
+    const file = open()
+    const large = (): SpooledRow => ({ ...row(), object_ids: `{${'-9223372036854775808,'.repeat(999)}0}`, baggage: 'b'.repeat(16_000) })
+    for (let i = 0; i < 5; i += 1) file.append(Array.from({ length: 256 }, large))
+    const { size } = fs.statSync(`${path}-wal`)
+    assert.ok(size > 2 ** 20 && size < 20 * 2 ** 20, `${size} bytes`)
+  })
+
+  it('flushes each commit to the disk', () => {
+    const { db } = openSpoolDatabase(path)
+    const pragma = (name: string): unknown => Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]
+    // 2 is FULL: https://www.sqlite.org/pragma.html#pragma_synchronous
+    assert.deepEqual([pragma('journal_mode'), pragma('synchronous')], ['wal', 2])
+    db.close()
+  })
+
+  it('keeps none of the rows of a write that fails, and takes the next', () => {
+    const file = open()
+    const broken = { ...row(), object_ids: null as unknown as string }
+    assert.throws(() => file.append([row(), broken]), /NOT NULL/)
+    const next = row()
+    file.append([next])
+    assert.deepEqual(idsOf(file), [next.id])
   })
 
   it('tells copies from rivals though it is full', () => {

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { SenderSignature } from '../../adapters/sender-signature.ts'
+import type { Inbox } from '../../api/callback.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accept-errors.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { ACCEPTED_ID, serveApi } from './serve-api.ts'
@@ -75,6 +76,7 @@ describe('POST /callback', () => {
     ['{"object_ids":[1', 400, 'invalid_json', undefined],
     ['{"object_ids":[1],"object_ids":[2]}', 400, 'duplicate_member', '/object_ids'],
     [`${'['.repeat(50)}${']'.repeat(50)}`, 400, 'too_deep', undefined],
+    [`{"${'n'.repeat(32_000)}":1,"${'n'.repeat(32_000)}":2}`, 400, 'duplicate_member', `/${'n'.repeat(62)}…`],
     ['[1]', 422, 'not_an_object', ''],
     ['{}', 422, 'missing_member', '/object_ids'],
     ['{"object_ids":[0,1,2,"3"]}', 422, 'wrong_type', '/object_ids/3'],
@@ -194,6 +196,50 @@ describe('POST /callback', () => {
     assert.deepEqual(api.accepted, [])
     assert.equal((await post(body, headers)).status, 202)
     assert.deepEqual(api.accepted, [[1n]])
+  })
+
+  describe('signed', () => {
+    const key = randomBytes(32)
+    const signature = new SenderSignature([key.toString('base64')])
+    const body = '{"object_ids":[1]}'
+
+    function signed(text: string, headers: Record<string, string> = {}): Record<string, string> {
+      const at = Math.floor(Date.now() / 1000)
+      const mac = createHmac('sha256', key).update(`msg_1.${at}.${text}`).digest('base64')
+      return {
+        'content-type': 'application/json',
+        'webhook-id': 'msg_1',
+        'webhook-timestamp': String(at),
+        'webhook-signature': `v1,${mac}`,
+        ...headers,
+      }
+    }
+
+    it('has the signed id for its key, whatever unsigned key comes with it', async () => {
+      const keys: (string | undefined)[] = []
+      const accept: Inbox['accept'] = async ({ idempotencyKey }) => {
+        keys.push(idempotencyKey)
+        return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+      }
+      api = await serveApi({ signature, inbox: { waitSeconds: 0, accept } })
+      assert.equal((await post(body, signed(body, { 'idempotency-key': 'unsigned' }))).status, 202)
+      assert.deepEqual(keys, ['msg_1'])
+    })
+
+    for (const [what, headers] of [
+      ['another media type', { 'content-type': 'text/plain' }],
+      ['an idempotency key that is too long', { 'webhook-id': 'x'.repeat(256) }],
+    ] as const) {
+      it(`answers 401 to a stranger, not what is wrong with ${what}`, async () => {
+        api = await serveApi({ signature })
+        await problemOf(await post(body, { 'content-type': 'application/json', ...headers }), 401, 'invalid_signature')
+      })
+    }
+
+    it('answers 415 to another media type of a sender we know', async () => {
+      api = await serveApi({ signature })
+      await problemOf(await post(body, signed(body, { 'content-type': 'text/plain' })), 415, 'unsupported_media_type')
+    })
   })
 
   it('says where a callback is kept', async () => {

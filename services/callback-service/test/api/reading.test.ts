@@ -25,10 +25,18 @@ describe('reading', () => {
 
   afterEach(() => api.stop())
 
-  async function get(path: string): Promise<{ status: number; text: string; body: Record<string, unknown>; link: string | null }> {
+  async function get(
+    path: string,
+  ): Promise<{ status: number; text: string; body: Record<string, unknown>; link: string | null; retryAfter: string | null }> {
     const response = await fetch(`${api.url}${path}`)
     const text = await response.text()
-    return { status: response.status, text, body: JSON.parse(text) as Record<string, unknown>, link: response.headers.get('link') }
+    return {
+      status: response.status,
+      text,
+      body: JSON.parse(text) as Record<string, unknown>,
+      link: response.headers.get('link'),
+      retryAfter: response.headers.get('retry-after'),
+    }
   }
 
   describe('GET /v1/callbacks/:id', () => {
@@ -119,6 +127,8 @@ describe('reading', () => {
       ['limit=abc', 'limit'],
       ['limit=1&limit=2', 'limit'],
       ['online=yes', 'online'],
+      ['online=toString', 'online'],
+      ['online=__proto__', 'online'],
       ['after=zzz', 'after'],
       ['after[x]=1', 'after[x]'],
       ['colour=red', 'colour'],
@@ -131,10 +141,17 @@ describe('reading', () => {
       })
     }
 
+    it('says which page it is, without what was sent in vain', async () => {
+      api = await serveApi()
+      const { body } = await get(`/v1/objects?online=false&${'&'.repeat(500)}limit=5`)
+      assert.equal(body['href'], '/v1/objects?online=false&limit=5')
+    })
+
     it('answers 503 when the database is away', async () => {
       api = await serveApi({ objects: { find: () => Promise.reject(new StorageUnavailableError('down')), list: async () => [] } })
       const { status, body } = await get('/v1/objects/5')
       assert.deepEqual([status, body['code']], [503, 'storage_unavailable'])
+      assert.ok(!/stored/.test(`${body['title']} ${body['detail']}`), String(body['detail']))
     })
   })
 
@@ -145,7 +162,7 @@ describe('reading', () => {
       assert.deepEqual((await get('/')).body, { status: 'ok', checks: { database: { status: 'ok' } } })
       problem = 'the database is not migrated'
       const unready = await get('/readyz')
-      assert.equal(unready.status, 503)
+      assert.deepEqual([unready.status, unready.retryAfter], [503, '1'])
       assert.deepEqual(unready.body['checks'], { database: { status: 'failing', reason: 'the database is not migrated' } })
       assert.equal((await get('/livez')).status, 200)
     })

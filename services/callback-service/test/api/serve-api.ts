@@ -7,6 +7,7 @@ import { httpTelemetry } from '#foundation/http-telemetry.ts'
 import { Telemetry } from '#foundation/telemetry.ts'
 import { callbackApp } from '../../api/app.ts'
 import { type CallbackRouteOptions, callbackRoutes, type Inbox } from '../../api/callback.ts'
+import { countRefusals } from '../../api/count-refusals.ts'
 import { type CallbackView, readCallbackRoutes } from '../../api/read-callbacks.ts'
 import { type ObjectReader, readObjectRoutes } from '../../api/read-objects.ts'
 import { refuseWhenFull } from '../../api/refuse-when-full.ts'
@@ -29,7 +30,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const outcomes: string[] = []
   const measured: { method: string; route: string; status: number }[] = []
   const logged: string[] = []
-  const logger = pino({ level: 'warn' }, { write: line => logged.push(line) })
+  const logger = pino({ level: 'info' }, { write: line => logged.push(line) })
   const inbox: Inbox = doubles.inbox ?? {
     waitSeconds: 0,
     accept: async callback => {
@@ -63,6 +64,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     logger,
     drainMs: doubles.drainMs ?? 0,
     handler: refuseWhenFull({ inbox, onReceived, observe, otherwise: app }),
+    onRefused: countRefusals(observe, onReceived),
   })
   const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 1, logger })
   telemetry.start()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { sendRaw, serveApi } from './serve-api.ts'
 
 const BODY = '{"object_ids":[1]}'
@@ -24,11 +25,20 @@ describe('the wire', () => {
     ['Content-Length with Transfer-Encoding', `${POST}Content-Length: 18\r\nTransfer-Encoding: chunked\r\n\r\n${BODY}`, 400, 'bad_request'],
     ['two Content-Lengths', `${POST}Content-Length: 18\r\nContent-Length: 19\r\n\r\n${BODY}`, 400, 'bad_request'],
     ['two Hosts', `POST /callback HTTP/1.1\r\nHost: x\r\nHost: y\r\nContent-Length: 0\r\n\r\n`, 400, 'bad_request'],
+    ['two Content-Types', `${POST}Content-Type: text/plain\r\nContent-Length: 18\r\nConnection: close\r\n\r\n${BODY}`, 400, 'bad_request'],
+    [
+      'two Idempotency-Keys',
+      `${POST}Idempotency-Key: a\r\nidempotency-key: a\r\nContent-Length: 18\r\nConnection: close\r\n\r\n${BODY}`,
+      400,
+      'bad_request',
+    ],
     ['no Host', 'POST /callback HTTP/1.1\r\nContent-Length: 0\r\n\r\n', 400, 'bad_request'],
     ['a bad chunk', `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, 400, 'bad_request'],
     ['an obsolete line folding', 'POST /callback HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n 2\r\nContent-Length: 0\r\n\r\n', 400, 'bad_request'],
     ['bare line feeds', `POST /callback HTTP/1.1\nHost: x\nContent-Length: 0\n\n`, 400, 'bad_request'],
     ['an unknown method', 'BREW /callback HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
+    ['a URL that is none', 'GET http://[::1/x HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
+    ['a URL of another scheme', 'GET ftp://x HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
     ['CONNECT', 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
     ['no HTTP at all', '\x16\x03\x01 hello\r\n\r\n', 400, 'bad_request'],
     ['headers over 16 KiB', `${POST}X-Big: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
@@ -36,14 +46,42 @@ describe('the wire', () => {
     ['a path that cannot be decoded', 'GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400, 'invalid_path'],
   ]
   for (const [what, bytes, status, code] of refused) {
-    it(`answers ${status} ${code} to ${what}, and closes`, async () => {
+    it(`answers ${status} ${code} to ${what}, with its ids, counts it once, and closes`, async () => {
       const answer = await sendRaw(api.server.port, [bytes])
       assert.equal(answer.status, status)
       assert.equal(answer.headers.get('content-type'), 'application/problem+json')
-      assert.equal((JSON.parse(answer.body) as { code: string }).code, code)
+      const problem = JSON.parse(answer.body) as { code: string; request_id: string; operation_id: string }
+      assert.equal(problem.code, code)
+      assert.match(problem.operation_id, /^[0-9a-f]{32}$/)
+      assert.match(problem.request_id, /^[0-9a-f-]{36}$/)
+      assert.equal(problem.request_id, answer.headers.get('x-request-id'))
       assert.deepEqual(api.accepted, [])
+      await eventually('it is counted', () => api.measured.length > 0)
+      assert.deepEqual(
+        api.measured.map(labels => labels.status),
+        [status],
+      )
     })
   }
+
+  it('takes over the id and the trace of a request that it refuses by itself', async () => {
+    const ids = 'X-Request-ID: r1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n'
+    for (const bytes of [`${POST}${ids}Expect: tea\r\n\r\n`, `CONNECT x:1 HTTP/1.1\r\nHost: x\r\n${ids}\r\n`]) {
+      const answer = await sendRaw(api.server.port, [bytes])
+      const { request_id, operation_id } = JSON.parse(answer.body) as { request_id: string; operation_id: string }
+      assert.deepEqual([request_id, operation_id], ['r1', '0af7651916cd43dd8448eb211c80319c'])
+    }
+  })
+
+  it('counts a callback with an expectation nobody meets among the callbacks', async () => {
+    await sendRaw(api.server.port, [`${POST}Expect: tea\r\n\r\n`])
+    assert.deepEqual(api.outcomes, ['expectation_failed'])
+  })
+
+  it('answers an http URL as its path', async () => {
+    const answer = await sendRaw(api.server.port, ['GET http://x/livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'])
+    assert.equal(answer.status, 200)
+  })
 
   it('takes a chunked body, and one after Expect: 100-continue', async () => {
     const chunked = await sendRaw(api.server.port, [
@@ -97,6 +135,10 @@ describe('the wire', () => {
       }
       assert.match(await tooLate, /^HTTP\/1.1 408 /)
       assert.deepEqual(api.accepted, [])
+      await eventually('all are counted', () => api.measured.length === slow.length + 1)
+      assert.deepEqual([...new Set(api.measured.map(({ status }) => status))], [408])
+      await eventually('callbacks are counted as such', () => api.outcomes.length === 2)
+      assert.deepEqual(api.outcomes, ['request_timeout', 'request_timeout'])
     })
   })
 })

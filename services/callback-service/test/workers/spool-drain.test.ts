@@ -8,6 +8,8 @@ import { logger } from './silent-logger.ts'
 interface Row {
   readonly seq: number
   readonly id: string
+  readonly request_id?: string
+  readonly traceparent?: string
 }
 
 describe('SpoolDrain', () => {
@@ -95,6 +97,21 @@ describe('SpoolDrain', () => {
       seen.taken,
       ids(100).filter(id => id !== '42'),
     )
+  })
+
+  it('says as an error which callback it sets aside, and why', async () => {
+    const told: Record<string, unknown>[] = []
+    const log = pino({ level: 'error' }, { write: line => told.push(JSON.parse(line)) })
+    const refuse = (): never => {
+      throw new ValueRefusedError('not this one')
+    }
+    const { left, put } = setup(0, refuse, log)
+    put({ seq: 1, id: '1', request_id: 'r', traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` })
+    await eventually('it is empty', () => left() === 0)
+    const [{ callback_id, request_id, trace_id, reason, msg } = {}, ...others] = told
+    assert.deepEqual([callback_id, request_id, trace_id, reason], ['1', 'r', 'a'.repeat(32), 'not this one'])
+    assert.equal(msg, 'the database refuses a spooled callback: it stays in the spool, set aside')
+    assert.deepEqual(others, [])
   })
 
   it('drains the others from a full disk when the database refuses one, and tries that one once', async () => {

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { accept, finished, postCallback, readMetrics } from '../support/callbacks.ts'
+import { createTestDatabase, type TestDatabase, withClient } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+import { ServiceProcess } from '../support/service-process.ts'
+
+const GRANTS = fileURLToPath(new URL('../../deploy/grants.sql', import.meta.url))
+
+describe('a database user with the rights of deploy/grants.sql', function () {
+  this.timeout(60_000)
+  const role = `answerback_service_${randomBytes(4).toString('hex')}`
+  let database: TestDatabase
+  let client: ServiceProcess
+  let service: ServiceProcess
+
+  const asOwner = (sql: string): Promise<unknown> => withClient(database.url, owner => owner.query(sql))
+
+  before(async () => {
+    database = await createTestDatabase()
+    await asOwner(`REVOKE ALL ON SCHEMA public FROM PUBLIC; CREATE ROLE ${role} LOGIN PASSWORD 'test'`)
+    client = await ServiceProcess.start('client-service', {
+      EMITTER_ENABLED: 'false',
+      LATENCY_MIN_MS: '1',
+      LATENCY_MAX_MS: '5',
+      ZIPKIN_URL: '',
+    })
+  })
+
+  beforeEach(async () => {
+    const grants = await readFile(GRANTS, 'utf8')
+    await asOwner(grants.replaceAll('TO answerback_service', `TO ${role}`))
+  })
+
+  afterEach(() => service?.stop())
+
+  after(async () => {
+    await client?.stop()
+    await asOwner(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+    await database.drop()
+  })
+
+  function start(env: Record<string, string> = {}): Promise<ServiceProcess> {
+    const url = new URL(database.url)
+    url.username = role
+    url.password = 'test'
+    return ServiceProcess.start('callback-service', {
+      DATABASE_URL: url.href,
+      CLIENT_SERVICE_URL: client.url,
+      ZIPKIN_URL: '',
+      EXPIRY_TTL_SECONDS: '0.2',
+      FETCH_TIMEOUT_MS: '100',
+      CALLBACKS_RETENTION_SECONDS: '1',
+      ...env,
+    })
+  }
+
+  const troubles = (): string[] =>
+    service.log.filter(({ level }) => level === 'warn' || level === 'error').map(line => JSON.stringify(line))
+
+  it('is enough to accept, work, read, expire, forget and note a step of the clock', async () => {
+    service = await (await start()).ready()
+    const id = await accept(service.url, [1, 2, 3])
+    assert.equal((await finished(service.url, id)).state, 'completed')
+    const gone = async (path: string): Promise<boolean> => (await fetch(`${service.url}${path}`)).status === 404
+    await eventually('the objects have expired', () => gone('/v1/objects/2'))
+    await eventually('they are deleted', async () => (await readMetrics(service.adminUrl)).total('objects_expired_total') === 3)
+    await eventually('the callback is forgotten', () => gone(`/v1/callbacks/${id}`))
+    await asOwner(`SET ROLE ${role}; INSERT INTO clock_steps (number, step_ms) VALUES (1, 1) ON CONFLICT DO NOTHING RETURNING number`)
+    assert.equal((await readMetrics(service.adminUrl)).total('worker_session'), 1)
+    assert.deepEqual(troubles(), [])
+  })
+
+  for (const right of [
+    'INSERT ON callbacks',
+    'UPDATE ON callbacks',
+    'DELETE ON callbacks',
+    'INSERT ON objects',
+    'DELETE ON objects',
+    'UPDATE ON workers',
+    'SELECT ON clock_steps',
+  ]) {
+    it(`is not enough without ${right}, which the log says`, async () => {
+      service = await (await start()).ready()
+      const [, table] = right.split(' ON ')
+      await accept(service.url, [1])
+      await asOwner(`REVOKE ${right} FROM ${role}`)
+      await postCallback(service.url, [2])
+      await eventually('the log says it', () => troubles().some(line => line.includes(`permission denied for table ${table}`)))
+    })
+  }
+
+  it('is not enough without the sequence of workers, which readiness, log and metric say', async () => {
+    await asOwner(`REVOKE ALL ON SEQUENCE workers_number_seq FROM ${role}`)
+    service = await start()
+    const reason = 'permission denied for sequence workers_number_seq'
+    await eventually('readiness says why', async () => (await (await fetch(`${service.url}/readyz`)).text()).includes(reason))
+    assert.equal((await fetch(`${service.url}/readyz`)).status, 503)
+    assert.ok(troubles().some(line => line.includes(reason)))
+    assert.equal((await readMetrics(service.adminUrl)).total('worker_session'), 0)
+    await asOwner(`GRANT USAGE ON SEQUENCE workers_number_seq TO ${role}`)
+    await service.ready()
+    assert.equal((await readMetrics(service.adminUrl)).total('worker_session'), 1)
+  })
+})
