@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { until } from '../../../test/support/eventually.ts'
 import { HttpServer, type HttpServerOptions } from '../http-server.ts'
@@ -122,6 +123,15 @@ describe('HttpServer', function () {
     await assert.rejects(second.start(), { message: /^cannot listen on 192\.0\.2\.1:0: / })
   })
 
+  it('closes a connection that it refused, also one whose peer leaves it open', async () => {
+    await start()
+    const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true }).resume()
+    socket.write('no HTTP\r\n\r\n')
+    await once(socket, 'end')
+    await until(() => server.connections === 0)
+    socket.destroy()
+  })
+
   it('survives a peer that sends CONNECT and resets', async () => {
     await start()
     for (let i = 0; i < 5; i += 1) {
@@ -186,10 +196,12 @@ describe('HttpServer', function () {
       await stop
     })
 
-    it('takes new connections while it drains, and none after', async () => {
-      await start(answerEmpty, { drainMs: 200 })
+    it('takes new connections while it drains, however quiet it was, and none after', async () => {
+      await start(answerEmpty, { drainMs: 600 })
       const { port } = server
       const stop = server.stop()
+      // Half of the drain: without one, the port would have closed after a moment of quiet.
+      await sleep(300)
       assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 204)
       await stop
       const [error] = (await once(connect(port, '127.0.0.1'), 'error')) as [NodeJS.ErrnoException]
