@@ -13,11 +13,13 @@ import { accepting } from './accepting.ts'
 import { findCallback } from './adapters/callback-reader.ts'
 import { Database } from './adapters/database.ts'
 import { DatabaseClock } from './adapters/database-clock.ts'
+import { findObject, listObjects } from './adapters/object-reader.ts'
 import { storageProbe } from './adapters/schema.ts'
 import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
 import { callbackRoutes } from './api/callback.ts'
 import { readCallbackRoutes } from './api/read-callbacks.ts'
+import { readLimit } from './api/read-limit.ts'
 import { readObjectRoutes } from './api/read-objects.ts'
 import { refuseWhenFull } from './api/refuse-when-full.ts'
 import { type Config, type schema, sessionUrlOf, warningsAbout } from './config.ts'
@@ -54,6 +56,14 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     maxConnections: config.database.workConnections,
     connectTimeoutMs: 2000,
     queryTimeoutMs: 5000,
+    logger,
+  })
+  const readDatabase = new Database({
+    name: 'read',
+    url: config.database.url,
+    maxConnections: config.database.readConnections,
+    connectTimeoutMs: config.read.timeoutMs,
+    queryTimeoutMs: config.read.timeoutMs,
     logger,
   })
   const storage = new StorageWatch({ probe: storageProbe(acceptDatabase), logger })
@@ -109,6 +119,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     callbacks_running: ['Callbacks this process works on.', () => worker.running],
   })
 
+  const { prisma: readers } = readDatabase
+  const limited = readLimit(config.read.maxRunning)
   const isSpoolEnough = (): boolean => config.spool.keepsReady && accept.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
@@ -129,8 +141,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         ...accept.checks,
         { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
       ]),
-      readCallbackRoutes(async id => (await accept.find(id)) ?? findCallback(workDatabase.prisma, id)),
-      readObjectRoutes(store),
+      readCallbackRoutes(id => limited(async () => (await accept.find(id)) ?? findCallback(readers, id))),
+      readObjectRoutes({
+        find: id => limited(() => findObject(readers, id)),
+        list: page => limited(() => listObjects(readers, page)),
+      }),
     ],
     logger,
   })
@@ -158,6 +173,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     heapSampling,
     acceptDatabase,
     workDatabase,
+    readDatabase,
     ...(config.migrate.onStart ? [databaseMigration(signal => migrate({ url: sessionUrlOf(config), logger, signal }), logger)] : []),
     storage,
     ...accept.parts,
