@@ -45,10 +45,12 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
   })
 }
 
+const NOTHING = Buffer.alloc(0)
+
 /** One buffer for all that is appended, at most twice as large as that. Beyond `maxBytes` it only counts. */
 class GrowingBuffer {
   readonly #maxBytes: number
-  #buffer: Buffer = Buffer.alloc(0)
+  #buffer: Buffer = NOTHING
   #size = 0
 
   constructor(maxBytes: number) {
@@ -61,7 +63,7 @@ class GrowingBuffer {
   }
 
   get bytes(): Buffer {
-    return this.#buffer.subarray(0, this.#size)
+    return this.#buffer.length === this.#size ? this.#buffer : this.#buffer.subarray(0, this.#size)
   }
 
   append(chunk: Buffer): void {

@@ -105,10 +105,16 @@ export class HttpConnections {
     this.#close(leaving)
   }
 
-  /** Closes the oldest connections that do not read their answers, while more of those wait in memory than may. */
-  shed(): void {
+  /**
+   * Looks for peers that do not read their answers, and has them watched: Node tells when nothing of a write was taken for `timeoutMs`. While more bytes
+   * wait in memory than may, closes the oldest of them.
+   */
+  watchUnread(timeoutMs: number): void {
     let unread = 0
-    for (const socket of this.#open.keys()) unread += socket.writableLength
+    for (const socket of this.#open.keys()) {
+      unread += socket.writableLength
+      if (socket.writableLength > 0 && socket.timeout !== timeoutMs) socket.setTimeout(timeoutMs)
+    }
     for (const socket of this.#open.keys()) {
       if (unread <= MAX_UNREAD_BYTES) return
       unread -= socket.writableLength

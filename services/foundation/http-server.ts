@@ -42,7 +42,7 @@ export class HttpServer implements Part {
   /** Connections and requests that have come so far. */
   #arrivals = 0
   #toldFullAt = Number.NEGATIVE_INFINITY
-  #shedding: NodeJS.Timeout | undefined
+  #watching: NodeJS.Timeout | undefined
   #isDraining = false
   #isClosed = false
 
@@ -75,7 +75,7 @@ export class HttpServer implements Part {
       this.#connections.add(socket)
       if (this.#connections.count > (options.maxConnections ?? Number.POSITIVE_INFINITY)) this.#makeRoom(socket)
     })
-    this.#server.setTimeout(UNREAD_MS, onSilence)
+    this.#server.on('timeout', onSilence)
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
       this.#connections.refuse(socket, () => refuseUnparsable(error, socket)),
     )
@@ -117,7 +117,7 @@ export class HttpServer implements Part {
       this.#server.once('error', error => reject(listenError(error, host, port)))
       this.#server.listen(port, host, 4096, resolve)
     })
-    this.#shedding = setInterval(() => this.#connections.shed(), SHED_MS).unref()
+    this.#watching = setInterval(() => this.#connections.watchUnread(UNREAD_MS), WATCH_MS).unref()
     logger.info({ server: this.name, host, port: this.port }, 'listening')
   }
 
@@ -131,7 +131,7 @@ export class HttpServer implements Part {
     const stragglers = setInterval(() => this.#connections.cutOff(this.#options.cutsAnswers ?? false), STRAGGLER_MS)
     await new Promise(resolve => this.#server.close(resolve))
     clearInterval(stragglers)
-    clearInterval(this.#shedding)
+    clearInterval(this.#watching)
   }
 
   /**
@@ -164,10 +164,7 @@ export class HttpServer implements Part {
   }
 }
 
-/**
- * Nothing has come from a peer, and none of what waits for it was taken, for a while. Who has not sent a request yet has another limit, and who waits
- * for us has none.
- */
+/** A kept-alive connection was idle for long, or the peer took nothing of what waits for it. */
 function onSilence(socket: Socket): void {
   const isIdle = socket.timeout !== UNREAD_MS
   if (isIdle || socket.writableLength > 0) socket.destroy()
@@ -178,8 +175,8 @@ const MAX_CALM_MS = 1000
 const STRAGGLER_MS = 1000
 const TELL_FULL_MS = 10_000
 /** Node looks once when the last write was so long ago, and once more if some of it was taken meanwhile. */
-const UNREAD_MS = 5000
-const SHED_MS = 1000
+const UNREAD_MS = 4500
+const WATCH_MS = 1000
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code === 'EADDRINUSE')
