@@ -48,7 +48,7 @@ async function attack({ kind, port, connections, count, path, seconds }: Hostile
   const started = performance.now()
   for (let second = 0; second < seconds; second += 1) {
     if (second === 0 || kind === 'pipelined') for (let i = 0; i < connections; i += 1) join()
-    await sleep(Math.max(0, started + (second + 1) * 1000 - performance.now()))
+    await sleep(Math.max(0, started + Math.min(second + 1, seconds) * 1000 - performance.now()))
   }
   const sentMb = sockets.reduce((sum, { bytesWritten, writableLength }) => sum + bytesWritten - writableLength, 0) / 2 ** 20
   const report = { opened: sockets.length, sentMb, closed }

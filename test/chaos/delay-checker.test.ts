@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { range } from '../support/callbacks.ts'
-import { found, ok, sent, step } from './evidence.ts'
+import { checkAnswerTimes } from './delay-checker.ts'
+import { found, info, ok, sent, step } from './evidence.ts'
 import type { SentCallback, Transition } from './history.ts'
 import type { Inflicted } from './nemesis.ts'
 import { OBJECTS } from './objects.ts'
@@ -54,5 +55,23 @@ describe('the checker of delays', () => {
   it('does not judge what was slow before, nor faults of the whole client service', () => {
     assert.equal(delays('some objects err', traffic(8500, 3000), traffic(11_000, 3000)), undefined)
     assert.equal(delays('client hangs', traffic(8500, 300), traffic(11_000, 3000)), undefined)
+  })
+
+  /** Fifty callbacks, sent from `fromMs` on, answered after `tookMs`; one of them not at all where it says so. */
+  const answered = (fromMs: number, tookMs: number, lost = 0): SentCallback[] =>
+    range(0, 50).map(i =>
+      sent([i < lost ? info : { ...ok(`${fromMs}-${i}`), tookMs }], { key: `${fromMs}-${i}`, sentAtMs: fromMs + i * 10 }),
+    )
+  const slow = (kind: Inflicted['kind'], ...traffics: SentCallback[][]): number => checkAnswerTimes(traffics.flat(), [fault(kind)]).length
+
+  it('finds answers that take over 1.5 s, or do not come, while somebody means harm', () => {
+    assert.equal(slow('peers pipeline reads', answered(8500, 10), answered(11_000, 1600)), 1)
+    assert.equal(slow('peers send crumbs', answered(8500, 10), answered(11_000, 10, 1)), 1)
+  })
+
+  it('finds nothing where they are hardly slower, nor where they were slow before, nor in other faults', () => {
+    assert.equal(slow('peers never read', answered(8500, 10), answered(11_000, 1400)), 0)
+    assert.equal(slow('peers never read', answered(8500, 10, 1), answered(11_000, 1600)), 0)
+    assert.equal(slow('postgres hangs', answered(8500, 10), answered(11_000, 1600)), 0)
   })
 })

@@ -107,8 +107,9 @@ export class Sender {
   async #post(callback: Sending, turn: number): Promise<void> {
     const { urls, random } = this.#options
     const targets = urls()
+    const started = performance.now()
     const outcome = await post(targets[turn % targets.length], callback)
-    callback.outcomes.push(outcome)
+    callback.outcomes.push({ ...outcome, tookMs: performance.now() - started })
     if (outcome.kind !== 'info' || random() > SHARES.again) return
     await sleep(between(random, ...AGAIN_MS))
     if (!this.#stop.signal.aborted) await this.#post(callback, turn + 1)
