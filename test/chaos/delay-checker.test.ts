@@ -57,21 +57,24 @@ describe('the checker of delays', () => {
     assert.equal(delays('client hangs', traffic(8500, 300), traffic(11_000, 3000)), undefined)
   })
 
-  /** Fifty callbacks, sent from `fromMs` on, answered after `tookMs`; one of them not at all where it says so. */
-  const answered = (fromMs: number, tookMs: number, lost = 0): SentCallback[] =>
-    range(0, 50).map(i =>
-      sent([i < lost ? info : { ...ok(`${fromMs}-${i}`), tookMs }], { key: `${fromMs}-${i}`, sentAtMs: fromMs + i * 10 }),
-    )
+  /** Sixty callbacks, sent from `fromMs` on to three replicas in turn, answered after so many milliseconds by each; Infinity: not at all. */
+  const answered = (fromMs: number, ...tookMs: [number, number, number]): SentCallback[] =>
+    range(0, 60).map(i => {
+      const answer = { replica: i % 3, tookMs: tookMs[i % 3] as number }
+      const outcome = answer.tookMs === Number.POSITIVE_INFINITY ? { ...info, ...answer } : { ...ok(`${fromMs}-${i}`), ...answer }
+      return sent([outcome], { key: `${fromMs}-${i}`, sentAtMs: fromMs + i * 10 })
+    })
   const slow = (kind: Inflicted['kind'], ...traffics: SentCallback[][]): number => checkAnswerTimes(traffics.flat(), [fault(kind)]).length
 
-  it('finds answers that take over 1.5 s, or do not come, while somebody means harm', () => {
-    assert.equal(slow('peers pipeline reads', answered(8500, 10), answered(11_000, 1600)), 1)
-    assert.equal(slow('peers send crumbs', answered(8500, 10), answered(11_000, 10, 1)), 1)
+  it('finds answers of one replica that take over 1.5 s, or do not come, while somebody means it harm', () => {
+    assert.equal(slow('peers pipeline reads', answered(8500, 10, 10, 10), answered(11_000, 1600, 10, 10)), 1)
+    assert.equal(slow('peers send crumbs', answered(8500, 10, 10, 10), answered(11_000, Number.POSITIVE_INFINITY, 10, 10)), 1)
   })
 
-  it('finds nothing where they are hardly slower, nor where they were slow before, nor in other faults', () => {
-    assert.equal(slow('peers never read', answered(8500, 10), answered(11_000, 1400)), 0)
-    assert.equal(slow('peers never read', answered(8500, 10, 1), answered(11_000, 1600)), 0)
-    assert.equal(slow('postgres hangs', answered(8500, 10), answered(11_000, 1600)), 0)
+  it('finds nothing where they are hardly slower, where they were slow before or are everywhere, nor in other faults', () => {
+    assert.equal(slow('peers never read', answered(8500, 10, 10, 10), answered(11_000, 1400, 10, 10)), 0)
+    assert.equal(slow('peers never read', answered(8500, 10, 900, 10), answered(11_000, 3000, 10, 10)), 0)
+    assert.equal(slow('peers never read', answered(8500, 10, 10, 10), answered(11_000, 1600, 1600, 1600)), 0)
+    assert.equal(slow('postgres hangs', answered(8500, 10, 10, 10), answered(11_000, 1600, 10, 10)), 0)
   })
 })

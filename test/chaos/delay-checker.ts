@@ -14,6 +14,8 @@ const LEAST_CALLBACKS = 10
 /** The slowest hundredth of the answers may not take longer while somebody means harm, nor three times as long as before. */
 const SLOW_ANSWER_MS = 1500
 const SLOWER = 3
+/** One or two slow answers may be the machine's. */
+const LEAST_SLOW = 3
 
 /**
  * Finds faults of single objects that held up callbacks that name none of them: half of those sent meanwhile took seconds. A fault is not judged
@@ -42,23 +44,39 @@ export function checkDelays(
 }
 
 /**
- * Finds faults in which one sender held up the others: the slowest hundredth of the answers took over 1.5 s, or did not come. A fault is not
- * judged when answers were slow already before it.
+ * Finds faults in which one sender held up the others: p99 of the answers of the replica that it met was over 1.5 s, and three times that of before.
+ * A fault is not judged when answers were slow already before it, nor where those of the other replicas were as slow: then the machine was.
  */
 export function checkAnswerTimes(sent: readonly SentCallback[], inflicted: readonly Inflicted[]): string[] {
-  const p99 = (fromMs: number, toMs: number): number | undefined => {
-    const took = sent
+  const between = (fromMs: number, toMs: number): { ms: number; replica: number | undefined }[] =>
+    sent
       .filter(({ sentAtMs }) => sentAtMs >= fromMs && sentAtMs <= toMs)
-      .map(({ outcomes: [first] }) => (first === undefined || first.kind === 'info' ? Number.POSITIVE_INFINITY : (first.tookMs ?? 0)))
-    return took.length < LEAST_CALLBACKS ? undefined : percentile(ascending(took), 0.99)
-  }
+      .map(({ outcomes: [first] }) => ({
+        ms: first === undefined || first.kind === 'info' ? Number.POSITIVE_INFINITY : (first.tookMs ?? 0),
+        replica: first?.replica,
+      }))
   return inflicted
     .filter(({ kind }) => FAULTS[kind].meets === 'senders')
-    .flatMap(({ kind, startedAtMs, liftedAtMs }) => {
-      const before = p99(startedAtMs - BEFORE_MS, startedAtMs)
-      const during = p99(startedAtMs, liftedAtMs)
-      const isDelayed =
-        before !== undefined && before < USUAL_MS && during !== undefined && during > Math.max(SLOW_ANSWER_MS, SLOWER * before)
-      return isDelayed ? [`${kind}: p99 of the answers to honest senders ${Math.round(during)} ms, ${Math.round(before)} ms before`] : []
+    .flatMap(({ kind, replica, startedAtMs, liftedAtMs }) => {
+      const before = between(startedAtMs - BEFORE_MS, startedAtMs).map(({ ms }) => ms)
+      if (before.length < LEAST_CALLBACKS) return []
+      const usualMs = percentile(ascending(before), 0.99)
+      const limitMs = Math.max(SLOW_ANSWER_MS, SLOWER * usualMs)
+      const during = between(startedAtMs, liftedAtMs)
+      const met = shareAbove(
+        limitMs,
+        during.filter(answer => answer.replica === replica),
+      )
+      const others = shareAbove(
+        limitMs,
+        during.filter(answer => answer.replica !== replica),
+      )
+      const isDelayed = usualMs < USUAL_MS && met.count >= LEAST_SLOW && met.share > 0.01 && met.share > 2 * others.share
+      return isDelayed ? [`${kind}: ${met.count} answers of replica ${replica} took over ${Math.round(limitMs)} ms or did not come`] : []
     })
+}
+
+function shareAbove(limitMs: number, answers: readonly { readonly ms: number }[]): { count: number; share: number } {
+  const count = answers.filter(({ ms }) => ms > limitMs).length
+  return { count, share: count / Math.max(1, answers.length) }
 }

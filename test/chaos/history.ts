@@ -1,5 +1,5 @@
 /** What a sender knows of one POST. `info`: no answer, or one that says neither yes nor no; it may have happened. */
-export type Outcome = { readonly tookMs?: number } & (
+export type Outcome = { readonly tookMs?: number; readonly replica?: number } & (
   | { readonly kind: 'ok'; readonly id: string; readonly durability: 'database' | 'spooled' }
   | { readonly kind: 'fail'; readonly status: number; readonly code: string }
   | { readonly kind: 'info'; readonly reason: string }

@@ -108,8 +108,9 @@ export class Sender {
     const { urls, random } = this.#options
     const targets = urls()
     const started = performance.now()
-    const outcome = await post(targets[turn % targets.length], callback)
-    callback.outcomes.push({ ...outcome, tookMs: performance.now() - started })
+    const replica = turn % targets.length
+    const outcome = await post(targets[replica], callback)
+    callback.outcomes.push({ ...outcome, replica, tookMs: performance.now() - started })
     if (outcome.kind !== 'info' || random() > SHARES.again) return
     await sleep(between(random, ...AGAIN_MS))
     if (!this.#stop.signal.aborted) await this.#post(callback, turn + 1)
