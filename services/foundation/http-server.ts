@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HttpConnections } from './http-connections.ts'
 import { HTTP_PROBLEMS, problemBody } from './http-errors.ts'
+import { HttpListeners } from './http-listeners.ts'
 import { refuseUnparsable, writeProblem } from './http-refusals.ts'
 import type { Part } from './lifecycle.ts'
 import type { Logger } from './logger.ts'
@@ -38,6 +39,7 @@ export class HttpServer implements Part {
   readonly name: string
   readonly #options: HttpServerOptions
   readonly #server: Server
+  readonly #listeners: HttpListeners
   readonly #connections: HttpConnections
   /** Connections and requests that have come so far. */
   #arrivals = 0
@@ -70,6 +72,7 @@ export class HttpServer implements Part {
         this.#connections.take(request, response)
       },
     )
+    this.#listeners = new HttpListeners(this.#server)
     this.#server.on('connection', (socket: Socket) => {
       this.#arrivals += 1
       this.#connections.add(socket)
@@ -113,9 +116,8 @@ export class HttpServer implements Part {
   /** @throws {Error} with a sentence that names the port, when it cannot be had */
   async start(): Promise<void> {
     const { port, host, logger } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', error => reject(listenError(error, host, port)))
-      this.#server.listen(port, host, 4096, resolve)
+    await this.#listeners.start(port, host).catch(error => {
+      throw listenError(error, host, port)
     })
     this.#watching = setInterval(() => this.#connections.watchUnread(UNREAD_MS), WATCH_MS).unref()
     logger.info({ server: this.name, host, port: this.port }, 'listening')
@@ -129,7 +131,7 @@ export class HttpServer implements Part {
     this.#isClosed = true
     // A closed server of Node's checks its timeouts no more, so a peer that never sends its request would hold the stop for ever.
     const stragglers = setInterval(() => this.#connections.cutOff(this.#options.cutsAnswers ?? false), STRAGGLER_MS)
-    await new Promise(resolve => this.#server.close(resolve))
+    await this.#listeners.stop()
     clearInterval(stragglers)
     clearInterval(this.#watching)
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { until } from '../../../test/support/eventually.ts'
 import { HttpServer, type HttpServerOptions } from '../http-server.ts'
@@ -100,6 +100,20 @@ describe('HttpServer', function () {
     answers[2]?.writeHead(204).end()
     await next.answers(1)
     assert.equal(next.state, 'open')
+  })
+
+  it('takes more than one new connection in a turn of the event loop', async function () {
+    if (process.platform !== 'linux') this.skip()
+    await start()
+    const opening = Array.from({ length: 64 }, open)
+    let [most, before] = [0, 0]
+    while (before < 64) {
+      await nextTurn()
+      most = Math.max(most, server.connections - before)
+      before = server.connections
+    }
+    await Promise.all(opening)
+    assert.ok(most > 1, `${most} in a turn`)
   })
 
   it('says in a sentence that its port is in use, and can be stopped all the same', async () => {
