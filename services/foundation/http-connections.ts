@@ -42,6 +42,8 @@ export class HttpConnections {
   readonly #options: HttpConnectionsOptions
   readonly #open = new Map<Socket, Connection>()
   #held = 0
+  /** Connections that have requests held, and none under way. */
+  readonly #waiting: [Socket, Connection][] = []
 
   constructor(options: HttpConnectionsOptions) {
     this.#options = options
@@ -68,7 +70,7 @@ export class HttpConnections {
     // What Node had read of a connection that is being closed goes on being parsed. Nobody would get the answers.
     if (!connection) return
     if (hasUselessBody(request)) request.resume()
-    if (connection.request) this.#hold(connection, { request, response })
+    if (connection.request || isPaused(connection)) this.#hold(connection, { request, response })
     else this.#begin(connection, { request, response })
   }
 
@@ -133,7 +135,7 @@ export class HttpConnections {
     response.once('close', () => {
       connection.request = undefined
       this.#options.onOver()
-      if (this.#open.has(request.socket)) this.#next(request.socket, connection)
+      if (isPaused(connection)) this.#queue(request.socket, connection)
     })
     this.#options.handle(request, response)
   }
@@ -147,6 +149,20 @@ export class HttpConnections {
     connection.held.push(held)
     this.#held += weightOf(held)
     socket.pause()
+  }
+
+  /**
+   * Requests sent ahead are handled one in each turn of the event loop, whoever sent them: those who send one at a time do not wait for
+   * those who send thousands.
+   */
+  #queue(socket: Socket, connection: Connection): void {
+    if (this.#waiting.push([socket, connection]) === 1) setImmediate(this.#takeTurn)
+  }
+
+  readonly #takeTurn = (): void => {
+    const [socket, connection] = this.#waiting.shift() as [Socket, Connection]
+    if (this.#open.has(socket)) this.#next(socket, connection)
+    if (this.#waiting.length > 0) setImmediate(this.#takeTurn)
   }
 
   #next(socket: Socket, connection: Connection): void {

@@ -191,7 +191,7 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: 'services/foundation/http-connections.ts',
-        text: 'if (connection.request) this.#hold(',
+        text: 'if (connection.request || isPaused(connection)) this.#hold(',
         instead: 'if (false as boolean) this.#hold(',
       },
       { file: `${CALLBACK_SERVICE}/api/read-limit.ts`, text: 'if (underWay >= max)', instead: 'if (underWay < 0)' },
