@@ -16,6 +16,15 @@ export const schema = {
     }),
     acceptConnections: setting<number>({ doc: 'Connections kept for accepting callbacks.', format: 'count', default: 2 }),
     workConnections: setting<number>({ doc: 'Connections for everything else.', format: 'count', default: 6 }),
+    readConnections: setting<number>({ doc: 'Connections kept for reads: GET /v1/...', format: 'count', default: 2 }),
+  },
+  read: {
+    maxRunning: setting<number>({ doc: 'Reads under way at once: GET /v1/...; more get 503.', format: 'count', default: 32 }),
+    timeoutMs: setting<number>({
+      doc: 'Longest time a read waits for a connection, and then for its answer, in milliseconds; beyond it gets 503.',
+      format: 'count',
+      default: 5000,
+    }),
   },
   migrate: {
     onStart: setting<boolean>({ doc: 'Whether the service migrates the database when it starts.', format: 'switch', default: false }),

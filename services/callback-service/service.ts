@@ -13,6 +13,7 @@ import { accepting } from './accepting.ts'
 import { findCallback } from './adapters/callback-reader.ts'
 import { Database } from './adapters/database.ts'
 import { DatabaseClock } from './adapters/database-clock.ts'
+import { findObject, listObjects } from './adapters/object-reader.ts'
 import { storageProbe } from './adapters/schema.ts'
 import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
@@ -20,6 +21,7 @@ import { callbackRoutes } from './api/callback.ts'
 import { countRefusals } from './api/count-refusals.ts'
 import { PROBLEMS, toProblem } from './api/problems.ts'
 import { readCallbackRoutes } from './api/read-callbacks.ts'
+import { readLimit } from './api/read-limit.ts'
 import { readObjectRoutes } from './api/read-objects.ts'
 import { refuseWhenFull } from './api/refuse-when-full.ts'
 import { setAsideRoutes } from './api/set-aside.ts'
@@ -57,6 +59,14 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     maxConnections: config.database.workConnections,
     connectTimeoutMs: 2000,
     queryTimeoutMs: 5000,
+    logger,
+  })
+  const readDatabase = new Database({
+    name: 'read',
+    url: config.database.url,
+    maxConnections: config.database.readConnections,
+    connectTimeoutMs: config.read.timeoutMs,
+    queryTimeoutMs: config.read.timeoutMs,
     logger,
   })
   const storage = new StorageWatch({ probe: storageProbe(acceptDatabase), logger })
@@ -116,6 +126,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     callbacks_running: ['Callbacks this process works on.', () => worker.running],
   })
 
+  const readable = { prisma: readDatabase.prisma, keepOffline: config.objects.keepOffline }
+  const limited = readLimit(config.read.maxRunning)
   const isSpoolEnough = (): boolean => config.spool.keepsReady && accept.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
@@ -136,8 +148,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         ...accept.checks,
         { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
       ]),
-      readCallbackRoutes(async id => (await accept.find(id)) ?? findCallback(workDatabase.prisma, id)),
-      readObjectRoutes(store),
+      readCallbackRoutes(id => limited(async () => (await accept.find(id)) ?? findCallback(readable.prisma, id))),
+      readObjectRoutes({
+        find: id => limited(() => findObject(readable, id)),
+        list: page => limited(() => listObjects(readable, page)),
+      }),
     ],
     logger,
   })
@@ -174,6 +189,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     heapSampling,
     acceptDatabase,
     workDatabase,
+    readDatabase,
     ...(config.migrate.onStart ? [databaseMigration(signal => migrate({ url: sessionUrlOf(config), logger, signal }), logger)] : []),
     storage,
     ...accept.parts,

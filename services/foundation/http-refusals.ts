@@ -39,7 +39,7 @@ export function refuseUnparsable(error: NodeJS.ErrnoException, socket: Duplex, o
 }
 
 /** What did not arrive in time, from now on must not: a rest that comes after the 408 would make a request of it, which nobody would hear of. */
-function stopParsing(socket: Duplex): void {
+export function stopParsing(socket: Duplex): void {
   // Node's parser reads past the stream; it lets go of a socket whose data somebody else wants.
   socket.on('data', () => undefined)
   socket.removeAllListeners('data')

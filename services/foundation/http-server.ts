@@ -2,7 +2,9 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { HttpConnections } from './http-connections.ts'
 import { HTTP_PROBLEMS, type HttpProblemCode } from './http-errors.ts'
+import { HttpListeners } from './http-listeners.ts'
 import { refuseRequest, refuseUnparsable, writeProblem } from './http-refusals.ts'
 import type { Part } from './lifecycle.ts'
 import type { Logger } from './logger.ts'
@@ -14,6 +16,8 @@ import type { Logger } from './logger.ts'
  * connection 10 s.
  * At most `maxConnections`: beyond them one that waits for no answer and was not used of late makes room, so that thousands of silent ones shut
  * nobody out; where all wait for an answer, the newest goes.
+ * One request of a connection is answered at a time (HttpConnections). A peer that takes nothing of its answer for 5 to 10 s is cut off, and sooner
+ * where too many bytes wait for peers.
  * Stop: for `drainMs` the port stays open, answering as before but closing each connection with its answer, so that what was sent
  * before the stop is not reset; then it closes, waits for the answers under way, and after a second cuts off whoever has not sent
  * a whole request: nothing else would end a silent connection then.
@@ -41,27 +45,27 @@ export interface Refusal {
   readonly url: string | undefined
 }
 
-/** An open connection. */
-interface Connection {
-  /** What it waits for an answer to. */
-  request: IncomingMessage | undefined
-  wasUsed: boolean
-}
-
 export class HttpServer implements Part {
   readonly name: string
   readonly #options: HttpServerOptions
   readonly #server: Server
-  readonly #connections = new Map<Socket, Connection>()
+  readonly #listeners: HttpListeners
+  readonly #connections: HttpConnections
   /** Connections and requests that have come so far. */
   #arrivals = 0
   #toldFullAt = Number.NEGATIVE_INFINITY
+  #watching: NodeJS.Timeout | undefined
   #isDraining = false
   #isClosed = false
 
   constructor(options: HttpServerOptions) {
     this.name = options.name
     this.#options = options
+    this.#connections = new HttpConnections({
+      handle: this.#handle,
+      // An answer begun before the drain and ended after it leaves a kept-alive connection, which would hold the stop until it idles out.
+      onOver: () => this.#isClosed && this.#server.closeIdleConnections(),
+    })
     this.#server = createServer(
       {
         maxHeaderSize: 16 * 1024,
@@ -73,19 +77,25 @@ export class HttpServer implements Part {
         requireHostHeader: false,
         noDelay: true,
       },
-      this.#onRequest,
+      (request, response) => {
+        this.#arrivals += 1
+        this.#connections.take(request, response)
+      },
     )
+    this.#listeners = new HttpListeners(this.#server)
     this.#server.on('connection', (socket: Socket) => {
       this.#arrivals += 1
-      this.#connections.set(socket, { request: undefined, wasUsed: false })
-      socket.once('close', () => this.#connections.delete(socket))
-      if (this.#connections.size > (options.maxConnections ?? Number.POSITIVE_INFINITY)) this.#makeRoom(socket)
+      this.#connections.add(socket)
+      if (this.#connections.count > (options.maxConnections ?? Number.POSITIVE_INFINITY)) this.#makeRoom(socket)
     })
+    this.#server.on('timeout', onSilence)
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
-      refuseUnparsable(error, socket, code => {
-        // A request that is being handled is counted where it ends.
-        if (!this.#connections.get(socket)?.request) this.#tellRefused(code)
-      }),
+      this.#connections.refuse(socket, () =>
+        refuseUnparsable(error, socket, code => {
+          // A request that is being handled is counted where it ends.
+          if (!this.#connections.isHandling(socket)) this.#tellRefused(code)
+        }),
+      ),
     )
     this.#server.on('connect', (request: IncomingMessage, socket: Duplex) => {
       writeProblem(socket, 'method_not_allowed', 'CONNECT is not served.', request.headers)
@@ -104,7 +114,7 @@ export class HttpServer implements Part {
 
   /** Connections that are open. */
   get connections(): number {
-    return this.#connections.size
+    return this.#connections.count
   }
 
   /** True from the first moment of stopping on. */
@@ -120,10 +130,10 @@ export class HttpServer implements Part {
   /** @throws {Error} with a sentence that names the port, when it cannot be had */
   async start(): Promise<void> {
     const { port, host, logger } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', error => reject(listenError(error, host, port)))
-      this.#server.listen(port, host, 4096, resolve)
+    await this.#listeners.start(port, host).catch(error => {
+      throw listenError(error, host, port)
     })
+    this.#watching = setInterval(() => this.#connections.watchUnread(UNREAD_MS), WATCH_MS).unref()
     logger.info({ server: this.name, host, port: this.port }, 'listening')
   }
 
@@ -133,9 +143,11 @@ export class HttpServer implements Part {
     await sleep(this.#options.drainMs ?? 0)
     await this.#calm()
     this.#isClosed = true
-    const stragglers = setInterval(() => this.#cutOff(), STRAGGLER_MS)
-    await new Promise(resolve => this.#server.close(resolve))
+    // A closed server of Node's checks its timeouts no more, so a peer that never sends its request would hold the stop for ever.
+    const stragglers = setInterval(() => this.#connections.cutOff(this.#options.cutsAnswers ?? false), STRAGGLER_MS)
+    await this.#listeners.stop()
     clearInterval(stragglers)
+    clearInterval(this.#watching)
   }
 
   /**
@@ -150,7 +162,6 @@ export class HttpServer implements Part {
     }
   }
 
-  /** One that was used since it was looked at last gets a second chance: the clock algorithm, which costs a request next to nothing. */
   #makeRoom(newest: Socket): void {
     const { logger, maxConnections } = this.#options
     if (performance.now() - this.#toldFullAt > TELL_FULL_MS) {
@@ -160,40 +171,11 @@ export class HttpServer implements Part {
         'too many connections: those that wait for no answer and were not used of late are closed',
       )
     }
-    let leaving = newest
-    for (const [socket, connection] of this.#connections) {
-      if (socket === newest || connection.request?.complete) continue
-      if (!connection.wasUsed) {
-        leaving = socket
-        break
-      }
-      connection.wasUsed = false
-      this.#connections.delete(socket)
-      this.#connections.set(socket, connection)
-    }
-    this.#connections.delete(leaving)
-    leaving.destroy()
+    this.#connections.makeRoom(newest)
   }
 
-  /** A closed server of Node's checks its timeouts no more, so a peer that never sends its request would hold the stop for ever. */
-  #cutOff(): void {
-    for (const [socket, { request }] of this.#connections) {
-      if (!request?.complete || this.#options.cutsAnswers) socket.destroy()
-    }
-  }
-
-  readonly #onRequest: RequestListener = (request, response) => {
+  readonly #handle: RequestListener = (request, response) => {
     if (this.#isDraining) response.setHeader('Connection', 'close')
-    const { socket } = request
-    this.#arrivals += 1
-    const connection = this.#connections.get(socket) ?? { request, wasUsed: true }
-    connection.request = request
-    connection.wasUsed = true
-    // An answer begun before the drain and ended after it leaves a kept-alive connection, which would hold the stop until it idles out.
-    response.once('close', () => {
-      if (connection.request === request) connection.request = undefined
-      if (this.#isClosed) this.#server.closeIdleConnections()
-    })
     if (isTarget(request.url ?? '')) {
       this.#options.handler(request, response)
       return
@@ -207,10 +189,19 @@ export class HttpServer implements Part {
   }
 }
 
+/** A kept-alive connection was idle for long, or the peer took nothing of what waits for it. */
+function onSilence(socket: Socket): void {
+  const isIdle = socket.timeout !== UNREAD_MS
+  if (isIdle || socket.writableLength > 0) socket.destroy()
+}
+
 const CALM_MS = 25
 const MAX_CALM_MS = 1000
 const STRAGGLER_MS = 1000
 const TELL_FULL_MS = 10_000
+/** Node looks once when the last write was so long ago, and once more if some of it was taken meanwhile. */
+const UNREAD_MS = 4500
+const WATCH_MS = 1000
 
 /** What Express takes apart: a path, an http URL (RFC 9112, 3.2.2), or the asterisk of OPTIONS. */
 function isTarget(url: string): boolean {

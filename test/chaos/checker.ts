@@ -1,6 +1,6 @@
 import { checkAcceptance } from './acceptance-checker.ts'
 import { checkClaims } from './claims-checker.ts'
-import { checkDelays } from './delay-checker.ts'
+import { checkAnswerTimes, checkDelays } from './delay-checker.ts'
 import type { SentCallback, StoredCallback, Stores, Transition } from './history.ts'
 import type { Inflicted } from './nemesis.ts'
 import { Origins } from './origins.ts'
@@ -19,7 +19,7 @@ export const VIOLATIONS = {
   rewritten: 'changed after it was finished',
   usurped: 'settled by somebody who had not claimed it',
   stolen: 'taken over from a worker that lives',
-  delayed: 'held up by objects that it does not name',
+  delayed: 'held up by objects that it does not name, or by other senders',
 } as const
 
 export type Violation = keyof typeof VIOLATIONS
@@ -42,7 +42,7 @@ export function check({ sent, rows, transitions, stores, inflicted }: Evidence):
     ...checkAcceptance(sent, rows, origins),
     ...checkOutcomes(rows, { origins, stores, transitions }),
     ...checkClaims(transitions),
-    delayed: checkDelays(sent, { inflicted, transitions }),
+    delayed: [...checkDelays(sent, { inflicted, transitions }), ...checkAnswerTimes(sent, inflicted)],
   }
 }
 

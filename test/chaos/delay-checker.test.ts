@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { range } from '../support/callbacks.ts'
-import { found, ok, sent, step } from './evidence.ts'
+import { checkAnswerTimes } from './delay-checker.ts'
+import { found, info, ok, sent, step } from './evidence.ts'
 import type { SentCallback, Transition } from './history.ts'
 import type { Inflicted } from './nemesis.ts'
 import { OBJECTS } from './objects.ts'
@@ -54,5 +55,26 @@ describe('the checker of delays', () => {
   it('does not judge what was slow before, nor faults of the whole client service', () => {
     assert.equal(delays('some objects err', traffic(8500, 3000), traffic(11_000, 3000)), undefined)
     assert.equal(delays('client hangs', traffic(8500, 300), traffic(11_000, 3000)), undefined)
+  })
+
+  /** Sixty callbacks, sent from `fromMs` on to three replicas in turn, answered after so many milliseconds by each; Infinity: not at all. */
+  const answered = (fromMs: number, ...tookMs: [number, number, number]): SentCallback[] =>
+    range(0, 60).map(i => {
+      const answer = { replica: i % 3, tookMs: tookMs[i % 3] as number }
+      const outcome = answer.tookMs === Number.POSITIVE_INFINITY ? { ...info, ...answer } : { ...ok(`${fromMs}-${i}`), ...answer }
+      return sent([outcome], { key: `${fromMs}-${i}`, sentAtMs: fromMs + i * 10 })
+    })
+  const slow = (kind: Inflicted['kind'], ...traffics: SentCallback[][]): number => checkAnswerTimes(traffics.flat(), [fault(kind)]).length
+
+  it('finds answers of one replica that take over 1.5 s, or do not come, while somebody means it harm', () => {
+    assert.equal(slow('peers pipeline reads', answered(8500, 10, 10, 10), answered(11_000, 1600, 10, 10)), 1)
+    assert.equal(slow('peers send crumbs', answered(8500, 10, 10, 10), answered(11_000, Number.POSITIVE_INFINITY, 10, 10)), 1)
+  })
+
+  it('finds nothing where they are hardly slower, where they were slow before or are everywhere, nor in other faults', () => {
+    assert.equal(slow('peers never read', answered(8500, 10, 10, 10), answered(11_000, 1400, 10, 10)), 0)
+    assert.equal(slow('peers never read', answered(8500, 900, 900, 900), answered(11_000, 3000, 10, 10)), 0)
+    assert.equal(slow('peers never read', answered(8500, 10, 10, 10), answered(11_000, 1600, 1600, 1600)), 0)
+    assert.equal(slow('postgres hangs', answered(8500, 10, 10, 10), answered(11_000, 1600, 10, 10)), 0)
   })
 })

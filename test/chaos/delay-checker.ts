@@ -11,6 +11,11 @@ const USUAL_MS = 700
 /** Half of the healthy callbacks may not take longer while some objects misbehave. */
 const DELAYED_MS = 2000
 const LEAST_CALLBACKS = 10
+/** The slowest hundredth of the answers may not take longer while somebody means harm, nor three times as long as half of them did before. */
+const SLOW_ANSWER_MS = 1500
+const SLOWER = 3
+/** One or two slow answers may be the machine's. */
+const LEAST_SLOW = 3
 
 /**
  * Finds faults of single objects that held up callbacks that name none of them: half of those sent meanwhile took seconds. A fault is not judged
@@ -36,4 +41,42 @@ export function checkDelays(
       const isDelayed = before !== undefined && before < USUAL_MS && during !== undefined && during > DELAYED_MS
       return isDelayed ? [`${kind}: half of the healthy callbacks took ${Math.round(during)} ms, ${Math.round(before)} ms before`] : []
     })
+}
+
+/**
+ * Finds faults in which one sender held up the others: p99 of the answers of the replica that it met was over 1.5 s, and three times the usual.
+ * A fault is not judged when half of them were slow already before it, nor where those of the other replicas were as slow: then the machine was.
+ */
+export function checkAnswerTimes(sent: readonly SentCallback[], inflicted: readonly Inflicted[]): string[] {
+  const between = (fromMs: number, toMs: number): { ms: number; replica: number | undefined }[] =>
+    sent
+      .filter(({ sentAtMs }) => sentAtMs >= fromMs && sentAtMs <= toMs)
+      .map(({ outcomes: [first] }) => ({
+        ms: first === undefined || first.kind === 'info' ? Number.POSITIVE_INFINITY : (first.tookMs ?? 0),
+        replica: first?.replica,
+      }))
+  return inflicted
+    .filter(({ kind }) => FAULTS[kind].meets === 'senders')
+    .flatMap(({ kind, replica, startedAtMs, liftedAtMs }) => {
+      const before = between(startedAtMs - BEFORE_MS, startedAtMs).map(({ ms }) => ms)
+      if (before.length < LEAST_CALLBACKS) return []
+      const usualMs = percentile(ascending(before), 0.5)
+      const limitMs = Math.max(SLOW_ANSWER_MS, SLOWER * usualMs)
+      const during = between(startedAtMs, liftedAtMs)
+      const met = shareAbove(
+        limitMs,
+        during.filter(answer => answer.replica === replica),
+      )
+      const others = shareAbove(
+        limitMs,
+        during.filter(answer => answer.replica !== replica),
+      )
+      const isDelayed = usualMs < USUAL_MS && met.count >= LEAST_SLOW && met.share > 0.01 && met.share > 2 * others.share
+      return isDelayed ? [`${kind}: ${met.count} answers of replica ${replica} took over ${Math.round(limitMs)} ms or did not come`] : []
+    })
+}
+
+function shareAbove(limitMs: number, answers: readonly { readonly ms: number }[]): { count: number; share: number } {
+  const count = answers.filter(({ ms }) => ms > limitMs).length
+  return { count, share: count / Math.max(1, answers.length) }
 }

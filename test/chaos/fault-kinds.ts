@@ -1,6 +1,6 @@
 /**
  * Every kind of fault. How each is done stands in the deeds.
- * meets: what it is done to. ms: the least and most milliseconds it lasts. quick: the same where faults come as fast as the system recovers.
+ * meets: what it is done to; senders: those of one replica, beside which somebody means harm. ms: the least and most milliseconds it lasts. quick: the same where faults come as fast as the system recovers.
  * What a kind waits for (the next insert, say) it waits for as long as it lasts.
  */
 export const FAULTS = {
@@ -44,8 +44,14 @@ export const FAULTS = {
   'one object pushes back': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
   'some objects err': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
   'some objects hang': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
+  'peers pipeline reads': { meets: 'senders', ms: [3000, 4800], quick: [1000, 1000] },
+  'peers send crumbs': { meets: 'senders', ms: [3000, 4800], quick: [1000, 1000] },
+  'peers never read': { meets: 'senders', ms: [3000, 4800], quick: [1000, 1000] },
 } as const satisfies Readonly<
-  Record<string, { meets: 'replica' | 'all' | 'client' | 'objects'; ms: readonly [number, number]; quick: readonly [number, number] }>
+  Record<
+    string,
+    { meets: 'replica' | 'all' | 'client' | 'objects' | 'senders'; ms: readonly [number, number]; quick: readonly [number, number] }
+  >
 >
 
 export type FaultKind = keyof typeof FAULTS

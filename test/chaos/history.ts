@@ -1,8 +1,9 @@
 /** What a sender knows of one POST. `info`: no answer, or one that says neither yes nor no; it may have happened. */
-export type Outcome =
+export type Outcome = { readonly tookMs?: number; readonly replica?: number } & (
   | { readonly kind: 'ok'; readonly id: string; readonly durability: 'database' | 'spooled' }
   | { readonly kind: 'fail'; readonly status: number; readonly code: string }
   | { readonly kind: 'info'; readonly reason: string }
+)
 
 /**
  * A callback as its sender remembers it: one idempotency key with one list of ids, and what became of each time it was sent.

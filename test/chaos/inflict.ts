@@ -1,12 +1,13 @@
 import { CLIENT_DEEDS } from './deeds/client.ts'
 import { DATABASE_DEEDS } from './deeds/database.ts'
 import type { Arena, Deed } from './deeds/deed.ts'
+import { HOSTILE_DEEDS } from './deeds/hostile.ts'
 import { REPLICA_DEEDS } from './deeds/replica.ts'
 import { FAULTS, type FaultKind } from './fault-kinds.ts'
 import type { Fault } from './fault-plan.ts'
 import type { Replica } from './system.ts'
 
-const DEEDS: Readonly<Record<FaultKind, Deed>> = { ...REPLICA_DEEDS, ...DATABASE_DEEDS, ...CLIENT_DEEDS }
+const DEEDS: Readonly<Record<FaultKind, Deed>> = { ...REPLICA_DEEDS, ...DATABASE_DEEDS, ...CLIENT_DEEDS, ...HOSTILE_DEEDS }
 
 /**
  * Does what the fault is, and lifts it. Resolves when all is as it was, but for what the services make of it.
@@ -17,7 +18,7 @@ export async function inflict(fault: Fault, arena: Arena): Promise<boolean> {
   const drawn = fault.replica % replicas.length
   const victim = [...replicas.slice(drawn), ...replicas].find(({ service }) => service.isRunning) ?? (replicas[drawn] as Replica)
   const { meets } = FAULTS[fault.kind]
-  if (meets === 'replica') await victim.service.running()
+  if (meets === 'replica' || meets === 'senders') await victim.service.running()
   if (meets === 'client' || meets === 'objects') await client.running()
   return (await DEEDS[fault.kind]({ ...victim, ...arena, ...fault })) ?? true
 }

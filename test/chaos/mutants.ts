@@ -187,6 +187,20 @@ export const MUTANTS: readonly Mutant[] = [
     shownBy: ['stolen'],
   },
   {
+    name: 'answers all that one connection sends ahead at once',
+    changes: [
+      {
+        file: 'services/foundation/http-connections.ts',
+        text: 'if (connection.request || isPaused(connection)) this.#hold(',
+        instead: 'if (false as boolean) this.#hold(',
+      },
+      { file: `${CALLBACK_SERVICE}/api/read-limit.ts`, text: 'if (underWay >= max)', instead: 'if (underWay < 0)' },
+    ],
+    faults: [at(6, 'peers pipeline reads', 0, 4800)],
+    perSecond: 30,
+    shownBy: ['delayed'],
+  },
+  {
     name: 'charges for lost workers',
     changes: [
       {

@@ -45,5 +45,5 @@ export async function runNemesis({ faults, seconds, signal, say, ...arena }: Nem
 
 function detail({ kind, replica, stepMs }: Fault): string {
   if (stepMs !== 0) return `, ${stepMs / 1000} s`
-  return FAULTS[kind].meets === 'replica' ? `, replica ${replica}` : ''
+  return ['replica', 'senders'].includes(FAULTS[kind].meets) ? `, replica ${replica}` : ''
 }

@@ -107,8 +107,10 @@ export class Sender {
   async #post(callback: Sending, turn: number): Promise<void> {
     const { urls, random } = this.#options
     const targets = urls()
-    const outcome = await post(targets[turn % targets.length], callback)
-    callback.outcomes.push(outcome)
+    const started = performance.now()
+    const replica = turn % targets.length
+    const outcome = await post(targets[replica], callback)
+    callback.outcomes.push({ ...outcome, replica, tookMs: performance.now() - started })
     if (outcome.kind !== 'info' || random() > SHARES.again) return
     await sleep(between(random, ...AGAIN_MS))
     if (!this.#stop.signal.aborted) await this.#post(callback, turn + 1)

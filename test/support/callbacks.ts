@@ -38,8 +38,9 @@ export async function accept(url: string, objectIds: readonly (number | string)[
 
 export async function readCallback(url: string, id: string): Promise<CallbackAnswer> {
   const response = await fetch(`${url}/v1/callbacks/${id}`)
-  assert.equal(response.status, 200)
-  return (await response.json()) as CallbackAnswer
+  const text = await response.text()
+  assert.equal(response.status, 200, text)
+  return JSON.parse(text) as CallbackAnswer
 }
 
 export function finished(url: string, id: string, timeoutMs?: number): Promise<CallbackAnswer> {

@@ -11,16 +11,6 @@ import { type ExpiredRow, StoreSpans, traceExpiry } from './object-spans.ts'
 /** How long an answer waits for others before it is stored: long enough to share a statement, too short to be noticed. */
 const LINGER_MS = 10
 
-/** An object as readers see it. */
-export interface ObjectRow {
-  readonly id: ObjectId
-  readonly online: boolean
-  readonly last_seen_at: Date | null
-  readonly stored_at: Date
-  readonly expires_at: Date
-  readonly callback_id: string
-}
-
 /** What one pass of expiry did. */
 export interface Expired {
   /** How late each deleted object went, milliseconds; never negative. */
@@ -76,33 +66,6 @@ export class ObjectStore {
    */
   upsert(object: FetchedObject, callbackId: string): Promise<void> {
     return this.#batcher.add({ object, callbackId, context: context.active() })
-  }
-
-  /** @throws {StorageUnavailableError} */
-  async find(id: ObjectId): Promise<ObjectRow | undefined> {
-    const rows = await inDatabase(
-      () => this.#prisma.$queryRaw<ObjectRow[]>`
-        SELECT id, online, last_seen_at, stored_at, expires_at, callback_id FROM objects
-        WHERE id = ${id} AND (online OR ${this.#keepOffline}::boolean) AND expires_at > clock_timestamp()`,
-    )
-    return rows[0]
-  }
-
-  /**
-   * One page, in the order of ids.
-   * @param page.after the last id of the page before
-   * @throws {StorageUnavailableError}
-   */
-  list(page: { online: boolean | undefined; after: ObjectId | undefined; limit: number }): Promise<ObjectRow[]> {
-    const { online = null, after = null, limit } = page
-    return inDatabase(
-      () => this.#prisma.$queryRaw<ObjectRow[]>`
-        SELECT id, online, last_seen_at, stored_at, expires_at, callback_id FROM objects
-        WHERE (${after}::bigint IS NULL OR id > ${after}::bigint)
-          AND (${online}::boolean IS NULL OR online = ${online}::boolean)
-          AND (online OR ${this.#keepOffline}::boolean) AND expires_at > clock_timestamp()
-        ORDER BY id LIMIT ${limit}`,
-    )
   }
 
   /**

@@ -23,6 +23,7 @@ export const PROBLEMS = {
   too_many_ids: { status: 422, title: 'There are too many ids' },
   idempotency_key_reused: { status: 422, title: 'The idempotency key was used for another callback' },
   value_refused: { status: 422, title: 'A value cannot be stored' },
+  too_many_reads: { status: 503, title: 'Too many reads are under way' },
   overloaded: { status: 503, title: 'Too many callbacks are waiting' },
   storage_unavailable: { status: 503, title: 'The storage is not available now' },
 } as const satisfies Readonly<Record<string, ProblemKind>>

@@ -2,7 +2,7 @@ import { Router } from 'express'
 import { HttpProblem, methodNotAllowed } from '#foundation/http-errors.ts'
 import type { Unstored } from '../domain/claimed-callback.ts'
 import type { ObjectId } from '../domain/object-id.ts'
-import { exactJson, sendJson } from './json.ts'
+import { sendJson } from './json.ts'
 import { toProblem } from './problems.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -32,15 +32,20 @@ export function readCallbackRoutes(find: (id: string) => Promise<CallbackView | 
         throw toProblem(error) ?? error
       })
       if (!callback) throw new HttpProblem('callback_not_found', 'There is no callback with this id, or none any more.')
-      sendJson(response, 200, exactJson(representation(callback)))
+      sendJson(response, 200, textOf(callback))
     })
     .all('/v1/callbacks/:id', methodNotAllowed('GET', 'HEAD'))
 }
 
-function representation(callback: CallbackView): object {
+/** By hand as far as ids go: JSON.stringify with exact ids takes ten times as long, and a thousand of them would hold up everybody. */
+function textOf(callback: CallbackView): string {
   const unstored = new Map(callback.unstored?.map(object => [object.id, object]))
   const isUntouched = callback.unstored === undefined
-  return {
+  const objects = callback.objectIds.map(id => {
+    const { outcome, reason } = unstored.get(id) ?? { outcome: isUntouched ? 'pending' : 'stored', reason: undefined }
+    return `{"id":${id},"href":"/v1/objects/${id}",${JSON.stringify({ outcome, reason }).slice(1)}`
+  })
+  const rest = JSON.stringify({
     kind: 'Callback',
     id: callback.id,
     href: `/v1/callbacks/${callback.id}`,
@@ -50,11 +55,8 @@ function representation(callback: CallbackView): object {
     received_at: callback.receivedAt,
     ...(callback.state === 'pending' && { due_at: callback.dueAt }),
     ...(callback.finishedAt && { finished_at: callback.finishedAt }),
-    objects: callback.objectIds.map(id => {
-      const { outcome, reason } = unstored.get(id) ?? { outcome: isUntouched ? 'pending' : 'stored', reason: undefined }
-      return { id, href: `/v1/objects/${id}`, outcome, reason }
-    }),
     request_id: callback.requestId ?? undefined,
     trace_id: callback.traceparent?.split('-')[1],
-  }
+  })
+  return `${rest.slice(0, -1)},"objects":[${objects.join(',')}]}`
 }

@@ -1,18 +1,20 @@
 import { Router } from 'express'
 import { excerpt, HttpProblem, methodNotAllowed } from '#foundation/http-errors.ts'
 import { type ObjectId, parseObjectId } from '../domain/object-id.ts'
-import { exactJson, sendJson } from './json.ts'
+import { sendJson } from './json.ts'
 import { toProblem } from './problems.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1000
 
 export interface ObjectView {
-  readonly id: ObjectId
+  /** Exact: a bigint, or its digits. */
+  readonly id: ObjectId | string
   readonly online: boolean
-  readonly last_seen_at: Date | null
-  readonly stored_at: Date
-  readonly expires_at: Date
+  /** Times in ISO 8601 where they are texts. */
+  readonly last_seen_at: Date | string | null
+  readonly stored_at: Date | string
+  readonly expires_at: Date | string
   readonly callback_id: string
 }
 
@@ -32,8 +34,8 @@ export function readObjectRoutes(objects: ObjectReader): Router {
       const last = items.at(-1)
       const next = found.length > items.length && last ? hrefOf({ ...page, after: last.id }) : undefined
       if (next) response.setHeader('Link', `<${next}>; rel="next"`)
-      const list = { kind: 'ObjectList', href: hrefOf(page), size: items.length, items: items.map(representation), next }
-      sendJson(response, 200, exactJson(list))
+      const list = JSON.stringify({ kind: 'ObjectList', href: hrefOf(page), size: items.length, next })
+      sendJson(response, 200, `${list.slice(0, -1)},"items":[${items.map(textOf).join(',')}]}`)
     })
     .all('/v1/objects', methodNotAllowed('GET', 'HEAD'))
     .get('/v1/objects/:id', async (request, response) => {
@@ -41,7 +43,7 @@ export function readObjectRoutes(objects: ObjectReader): Router {
       if (id === undefined) throw new HttpProblem('invalid_id', 'The id of an object is a 64-bit signed integer.')
       const object = await objects.find(id).catch(rethrow)
       if (!object) throw new HttpProblem('object_not_found', 'No such object is stored, or none any more.')
-      sendJson(response, 200, exactJson(representation(object)))
+      sendJson(response, 200, textOf(object))
     })
     .all('/v1/objects/:id', methodNotAllowed('GET', 'HEAD'))
 }
@@ -83,7 +85,7 @@ function invalid(name: string, detail: string): HttpProblem {
   return new HttpProblem('invalid_parameter', `The query parameter ${JSON.stringify(excerpt(name))} ${detail}.`)
 }
 
-function hrefOf({ online, limit, after }: Page): string {
+function hrefOf({ online, limit, after }: Omit<Page, 'after'> & { readonly after: ObjectId | string | undefined }): string {
   const query = new URLSearchParams({
     ...(online !== undefined && { online: String(online) }),
     limit: String(limit),
@@ -92,14 +94,11 @@ function hrefOf({ online, limit, after }: Page): string {
   return `/v1/objects?${query}`
 }
 
-function representation(object: ObjectView): object {
-  const { callback_id, ...rest } = object
-  return {
-    kind: 'Object',
-    href: `/v1/objects/${object.id}`,
-    ...rest,
-    callback: { kind: 'Callback', id: callback_id, href: `/v1/callbacks/${callback_id}` },
-  }
+/** By hand: JSON.stringify with exact ids takes ten times as long, and a page of a thousand would hold up everybody. */
+function textOf({ id, online, last_seen_at, stored_at, expires_at, callback_id }: ObjectView): string {
+  const times = `"last_seen_at":${JSON.stringify(last_seen_at)},"stored_at":${JSON.stringify(stored_at)},"expires_at":${JSON.stringify(expires_at)}`
+  const callback = `{"kind":"Callback","id":"${callback_id}","href":"/v1/callbacks/${callback_id}"}`
+  return `{"kind":"Object","href":"/v1/objects/${id}","id":${id},"online":${online},${times},"callback":${callback}}`
 }
 
 function rethrow(error: unknown): never {

@@ -133,4 +133,10 @@ describe('the callback service, joined', () => {
       assert.ok(seconds >= 30 && seconds < 300, `${histogram}: ${seconds} s`)
     }
   })
+
+  it('ends with the admin port and the port for senders: what senders use starts last and stops first, and metrics outlive it', () => {
+    const settings = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url } })
+    const names = parts({ settings, logger }).map(({ name }) => name)
+    assert.deepEqual(names.slice(-2), ['admin', 'http'])
+  })
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { until } from '../../../test/support/eventually.ts'
 import { HttpServer, type HttpServerOptions } from '../http-server.ts'
@@ -101,6 +102,20 @@ describe('HttpServer', function () {
     assert.equal(next.state, 'open')
   })
 
+  it('takes more than one new connection in a turn of the event loop', async function () {
+    if (process.platform !== 'linux') this.skip()
+    await start()
+    const opening = Array.from({ length: 64 }, open)
+    let [most, before] = [0, 0]
+    while (before < 64) {
+      await nextTurn()
+      most = Math.max(most, server.connections - before)
+      before = server.connections
+    }
+    await Promise.all(opening)
+    assert.ok(most > 1, `${most} in a turn`)
+  })
+
   it('says in a sentence that its port is in use, and can be stopped all the same', async () => {
     await start()
     const second = new HttpServer({
@@ -120,6 +135,15 @@ describe('HttpServer', function () {
     await start()
     const second = new HttpServer({ name: 'second', port: 0, host: '192.0.2.1', logger: pino({ level: 'silent' }), handler: answerEmpty })
     await assert.rejects(second.start(), { message: /^cannot listen on 192\.0\.2\.1:0: / })
+  })
+
+  it('closes a connection that it refused, also one whose peer leaves it open', async () => {
+    await start()
+    const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true }).resume()
+    socket.write('no HTTP\r\n\r\n')
+    await once(socket, 'end')
+    await until(() => server.connections === 0)
+    socket.destroy()
   })
 
   it('survives a peer that sends CONNECT and resets', async () => {
@@ -186,10 +210,12 @@ describe('HttpServer', function () {
       await stop
     })
 
-    it('takes new connections while it drains, and none after', async () => {
-      await start(answerEmpty, { drainMs: 200 })
+    it('takes new connections while it drains, however quiet it was, and none after', async () => {
+      await start(answerEmpty, { drainMs: 600 })
       const { port } = server
       const stop = server.stop()
+      // Half of the drain: without one, the port would have closed after a moment of quiet.
+      await sleep(300)
       assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 204)
       await stop
       const [error] = (await once(connect(port, '127.0.0.1'), 'error')) as [NodeJS.ErrnoException]

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { until } from '../../../../test/support/eventually.ts'
 import type { CallbackView } from '../../api/read-callbacks.ts'
+import { readLimit } from '../../api/read-limit.ts'
 import type { ObjectView } from '../../api/read-objects.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { ACCEPTED_ID, serveApi } from './serve-api.ts'
@@ -92,7 +94,7 @@ describe('reading', () => {
       api = await serveApi({
         objects: {
           find: async () => undefined,
-          list: async ({ after, limit }) => all.filter(({ id }) => after === undefined || id > after).slice(0, limit),
+          list: async ({ after, limit }) => all.filter(({ id }) => after === undefined || BigInt(id) > after).slice(0, limit),
         },
       })
       const first = await get('/v1/objects?limit=2&online=true')
@@ -145,6 +147,38 @@ describe('reading', () => {
       api = await serveApi()
       const { body } = await get(`/v1/objects?online=false&${'&'.repeat(500)}limit=5`)
       assert.equal(body['href'], '/v1/objects?online=false&limit=5')
+    })
+
+    it('gives exact ids, and whether an object was never seen, in pages too', async () => {
+      const items = [
+        { ...object(9007199254740993n), last_seen_at: null },
+        { ...object(1n), id: '-9223372036854775808', stored_at: at.toISOString() },
+      ]
+      api = await serveApi({ objects: { find: async () => undefined, list: async () => items } })
+      const { text } = await get('/v1/objects')
+      const of = (id: string, seen: string): string =>
+        `{"kind":"Object","href":"/v1/objects/${id}","id":${id},"online":true,"last_seen_at":${seen},` +
+        '"stored_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.000Z",' +
+        `"callback":{"kind":"Callback","id":"${ACCEPTED_ID}","href":"/v1/callbacks/${ACCEPTED_ID}"}}`
+      const list = [of('9007199254740993', 'null'), of('-9223372036854775808', '"1970-01-01T00:00:00.000Z"')].join(',')
+      assert.equal(text, `{"kind":"ObjectList","href":"/v1/objects?limit=100","size":2,"items":[${list}]}`)
+    })
+
+    it('answers 503 too_many_reads at once while as many are under way as may, and reads again when one is over', async () => {
+      const limited = readLimit(1)
+      const held = Promise.withResolvers<undefined>()
+      api = await serveApi({ objects: { find: () => limited(() => held.promise), list: async () => [] } })
+      const first = get('/v1/objects/5')
+      await until(async () => {
+        const second = await fetch(`${api.url}/v1/objects/6`)
+        return (
+          [second.status, second.headers.get('retry-after'), ((await second.json()) as { code: string }).code].join() ===
+          '503,1,too_many_reads'
+        )
+      })
+      held.resolve(undefined)
+      assert.equal((await first).status, 404)
+      assert.equal((await get('/v1/objects/6')).status, 404)
     })
 
     it('answers 503 when the database is away', async () => {

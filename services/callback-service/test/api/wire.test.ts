@@ -34,6 +34,7 @@ describe('the wire', () => {
     ],
     ['no Host', 'POST /callback HTTP/1.1\r\nContent-Length: 0\r\n\r\n', 400, 'bad_request'],
     ['a bad chunk', `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, 400, 'bad_request'],
+    ['a body in crumbs', `${POST}Transfer-Encoding: chunked\r\n\r\n${'1\r\n \r\n'.repeat(10_000)}`, 400, 'bad_request'],
     ['an obsolete line folding', 'POST /callback HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n 2\r\nContent-Length: 0\r\n\r\n', 400, 'bad_request'],
     ['bare line feeds', `POST /callback HTTP/1.1\nHost: x\nContent-Length: 0\n\n`, 400, 'bad_request'],
     ['an unknown method', 'BREW /callback HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'bad_request'],
