@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { openSpoolDatabase } from '../services/callback-service/adapters/spool-database.ts'
 import { accept, finished } from './support/callbacks.ts'
-import { eventually } from './support/eventually.ts'
+import { eventually, until } from './support/eventually.ts'
 import { type System, startSystem } from './support/system.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -83,8 +83,8 @@ describe('the examples of the documentation', function () {
       assert.equal(response.headers.get('content-type'), 'application/problem+json')
       const { operation_id, request_id } = problem
       assert.deepEqual(problem, { ...shown, operation_id, request_id })
-      const line = system.callbackService.log.find(candidate => candidate['trace_id'] === operation_id)
-      assert.deepEqual([line?.level, line?.msg, line?.['code']], ['info', 'request refused', 'wrong_type'])
+      const line = await until(() => system.callbackService.log.find(candidate => candidate['trace_id'] === operation_id))
+      assert.deepEqual([line.level, line.msg, line['code']], ['info', 'request refused', 'wrong_type'])
     })
 
     const large = `{"object_ids":[1],"x":"${'x'.repeat(70_000)}"}`
