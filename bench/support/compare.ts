@@ -13,8 +13,9 @@ import { ascending, percentile } from './percentile.ts'
 import { withPostgres } from './postgres.ts'
 
 /**
- * `node bench/support/compare.ts --base=HEAD~5 --rounds=8`: this checkout against an earlier commit, side by side in one run, A B B A. Prints how many
+ * `node bench/support/compare.ts --base=HEAD~5 --starts=6`: this checkout against an earlier commit, side by side in one run, A B B A. Prints how many
  * callbacks a second each accepts, how many objects a second each fetches and stores, and the ratios: they hold where the figures do not.
+ * Both are started anew several times: of two processes with the same code one may be a tenth faster than the other for all its life.
  */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const IDS = 100
@@ -29,12 +30,19 @@ interface Side {
 const { values } = parseArgs({
   options: {
     base: { type: 'string', default: 'HEAD~1' },
-    rounds: { type: 'string', default: '8' },
-    seconds: { type: 'string', default: '4' },
+    starts: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '2' },
+    seconds: { type: 'string', default: '2' },
     objects: { type: 'string', default: '20000' },
   },
 })
-const [rounds, seconds, objects] = [Number(values.rounds), Number(values.seconds), Number(values.objects)]
+const [starts, rounds, seconds, objects] = [values.starts, values.rounds, values.seconds, values.objects].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+]
+const MEASURES = { 'accepted a second': accepted, 'objects a second': fetched }
 
 const checkout = await mkdtemp(join(tmpdir(), 'answerback-before-'))
 const ends: (() => unknown)[] = []
@@ -45,30 +53,38 @@ try {
   await withPostgres(async ({ server }) => {
     const stub = await ServiceProcess.startFile('bench/support/client-stub.ts', {})
     ends.push(() => stub.stop())
-    const sides = await Promise.all(
-      (['before', 'now'] as const).map(async (name): Promise<Side> => {
-        const root = name === 'now' ? ROOT : checkout
-        const databaseUrl = await server.createDatabase(name)
-        const env = { DATABASE_URL: databaseUrl, CLIENT_SERVICE_URL: stub.url, ZIPKIN_URL: '', EXPIRY_TTL_SECONDS: '600' }
-        const service = await ServiceProcess.start('callback-service', env, root)
-        ends.push(() => service.stop())
-        return { name, service: await service.ready(), databaseUrl }
-      }),
+    const places = await Promise.all(
+      (['before', 'now'] as const).map(async name => ({
+        name,
+        root: name === 'now' ? ROOT : checkout,
+        databaseUrl: await server.createDatabase(name),
+      })),
     )
-    for (const [what, measure] of [
-      ['accepted a second', accepted],
-      ['objects a second', fetched],
-    ] as const) {
-      for (const side of sides) await measure(side)
-      const seen = { before: [] as number[], now: [] as number[] }
-      for (let round = 0; round < rounds; round += 1) {
-        for (const side of round % 2 === 0 ? sides : sides.toReversed()) seen[side.name].push(await measure(side))
+    const start = async ({ name, root, databaseUrl }: (typeof places)[number]): Promise<Side> => {
+      const env = { DATABASE_URL: databaseUrl, CLIENT_SERVICE_URL: stub.url, ZIPKIN_URL: '', EXPIRY_TTL_SECONDS: '600' }
+      const service = await ServiceProcess.start('callback-service', env, root)
+      ends.push(() => service.stop())
+      return { name, service: await service.ready(), databaseUrl }
+    }
+    const seen = Object.fromEntries(Object.keys(MEASURES).map(what => [what, [] as Record<Side['name'], number>[]]))
+    for (let i = 0; i < starts; i += 1) {
+      const sides = await Promise.all(places.map(start))
+      for (const [what, measure] of Object.entries(MEASURES)) {
+        for (const side of sides) await measure(side)
+        const rates = { before: [] as number[], now: [] as number[] }
+        for (let round = 0; round < rounds; round += 1) {
+          for (const side of (i + round) % 2 === 0 ? sides : sides.toReversed()) rates[side.name].push(await measure(side))
+        }
+        seen[what]?.push({ before: median(rates.before), now: median(rates.now) })
       }
-      const ratios = seen.now.map((now, i) => now / (seen.before[i] as number))
-      const [before, now, ratio] = [seen.before, seen.now, ratios].map(all => percentile(ascending(all), 0.5)) as [number, number, number]
-      const [least, most] = [Math.min(...ratios), Math.max(...ratios)]
+      for (const { service } of sides) await service.stop()
+    }
+    for (const [what, rates] of Object.entries(seen)) {
+      const [before, now] = [median(rates.map(rate => rate.before)), median(rates.map(rate => rate.now))]
+      const ratios = rates.map(rate => rate.now / rate.before)
       process.stdout.write(
-        `${what}: before ${before.toFixed(0)}, now ${now.toFixed(0)}, ratio ${ratio.toFixed(3)} (${least.toFixed(3)} to ${most.toFixed(3)})\n`,
+        `${what}: before ${before.toFixed(0)}, now ${now.toFixed(0)}, ratio ${median(ratios).toFixed(3)} ` +
+          `(${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)} over ${starts} starts)\n`,
       )
     }
   })
@@ -101,4 +117,8 @@ async function fetched({ service, databaseUrl }: Side): Promise<number> {
   const perSecond = (objects * 1000) / (performance.now() - started)
   await withClient(databaseUrl, db => db.query('TRUNCATE callbacks, objects'))
   return perSecond
+}
+
+function median(values: readonly number[]): number {
+  return percentile(ascending(values), 0.5)
 }
