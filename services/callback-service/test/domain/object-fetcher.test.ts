@@ -96,9 +96,9 @@ describe('ObjectFetcher', () => {
   })
 
   it('takes being pushed back without a Retry-After for no wish to be left alone', async () => {
-    const { breaker, fetch } = setup(() => Promise.reject(pushBack()), { maxTries: 1 })
+    const { state, fetch } = setup(() => Promise.reject(pushBack()), { maxTries: 1 })
     await fetch()
-    assert.equal(breaker.isInDoubt, false)
+    assert.deepEqual(state.slept, [], 'waited for others that may say the same')
   })
 
   for (const [what, maxTries] of [
@@ -135,13 +135,13 @@ describe('ObjectFetcher', () => {
     assert.deepEqual(outcome, INTERRUPTED)
   })
 
-  it('rests no more once it is stopped', async () => {
+  it('rests no more once it is stopped, and blames nobody for a request that the stop ended', async () => {
     const { promise, reject } = Promise.withResolvers<undefined>()
-    const { state, fetcher, fetch } = setup(() => promise)
+    const { state, breaker, fetcher, fetch } = setup(() => promise, { onFetched: () => assert.fail('counted') })
     const outcome = fetch()
     await turn()
     fetcher.stop()
     reject(trouble)
-    assert.deepEqual([await outcome, state.slept], [INTERRUPTED, []])
+    assert.deepEqual([await outcome, state.slept, breaker.isInDoubt], [INTERRUPTED, [], false])
   })
 })
