@@ -42,6 +42,7 @@ describe('parseCallback', () => {
     ['null', 'null', 'not_an_object', ''],
     ['a string', '"object_ids"', 'not_an_object', ''],
     ['no object_ids', '{"ids":[1]}', 'missing_member', '/object_ids'],
+    ['object_ids deeper inside alone', '{"x":{"object_ids":[9]}}', 'missing_member', '/object_ids'],
     ['object_ids null', '{"object_ids":null}', 'wrong_type', '/object_ids'],
     ['object_ids a string', '{"object_ids":"1,2"}', 'wrong_type', '/object_ids'],
     ['object_ids a number', '{"object_ids":7}', 'wrong_type', '/object_ids'],
