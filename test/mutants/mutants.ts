@@ -14,23 +14,29 @@ interface Place {
   readonly column: number
 }
 
-/** What is wrong, in a form that stays the same when other lines change: `a < b → a <= b`. */
+/** What is wrong, as whole lines, in a form that stays the same when other lines change: `if (a < b) c() → if (a <= b) c()`. */
 export function describeMutant(source: string, { location, replacement = '' }: Mutant): string {
   const { start, end } = location
   const lines = source.split('\n').slice(start.line - 1, end.line)
-  const last = lines.length - 1
-  lines[last] = (lines[last] ?? '').slice(0, end.column - 1)
-  lines[0] = (lines[0] ?? '').slice(start.column - 1)
-  return [lines.join('\n'), replacement].map(text => text.replaceAll(/\s+/g, ' ').trim()).join(' → ')
+  const before = lines[0]?.slice(0, start.column - 1) ?? ''
+  const after = lines.at(-1)?.slice(end.column - 1) ?? ''
+  return [lines.join('\n'), `${before}${replacement}${after}`].map(text => text.replaceAll(/\s+/g, ' ').trim()).join(' → ')
 }
 
-/** The tests that import the file by its name; where there are none, those of its room. @throws {Error} when there are none either */
-export function testsOf(file: string, tests: readonly string[], read: (test: string) => string): string[] {
-  const [folder, service, room = ''] = file.split('/')
-  const near = tests.filter(test => service === 'foundation' || test.startsWith(`${folder}/${service}/`))
-  const importing = near.filter(test => read(test).includes(`/${basename(file)}'`))
-  if (importing.length > 0) return importing
-  const ofRoom = near.filter(test => test.startsWith(`${folder}/${service}/test/${room}/`))
-  if (ofRoom.length === 0) throw new Error(`no test imports ${file}: name some with --tests=`)
-  return ofRoom
+/**
+ * The tests that import the file by its name; where there are none, those that import a file that imports it, and so on.
+ * @param files tests and sources
+ * @throws {Error} when there are none
+ */
+export function testsOf(file: string, files: readonly string[], read: (file: string) => string): string[] {
+  const service = file.split('/').slice(0, 2).join('/')
+  const near = files.filter(other => service === 'services/foundation' || other.startsWith(`${service}/`))
+  const names = [file]
+  for (const name of names) {
+    const importing = near.filter(other => read(other).includes(`/${basename(name)}'`))
+    const tests = importing.filter(other => other.endsWith('.test.ts'))
+    if (tests.length > 0) return tests
+    names.push(...importing.filter(other => !names.includes(other)))
+  }
+  throw new Error(`no test imports ${file}: name some with --tests=`)
 }

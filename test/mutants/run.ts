@@ -1,59 +1,79 @@
-import { globSync, mkdirSync, readFileSync } from 'node:fs'
-import { basename } from 'node:path'
+import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Stryker } from '@stryker-mutator/core'
 import { describeMutant, type Left, testsOf } from './mutants.ts'
 
 /**
- * `node test/mutants/run.ts --file=services/callback-service/domain/backoff.ts`: plants small mistakes into a file, one at a time, and runs the
- * tests that import it (where there are none, those of its room; or `--tests=a,b`) with each. What is known not to matter is in left.json, with its reason.
- * Exits with 1 when any other mistake goes unnoticed. What an earlier run has found of unchanged code is not run again.
+ * `node test/mutants/run.ts --file='services/callback-service/domain/*.ts'`: plants small mistakes into each file, one at a time, and runs the tests
+ * that import it (or `--tests=a,b`) with each. What is known not to matter is in left.json, with its reason. Ends with a table, and exits with 1
+ * when any other mistake goes unnoticed. What an earlier run noticed in unchanged code is not planted again; `--again` does.
  */
 const { values } = parseArgs({
   options: { file: { type: 'string' }, tests: { type: 'string' }, again: { type: 'boolean', default: false } },
 })
-const { file } = values
-if (!file) throw new Error('which file? FILE=services/callback-service/domain/backoff.ts')
+if (!values.file) throw new Error("which files? FILE='services/callback-service/domain/*.ts'")
 
-const tests = values.tests?.split(',') ?? testsOf(file, globSync('{services,test}/**/*.test.ts'), path => readFileSync(path, 'utf8'))
 const folder = '.local/mutants'
-mkdirSync(folder, { recursive: true })
+const leftOf = JSON.parse(readFileSync(new URL('left.json', import.meta.url), 'utf8')) as Left
+const allFiles = globSync('{services,test}/**/*.ts')
+const rows: string[] = []
+for (const file of globSync(values.file.split(',')).toSorted()) rows.push(await run(file))
+say(['| file | mutants | noticed | left |', '|---|---|---|---|', ...rows].join('\n'))
 
-const results = await new Stryker({
-  mutate: [file],
-  testRunner: 'command',
-  commandRunner: { command: `mocha --no-config --bail --exit --timeout 30000 ${tests.join(' ')}` },
-  // Texts for people are not tested word by word.
-  mutator: { excludedMutations: ['StringLiteral'] },
-  disableTypeChecks: file,
-  // There is none that it could read: TypeScript runs without a build.
-  tsconfigFile: 'none.json',
-  ignorePatterns: ['bench', 'docs', '.local'],
-  tempDirName: `${folder}/tmp`,
-  incremental: true,
-  incrementalFile: `${folder}/${basename(file)}.json`,
-  force: values.again,
-  reporters: ['progress'],
-  allowConsoleColors: false,
-  fileLogLevel: 'off' as never,
-  concurrency: 2,
-}).runMutationTest()
+/** @returns the file's row of the table */
+async function run(file: string): Promise<string> {
+  const tests = values.tests?.split(',') ?? testsOf(file, allFiles, path => readFileSync(path, 'utf8'))
+  const results = (await plant(file, tests)).filter(isCounted)
+  const source = readFileSync(file, 'utf8')
+  const left = leftOf[file] ?? {}
+  const survivors = results.filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
+  const unknown = survivors.filter(mutant => !(describeMutant(source, mutant) in left))
+  for (const mutant of unknown) fail(`${file}:${mutant.location.start.line} ${mutant.mutatorName}\n  ${describeMutant(source, mutant)}`)
+  const known = new Set(survivors.map(mutant => describeMutant(source, mutant)))
+  for (const gone of Object.keys(left).filter(mistake => !known.has(mistake))) fail(`${file}: noticed or gone, no more left: ${gone}`)
+  say(`${file}: ${unknown.length} unnoticed; by ${tests.join(', ')}`)
+  return `| ${file} | ${results.length} | ${results.length - survivors.length} | ${survivors.length - unknown.length} |`
+}
 
-const left = JSON.parse(readFileSync(new URL('left.json', import.meta.url), 'utf8')) as Left
-const source = readFileSync(file, 'utf8')
-const survivors = results.filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
-const known = survivors.filter(mutant => describeMutant(source, mutant) in (left[file] ?? {}))
-const unknown = survivors.filter(mutant => !known.includes(mutant))
-for (const mutant of unknown) say(`${file}:${mutant.location.start.line} ${mutant.mutatorName}\n  ${describeMutant(source, mutant)}`)
-const counted = results.filter(isCounted).length - known.length
-const noticed = counted - unknown.length
-say(
-  `${file}: ${noticed} of ${counted} noticed (${(noticed / counted).toFixed(3)}), ${known.length} that do not matter; by ${tests.join(', ')}`,
-)
-process.exitCode = unknown.length === 0 ? 0 : 1
+async function plant(file: string, tests: readonly string[]) {
+  mkdirSync(folder, { recursive: true })
+  const incrementalFile = `${folder}/${file.replaceAll('/', '-')}.json`
+  if (existsSync(incrementalFile)) forgetUnnoticed(incrementalFile)
+  return new Stryker({
+    mutate: [file],
+    testRunner: 'command',
+    commandRunner: { command: `mocha --no-config --bail --exit --timeout 30000 ${tests.join(' ')}` },
+    // Texts for people are not tested word by word.
+    mutator: { excludedMutations: ['StringLiteral'] },
+    disableTypeChecks: file,
+    // There is none that it could read: TypeScript runs without a build.
+    tsconfigFile: 'none.json',
+    ignorePatterns: ['bench', 'docs', '.local'],
+    tempDirName: `${folder}/tmp`,
+    incremental: true,
+    incrementalFile,
+    force: values.again,
+    reporters: ['progress'],
+    allowConsoleColors: false,
+    fileLogLevel: 'off' as never,
+    concurrency: 2,
+  }).runMutationTest()
+}
+
+/** There may be new tests that notice it. */
+function forgetUnnoticed(incrementalFile: string): void {
+  const report = JSON.parse(readFileSync(incrementalFile, 'utf8')) as { files: Record<string, { mutants: { status: string }[] }> }
+  for (const file of Object.values(report.files)) file.mutants = file.mutants.filter(({ status }) => status !== 'Survived')
+  writeFileSync(incrementalFile, JSON.stringify(report))
+}
 
 function isCounted({ status }: { readonly status: string }): boolean {
   return status !== 'CompileError' && status !== 'RuntimeError' && status !== 'Ignored'
+}
+
+function fail(line: string): void {
+  say(line)
+  process.exitCode = 1
 }
 
 function say(line: string): void {

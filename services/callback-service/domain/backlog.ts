@@ -35,7 +35,6 @@ export class Backlog {
   get waitSeconds(): number {
     const excess = this.#counted + this.#accepted - this.#max
     if (excess < 0) return 0
-    if (this.#finishedPerSecond === 0) return MAX_WAIT_SECONDS
     return Math.min(MAX_WAIT_SECONDS, Math.ceil((excess + 1) / this.#finishedPerSecond))
   }
 }

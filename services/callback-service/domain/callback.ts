@@ -28,8 +28,8 @@ export type InvalidCallbackCode =
   | 'out_of_range'
   | 'too_many_ids'
 
-/** Bodies as nearly every sender writes them: nothing but integers in nothing but `object_ids`. They need no scan. */
-const PLAIN = /^\s*\{\s*"object_ids"\s*:\s*\[[-\d,\s]*\]\s*\}\s*$/
+/** Bodies as nearly every sender writes them: nothing but integers in nothing but `object_ids`. They need no scan. The text is JSON already. */
+const PLAIN = /^\s*\{\s*"object_ids"\s*:\s*\[[-\d,\s]*\]\s*\}/
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 

@@ -14,7 +14,7 @@ export interface CircuitBreakerOptions {
   readonly nowMs: () => number
 }
 
-/** Leave to send one request. Report its end exactly once. */
+/** Leave to send one request. Report its end once, or not at all when a stop ended it. */
 export interface Pass {
   readonly id: ObjectId
   readonly isProbe: boolean
@@ -23,7 +23,7 @@ export interface Pass {
 }
 
 /** `answered`: also with a 404 or another final status. `pushed_back`: the host is there, and wants the object to be asked later. */
-export type PassResult = 'answered' | 'pushed_back' | 'failed' | 'abandoned'
+export type PassResult = 'answered' | 'pushed_back' | 'failed'
 
 const QUIET_MS = 250
 const LONG_QUIET_MS = 5000
@@ -61,7 +61,7 @@ export class CircuitBreaker {
   #outageInquiry: Inquiry | undefined
   /** Whether it was right to pause the host. */
   #pauseInquiry: Inquiry | undefined
-  #questions: Pass[] = []
+  readonly #questions: Pass[] = []
 
   constructor(options: CircuitBreakerOptions) {
     this.#options = options
@@ -97,7 +97,7 @@ export class CircuitBreaker {
 
   /** @returns how long an object asked to be left alone; undefined when it did not */
   quietOf(id: ObjectId): RetryAfter | undefined {
-    return this.#retryAfters.isEmpty ? undefined : this.#retryAfters.of(id, this.#options.nowMs())
+    return this.#retryAfters.of(id, this.#options.nowMs())
   }
 
   /** @returns undefined when nothing may leave now */
@@ -115,7 +115,6 @@ export class CircuitBreaker {
 
   /** @param retryAfter where the object asked to be left alone for more than no time */
   report(pass: Pass, result: PassResult, retryAfter?: RetryAfter): void {
-    if (result === 'abandoned') return
     const now = this.#options.nowMs()
     if (result === 'failed') this.#failed(pass, now)
     else if (!this.#isOpenAt(now) || pass.epoch === this.#epoch) this.#answered(pass, result, now)
@@ -124,7 +123,7 @@ export class CircuitBreaker {
 
   /** Requests to witnesses. They leave at once, whatever `admit` says. */
   takeQuestions(): readonly Pass[] {
-    return this.#questions.length === 0 ? this.#questions : this.#questions.splice(0)
+    return this.#questions.splice(0)
   }
 
   #answered({ id, inquiry }: Pass, result: 'answered' | 'pushed_back', now: number): void {

@@ -1,4 +1,5 @@
 export const MAX_KEY_LENGTH = 255
+const VALID = new RegExp(`^[\\x20-\\x7e]{1,${MAX_KEY_LENGTH}}$`)
 
 export class InvalidIdempotencyKeyError extends Error {
   readonly code = 'invalid_idempotency_key'
@@ -15,9 +16,6 @@ export function parseIdempotencyKey(idempotencyKey: string | undefined, webhookI
   if (header === undefined) return undefined
   const quoted = /^"((?:[^"\\]|\\["\\])*)"$/.exec(header)
   const key = quoted?.[1] !== undefined ? quoted[1].replace(/\\(.)/g, '$1') : header
-  if (key.length === 0 || key.length > MAX_KEY_LENGTH) {
-    throw new InvalidIdempotencyKeyError(`An idempotency key has 1 to ${MAX_KEY_LENGTH} characters.`)
-  }
-  if (!/^[\x20-\x7e]+$/.test(key)) throw new InvalidIdempotencyKeyError('An idempotency key is printable ASCII.')
+  if (!VALID.test(key)) throw new InvalidIdempotencyKeyError(`An idempotency key has 1 to ${MAX_KEY_LENGTH} characters of printable ASCII.`)
   return key
 }

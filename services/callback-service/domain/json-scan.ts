@@ -30,12 +30,10 @@ export function scanJson(text: string, member: string): JsonScan {
   let depth = 0
   let duplicate: string | undefined
 
-  const isWantedArray = (): boolean =>
-    stack.length === 2 && stack[0]?.isObject === true && stack[0].key === member && stack[1]?.isObject === false
   const endElement = (at: number): void => {
-    const frame = stack.at(-1)
-    if (!frame || !isWantedArray()) return
-    const source = text.slice(frame.start, at).trim()
+    const [outer, array, inner] = stack
+    if (outer?.key !== member || array?.isObject !== false || inner) return
+    const source = text.slice(array.start, at).trim()
     if (source !== '') elements.push(source)
   }
 
@@ -69,8 +67,8 @@ export function scanJson(text: string, member: string): JsonScan {
       case ',':
         endElement(at)
         if (frame) {
-          frame.expectsName = frame.isObject
-          if (!frame.isObject) frame.key = (frame.key as number) + 1
+          if (frame.isObject) frame.expectsName = true
+          else frame.key = (frame.key as number) + 1
           frame.start = at + 1
         }
         break

@@ -170,11 +170,8 @@ export class ObjectFetcher {
       onFetched(answer ? 'ok' : 'not_found', seconds())
       return answer ? { object: { id, online: answer.online, leftAtMs, fetchedAtMs }, handle: answer.handle } : 'not_found'
     } catch (error) {
-      if (!(error instanceof FetchError) || this.#isStopping) {
-        breaker.report(pass, 'abandoned')
-        if (this.#isStopping) return 'held'
-        throw error
-      }
+      if (this.#isStopping) return 'held'
+      if (!(error instanceof FetchError)) throw error
       onFetched(error.reason, seconds())
       this.#report(pass, error)
       return { error, isProbe: pass.isProbe }

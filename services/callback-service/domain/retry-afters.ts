@@ -30,17 +30,10 @@ export class RetryAfters {
     this.#maxMs = options.maxMs
   }
 
-  get isEmpty(): boolean {
-    return this.#objects.size === 0
-  }
-
   /** @returns how long an object wants to be left alone from now on; undefined when it does not */
   of(id: ObjectId, now: number): RetryAfter | undefined {
     const quiet = this.#objects.get(id)
-    if (!quiet) return undefined
-    if (quiet.untilMs > now) return { ms: quiet.untilMs - now, reason: quiet.reason }
-    this.#objects.delete(id)
-    return undefined
+    return quiet && quiet.untilMs > now ? { ms: quiet.untilMs - now, reason: quiet.reason } : undefined
   }
 
   /** Milliseconds for which nobody may be asked anything. */

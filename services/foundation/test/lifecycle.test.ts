@@ -35,6 +35,12 @@ describe('Lifecycle', () => {
     assert.deepEqual(events, ['start a', 'start b', 'start c', 'stop c', 'stop b', 'stop a'])
   })
 
+  it('passes over what has nothing to start or to stop', async () => {
+    const lifecycle = new Lifecycle([{ name: 'a' }], () => assert.fail('no error'))
+    await lifecycle.start()
+    await lifecycle.stop()
+  })
+
   it('starts a part only when the one before it has started', async () => {
     const started = Promise.withResolvers<void>()
     const { lifecycle, events } = setup({ a: { start: () => started.promise } })

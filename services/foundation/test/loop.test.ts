@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { mock } from 'node:test'
 import { pino } from 'pino'
 import { until } from '../../../test/support/eventually.ts'
 import { Loop, type LoopOptions } from '../loop.ts'
@@ -89,13 +90,21 @@ describe('Loop', () => {
 
   describe('when a pass fails', () => {
     it('tries again after a rest that doubles up to its bound', async () => {
-      setup(failing(...Array.from({ length: 7 }, () => new Outage())), { retryMs: 10, maxRetryMs: 20 })
-      loop.start()
-      await until(() => passes.length === 8)
-      const rests = passes.slice(1).map((began, i) => began - (passes[i] ?? 0))
-      for (const [i, ms] of [10, 20, 20, 20, 20, 20, 20].entries()) assert.ok((rests[i] ?? 0) >= ms - 1, `rest ${i}: ${rests[i]} ms`)
-      const totalMs = rests.reduce((sum, ms) => sum + ms, 0)
-      assert.ok(totalMs < 10 + 20 + 40 + 80 + 160 + 320 + 640, `it would have taken as long without a bound: ${totalMs} ms`)
+      mock.timers.enable({ apis: ['setTimeout'] })
+      try {
+        setup(failing(...Array.from({ length: 4 }, () => new Outage())), { retryMs: 10, maxRetryMs: 30 })
+        const passesAfter = async (ms: number): Promise<number> => {
+          mock.timers.tick(ms)
+          await turn()
+          return passes.length
+        }
+        loop.start()
+        for (const [i, restMs] of [10, 20, 30, 30].entries()) {
+          assert.deepEqual([await passesAfter(0), await passesAfter(restMs - 1), await passesAfter(1)], [i + 1, i + 1, i + 2])
+        }
+      } finally {
+        mock.timers.reset()
+      }
     })
 
     it('writes one line when a streak begins and one when it ends', async () => {

@@ -3,6 +3,9 @@ import { Rests, rest } from '../rest.ts'
 
 const HOUR_MS = 3_600_000
 
+/** Timers that keep the process alive. */
+const timers = (): number => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
+
 describe('Rests', () => {
   it('lets each rest as long as it asked for', async () => {
     const rests = new Rests()
@@ -31,6 +34,15 @@ describe('Rests', () => {
     assert.equal(rests.underWay, 0)
   })
 
+  it('does not keep the process alive', async () => {
+    const rests = new Rests()
+    const before = timers()
+    const long = rests.rest(HOUR_MS)
+    assert.equal(timers(), before)
+    rests.endAll()
+    await long
+  })
+
   it('rests long where it is asked for longer than a timer holds', async () => {
     const rests = new Rests()
     void rests.rest(2 ** 31)
@@ -49,6 +61,19 @@ describe('rest', () => {
     const long = rest(HOUR_MS, stop.signal)
     stop.abort()
     await long
+  })
+
+  it('does not keep the process alive', async () => {
+    const stop = new AbortController()
+    const before = timers()
+    const long = rest(HOUR_MS, stop.signal)
+    assert.equal(timers(), before)
+    stop.abort()
+    await long
+  })
+
+  it('takes nothing but its signal for a reason to end early', async () => {
+    await assert.rejects(rest(HOUR_MS, {} as AbortSignal), TypeError)
   })
 
   it('rests long where it is asked for longer than a timer holds', async () => {

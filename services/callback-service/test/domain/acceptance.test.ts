@@ -37,7 +37,7 @@ describe('Acceptance', () => {
     (await acceptance.accept(callback)).durability
 
   it('keeps a callback in the database, and only there', async () => {
-    const spool = { accept: failing(new Error('asked')) }
+    const spool = { accept: failing(new Error('asked')), holdsRival: () => assert.fail('asked') }
     assert.equal(await placeOf(setup({ spool })), 'database')
   })
 
@@ -89,6 +89,27 @@ describe('Acceptance', () => {
     assert.equal(others.ownerOf('k'), undefined)
   })
 
+  it('forgets no key for a callback that has none', async () => {
+    const keys = new KnownKeys({ max: 2, forgetAfterMs: 1000, nowMs: () => 0 })
+    const acceptance = setup({ keys })
+    await acceptance.accept(first)
+    await acceptance.accept(plain)
+    assert.equal(keys.ownerOf('k'), 'first')
+  })
+
+  it('lets callbacks without a key not wait for each other', async () => {
+    const answer = Promise.withResolvers<void>()
+    const inbox: Keep = async callback => {
+      if (callback.id === 'slow') await answer.promise
+      return takes(callback)
+    }
+    const acceptance = setup({ inbox })
+    const slow = acceptance.accept({ ...plain, id: 'slow' })
+    assert.equal((await acceptance.accept(plain)).id, 'plain')
+    answer.resolve()
+    assert.equal((await slow).id, 'slow')
+  })
+
   describe('of callbacks with one key that come at once', () => {
     /** A database that answers when it is told to. */
     function slow() {
@@ -138,7 +159,10 @@ describe('Acceptance', () => {
     it('does not know of a rival what it does not know of the first', async () => {
       const { answer, inbox } = slow()
       const acceptance = setup({ inbox, spool: { accept: failing(full) } })
-      const both = [first, rival].map(callback => assert.rejects(acceptance.accept(callback), StorageUnavailableError))
+      const both = [
+        assert.rejects(acceptance.accept(first), full),
+        assert.rejects(acceptance.accept(rival), { name: 'Error', code: 'storage_unavailable', cause: full }),
+      ]
       answer.reject(away)
       await Promise.all(both)
       assert.equal(await placeOf(acceptance, rival), 'database')

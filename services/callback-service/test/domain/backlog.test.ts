@@ -6,7 +6,7 @@ describe('Backlog', () => {
   let backlog: Backlog
 
   beforeEach(() => {
-    nowMs = 0
+    nowMs = 5000
     backlog = new Backlog({ max: 100, nowMs: () => nowMs })
   })
 
@@ -22,7 +22,7 @@ describe('Backlog', () => {
 
   it('says when there will be room, as fast as callbacks were finished lately', () => {
     backlog.count(150)
-    nowMs = 2000
+    nowMs += 2000
     backlog.count(130)
     // 10 a second; 31 must go before there is room for one.
     assert.equal(backlog.waitSeconds, 4)
@@ -31,7 +31,7 @@ describe('Backlog', () => {
   it('knows as finished what was accepted meanwhile and is not there any more', () => {
     backlog.count(150)
     for (let i = 0; i < 20; i += 1) backlog.accepted()
-    nowMs = 2000
+    nowMs += 2000
     backlog.count(130)
     // 20 a second; 31 must go.
     assert.equal(backlog.waitSeconds, 2)
@@ -39,7 +39,7 @@ describe('Backlog', () => {
 
   it('says a minute when it grows', () => {
     backlog.count(150)
-    nowMs = 2000
+    nowMs += 2000
     backlog.count(170)
     assert.equal(backlog.waitSeconds, 60)
   })
@@ -47,7 +47,7 @@ describe('Backlog', () => {
   it('says a minute when nothing moves, and never more', () => {
     backlog.count(200)
     assert.equal(backlog.waitSeconds, 60)
-    nowMs = 100_000
+    nowMs += 100_000
     backlog.count(199)
     assert.equal(backlog.waitSeconds, 60)
   })

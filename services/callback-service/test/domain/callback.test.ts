@@ -19,6 +19,8 @@ describe('parseCallback', () => {
     ['unknown members', '{"x":{"object_ids":[9]},"object_ids":[1],"y":[{"z":"]}"}]}', [1n]],
     ['members called __proto__ and constructor', '{"__proto__":{"object_ids":[9]},"constructor":1,"object_ids":[1]}', [1n]],
     ['a member name in escapes', '{"object\\u005fids":[9007199254740993]}', [9007199254740993n]],
+    ['32 levels', `{"object_ids":[1],"x":${'['.repeat(31)}${']'.repeat(31)}}`, [1n]],
+    ['1,000 ids', ids(Array.from({ length: 1000 }, () => 7).join(',')), [7n]],
     ['an empty member name', '{"":"","object_ids":[1.0]}', [1n]],
   ]
   for (const [what, text, expected] of accepted) it(`accepts ${what}`, () => assert.deepEqual(parse(text), expected))
@@ -33,13 +35,14 @@ describe('parseCallback', () => {
     ['two values', `${ids('1')}${ids('2')}`, 'invalid_json'],
     ['a member named twice', '{"object_ids":[1],"object_ids":[2]}', 'duplicate_member', '/object_ids'],
     ['a member named twice by escapes', '{"object_ids":[1],"object\\u005fids":[2]}', 'duplicate_member', '/object_ids'],
-    ['a member named twice inside another', '{"object_ids":[1],"a/b":[{"c":1,"c":2}]}', 'duplicate_member', '/a~1b/0/c'],
+    ['a member named twice inside another', '{"object_ids":[1],"a/b":["c","c",{"c":1,"c":2}]}', 'duplicate_member', '/a~1b/2/c'],
     ['33 levels', `{"object_ids":[],"x":${'['.repeat(32)}${']'.repeat(32)}}`, 'too_deep'],
     ['thousands of levels', `${'['.repeat(30_000)}${']'.repeat(30_000)}`, 'too_deep'],
     ['an array', '[1]', 'not_an_object', ''],
     ['null', 'null', 'not_an_object', ''],
     ['a string', '"object_ids"', 'not_an_object', ''],
     ['no object_ids', '{"ids":[1]}', 'missing_member', '/object_ids'],
+    ['object_ids deeper inside alone', '{"x":{"object_ids":[9]}}', 'missing_member', '/object_ids'],
     ['object_ids null', '{"object_ids":null}', 'wrong_type', '/object_ids'],
     ['object_ids a string', '{"object_ids":"1,2"}', 'wrong_type', '/object_ids'],
     ['object_ids a number', '{"object_ids":7}', 'wrong_type', '/object_ids'],
@@ -58,6 +61,7 @@ describe('parseCallback', () => {
     ['a huge exponent', ids('1e99999999999999999999'), 'out_of_range', '/object_ids/0'],
     ['100,000 digits', ids('9'.repeat(100_000)), 'out_of_range', '/object_ids/0'],
     ['1,001 ids', ids(Array.from({ length: 1001 }, (_, i) => i).join(',')), 'too_many_ids', '/object_ids'],
+    ['1,001 ids in another spelling', ids(Array.from({ length: 1001 }, () => '1.0').join(',')), 'too_many_ids', '/object_ids'],
   ]
   for (const [what, text, code, pointer] of refused) {
     it(`refuses ${what}: ${code}`, () => {
@@ -73,8 +77,41 @@ describe('parseCallback', () => {
     })
   }
 
+  for (const [what, text] of [
+    ['as JSON.stringify does', '{"object_ids":[1,-2]}'],
+    ['with much white space', '\r\n{\t "object_ids" \t:  [\n 1 ,\n-2 ]\n }'],
+  ] as const) {
+    it(`gives numbers, which cost less than bigints, where the body was written ${what}`, () => {
+      assert.deepEqual(parseCallback(Buffer.from(text), 10), [1, -2])
+    })
+  }
+
+  for (const [found, name] of [
+    ['null', 'null'],
+    ['[1]', 'an array'],
+    ['{"id":1}', 'an object'],
+    ['"1"', 'a string'],
+    ['true', 'a boolean'],
+  ] as const) {
+    it(`says that it found ${name} instead of an id`, () => {
+      assert.throws(() => parse(ids(found)), { message: `An id is ${name}, not a number.` })
+    })
+  }
+
   it('refuses bytes that are not UTF-8', () => {
     assert.throws(() => parseCallback(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), 10), { code: 'invalid_encoding' })
+  })
+
+  it('says what the decoder and the parser said', () => {
+    for (const [body, cause] of [
+      [Buffer.from([0xff]), TypeError],
+      [Buffer.from('{'), SyntaxError],
+    ] as const) {
+      assert.throws(
+        () => parseCallback(body, 10),
+        (error: InvalidCallbackError) => error.cause instanceof cause,
+      )
+    }
   })
 
   it('takes as long for hostile numbers as for others of their length', () => {

@@ -40,6 +40,7 @@ function setup(options: Partial<CircuitBreakerOptions> = {}) {
     /** Opens it as an outage does: nothing was ever answered, and nobody can be asked. */
     open: () => {
       ask('failed', ...IDS)
+      assert.deepEqual(breaker.takeQuestions(), [])
       advance(650)
       assert.equal(breaker.state, 'open')
     },
@@ -143,6 +144,7 @@ describe('CircuitBreaker', () => {
       open()
       advance(1000)
       breaker.report(admit(), 'answered')
+      assert.equal(breaker.wasHostWell(breaker.nowMs), false)
       advance(1)
       assert.deepEqual([breaker.wasHostWell(failedAtMs), breaker.wasHostWell(breaker.nowMs)], [false, true])
     })
@@ -207,6 +209,7 @@ describe('CircuitBreaker', () => {
       fail(...IDS, 4n)
       const questions = breaker.takeQuestions()
       assert.deepEqual(new Set(questions.map(({ id }) => id)), new Set([8n, 9n, 10n]))
+      assert.ok(questions.every(({ isProbe }) => !isProbe))
       assert.deepEqual(breaker.takeQuestions(), [])
       breaker.report(questions[0] as Pass, 'answered')
       breaker.report(questions[1] as Pass, 'failed')
@@ -241,6 +244,30 @@ describe('CircuitBreaker', () => {
       advance(1)
       fail(1n)
       assert.equal(breaker.takeQuestions().length, 1)
+    })
+
+    it('may yet find the host guilty of a failure until the next answer, and of a Retry-After for a second', () => {
+      const { breaker, fail, answer, pushBack, advance } = setup()
+      fail(1n)
+      assert.equal(breaker.isInDoubt, true)
+      answer(2n)
+      assert.equal(breaker.isInDoubt, false)
+      pushBack(5000, 3n)
+      assert.equal(breaker.isInDoubt, true)
+      advance(1000)
+      assert.equal(breaker.isInDoubt, false)
+    })
+
+    it('remembers a thousand failing objects beyond those that make a doubt: whoever fails after them is asked like any other', () => {
+      const { breaker, fail, answer, advance } = setup()
+      answer(5000n, 6000n)
+      fail(...Array.from({ length: 1002 }, (_, id) => BigInt(id)), 5000n, 6000n)
+      advance(250)
+      fail(1n)
+      assert.deepEqual(
+        breaker.takeQuestions().map(({ id }) => id),
+        [6000n],
+      )
     })
 
     it('does not take the same object for several', () => {
@@ -314,6 +341,27 @@ describe('CircuitBreaker', () => {
       breaker.report(second, 'answered')
       assert.deepEqual([breaker.waitMs, breaker.wasHostWell(breaker.nowMs), state.resumed], [0, true, 1])
       assert.equal(breaker.quietOf(1n)?.ms, 5000)
+      pushBack(5000, 4n)
+      assert.equal(breaker.waitMs, 0)
+    })
+
+    it('keeps the pause when witnesses are answered that were asked before it', () => {
+      const { breaker, answer, fail, pushBack, advance } = setup()
+      answer(8n, 9n)
+      advance(250)
+      fail(...IDS)
+      const before = breaker.takeQuestions()
+      pushBack(5000, ...IDS)
+      for (const question of before) breaker.report(question, 'answered')
+      assert.equal(breaker.waitMs, 5000)
+    })
+
+    it('stays closed when all witnesses of a pause fail: the host was there a moment ago', () => {
+      const { breaker, answer, pushBack } = setup()
+      answer(8n, 9n)
+      pushBack(5000, ...IDS)
+      for (const question of breaker.takeQuestions()) breaker.report(question, 'failed')
+      assert.equal(breaker.state, 'closed')
     })
 
     it('keeps the pause when a witness is pushed back too', () => {

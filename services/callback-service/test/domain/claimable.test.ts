@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { claimable } from '../../domain/claimable.ts'
+import { claimable, withinTurn } from '../../domain/claimable.ts'
 
 const idle = {
   running: 0,
@@ -33,5 +33,23 @@ describe('claimable', () => {
     assert.equal(claimable({ ...idle, breaker: { state: 'open', waitMs: 10 } }), undefined)
     assert.equal(claimable({ ...idle, breaker: { state: 'closed', waitMs: 10 } }), undefined)
     assert.equal(claimable({ ...idle, breaker: { state: 'half-open', waitMs: 0 } })?.callbacks, 1)
+  })
+})
+
+describe('withinTurn', () => {
+  const room = { callbacks: 10, objects: 100, minAgeMs: 0 }
+
+  it('claims nothing while it is the turn of nothing', () => {
+    assert.equal(withinTurn(room, { take: 'nothing' }), undefined)
+  })
+
+  it('leaves the room of everything else as it is, and says whether suspects wait', () => {
+    assert.deepEqual(withinTurn(room, { take: 'others', suspectsWait: false }), room)
+    assert.deepEqual(withinTurn(room, { take: 'others', suspectsWait: true }), { ...room, suspectsWait: true })
+  })
+
+  it('claims suspects of one number of crashes: a group at the most, and no more than there is room for', () => {
+    assert.deepEqual(withinTurn(room, { take: 'suspects', crashes: 4, callbacks: 3 }), { ...room, callbacks: 3, crashes: 4 })
+    assert.deepEqual(withinTurn(room, { take: 'suspects', crashes: 3, callbacks: 16 }), { ...room, crashes: 3 })
   })
 })

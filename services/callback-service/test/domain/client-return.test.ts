@@ -8,11 +8,13 @@ import { ObjectFetcher, type Rests } from '../../domain/object-fetcher.ts'
 import { ObjectRefresher } from '../../domain/object-refresher.ts'
 import { refreshObjects } from '../../domain/refresh-objects.ts'
 
-const TRIALS = 200
+const TRIALS = 100
 const POLL_MS = 250
 const ANSWER_MS = 50
 /** By then the breaker is open. */
 const KNOWN_MS = 10_000
+
+const away = new FetchError('connection', { isRetryable: true, isHostTrouble: true })
 
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
@@ -78,7 +80,7 @@ async function trial(
       fetch: async () => {
         if (time.nowMs < outageMs) {
           if (time.nowMs > KNOWN_MS) probes += 1
-          throw new FetchError('connection', { isRetryable: true, isHostTrouble: true })
+          throw away
         }
         await time.at(time.nowMs + ANSWER_MS)
         return { online: true, handle: undefined }

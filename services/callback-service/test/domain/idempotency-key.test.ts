@@ -8,6 +8,10 @@ describe('parseIdempotencyKey', () => {
     assert.equal(parseIdempotencyKey('"a\\"b\\\\c"', undefined), 'a"b\\c')
   })
 
+  it('takes quotes that do not enclose the whole key for a part of it', () => {
+    for (const key of ['a"b"', '"a"b', '"a', 'a"']) assert.equal(parseIdempotencyKey(key, undefined), key)
+  })
+
   it('takes webhook-id only where Idempotency-Key is absent', () => {
     assert.equal(parseIdempotencyKey(undefined, 'msg_1'), 'msg_1')
     assert.equal(parseIdempotencyKey('key', 'msg_1'), 'key')

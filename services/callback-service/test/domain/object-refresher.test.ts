@@ -113,12 +113,12 @@ describe('ObjectRefresher', () => {
     assert.deepEqual(state.shared, [2n])
   })
 
-  it('shares a request that left after the callback was accepted', async () => {
+  it('shares a request that left when the callback was accepted, or later', async () => {
     const { refresher, asked, state } = setup()
     state.nowMs = 2000
     const first = refresher.refresh(1n, callback(1000))
     await turn()
-    const second = refresher.refresh(1n, callback(1999))
+    const second = refresher.refresh(1n, callback(2000))
     asked[0]?.answer(true)
     await Promise.all([first, second])
     assert.equal(asked.length, 1)
@@ -191,15 +191,31 @@ describe('ObjectRefresher', () => {
     assert.equal(asked.length, 2)
   })
 
-  it("asks again when the request under way left after the callback came, but not for certain by the database's clock", async () => {
+  for (const [clock, later] of [
+    ["the database's", callback(1000, 5_001_001)],
+    ["this process's", callback(1001, 5_001_000)],
+  ] as const) {
+    it(`asks again when the request under way left after the callback came, but not for certain by ${clock} clock`, async () => {
+      const { refresher, asked } = setup()
+      const first = refresher.refresh(1n, callback(1000))
+      await turn()
+      const second = refresher.refresh(1n, later)
+      await turn()
+      assert.equal(asked.length, 2)
+      for (const request of asked) request.answer(true)
+      await Promise.all([first, second])
+    })
+  }
+
+  it('asks again when no request is under way any more', async () => {
     const { refresher, asked } = setup()
-    const first = refresher.refresh(1n, callback(1000))
-    await turn()
-    const second = refresher.refresh(1n, callback(1000, 5_001_001))
-    await turn()
-    assert.equal(asked.length, 2)
-    for (const request of asked) request.answer(true)
-    await Promise.all([first, second])
+    for (const times of [1, 2]) {
+      const outcome = refresher.refresh(1n, callback())
+      await turn()
+      asked[times - 1]?.answer(true)
+      await outcome
+      assert.equal(asked.length, times)
+    }
   })
 
   it('takes a 404 for the answer that it is', async () => {
@@ -209,6 +225,19 @@ describe('ObjectRefresher', () => {
     asked[0]?.answer(undefined)
     assert.deepEqual(await outcome, { kind: 'not_found' })
   })
+
+  for (const [online, keepOffline] of [
+    [true, false],
+    [false, true],
+  ] as const) {
+    it(`says stored of an object that is ${online ? 'online where only such' : 'offline where those too'} are kept`, async () => {
+      const { refresher, asked } = setup({ keepOffline })
+      const outcome = refresher.refresh(1n, callback())
+      await turn()
+      asked[0]?.answer(online)
+      assert.equal((await outcome).kind, 'stored')
+    })
+  }
 
   it('says offline of an offline object where only online ones are kept; the store hides it, and what it knew from before', async () => {
     const { refresher, asked, state } = setup({ keepOffline: false })
@@ -378,6 +407,14 @@ describe('ObjectRefresher', () => {
     const outcome = refresher.refresh(1n, callback())
     await turn()
     asked[0]?.fail(new TypeError('bug'))
+    await assert.rejects(outcome, TypeError)
+  })
+
+  it('lets a bug of the store surface', async () => {
+    const { refresher, asked } = setup({ store: { upsert: () => Promise.reject(new TypeError('bug')) } })
+    const outcome = refresher.refresh(1n, callback())
+    await turn()
+    asked[0]?.answer(true)
     await assert.rejects(outcome, TypeError)
   })
 })

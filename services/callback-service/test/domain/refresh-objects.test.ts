@@ -26,8 +26,19 @@ describe('refreshObjects', () => {
   })
 
   it('completes when every object has a final outcome, and lists those that were not stored', async () => {
-    const verdict = await refreshObjects(claimed(), answering({ 1: { kind: 'stored' }, 2: { kind: 'failed', reason: 'http_400' } }), policy)
-    assert.deepEqual(verdict, { state: 'completed', unstored: [{ id: 2n, outcome: 'failed', reason: 'http_400' }] })
+    const verdict = await refreshObjects(
+      claimed({ missingIds: [1n, 2n, 3n, 4n] }),
+      answering({ 1: { kind: 'stored' }, 2: { kind: 'failed', reason: 'http_400' }, 3: { kind: 'not_found' }, 4: { kind: 'offline' } }),
+      policy,
+    )
+    assert.deepEqual(verdict, {
+      state: 'completed',
+      unstored: [
+        { id: 2n, outcome: 'failed', reason: 'http_400' },
+        { id: 3n, outcome: 'not_found' },
+        { id: 4n, outcome: 'offline' },
+      ],
+    })
   })
 
   it('keeps what earlier attempts found out', async () => {
@@ -62,11 +73,17 @@ describe('refreshObjects', () => {
 
   it('fails with its reasons when its attempts are used up', async () => {
     const verdict = await refreshObjects(
-      claimed({ attempt: 3 }),
+      claimed({ attempt: 3, unstored: [{ id: 3n, outcome: 'not_found' }] }),
       answering({ 1: { kind: 'stored' }, 2: { kind: 'pending', reason: 'timeout', isCharged: true } }),
       policy,
     )
-    assert.deepEqual(verdict, { state: 'failed', unstored: [{ id: 2n, outcome: 'failed', reason: 'timeout' }] })
+    assert.deepEqual(verdict, {
+      state: 'failed',
+      unstored: [
+        { id: 3n, outcome: 'not_found' },
+        { id: 2n, outcome: 'failed', reason: 'timeout' },
+      ],
+    })
   })
 
   it('never fails over trouble that is not its own', async () => {
@@ -76,12 +93,15 @@ describe('refreshObjects', () => {
     assert.equal(verdict.state === 'pending' && verdict.isCharged, false)
   })
 
-  it('is due again at once when it was interrupted', async () => {
-    const pending: Outcome = { kind: 'pending', reason: 'interrupted', isCharged: false }
-    const verdict = await refreshObjects(claimed(), answering({ 1: { kind: 'stored' }, 2: pending }), policy)
+  it('is due again at once when it was interrupted, though not with all its objects', async () => {
+    const pending = (reason: string): Outcome => ({ kind: 'pending', reason, isCharged: false })
+    const verdict = await refreshObjects(claimed(), answering({ 1: pending('storage_unavailable'), 2: pending('interrupted') }), policy)
     assert.deepEqual(verdict, {
       state: 'pending',
-      unstored: [{ id: 2n, outcome: 'pending', reason: 'interrupted' }],
+      unstored: [
+        { id: 1n, outcome: 'pending', reason: 'storage_unavailable' },
+        { id: 2n, outcome: 'pending', reason: 'interrupted' },
+      ],
       isCharged: false,
       delayMs: 0,
     })
@@ -122,8 +142,13 @@ describe('refreshObjects', () => {
 })
 
 describe('crashed', () => {
-  it('tries again, and fails after the last attempt', () => {
-    assert.equal(crashed(claimed(), policy).state, 'pending')
-    assert.equal(crashed(claimed({ attempt: 3 }), policy).state, 'failed')
+  it('tries everything again that is missing, and fails after the last attempt', () => {
+    const callback = claimed({ missingIds: [2n], unstored: [{ id: 1n, outcome: 'not_found' }] })
+    const unstored = (outcome: string) => [
+      { id: 1n, outcome: 'not_found' },
+      { id: 2n, outcome, reason: 'internal_error' },
+    ]
+    assert.deepEqual(crashed(callback, policy), { state: 'pending', unstored: unstored('pending'), isCharged: true, delayMs: 500 })
+    assert.deepEqual(crashed({ ...callback, attempt: 3 }, policy), { state: 'failed', unstored: unstored('failed') })
   })
 })

@@ -12,6 +12,7 @@ describe('suspicion', () => {
       [16, 4, 1, 1, 1],
     )
     assert.equal(groupSize(MIN_GUILTY_CRASHES - 1), 1, 'the crash that shows who is guilty happened to one that ran alone')
+    assert.notEqual(groupSize(MIN_GUILTY_CRASHES - 2), 1, 'the crash before that happened to a group')
   })
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { WorkerLiveness, type WorkerSign } from '../../domain/worker-liveness.ts'
 
 const LEASE_MS = 15_000
-const GRACE_MS = 500
+const GRACE_MS = 600
 const INTERVAL_MS = 200
 
 describe('WorkerLiveness', () => {
@@ -51,15 +51,21 @@ describe('WorkerLiveness', () => {
     assert.equal(lookFor(60_000, brief), 2000)
   })
 
-  it('calls a worker dead that has had no session for the grace, at the first look after it', () => {
+  it('calls a worker dead that has had no session for the grace, and begins anew with one that was gone', () => {
+    for (const renewal of ['7', '7', null]) {
+      assert.equal(
+        lookFor(60_000, () => unlocked(renewal)),
+        GRACE_MS,
+      )
+      liveness.observe([])
+    }
+  })
+
+  it('lets a worker live that renews its lease, though its session is not to be seen', () => {
+    let renewals = 0
     assert.equal(
-      lookFor(60_000, () => unlocked('7')),
-      600,
-    )
-    liveness.observe([])
-    assert.equal(
-      lookFor(60_000, () => unlocked(null)),
-      600,
+      lookFor(LEASE_MS, () => unlocked(`${renewals++}`)),
+      undefined,
     )
   })
 
@@ -96,8 +102,21 @@ describe('WorkerLiveness', () => {
     lookFor(400, () => unlocked('7'))
     liveness.interrupted()
     assert.equal(
-      lookFor(60_000, () => unlocked('7')),
-      2600,
+      lookFor(2000, () => unlocked('7')),
+      undefined,
+    )
+    nowMs += 2500 - 2200 - 1
+    assert.deepEqual(liveness.observe([unlocked('7')]), [])
+    nowMs += 1
+    assert.deepEqual(liveness.observe([unlocked('7')]), [1])
+  })
+
+  it('counts nothing that it saw before an outage', () => {
+    lookFor(LEASE_MS - INTERVAL_MS, () => living('7'))
+    liveness.interrupted()
+    assert.equal(
+      lookFor(60_000, () => living('7')),
+      LEASE_MS,
     )
   })
 

@@ -1,129 +1,171 @@
 import assert from 'node:assert/strict'
+import { mock } from 'node:test'
 import { pino } from 'pino'
-import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { StorageWatch } from '../../workers/storage-watch.ts'
-import { logger } from './silent-logger.ts'
 
 describe('StorageWatch', () => {
   let watch: StorageWatch
+  let nowMs: number
+  /** What the next look finds. */
+  let trouble: unknown
+  let caution: string | undefined
+  /** Of each look, whether it was to commit something. */
+  let looks: boolean[]
+  let logged: string[]
 
-  afterEach(() => watch.stop())
+  beforeEach(() => {
+    nowMs = 100_000
+    trouble = undefined
+    caution = undefined
+    looks = []
+    logged = []
+    mock.timers.enable({ apis: ['setTimeout'] })
+    // An own property in front of the inherited one.
+    Object.defineProperty(performance, 'now', { configurable: true, value: () => nowMs })
+    watch = new StorageWatch({
+      probe: async isWriting => {
+        looks.push(isWriting)
+        if (trouble !== undefined) throw trouble
+        return caution
+      },
+      logger: pino({}, { write: line => logged.push(lineOf(JSON.parse(line))) }),
+    })
+  })
+
+  afterEach(async () => {
+    await watch.stop()
+    mock.timers.reset()
+    Reflect.deleteProperty(performance, 'now')
+  })
+
+  const lineOf = ({ msg, reason }: { msg: string; reason?: string }): string => (reason === undefined ? msg : `${msg}: ${reason}`)
+
+  /** Lets time pass: at most one look. */
+  async function pass(ms: number): Promise<void> {
+    nowMs += ms
+    mock.timers.tick(ms)
+    await new Promise(setImmediate)
+  }
+
+  /** Lets it look once more, also after a failure. */
+  const look = (): Promise<void> => pass(1000)
+
+  async function start(): Promise<void> {
+    watch.start()
+    await pass(0)
+  }
 
   it('has a problem until the database has answered once', async () => {
-    let answer: () => void = () => undefined
-    const asked = new Promise<void>(resolve => {
-      watch = new StorageWatch({
-        probe: () => {
-          resolve()
-          return new Promise<undefined>(answered => {
-            answer = () => answered(undefined)
-          })
-        },
-        logger,
-      })
-    })
     assert.match(watch.problem ?? '', /not answered yet/)
     watch.start()
-    await asked
     assert.match(watch.problem ?? '', /not answered yet/)
-    answer()
-    await eventually('all is well', () => watch.problem === undefined)
+    await pass(0)
+    assert.equal(watch.problem, undefined)
+  })
+
+  it('looks twice a second', async () => {
+    await start()
+    await pass(499)
+    assert.equal(looks.length, 1)
+    await pass(1)
+    assert.equal(looks.length, 2)
   })
 
   it('says what is wrong while it is, and that all is well when it is again', async () => {
-    let trouble: unknown = new StorageUnavailableError('the database is not migrated')
-    watch = new StorageWatch({
-      probe: async () => {
-        if (trouble !== undefined) throw trouble
-        return undefined
-      },
-      logger,
-    })
-    watch.start()
-    await eventually('the problem is known', () => watch.problem === 'the database is not migrated')
+    trouble = new StorageUnavailableError('the database is not migrated')
+    await start()
+    assert.equal(watch.problem, 'the database is not migrated')
     trouble = undefined
-    await eventually('all is well', () => watch.problem === undefined)
-    trouble = new StorageUnavailableError('connection refused')
-    await eventually('the new problem is known', () => watch.problem === 'connection refused')
+    await look()
+    assert.equal(watch.problem, undefined)
     trouble = 'no error, only words'
-    await eventually('also this one', () => watch.problem === 'no error, only words')
+    await look()
+    assert.equal(watch.problem, 'no error, only words')
   })
 
   it('has a problem while callbacks are refused, although the database answers and commits: a full disk, say', async () => {
-    watch = new StorageWatch({ probe: async () => undefined, logger })
-    watch.start()
-    await eventually('all is well', () => watch.problem === undefined)
+    await start()
     watch.refused('could not extend file')
     assert.equal(watch.problem, 'a callback was not stored: could not extend file')
     watch.accepted()
     assert.equal(watch.problem, undefined)
-    watch.refused('could not extend file')
-    await eventually('nobody was refused for a while', () => watch.problem === undefined)
   })
 
-  it('commits something at first, and again only after a callback was refused or something was wrong', async () => {
-    const asked: boolean[] = []
-    let trouble: Error | undefined
-    watch = new StorageWatch({
-      probe: async isWriting => {
-        asked.push(isWriting)
-        if (trouble) throw trouble
-        return undefined
-      },
-      logger,
-    })
-    const looks = (count: number): Promise<void> => eventually(`${count} looks`, () => asked.length >= count)
-    watch.start()
-    await looks(2)
+  it('takes a refusal for over when a second and a half went by without another', async () => {
+    await start()
+    watch.refused('could not extend file')
+    await pass(1499)
+    assert.equal(watch.problem, 'a callback was not stored: could not extend file')
+    await pass(1)
+    assert.equal(watch.problem, undefined)
+  })
+
+  it('says rather what it finds itself than what a callback met', async () => {
+    trouble = new StorageUnavailableError('read-only')
+    await start()
+    watch.refused('INSERT is read-only')
+    assert.equal(watch.problem, 'read-only')
+  })
+
+  it('commits something at first, and then when no callback was committed for five seconds', async () => {
+    await start()
+    for (let i = 0; i < 10; i += 1) await pass(500)
+    assert.deepEqual(looks, [true, ...Array(9).fill(false), true])
+    for (let i = 0; i < 9; i += 1) await pass(500)
+    watch.accepted()
+    for (let i = 0; i < 10; i += 1) await pass(500)
+    assert.deepEqual(looks.slice(11), [...Array(18).fill(false), true])
+  })
+
+  it('commits something at once after a callback was refused', async () => {
+    await start()
     watch.refused('a lock')
-    await looks(4)
-    assert.deepEqual(asked, [true, false, true, false])
+    await look()
+    await look()
+    assert.deepEqual(looks, [true, true, false])
+  })
+
+  it('commits something until all is well again', async () => {
+    await start()
     trouble = new StorageUnavailableError('away')
-    await eventually('the trouble is known', () => watch.problem === 'away')
+    await look()
+    await look()
     trouble = undefined
-    await eventually('all is well', () => watch.problem === undefined)
-    assert.equal(asked.at(-1), true)
-    const count = asked.length
-    await looks(count + 1)
-    assert.equal(asked.at(-1), false)
+    await look()
+    await look()
+    assert.deepEqual(looks, [true, false, true, true, false])
   })
 
   it('logs each reason once, of its own and of accepting, and when it is over', async () => {
-    const logged: { msg: string; reason?: string }[] = []
-    let trouble: string | undefined
-    let looks = 0
-    watch = new StorageWatch({
-      probe: async () => {
-        looks += 1
-        if (trouble !== undefined) throw new StorageUnavailableError(trouble)
-        return undefined
-      },
-      logger: pino({ base: null, timestamp: false }, { write: line => logged.push(JSON.parse(line)) }),
-    })
-    const looked = (count: number): Promise<void> => {
-      const from = looks
-      return eventually(`${count} looks`, () => looks >= from + count)
-    }
-    watch.start()
-    trouble = 'refused'
-    await looked(3)
-    trouble = 'read-only'
-    await looked(2)
+    trouble = new StorageUnavailableError('refused')
+    await start()
+    await look()
+    trouble = new StorageUnavailableError('read-only')
+    await look()
+    await look()
     for (let i = 0; i < 5; i += 1) watch.refused('INSERT is read-only')
     trouble = undefined
-    await eventually('all is well', () => watch.problem === undefined)
+    await look()
     watch.accepted()
     watch.accepted()
-    assert.deepEqual(
-      logged.map(({ msg, reason }) => (reason === undefined ? msg : `${msg}: ${reason}`)),
-      [
-        'the database takes no callbacks: refused',
-        'the database takes no callbacks: read-only',
-        'a callback was not stored in the database: INSERT is read-only',
-        'the database takes callbacks again',
-        'callbacks are stored in the database again',
-      ],
-    )
+    assert.deepEqual(logged, [
+      'the database takes no callbacks: refused',
+      'the database takes no callbacks: read-only',
+      'a callback was not stored in the database: INSERT is read-only',
+      'the database takes callbacks again',
+      'callbacks are stored in the database again',
+    ])
+  })
+
+  it('logs once what is worth a line although callbacks are taken, and when it is over', async () => {
+    caution = 'the standby is not there'
+    await start()
+    await look()
+    assert.equal(watch.problem, undefined)
+    caution = undefined
+    await look()
+    await look()
+    assert.deepEqual(logged, ['the database works, but not as asked: the standby is not there', 'the database works as asked'])
   })
 })

@@ -1,0 +1,9 @@
+import assert from 'node:assert/strict'
+import { isStorageTrouble, StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
+
+describe('isStorageTrouble', () => {
+  it('is true of what passes when the database is back, and of nothing else', () => {
+    const errors = [new StorageUnavailableError('away'), new ValueRefusedError('too long'), new TypeError('bug')]
+    assert.deepEqual(errors.map(isStorageTrouble), [true, false, false])
+  })
+})
