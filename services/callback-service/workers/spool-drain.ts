@@ -77,7 +77,6 @@ export class SpoolDrain<Row extends Spooled> implements Part {
       this.#isMoving = false
       throw error
     }
-    this.#report(spool.callbacks)
     return this.#isMoving ? 0 : INTERVAL_MS
   }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { mock } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Batcher, BatcherFullError, type BatcherOptions, BatchTimeoutError } from '../batcher.ts'
@@ -73,6 +74,15 @@ describe('Batcher', () => {
     await results
   })
 
+  it('writes nothing when what lingered was written with a full batch', async () => {
+    const { batcher, writes, written } = setup({ lingerMs: 10, maxBatch: 2 })
+    const results = Promise.all([batcher.add(1), batcher.add(2)])
+    writes[0]?.succeed()
+    await results
+    await sleep(20)
+    assert.deepEqual(written(), [[1, 2]])
+  })
+
   it('never has more than maxInFlight writes under way', async () => {
     const { batcher, writes, written } = setup({ maxInFlight: 2 })
     for (const item of [1, 2, 3, 4]) void batcher.add(item)
@@ -119,12 +129,24 @@ describe('Batcher', () => {
   it('says how many were written and how long it took', async () => {
     const told: [number, number][] = []
     const { batcher, writes } = setup({ onWrite: (size, seconds) => told.push([size, seconds]) })
+    const started = performance.now()
     const result = batcher.add(1)
     await sleep(10)
     writes[0]?.succeed()
     await result
+    const tookSeconds = (performance.now() - started) / 1000
     assert.equal(told[0]?.[0], 1)
-    assert.ok((told[0]?.[1] ?? 0) >= 0.009 && (told[0]?.[1] ?? 9) < 5, `${told[0]?.[1]} s`)
+    assert.ok((told[0]?.[1] ?? 0) >= 0.009 && (told[0]?.[1] ?? 9) <= tookSeconds, `${told[0]?.[1]} s of ${tookSeconds}`)
+  })
+
+  it('needs nobody who wants to know it', async () => {
+    const { batcher, writes, written } = setup({ lingerMs: 1, isItemFault: () => true })
+    const results = Promise.all([batcher.add(1), batcher.add(2)])
+    while (writes.length === 0) await turn()
+    writes[0]?.succeed()
+    await results
+    await turn()
+    assert.deepEqual(written(), [[1, 2]])
   })
 
   describe('with timeoutMs', () => {
@@ -146,12 +168,33 @@ describe('Batcher', () => {
       }
     })
 
-    it('gives each item its whole time, also what came long after the first', async () => {
-      const { batcher } = setup({ timeoutMs: 60 })
-      const first = outcomeOf(batcher.add(1))
-      await sleep(40)
-      const second = outcomeOf(batcher.add(2))
-      for (const { tookMs } of [await first, await second]) assert.ok(tookMs >= 59, `${tookMs} ms`)
+    for (const maxInFlight of [1, 2]) {
+      it(`gives each item its whole time, also what came long after the first, with ${maxInFlight} writes at once`, async () => {
+        const { batcher } = setup({ timeoutMs: 60, maxInFlight })
+        const first = outcomeOf(batcher.add(1))
+        await sleep(40)
+        const second = outcomeOf(batcher.add(2))
+        for (const { tookMs } of [await first, await second]) assert.ok(tookMs >= 59 && tookMs < 400, `${tookMs} ms`)
+      })
+    }
+
+    it('sets no more timers than it needs, and none without a timeout', async () => {
+      const { mock: timers } = mock.method(globalThis, 'setTimeout')
+      try {
+        void setup().batcher.add(1)
+        assert.equal(timers.callCount(), 0)
+        const { batcher } = setup({ timeoutMs: 60 })
+        const first = outcomeOf(batcher.add(1))
+        await sleep(30)
+        await Promise.all([first, outcomeOf(batcher.add(2))])
+        // Two, and another for each that fired a moment too early.
+        assert.ok(timers.callCount() <= 5, `${timers.callCount()} timers`)
+        const count = timers.callCount()
+        await sleep(20)
+        assert.equal(timers.callCount(), count)
+      } finally {
+        timers.restore()
+      }
     })
 
     it('works on when the write ends, without writing what gave up waiting', async () => {
@@ -176,17 +219,22 @@ describe('Batcher', () => {
   })
 
   describe('when a write fails', () => {
-    it('fails the whole batch with that error, and writes the next', async () => {
-      const { batcher, writes } = setup({ isItemFault: error => error instanceof ItemFault })
-      const first = assert.rejects(batcher.add(1), /no database/)
-      const [second, third] = [assert.rejects(batcher.add(2), /gone/), assert.rejects(batcher.add(3), /gone/)]
-      writes[0]?.fail(new Error('no database'))
-      await first
-      await turn()
-      writes[1]?.fail(new Error('gone'))
-      await Promise.all([second, third])
-      assert.equal(writes.length, 2)
-    })
+    for (const [what, options] of [
+      ['is no single item’s fault', { isItemFault: (error: unknown) => error instanceof ItemFault }],
+      ['nobody knows the cause of', {}],
+    ] as const) {
+      it(`fails the whole batch with an error that ${what}, and writes the next`, async () => {
+        const { batcher, writes } = setup(options)
+        const first = assert.rejects(batcher.add(1), /no database/)
+        const [second, third] = [assert.rejects(batcher.add(2), /gone/), assert.rejects(batcher.add(3), /gone/)]
+        writes[0]?.fail(new Error('no database'))
+        await first
+        await turn()
+        writes[1]?.fail(new Error('gone'))
+        await Promise.all([second, third])
+        assert.equal(writes.length, 2)
+      })
+    }
 
     it('finds the one item at fault by halving: only it fails', async () => {
       const { batcher, written, calls } = setupRefusing(item => item === 5)
@@ -230,6 +278,25 @@ describe('Batcher', () => {
     assert.equal(isIdle, false)
     writes[1]?.succeed()
     await Promise.all([idle, results])
+  })
+
+  it('is not idle while something lingers', async () => {
+    const { batcher, writes } = setup({ lingerMs: 20, maxBatch: 2 })
+    const results = Promise.all([1, 2, 3].map(item => batcher.add(item)))
+    let idle = 0
+    const isIdle = (): number => {
+      idle += 1
+      return idle
+    }
+    const early = batcher.idle().then(isIdle)
+    writes[0]?.succeed()
+    await turn()
+    const late = batcher.idle().then(isIdle)
+    await turn()
+    assert.equal(idle, 0)
+    while (writes.length === 1) await turn()
+    writes[1]?.succeed()
+    await Promise.all([early, late, results])
   })
 
   it('is not idle while only a write is under way', async () => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pino } from 'pino'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { WorkerSign } from '../../domain/worker-liveness.ts'
@@ -52,10 +54,25 @@ describe('ClaimWatch', () => {
   })
 
   it('looks again and again, and says nothing when there is nothing', async () => {
-    const seen = setup([0, 2, 0, 1])
+    const lines: string[] = []
+    const seen = setup([0, 2, 0, 1], { logger: pino({}, { write: line => lines.push(line) }) })
     watch.start()
     await eventually('it has looked five times', () => seen.takeOvers.length >= 5)
     assert.deepEqual(seen.takenOver, [2, 1])
+    assert.deepEqual(
+      lines.map(line => JSON.parse(line).count),
+      [2, 1],
+    )
+  })
+
+  it('looks no more once it is stopped', async () => {
+    const seen = setup([])
+    watch.start()
+    await eventually('it has looked', () => seen.looks > 0)
+    await watch.stop()
+    const { looks } = seen
+    await sleep(20)
+    assert.equal(seen.looks, looks)
   })
 
   it('takes nothing over while the worker itself has no session, and believes nothing it saw meanwhile', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
@@ -22,13 +23,17 @@ describe('SpoolDrain', () => {
     let rows = Array.from({ length: count }, (_, i): Row => ({ seq: i + 1, id: String(i + 1) }))
     let takenSeq = 0
     const disk = { isFull: false }
-    const seen = { taken: [] as string[], aside: [] as number[], drained: 0 }
+    const seen = { taken: [] as string[], batches: [] as number[], aside: [] as number[], drained: 0, looks: 0, questions: 0 }
     drain = new SpoolDrain({
       spool: {
         get callbacks() {
+          seen.looks += 1
           return rows.length
         },
-        oldest: async limit => rows.filter(({ seq }) => seq > takenSeq).slice(0, limit),
+        oldest: async limit => {
+          seen.questions += 1
+          return rows.filter(({ seq }) => seq > takenSeq).slice(0, limit)
+        },
         forget: async (seq = takenSeq) => {
           takenSeq = seq
           if (disk.isFull) throw new StorageUnavailableError('the disk is full')
@@ -37,6 +42,7 @@ describe('SpoolDrain', () => {
         setAside: seq => seen.aside.push(seq),
       },
       takeOver: async batch => {
+        seen.batches.push(batch.length)
         const rivals = takeOver(batch)
         seen.taken.push(...batch.map(row => row.id))
         return rivals
@@ -48,6 +54,12 @@ describe('SpoolDrain', () => {
     })
     drain.start()
     return { seen, disk, left: () => rows.length, put: (row: Row) => rows.push(row) }
+  }
+
+  /** A logger that notes what it is told, at info and above. */
+  function logging() {
+    const lines: Record<string, unknown>[] = []
+    return { lines, log: pino({}, { write: line => lines.push(JSON.parse(line)) }) }
   }
 
   const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i + 1))
@@ -81,18 +93,76 @@ describe('SpoolDrain', () => {
     disk.isFull = true
     await eventually('all is taken', () => seen.drained === 600)
     assert.equal(left(), 600)
+    const { questions } = seen
+    await eventually('it has looked for more', () => seen.questions > questions + 1)
     disk.isFull = false
     await eventually('it is empty', () => left() === 0)
     assert.deepEqual(seen.taken, ids(600))
+    assert.deepEqual(seen.batches, [256, 256, 88])
   })
 
-  it('sets aside the one callback that the database refuses', async () => {
-    const { seen, left } = setup(100, rows => {
+  it('asks for nothing while the spool is empty', async () => {
+    const { seen } = setup(0)
+    await eventually('it has looked', () => seen.looks > 4)
+    assert.equal(seen.questions, 0)
+  })
+
+  it('moves nothing once it is stopped', async () => {
+    const { seen, put } = setup(0)
+    await eventually('it has looked', () => seen.looks > 0)
+    await drain.stop()
+    put({ seq: 1, id: '1' })
+    await sleep(120)
+    assert.deepEqual(seen.taken, [])
+  })
+
+  it('says once that the spool is in use, and how many it moved when it is drained', async () => {
+    const { lines, log } = logging()
+    const { seen, put } = setup(0, () => [], log)
+    await eventually('it has looked', () => seen.looks > 2)
+    for (const ids of [[1, 2], [3]]) {
+      const said = lines.length
+      for (const id of ids) put({ seq: id, id: String(id) })
+      await eventually('it is drained', () => lines.length >= said + 2)
+    }
+    const inUse = 'callbacks are in the spool until the database takes them'
+    assert.deepEqual(
+      lines.map(({ msg, callbacks }) => [msg, callbacks]),
+      [
+        [inUse, 2],
+        ['the spool is drained', 2],
+        [inUse, 1],
+        ['the spool is drained', 1],
+      ],
+    )
+  })
+
+  it('says nothing more while the spool stays in use', async () => {
+    const { lines, log } = logging()
+    const away = (): never => {
+      throw new StorageUnavailableError('away')
+    }
+    const { seen } = setup(3, away, log)
+    await eventually('it has tried', () => seen.batches.length > 2)
+    assert.deepEqual(
+      lines.map(line => line.callbacks),
+      [3],
+    )
+  })
+
+  it('sets aside the one callback that the database refuses, and says so', async () => {
+    const { lines, log } = logging()
+    const refusing = (rows: readonly Row[]): [] => {
       if (rows.some(row => row.id === '42')) throw new ValueRefusedError('not this one')
       return []
-    })
+    }
+    const { seen, left } = setup(100, refusing, log)
     await eventually('it is empty', () => left() === 0)
     assert.deepEqual(seen.aside, [42])
+    assert.deepEqual(
+      lines.flatMap(({ callback_id, reason }) => (callback_id === undefined ? [] : [[callback_id, reason]])),
+      [['42', 'not this one']],
+    )
     assert.deepEqual(
       seen.taken,
       ids(100).filter(id => id !== '42'),
@@ -138,8 +208,7 @@ describe('SpoolDrain', () => {
   })
 
   it('says once of two callbacks under one idempotency key that both are kept', async () => {
-    const lines: object[] = []
-    const log = pino({}, { write: line => lines.push(JSON.parse(line)) })
+    const { lines, log } = logging()
     const { seen, left } = setup(100, () => [{ id: '7', ownerId: 'owner' }], log)
     await eventually('it is empty', () => left() === 0)
     assert.equal(seen.drained, 100)
