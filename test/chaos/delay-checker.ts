@@ -45,7 +45,8 @@ export function checkDelays(
 
 /**
  * Finds faults in which one sender held up the others: p99 of the answers of the replica that it met was over 1.5 s, and three times the usual.
- * A fault is not judged when half of them were slow already before it, nor where those of the other replicas were as slow: then the machine was.
+ * A fault is not judged when half of them were slow already before it or that replica was still starting, nor where those of the other replicas
+ * were as slow: then the machine was.
  */
 export function checkAnswerTimes(sent: readonly SentCallback[], inflicted: readonly Inflicted[]): string[] {
   const between = (fromMs: number, toMs: number): { ms: number; replica: number | undefined }[] =>
@@ -58,10 +59,11 @@ export function checkAnswerTimes(sent: readonly SentCallback[], inflicted: reado
   return inflicted
     .filter(({ kind }) => FAULTS[kind].meets === 'senders')
     .flatMap(({ kind, replica, startedAtMs, liftedAtMs }) => {
-      const before = between(startedAtMs - BEFORE_MS, startedAtMs).map(({ ms }) => ms)
+      const before = between(startedAtMs - BEFORE_MS, startedAtMs)
       if (before.length < LEAST_CALLBACKS) return []
-      const usualMs = percentile(ascending(before), 0.5)
+      const usualMs = percentile(ascending(before.map(({ ms }) => ms)), 0.5)
       const limitMs = Math.max(SLOW_ANSWER_MS, SLOWER * usualMs)
+      if (before.some(answer => answer.replica === replica && answer.ms > limitMs)) return []
       const during = between(startedAtMs, liftedAtMs)
       const met = shareAbove(
         limitMs,

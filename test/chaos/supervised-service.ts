@@ -88,7 +88,8 @@ export class SupervisedService {
 
   #end(end: 'kill' | 'terminate', signal: NodeJS.Signals): void {
     const life = this.lives.at(-1)
-    if (!this.#process || !life) return
+    // A second SIGTERM would cut short the stop that the first one began.
+    if (!this.#process || !life || (end === 'terminate' && life.end === end)) return
     life.end = end
     if (end === 'kill') life.endedAtMs = Date.now()
     this.#process.signal(signal)
