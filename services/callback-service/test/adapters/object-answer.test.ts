@@ -11,7 +11,9 @@ describe('parseOnline', () => {
     ['one with other members', '{"name":"x","online":false,"id":-7}', -7n, false],
     ['an id that a double does not hold, by its digits', `{"id":${BEYOND},"online":true}`, BEYOND, true],
     ['the smallest int64', '{"id":-9223372036854775808,"online":true}', -(2n ** 63n), true],
-    ['an id beside those of objects within', `{"a":{"id":1},"id":${BEYOND},"b":[{"id":2}],"online":true}`, BEYOND, true],
+    ['an id with a fraction of zero', '{"id":7.0,"online":true}', 7n, true],
+    ['a huge id beside another number', `{"id":${BEYOND},"version":5,"online":true}`, BEYOND, true],
+    ['a huge id beside those of objects within', `{"a":{"id":1},"id":${BEYOND},"b":[{"id":2}],"online":true}`, BEYOND, true],
   ] as const) {
     it(`reads ${what}`, () => assert.equal(parseOnline(body, id), online))
   }
