@@ -40,7 +40,6 @@ export function healthRoutes(checks: readonly Check[]): Router {
     .all(['/', '/readyz', '/livez'], methodNotAllowed('GET', 'HEAD'))
 }
 
-function resultOf(problem: string | undefined, note: string | undefined): { status: 'ok' | 'failing'; reason?: string; note?: string } {
-  if (problem !== undefined) return { status: 'failing', reason: problem }
-  return note === undefined ? { status: 'ok' } : { status: 'ok', note }
+function resultOf(reason: string | undefined, note: string | undefined) {
+  return reason === undefined ? ({ status: 'ok', note } as const) : ({ status: 'failing', reason } as const)
 }

@@ -17,7 +17,9 @@ const folder = '.local/mutants'
 const leftOf = JSON.parse(readFileSync(new URL('left.json', import.meta.url), 'utf8')) as Left
 const allFiles = globSync('{services,test}/**/*.ts')
 const rows: string[] = []
-for (const file of globSync(values.file.split(',')).toSorted()) rows.push(await run(file))
+const files = globSync(values.file).toSorted()
+if (files.length === 0) throw new Error(`no file is called ${values.file}`)
+for (const file of files) rows.push(await run(file))
 say(['| file | mutants | noticed | left |', '|---|---|---|---|', ...rows].join('\n'))
 
 /** @returns the file's row of the table */

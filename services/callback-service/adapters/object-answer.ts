@@ -18,7 +18,7 @@ function exactId(body: string, id: number): bigint | undefined {
   const sources = new Map<unknown, string>()
   const answer = parsed(() =>
     parseWithSource(body, function (key, value, { source }) {
-      if (key === 'id' && typeof value === 'number') sources.set(this, source)
+      if (key === 'id') sources.set(this, source)
       return value
     }),
   )

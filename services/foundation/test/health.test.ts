@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import express from 'express'
 import { pino } from 'pino'
-import { type Check, healthRoutes } from '../health.ts'
+import { type Check, HEALTH_PATHS, healthRoutes } from '../health.ts'
 import { HTTP_PROBLEMS, notFound, problemHandler } from '../http-errors.ts'
 import { HttpServer } from '../http-server.ts'
 
@@ -71,6 +71,12 @@ describe('healthRoutes', () => {
     problems.database = 'connection refused'
     const response = await ask('/livez')
     assert.deepEqual([response.status, await response.json()], [200, { status: 'ok' }])
+  })
+
+  it('answers at its paths, and at no others that look like them', async () => {
+    assert.deepEqual([...HEALTH_PATHS], ['/', '/livez', '/readyz'])
+    for (const path of HEALTH_PATHS) assert.equal((await ask(path)).status, 200)
+    for (const path of ['/READYZ', '/readyz/']) assert.equal((await ask(path)).status, 404)
   })
 
   it('answers 405 to another method, and says which are allowed', async () => {

@@ -34,6 +34,7 @@ describe('DatabaseClock', () => {
 
   it('tells the time of this machine before the database has told its own, and does not stick to it', () => {
     assert.ok(Math.abs(clock.nowMs() - Date.now()) < 1000)
+    assert.ok(Math.abs(clock.at(nowMs - 60_000) - (Date.now() - 60_000)) < 1000)
     assert.ok(clock.latestNowMs() > Date.now() + 1e12)
     ask(3)
     assert.equal(clock.nowMs(), databaseMs() - 3)
@@ -97,6 +98,34 @@ describe('DatabaseClock', () => {
       assert.equal(clock.at(nowMs - 100), databaseMs() - 102)
     })
   }
+
+  for (const [byMs, isStep] of [
+    [2, false],
+    [-2, false],
+    [2.5, true],
+    [-2.5, true],
+  ] as const) {
+    it(`takes a difference of ${byMs} ms at one moment for ${isStep ? 'a' : 'no'} step`, () => {
+      ask(0)
+      offsetMs = byMs
+      ask(0)
+      assert.equal(clock.step !== undefined, isStep)
+    })
+  }
+
+  it('takes for no step what two clocks may drift apart in an hour without a question', () => {
+    for (const [driftMs, isStep] of [
+      [3500, false],
+      [0, false],
+      [3700, true],
+    ] as const) {
+      ask(0)
+      nowMs += 3_600_000
+      offsetMs = driftMs
+      ask(0)
+      assert.equal(clock.step !== undefined, isStep, `${driftMs} ms`)
+    }
+  })
 
   it('takes a slow answer for no step', () => {
     ask(1)

@@ -3,7 +3,7 @@ import { fetchResult } from '../../adapters/fetch-result.ts'
 
 describe('fetchResult', () => {
   it('keeps results and the statuses that have a name', () => {
-    const results = ['ok', 'not_found', 'timeout', 'connection', 'invalid_answer', 'http_403', 'http_503']
+    const results = ['ok', 'not_found', 'timeout', 'connection', 'invalid_answer', 'http_403', 'http_503', 'http_299x', 'no_http_299']
     assert.deepEqual(results.map(fetchResult), results)
   })
 

@@ -33,7 +33,7 @@ describe('CallbackPruner', () => {
     assert.deepEqual(limits, [1000, 1000, 1000])
   })
 
-  it('rests for five seconds', async () => {
+  it('rests for five seconds, and prunes no more once it is stopped', async () => {
     mock.timers.enable({ apis: ['setTimeout'] })
     try {
       const limits = setup([0, 0])
@@ -44,6 +44,8 @@ describe('CallbackPruner', () => {
         return limits.length
       }
       assert.deepEqual([await passesAfter(0), await passesAfter(4999), await passesAfter(1)], [1, 1, 2])
+      await pruner.stop()
+      assert.equal(await passesAfter(5000), 2)
     } finally {
       mock.timers.reset()
     }

@@ -13,8 +13,9 @@ describe('CallbackWorker, settling', () => {
   /** A worker that has done its work on callback `a` and settles it. */
   async function settling(settle: (tries: number) => Promise<boolean>) {
     const count = { tries: 0 }
+    const lines: Record<string, unknown>[] = []
     const memory = workerInMemory(
-      {},
+      { logger: pino({}, { write: line => lines.push(JSON.parse(line)) }) },
       {
         settle: () => {
           count.tries += 1
@@ -27,7 +28,9 @@ describe('CallbackWorker, settling', () => {
     worker.start()
     await memory.started('a')
     memory.end('a')
-    return { ...memory, count }
+    /** The lines at level warn and above. */
+    const logged = (): unknown[] => lines.map(({ msg, callback_id, err }) => [msg, callback_id, (err as Error).message])
+    return { ...memory, count, logged }
   }
 
   it('tries again until the storage is back', async () => {
@@ -45,7 +48,7 @@ describe('CallbackWorker, settling', () => {
     [COMPLETED, 20],
   ] as const) {
     it(`says at level ${level} that a callback is ${verdict.state}`, async () => {
-      const lines: { level: number; msg: string }[] = []
+      const lines: Record<string, unknown>[] = []
       const memory = workerInMemory({ logger: pino({ level: 'debug' }, { write: line => lines.push(JSON.parse(line)) }) })
       worker = memory.worker
       memory.put('a')
@@ -54,8 +57,8 @@ describe('CallbackWorker, settling', () => {
       memory.end('a', verdict)
       await memory.released('a')
       assert.deepEqual(
-        lines.map(line => [line.level, line.msg]),
-        [[level, verdict.state === 'failed' ? 'callback failed' : 'callback left its worker']],
+        lines.map(({ level, msg, callback_id }) => [level, msg, callback_id]),
+        [[level, verdict.state === 'failed' ? 'callback failed' : 'callback left its worker', 'a']],
       )
     })
   }
@@ -67,21 +70,23 @@ describe('CallbackWorker, settling', () => {
   })
 
   it('gives up when Postgres refuses the verdict, so that the callback can be taken over', async () => {
-    const { seen, count, released } = await settling(async () => {
+    const { seen, count, released, logged } = await settling(async () => {
       throw new ValueRefusedError('no')
     })
     await released('a')
     assert.equal(count.tries, 1)
     assert.deepEqual(seen.counted, [])
+    assert.deepEqual(logged(), [['callback could not be settled', 'a', 'no']])
   })
 
   it('gives up when the worker stops while the storage is away', async () => {
-    const { seen, count } = await settling(async () => {
+    const { seen, count, logged } = await settling(async () => {
       throw new StorageUnavailableError('down')
     })
     await eventually('it was tried', () => count.tries > 0)
     await worker.stop()
-    assert.deepEqual(seen.released, ['a'])
+    assert.deepEqual([seen.released, seen.counted], [['a'], []])
+    assert.deepEqual(logged(), [['callback not handed back: it will be taken over', 'a', 'down']])
     assert.ok(count.tries <= 2)
   })
 })

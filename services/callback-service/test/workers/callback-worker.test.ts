@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { pino } from 'pino'
 import { requestIdOf } from '#foundation/request-id.ts'
 import { context, Telemetry, trace } from '#foundation/telemetry.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
+import type { Room } from '../../domain/claimable.ts'
+import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
@@ -30,6 +33,7 @@ describe('CallbackWorker', () => {
     assert.deepEqual(seen.settled, [['b', COMPLETED]])
     assert.deepEqual(seen.counted, [COMPLETED])
     assert.equal(worker.running, 2)
+    assert.equal(seen.claims.length, 1, 'there was room for all: nothing to look for')
   })
 
   it('goes on with others while one takes its time', async () => {
@@ -70,6 +74,29 @@ describe('CallbackWorker', () => {
     assert.equal(mostRunning, 2)
     assert.ok(seen.claims.every(([, room]) => room.callbacks >= 1 && room.callbacks <= 2))
   })
+
+  const rows = (...objects: number[]): ClaimedCallback[] =>
+    objects.map((count, i) => ({ ...claimed(String(i)), missingIds: Array.from({ length: count }, (_, id) => BigInt(id)) }))
+  for (const [what, room, found, looks] of [
+    ['again at once when it found as many callbacks as there is room for', { callbacks: 2, objects: 9 }, rows(1, 1), 2],
+    ['again at once when it found as many objects as there is room for', { callbacks: 9, objects: 3 }, rows(1, 2), 2],
+    ['no more when it found fewer of both', { callbacks: 3, objects: 4 }, rows(1, 2), 1],
+    ['no more when it found nothing', { callbacks: 3, objects: 4 }, [], 1],
+    ['for suspects at once when they wait and nothing runs', { callbacks: 3, objects: 4, suspectsWait: true }, [], 2],
+    ['for no suspects while something runs', { callbacks: 3, objects: 4, suspectsWait: true }, rows(1), 1],
+  ] as const) {
+    it(`looks ${what}`, async () => {
+      let count = 0
+      const atFirst = (): Room | undefined => {
+        count += 1
+        return count === 1 ? { minAgeMs: 0, ...room } : undefined
+      }
+      setup({ room: atFirst }, { claim: async () => [...found] })
+      worker.start()
+      await new Promise(setImmediate)
+      assert.equal(count, looks)
+    })
+  }
 
   it('claims nothing while there is no room', async () => {
     let room = 0
@@ -118,7 +145,9 @@ describe('CallbackWorker', () => {
   })
 
   it('settles a callback whose processing crashes as crashed, and goes on with the others', async () => {
-    const { processing, seen, put, end, started, released } = setup()
+    const lines: string[] = []
+    const log = pino({}, { write: line => lines.push(line) })
+    const { processing, seen, put, end, started, released } = setup({ logger: log })
     put('a', 'b')
     worker.start()
     await started('a', 'b')
@@ -130,6 +159,8 @@ describe('CallbackWorker', () => {
       ['a', CRASHED],
       ['b', COMPLETED],
     ])
+    const { callback_id, attempt, err } = JSON.parse(lines[0] ?? '')
+    assert.deepEqual([lines.length, callback_id, attempt, err.message], [1, 'a', 1, 'bug'])
   })
 
   it('goes on claiming when the database is back', async () => {
@@ -170,10 +201,12 @@ describe('CallbackWorker', () => {
     try {
       const traceId = 'a'.repeat(32)
       const seen: unknown[] = []
+      let span: unknown
       const { inbox, released } = setup({
         process: async () => {
           const active = context.active()
           seen.push(trace.getSpanContext(active)?.traceId, requestIdOf(active))
+          span = trace.getSpan(active)
           return COMPLETED
         },
       })
@@ -181,6 +214,12 @@ describe('CallbackWorker', () => {
       worker.start()
       await released('a')
       assert.deepEqual(seen, [traceId, 'request-1'])
+      assert.deepEqual((span as { attributes: object }).attributes, {
+        'answerback.callback.id': 'a',
+        'answerback.callback.attempt': 1,
+        'answerback.object.count': 0,
+        'answerback.callback.state': 'completed',
+      })
     } finally {
       await telemetry.stop()
     }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { ObjectExpirer } from '../../workers/object-expirer.ts'
@@ -75,6 +76,15 @@ describe('ObjectExpirer', () => {
     expirer.start()
     await eventually('it has deleted', () => seen.expired.length === 1)
     assert.deepEqual(seen.expired, [[5000]])
+  })
+
+  it('deletes nothing more once it is stopped', async () => {
+    const seen = setup(Array.from({ length: 100 }, () => ({ latenessMs: [], nextInMs: 1 })))
+    await restsMs(seen, 1)
+    await expirer.stop()
+    const { length } = seen.limits
+    await sleep(30)
+    assert.equal(seen.limits.length, length)
   })
 
   it('stops without waiting for the rest to end', async () => {

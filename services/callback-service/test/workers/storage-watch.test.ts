@@ -72,6 +72,13 @@ describe('StorageWatch', () => {
     assert.equal(looks.length, 2)
   })
 
+  it('looks no more once it is stopped', async () => {
+    await start()
+    await watch.stop()
+    await look()
+    assert.equal(looks.length, 1)
+  })
+
   it('says what is wrong while it is, and that all is well when it is again', async () => {
     trouble = new StorageUnavailableError('the database is not migrated')
     await start()
