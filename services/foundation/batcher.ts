@@ -31,6 +31,7 @@ interface Entry<Item, Result> {
   readonly deadline: number
   readonly resolve: (result: Result) => void
   readonly reject: (error: unknown) => void
+  settled: boolean
 }
 
 export class Batcher<Item, Result> {
@@ -59,7 +60,7 @@ export class Batcher<Item, Result> {
     const { maxWaiting = Number.POSITIVE_INFINITY, timeoutMs = Number.POSITIVE_INFINITY } = this.#options
     if (this.#waiting.length >= maxWaiting) return Promise.reject(new BatcherFullError(`${maxWaiting} items are waiting already`))
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, deadline: performance.now() + timeoutMs, resolve, reject })
+      this.#waiting.push({ item, deadline: performance.now() + timeoutMs, resolve, reject, settled: false })
       if (Number.isFinite(timeoutMs)) this.#scheduleSweep(timeoutMs)
       this.#pump()
     })
@@ -100,7 +101,10 @@ export class Batcher<Item, Result> {
     const started = performance.now()
     try {
       const results = await this.#options.write(batch.map(entry => entry.item))
-      for (const [i, entry] of batch.entries()) entry.resolve(results[i] as Result)
+      batch.forEach((entry, i) => {
+        entry.settled = true
+        entry.resolve(results[i] as Result)
+      })
       this.#options.onWrite?.(batch.length, (performance.now() - started) / 1000)
     } catch (error) {
       if (batch.length > 1 && this.#options.isItemFault?.(error)) {
@@ -108,7 +112,7 @@ export class Batcher<Item, Result> {
         await this.#write(batch.slice(0, half))
         await this.#write(batch.slice(half))
       } else {
-        for (const { reject } of batch) reject(error)
+        for (const entry of batch) fail(entry, error)
       }
     }
   }
@@ -123,10 +127,10 @@ export class Batcher<Item, Result> {
   #failExpired(): void {
     const now = performance.now()
     let next = Number.POSITIVE_INFINITY
-    // Whoever was answered already takes no notice.
-    const expire = ({ deadline, reject }: Entry<Item, Result>): void => {
-      if (deadline <= now) reject(new BatchTimeoutError(`no outcome within ${this.#options.timeoutMs} ms`))
-      else next = Math.min(next, deadline)
+    const expire = (entry: Entry<Item, Result>): void => {
+      if (entry.settled) return
+      if (entry.deadline <= now) fail(entry, new BatchTimeoutError(`no outcome within ${this.#options.timeoutMs} ms`))
+      else next = Math.min(next, entry.deadline)
     }
     for (const batch of this.#writing) batch.forEach(expire)
     const fresh = this.#waiting.findIndex(entry => entry.deadline > now)
@@ -134,4 +138,9 @@ export class Batcher<Item, Result> {
     if (this.#waiting[0]) next = Math.min(next, this.#waiting[0].deadline)
     if (next !== Number.POSITIVE_INFINITY) this.#scheduleSweep(Math.max(1, next - now))
   }
+}
+
+function fail(entry: Entry<unknown, never>, error: unknown): void {
+  entry.settled = true
+  entry.reject(error)
 }
