@@ -19,7 +19,7 @@ export const schema = {
     readConnections: setting<number>({ doc: 'Connections kept for reads: GET /v1/...', format: 'count', default: 2 }),
   },
   read: {
-    maxRunning: setting<number>({ doc: 'Reads under way at once: GET /v1/...; more get 503.', format: 'count', default: 32 }),
+    maxRunning: setting<number>({ doc: 'Reads under way at once: GET /v1/...; more get 503.', format: 'count', default: 128 }),
     timeoutMs: setting<number>({
       doc: 'Longest time a read waits for a connection, and then for its answer, in milliseconds; beyond it gets 503.',
       format: 'count',
