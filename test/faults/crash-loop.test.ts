@@ -17,7 +17,7 @@ describe('a crash loop that no callback is guilty of', function () {
     system = await startSystem({
       client: { LATENCY_MIN_MS: '3000', LATENCY_MAX_MS: '3000' },
       // More than a life, on a slow machine too.
-      callback: { PROCESS_PROBATION_MS: '10000' },
+      callback: { PROCESS_PROBATION_MS: '5000' },
     })
   })
 
