@@ -52,8 +52,8 @@ export const IMPOSSIBLE_HERE: readonly FaultKind[] = CAN_STEP_CLOCKS ? [] : ['cl
 /** How many callbacks are asked for over HTTP; in the database all are looked at. */
 const READ_BACK = 500
 const EXAMPLES = 10
-/** After a crash loop callbacks are worked on alone, one after the other. */
-const DRAIN_MS = 300_000
+/** A busy machine needs minutes for what waits, and who gets on with it is not stuck. */
+const DRAIN_MS = 900_000
 /** Whoever does not answer within so long when all is at rest never will. */
 const PATIENCE_MS = 3000
 
