@@ -5,7 +5,7 @@ import { stopParsing } from './http-refusals.ts'
 const LINGER_MS = 500
 const LINGER_BYTES = 1024 * 1024
 /** Chunks a body may come in, however small; each costs as much work as a thousand bytes. */
-const FREE_CHUNKS = 4096
+const FREE_CHUNKS = 1024
 /** Bytes the chunks beyond them must have, on average. */
 const MIN_CHUNK_BYTES = 16
 

@@ -25,9 +25,9 @@ describe('readBody', () => {
   }
 
   it('gives a small body in a small buffer', async () => {
-    const read = await readBody(requestOf(body.subarray(0, 1500), 1), MAX_BYTES)
-    assert.ok(read.equals(body.subarray(0, 1500)))
-    assert.ok(read.buffer.byteLength <= 3000, `${read.buffer.byteLength} bytes`)
+    const read = await readBody(requestOf(body.subarray(0, 1000), 1), MAX_BYTES)
+    assert.ok(read.equals(body.subarray(0, 1000)))
+    assert.ok(read.buffer.byteLength <= 2000, `${read.buffer.byteLength} bytes`)
   })
 
   it('refuses thousands of chunks of one byte', async () => {
