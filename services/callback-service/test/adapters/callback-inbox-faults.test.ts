@@ -8,9 +8,10 @@ import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { newCallback, newInbox } from './new-inbox.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
-const TIMEOUT_MS = 400
-/** Far less than waiting twice would take. */
-const LATE_MS = 300
+/** Long enough for a commit on a slow disk: what is healthy is not to run into it. */
+const TIMEOUT_MS = 1000
+/** Less than waiting twice would take. */
+const LATE_MS = 700
 const BACK_WITHIN_MS = 1000
 
 describe('CallbackInbox when Postgres is in trouble', () => {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { until } from '../../../../test/support/eventually.ts'
 import type { CallbackView } from '../../api/read-callbacks.ts'
 import { readLimit } from '../../api/read-limit.ts'
 import type { ObjectView } from '../../api/read-objects.ts'
@@ -166,16 +165,17 @@ describe('reading', () => {
 
     it('answers 503 too_many_reads at once while as many are under way as may, and reads again when one is over', async () => {
       const limited = readLimit(1)
+      const begun = Promise.withResolvers<void>()
       const held = Promise.withResolvers<undefined>()
-      api = await serveApi({ objects: { find: () => limited(() => held.promise), list: async () => [] } })
+      const find = () => {
+        begun.resolve()
+        return held.promise
+      }
+      api = await serveApi({ objects: { find: () => limited(find), list: async () => [] } })
       const first = get('/v1/objects/5')
-      await until(async () => {
-        const second = await fetch(`${api.url}/v1/objects/6`)
-        return (
-          [second.status, second.headers.get('retry-after'), ((await second.json()) as { code: string }).code].join() ===
-          '503,1,too_many_reads'
-        )
-      })
+      await begun.promise
+      const { status, retryAfter, body } = await get('/v1/objects/6')
+      assert.deepEqual([status, retryAfter, body['code']], [503, '1', 'too_many_reads'])
       held.resolve(undefined)
       assert.equal((await first).status, 404)
       assert.equal((await get('/v1/objects/6')).status, 404)
