@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
-import { Settings } from '#foundation/config.ts'
-import { ConfigError, helpText, setting } from '#foundation/config-schema.ts'
+import { ConfigError, helpText, setting } from '#foundation/config/schema.ts'
+import { Settings } from '#foundation/config/settings.ts'
 
 /**
  * Brings a database to the schema of prisma/migrations, in place of `prisma migrate deploy`: the Prisma CLI and its engine are no part of

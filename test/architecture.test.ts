@@ -6,9 +6,6 @@ import { fileURLToPath } from 'node:url'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const SERVICES = ['callback-service', 'client-service']
 
-/** What the files that join rooms may import. */
-const JOINED = ['workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation']
-
 /** What a room may import: other rooms of its service, `foundation`, `#prisma`, npm packages, node. `*` is any package. */
 const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: readonly string[] }>> = {
   domain: { rooms: ['domain'], packages: ['p-limit'] },
@@ -17,23 +14,28 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
   adapters: { rooms: ['adapters', 'domain', 'foundation', '#prisma'], packages: ['*'] },
   'metrics.ts': { rooms: ['foundation'], packages: [] },
   'config.ts': { rooms: ['domain', 'foundation'], packages: [] },
-  'service.ts': { rooms: [...JOINED, 'api', 'accepting.ts', 'refreshing.ts', '#prisma'], packages: ['node'] },
-  'accepting.ts': { rooms: JOINED, packages: ['node'] },
-  'refreshing.ts': { rooms: JOINED, packages: ['node'] },
+  wiring: {
+    rooms: ['wiring', 'api', 'workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation', '#prisma'],
+    packages: ['node'],
+  },
+  'service.ts': {
+    rooms: ['wiring', 'api', 'workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation', '#prisma'],
+    packages: ['node'],
+  },
   'main.ts': { rooms: ['service.ts', 'config.ts', 'foundation'], packages: ['node'] },
 }
 
 /** The one file that may import the library of an outside system. */
 const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
-  undici: ['callback-service/adapters/object-client.ts', 'client-service/adapters/callback-client.ts'],
-  '@prisma/adapter-pg': ['callback-service/adapters/database.ts'],
+  undici: ['callback-service/adapters/client-service/object-client.ts', 'client-service/adapters/callback-client.ts'],
+  '@prisma/adapter-pg': ['callback-service/adapters/postgres/database.ts'],
   standardwebhooks: ['client-service/adapters/callback-client.ts'],
-  'node:sqlite': ['callback-service/adapters/spool-database.ts', 'callback-service/adapters/spool-file.ts'],
+  'node:sqlite': ['callback-service/adapters/spool/spool-database.ts', 'callback-service/adapters/spool/spool-file.ts'],
   pg: [
-    'callback-service/adapters/database.ts',
-    'callback-service/adapters/postgres-connection.ts',
-    'callback-service/adapters/worker-row.ts',
-    'callback-service/adapters/worker-session.ts',
+    'callback-service/adapters/postgres/database.ts',
+    'callback-service/adapters/postgres/connection.ts',
+    'callback-service/adapters/postgres/worker-row.ts',
+    'callback-service/adapters/postgres/worker-session.ts',
   ],
 }
 
@@ -85,7 +87,7 @@ describe('architecture', () => {
 
   it('reads the environment in one place', () => {
     const readers = files.filter(file => read(file).includes('process.env'))
-    assert.deepEqual(readers, ['services/foundation/run.ts'])
+    assert.deepEqual(readers, ['services/foundation/lifecycle/run.ts'])
   })
 
   it('has no cycle', () => {
@@ -101,10 +103,16 @@ describe('architecture', () => {
   })
 
   it('catches a forbidden import when there is one', () => {
-    assert.equal(isAllowed('services/callback-service/domain/callback.ts', 'undici'), false)
-    assert.equal(isAllowed('services/callback-service/api/callback.ts', 'services/callback-service/adapters/database.ts'), false)
+    assert.equal(isAllowed('services/callback-service/domain/accepting/parse-callback.ts', 'undici'), false)
+    assert.equal(
+      isAllowed('services/callback-service/api/callbacks/post-callback.ts', 'services/callback-service/adapters/postgres/database.ts'),
+      false,
+    )
     assert.equal(isAllowed('services/callback-service/service.ts', 'services/client-service/config.ts'), false)
-    assert.equal(isAllowed('services/callback-service/domain/callback.ts', 'services/callback-service/domain/object-id.ts'), true)
+    assert.equal(
+      isAllowed('services/callback-service/domain/accepting/parse-callback.ts', 'services/callback-service/domain/object-id.ts'),
+      true,
+    )
   })
 })
 

@@ -1,11 +1,11 @@
-import { adminServer } from '#foundation/admin-server.ts'
-import { HttpServer } from '#foundation/http-server.ts'
-import { httpTelemetry } from '#foundation/http-telemetry.ts'
-import { createRegistry, httpMetrics } from '#foundation/metrics.ts'
-import { run } from '#foundation/run.ts'
-import { Telemetry } from '#foundation/telemetry.ts'
+import { adminServer } from '#foundation/admin/server.ts'
+import { HttpServer } from '#foundation/http/server.ts'
+import { httpTelemetry } from '#foundation/http/telemetry.ts'
+import { run } from '#foundation/lifecycle/run.ts'
+import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
+import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { callbackApp } from '../../services/callback-service/api/app.ts'
-import { callbackRoutes, type Inbox } from '../../services/callback-service/api/callback.ts'
+import { callbackRoutes, type Inbox } from '../../services/callback-service/api/callbacks/post-callback.ts'
 import { schema } from '../../services/callback-service/config.ts'
 
 /** Keeps a callback. @returns its id, when it is kept */

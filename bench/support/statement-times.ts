@@ -1,9 +1,9 @@
 import type pg from 'pg'
 import { pino } from 'pino'
-import { CallbackClaims } from '../../services/callback-service/adapters/callback-claims.ts'
-import { Database } from '../../services/callback-service/adapters/database.ts'
-import { DatabaseClock } from '../../services/callback-service/adapters/database-clock.ts'
-import { ObjectStore } from '../../services/callback-service/adapters/object-store.ts'
+import { CallbackClaims } from '../../services/callback-service/adapters/postgres/callback-claims.ts'
+import { Database } from '../../services/callback-service/adapters/postgres/database.ts'
+import { DatabaseClock } from '../../services/callback-service/adapters/postgres/database-clock.ts'
+import { ObjectStore } from '../../services/callback-service/adapters/postgres/object-store.ts'
 import { withClient } from '../../test/support/database.ts'
 import { ascending, percentile } from './percentile.ts'
 

@@ -1,5 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises'
-import type { Part } from '#foundation/lifecycle.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
 import { explainMigrationError, migrate } from '#prisma/migrate.ts'
 import { keepAlive } from './keep-alive.ts'
 import { LocalPostgres } from './postgres.ts'

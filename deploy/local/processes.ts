@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Part } from '#foundation/lifecycle.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
 import { keepAlive } from './keep-alive.ts'
 import type { LogView } from './log-view.ts'
 import { NODE_FLAGS } from './node-flags.ts'

@@ -1,4 +1,4 @@
-import { type Schema, setting, type Values } from '#foundation/config-schema.ts'
+import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 
 const port = (doc: string, fallback: number) => setting<number>({ doc, format: 'tcp-port', default: fallback })
 

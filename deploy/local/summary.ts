@@ -1,4 +1,4 @@
-import type { Part } from '#foundation/lifecycle.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
 
 const TIMEOUT_MS = 1000
 

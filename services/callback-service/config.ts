@@ -1,7 +1,7 @@
-import { type Schema, setting, type Values } from '#foundation/config-schema.ts'
-import { baseSettings } from '#foundation/settings.ts'
-import { SIGNATURE_WINDOW_SECONDS } from './domain/signature-window.ts'
-import { MIN_GUILTY_CRASHES } from './domain/suspicion.ts'
+import { baseSettings } from '#foundation/config/base-settings.ts'
+import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
+import { SIGNATURE_WINDOW_SECONDS } from './domain/accepting/signature-window.ts'
+import { MIN_GUILTY_CRASHES } from './domain/processing/suspicion.ts'
 
 /** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */
 export const schema = {

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry, SECONDS_BUCKETS } from '#foundation/metrics.ts'
+import { Counter, Gauge, Histogram, type Registry, SECONDS_BUCKETS } from '#foundation/telemetry/metrics.ts'
 
 const LATENESS_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30]
 

@@ -1,5 +1,5 @@
-import { type Schema, setting, type Values } from '#foundation/config-schema.ts'
-import { baseSettings } from '#foundation/settings.ts'
+import { baseSettings } from '#foundation/config/base-settings.ts'
+import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 
 /** Ids and ranges of ids, or nothing. */
 const ID_RANGES = /^(-?\d{1,19}(\.\.-?\d{1,19})?(,(?=.)|$))*$/

@@ -1,4 +1,4 @@
-import { run } from '#foundation/run.ts'
+import { run } from '#foundation/lifecycle/run.ts'
 import { contradictionIn, schema } from './config.ts'
 import { parts } from './service.ts'
 

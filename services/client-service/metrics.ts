@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Registry } from '#foundation/metrics.ts'
+import { Counter, Gauge, type Registry } from '#foundation/telemetry/metrics.ts'
 
 /** What the client service counts. docs/operations.md says how to read it. */
 export function clientMetrics(registry: Registry, now: { readonly held: () => number; readonly outstanding: () => number }) {

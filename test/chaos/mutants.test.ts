@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MUTANTS } from './mutants.ts'
-import { planted } from './plant.ts'
+import { placeOf, planted } from './plant.ts'
 import { ROOT } from './system.ts'
 
 describe('the mutants of chaos', () => {
   for (const mutant of MUTANTS) {
     it(`can be planted: ${mutant.name}`, async () => {
       for (const change of mutant.changes) {
-        const source = await readFile(join(ROOT, change.file), 'utf8')
+        const source = await readFile(join(ROOT, placeOf(change)), 'utf8')
         assert.notEqual(planted(source, change), source)
       }
     })

@@ -15,13 +15,12 @@ export interface Mutant {
 }
 
 export interface Change {
+  /** Its name alone, in whatever room it stands: no two of these have the same. */
   readonly file: string
   /** Stands there exactly once. */
   readonly text: string
   readonly instead: string
 }
-
-const CALLBACK_SERVICE = 'services/callback-service'
 
 /** What each run needs besides: before the first fault, and after the last one is lifted. */
 export const CALM_SECONDS = 2
@@ -31,7 +30,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'answers before the commit',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/adapters/callback-inbox.ts`,
+        file: 'callback-inbox.ts',
         text: 'const result = await this.#batcher.add(callback).catch(translate)',
         instead: `this.#batcher.add(callback).catch(() => undefined)
     const result = { id: callback.id, receivedAt: new Date(), isReplay: false } as Accepted | Error`,
@@ -44,7 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'settles without the token',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
+        file: 'callback-claims.ts',
         text: 'WHERE c.id = r.id AND c.claim_token = r.token',
         instead: 'WHERE c.id = r.id',
       },
@@ -56,7 +55,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'takes over from the living',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/domain/worker-liveness.ts`,
+        file: 'worker-liveness.ts',
         text: 'leaseMs !== null && unrenewedMs >= leaseMs',
         instead: 'seen !== undefined',
       },
@@ -69,7 +68,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'leaves the dead what they had claimed',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
+        file: 'callback-claims.ts',
         text: 'ELSE claimed_by = ANY',
         instead: 'ELSE false AND claimed_by = ANY',
       },
@@ -81,13 +80,13 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'commits without waiting for the disk',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/adapters/database.ts`,
+        file: 'database.ts',
         text: "ELSE 'on' END, true)",
         instead: "ELSE 'off' END, true)",
       },
       {
         // The next commit that waits would flush it too.
-        file: `${CALLBACK_SERVICE}/adapters/database.ts`,
+        file: 'database.ts',
         text: 'statement_timeout: queryTimeoutMs,',
         instead: "statement_timeout: queryTimeoutMs, synchronous_commit: 'off',",
       },
@@ -99,7 +98,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'forgets what was spooled before the commit',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/workers/spool-drain.ts`,
+        file: 'spool-drain.ts',
         text: 'const taken = await this.#takeOver(rows)',
         instead: 'await spool.forget(rows.at(-1)?.seq); const taken = await this.#takeOver(rows)',
       },
@@ -111,7 +110,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'makes ids without the key',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/adapters/new-callback.ts`,
+        file: 'new-callback.ts',
         text: 'idempotencyKey === undefined ? newCallbackId()',
         instead: 'true ? newCallbackId()',
       },
@@ -124,7 +123,7 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         // Answers whoever comes second under a key as if it were a copy.
-        file: `${CALLBACK_SERVICE}/adapters/callback-inbox.ts`,
+        file: 'callback-inbox.ts',
         text: 'if (!owner.is_same) return new IdempotencyKeyReusedError()',
         instead: '',
       },
@@ -137,12 +136,12 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         // Two parts keep this promise, the session's options and each statement.
-        file: `${CALLBACK_SERVICE}/adapters/postgres-connection.ts`,
+        file: 'connection.ts',
         text: "return { connectionString: bare.href, options: [...theirs, ...ours].join(' ') }",
         instead: "return { connectionString: bare.href, options: [...ours, ...theirs].join(' ') }",
       },
       {
-        file: `${CALLBACK_SERVICE}/adapters/database.ts`,
+        file: 'database.ts',
         text: "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END",
         instead: "WHEN 'remote_apply' THEN 'remote_apply' ELSE current_setting('synchronous_commit') END",
       },
@@ -155,7 +154,7 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         // Pauses at the first push-back, and asks no witness.
-        file: `${CALLBACK_SERVICE}/domain/retry-afters.ts`,
+        file: 'retry-afters.ts',
         text: `if (this.hostMs(now) > 0 || this.#pushedBack.size < Math.max(HOST_OBJECTS, this.#answered)) return false
     this.#hostUntilMs = untilMs
     return true`,
@@ -172,12 +171,12 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'compares wall clocks for liveness',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/adapters/cluster-state.ts`,
+        file: 'cluster-state.ts',
         text: 'l.pid IS NOT NULL',
         instead: 'l.pid IS NOT NULL AND w.lease_expires_at > clock_timestamp()',
       },
       {
-        file: `${CALLBACK_SERVICE}/refreshing.ts`,
+        file: 'processing.ts',
         text: 'const SESSION_GRACE_MS = 500',
         instead: 'const SESSION_GRACE_MS = 1',
       },
@@ -190,11 +189,11 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'answers all that one connection sends ahead at once',
     changes: [
       {
-        file: 'services/foundation/http-connections.ts',
+        file: 'connections.ts',
         text: 'if (connection.request || isPaused(connection)) this.#hold(',
         instead: 'if (false as boolean) this.#hold(',
       },
-      { file: `${CALLBACK_SERVICE}/api/read-limit.ts`, text: 'if (underWay >= max)', instead: 'if (underWay < 0)' },
+      { file: 'read-limit.ts', text: 'if (underWay >= max)', instead: 'if (underWay < 0)' },
     ],
     faults: [at(6, 'peers pipeline reads', 0, 4800)],
     perSecond: 30,
@@ -204,12 +203,12 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'charges for lost workers',
     changes: [
       {
-        file: `${CALLBACK_SERVICE}/adapters/callback-claims.ts`,
+        file: 'callback-claims.ts',
         text: 'ELSE crashes + 1 END',
         instead: 'ELSE crashes END',
       },
       {
-        file: `${CALLBACK_SERVICE}/domain/refresh-objects.ts`,
+        file: 'process-callback.ts',
         text: 'if (callback.crashes >= policy.maxCrashes)',
         instead: 'if (callback.attempt > policy.maxAttempts)',
       },

@@ -1,3 +1,4 @@
+import { globSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,13 +15,20 @@ export async function withPlanted<T>({ changes }: Pick<Mutant, 'changes'>, work:
     for (const source of SOURCES) await cp(join(ROOT, source), join(root, source), { recursive: true })
     await symlink(join(ROOT, 'node_modules'), join(root, 'node_modules'))
     for (const change of changes) {
-      const file = join(root, change.file)
+      const file = join(root, placeOf(change))
       await writeFile(file, planted(await readFile(file, 'utf8'), change))
     }
     return await work(root)
   } finally {
     await rm(root, { recursive: true })
   }
+}
+
+/** @returns the path of the one file with that name below services/ */
+export function placeOf({ file }: Pick<Change, 'file'>): string {
+  const places = globSync(`services/**/${file}`, { cwd: ROOT })
+  if (places.length !== 1) throw new Error(`${places.length} files are called ${file}, not one`)
+  return places[0] as string
 }
 
 /** @throws {Error} the text to be replaced is not there, or not only once: the mutant is out of date */

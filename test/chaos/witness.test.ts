@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import pg from 'pg'
-import { ADVISORY_CLASS } from '../../services/callback-service/adapters/worker-session.ts'
+import { ADVISORY_CLASS } from '../../services/callback-service/adapters/postgres/worker-session.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { announceStandstill, readWitness, witness } from './witness.ts'
 

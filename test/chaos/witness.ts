@@ -1,6 +1,6 @@
 import { uptime } from 'node:os'
 import type pg from 'pg'
-import { ADVISORY_CLASS } from '../../services/callback-service/adapters/worker-session.ts'
+import { ADVISORY_CLASS } from '../../services/callback-service/adapters/postgres/worker-session.ts'
 import type { StoredCallback, Stores, Transition } from './history.ts'
 
 export const LEASE_MS = 3000

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { SIGNATURE_TOLERANCE_SECONDS } from '../domain/signature-window.ts'
+import { SIGNATURE_TOLERANCE_SECONDS } from '../domain/accepting/signature-window.ts'
 
 /** A sender that rotates its secrets sends two; more would only cost time before anybody is known. */
 const MAX_SIGNATURES = 16

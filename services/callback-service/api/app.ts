@@ -1,7 +1,7 @@
 import express, { type Express, type RequestHandler, type Router } from 'express'
-import { notFound, problemHandler } from '#foundation/http-errors.ts'
-import { requireDecodablePath, requireValidHost } from '#foundation/http-guards.ts'
-import type { Logger } from '#foundation/logger.ts'
+import { requireDecodablePath, requireValidHost } from '#foundation/http/guards.ts'
+import { notFound, problemHandler } from '#foundation/http/problems.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
 import { PROBLEMS, toProblem } from './problems.ts'
 
 /** The way of a request, in order: ids and span, guards, routes, and whatever went wrong. */

@@ -1,7 +1,7 @@
-import { excerpt, HTTP_PROBLEMS, HttpProblem, type ProblemKind } from '#foundation/http-errors.ts'
-import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accept-errors.ts'
-import { InvalidCallbackError } from '../domain/callback.ts'
-import { InvalidIdempotencyKeyError } from '../domain/idempotency-key.ts'
+import { excerpt, HTTP_PROBLEMS, HttpProblem, type ProblemKind } from '#foundation/http/problems.ts'
+import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accepting/accept-errors.ts'
+import { InvalidIdempotencyKeyError } from '../domain/accepting/idempotency-key.ts'
+import { InvalidCallbackError } from '../domain/accepting/parse-callback.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
 
 /** Every problem this service can answer, by its stable code. docs/http-api.md lists the same. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Settings } from '#foundation/config.ts'
+import { Settings } from '#foundation/config/settings.ts'
 import { contradictionIn, schema, sessionUrlOf, warningsAbout } from '../config.ts'
 
 const DATABASE_URL = 'postgresql://u:p@pooler:6432/answerback'

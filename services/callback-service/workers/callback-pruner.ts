@@ -1,6 +1,6 @@
-import type { Part } from '#foundation/lifecycle.ts'
-import type { Logger } from '#foundation/logger.ts'
-import { Loop } from '#foundation/loop.ts'
+import { Loop } from '#foundation/lifecycle/loop.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
 import { isStorageTrouble } from '../domain/storage-errors.ts'
 
 const BATCH = 1000

@@ -1,10 +1,10 @@
-import type { Part } from '#foundation/lifecycle.ts'
-import type { Logger } from '#foundation/logger.ts'
-import { Loop } from '#foundation/loop.ts'
-import { withRequestId } from '#foundation/request-id.ts'
-import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry.ts'
-import type { Room } from '../domain/claimable.ts'
-import type { ClaimedCallback, Verdict } from '../domain/claimed-callback.ts'
+import { withRequestId } from '#foundation/http/request-id.ts'
+import { Loop } from '#foundation/lifecycle/loop.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
+import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry/tracing.ts'
+import type { Room } from '../domain/processing/claim-quota.ts'
+import type { ClaimedCallback, Verdict } from '../domain/processing/claimed-callback.ts'
 import { isStorageTrouble, StorageUnavailableError } from '../domain/storage-errors.ts'
 
 /** The inbox, as a worker needs it. */

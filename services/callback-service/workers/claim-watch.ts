@@ -1,8 +1,8 @@
-import type { Part } from '#foundation/lifecycle.ts'
-import type { Logger } from '#foundation/logger.ts'
-import { Loop } from '#foundation/loop.ts'
+import { Loop } from '#foundation/lifecycle/loop.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
+import type { WorkerLiveness, WorkerSign } from '../domain/processing/worker-liveness.ts'
 import { isStorageTrouble } from '../domain/storage-errors.ts'
-import type { WorkerLiveness, WorkerSign } from '../domain/worker-liveness.ts'
 
 export interface ClaimWatchOptions {
   /** Reads the signs of life of all workers. */

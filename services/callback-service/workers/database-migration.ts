@@ -1,6 +1,6 @@
-import type { Part } from '#foundation/lifecycle.ts'
-import type { Logger } from '#foundation/logger.ts'
-import { Loop } from '#foundation/loop.ts'
+import { Loop } from '#foundation/lifecycle/loop.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
 
 /**
  * Migrates in the background, and again until it succeeds: the database may come later than we do. Stopping ends a migration under way; nothing

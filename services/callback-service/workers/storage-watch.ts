@@ -1,7 +1,7 @@
-import type { Part } from '#foundation/lifecycle.ts'
-import type { Logger } from '#foundation/logger.ts'
-import { Loop } from '#foundation/loop.ts'
-import { TroubleLog } from '#foundation/trouble-log.ts'
+import { Loop } from '#foundation/lifecycle/loop.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
+import { TroubleLog } from '#foundation/telemetry/trouble-log.ts'
 
 const INTERVAL_MS = 500
 /** A commit of its own, when nobody else has committed for so long: a database may answer questions while every commit hangs. */

@@ -1,8 +1,8 @@
 import { Webhook } from 'standardwebhooks'
 import { Pool } from 'undici'
-import type { Part } from '#foundation/lifecycle.ts'
-import { parseRetryAfterMs } from '#foundation/retry-after.ts'
-import { carrierOf, context, failSpan, inSpan, type Span, SpanKind } from '#foundation/telemetry.ts'
+import { parseRetryAfterMs } from '#foundation/http/retry-after.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
+import { carrierOf, context, failSpan, inSpan, type Span, SpanKind } from '#foundation/telemetry/tracing.ts'
 import type { EmittedCallback, PostOutcome } from '../domain/emitted-callback.ts'
 
 /** The most connections to the callback service; more callbacks wait for one, within their timeout. */

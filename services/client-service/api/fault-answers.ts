@@ -1,5 +1,5 @@
 import type { Response } from 'express'
-import { HttpProblem, problemBody } from '#foundation/http-errors.ts'
+import { HttpProblem, problemBody } from '#foundation/http/problems.ts'
 import type { Fault } from '../domain/fault.ts'
 import { neighbourOf, type ObjectId, type ObjectStatus, statusOf } from '../domain/object.ts'
 import { FOREVER_MS, type HeldAnswers } from './held-answers.ts'

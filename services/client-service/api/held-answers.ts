@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Part } from '#foundation/lifecycle.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
 
 /** Longer than anybody waits, and the longest a timer can. */
 export const FOREVER_MS = 2 ** 31 - 1

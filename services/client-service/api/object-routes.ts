@@ -1,5 +1,5 @@
 import { Router } from 'express'
-import { excerpt, HttpProblem, methodNotAllowed } from '#foundation/http-errors.ts'
+import { excerpt, HttpProblem, methodNotAllowed } from '#foundation/http/problems.ts'
 import { chooseFault, type Fault, type FaultShares } from '../domain/fault.ts'
 import { type Latency, latencyMs } from '../domain/latency.ts'
 import { parseObjectId, statusOf } from '../domain/object.ts'

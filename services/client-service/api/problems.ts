@@ -1,4 +1,4 @@
-import { HTTP_PROBLEMS, type ProblemKind } from '#foundation/http-errors.ts'
+import { HTTP_PROBLEMS, type ProblemKind } from '#foundation/http/problems.ts'
 
 /** Every problem the client service can answer. */
 export const PROBLEMS = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { Settings } from '#foundation/config.ts'
-import { ConfigError } from '#foundation/config-schema.ts'
+import { ConfigError } from '#foundation/config/schema.ts'
+import { Settings } from '#foundation/config/settings.ts'
 import { contradictionIn, schema } from '../config.ts'
 
 function read(env: Record<string, string> = {}, argv: string[] = []): Settings<typeof schema> {

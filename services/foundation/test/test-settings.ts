@@ -1,4 +1,4 @@
-import { type Schema, setting } from '../config-schema.ts'
+import { type Schema, setting } from '../config/schema.ts'
 
 /** A setting of each kind: required and not, hot and not, secret and not. */
 export const schema = {

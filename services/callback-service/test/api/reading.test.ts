@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { CallbackView } from '../../api/read-callbacks.ts'
-import { readLimit } from '../../api/read-limit.ts'
-import type { ObjectView } from '../../api/read-objects.ts'
+import type { CallbackView } from '../../api/callbacks/get-callback.ts'
+import { readLimit } from '../../api/gates/read-limit.ts'
+import type { ObjectView } from '../../api/objects/objects.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { ACCEPTED_ID, serveApi } from './serve-api.ts'
 

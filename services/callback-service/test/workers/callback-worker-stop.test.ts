@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../../../../test/support/eventually.ts'
-import type { ClaimedCallback } from '../../domain/claimed-callback.ts'
+import type { ClaimedCallback } from '../../domain/processing/claimed-callback.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
 import { claimed, INTERRUPTED, workerInMemory } from './worker-in-memory.ts'
 

@@ -1,6 +1,6 @@
 import { eventually } from '../../../../test/support/eventually.ts'
-import type { Room } from '../../domain/claimable.ts'
-import type { ClaimedCallback, Verdict } from '../../domain/claimed-callback.ts'
+import type { Room } from '../../domain/processing/claim-quota.ts'
+import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
 import { CallbackWorker, type CallbackWorkerOptions, type Claims } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
 

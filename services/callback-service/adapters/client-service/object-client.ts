@@ -1,0 +1,242 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { type Dispatcher, Pool } from 'undici'
+import { parseRetryAfterMs } from '#foundation/http/retry-after.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
+import {
+  type Context,
+  carrierOf,
+  context,
+  failSpan,
+  isSampled,
+  type Span,
+  SpanKind,
+  startSpan,
+  trace,
+} from '#foundation/telemetry/tracing.ts'
+import { FetchError } from '../../domain/fetching/fetched-object.ts'
+import type { ObjectId } from '../../domain/object-id.ts'
+import { garbage, parseOnline } from './object-answer.ts'
+
+const MAX_ANSWER_BYTES = 64 * 1024
+/** An answer in more pieces costs far more work than its bytes tell. An honest one comes in a few. */
+const MAX_PIECES = 1024
+/** Answers with a status of 1xx before the one that counts. */
+const MAX_INFORMATIONAL = 8
+
+export interface ObjectClientOptions {
+  /** Where the client service is; its path, if any, comes before that of an object. Nothing else is ever asked. */
+  readonly url: string
+  /** A connection that waits for a request is closed after so long, or sooner where the client service says so. */
+  readonly keepAliveMs: number
+  /** Bytes of a callback's baggage that are passed on: whole members, as many as fit. */
+  readonly maxBaggageBytes: number
+  /** Bound for a whole request, headers and body; read for each one. */
+  readonly timeoutMs: () => number
+}
+
+/**
+ * The client service over HTTP: `GET <url>/objects/:id` → `{id, online}`.
+ * Its answers are not trusted: one origin, no redirects, no decompression, at most 64 KiB in at most 1,024 pieces after at most 8 informational
+ * ones, the whole request within `timeoutMs`. An answer whose `id` differs or whose `online` is no boolean is garbage.
+ */
+export class ObjectClient implements Part {
+  readonly name = 'object client'
+  readonly #url: URL
+  readonly #path: string
+  readonly #pool: Pool
+  readonly #maxBaggageBytes: number
+  readonly #timeoutMs: () => number
+
+  constructor(options: ObjectClientOptions) {
+    this.#url = new URL(options.url)
+    this.#path = `${this.#url.pathname.replace(/\/+$/, '')}/objects/`
+    this.#maxBaggageBytes = options.maxBaggageBytes
+    this.#timeoutMs = options.timeoutMs
+    // Connections are bounded by the requests under way, which the refresher bounds; each request by its own timer.
+    this.#pool = new Pool(this.#url.origin, {
+      connections: null,
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: options.keepAliveMs,
+      keepAliveMaxTimeout: options.keepAliveMs,
+    })
+  }
+
+  /** Ends all requests under way: they fail with the reason `connection`. */
+  async stop(): Promise<void> {
+    await this.#pool.destroy()
+  }
+
+  /**
+   * Asks once, in the trace that is active here.
+   * @returns undefined when there is no such object (404); `handle` is the fetch's span
+   * @throws {FetchError} with the verdict: timeouts, resets, 5xx, 408, 425, 429 and garbage are worth another try, any other status is final
+   */
+  async fetch(id: ObjectId): Promise<{ online: boolean; handle: Span | undefined } | undefined> {
+    const active = context.active()
+    const span = isSampled(active) ? this.#startSpan(id) : undefined
+    try {
+      const { statusCode, retryAfter, body } = await this.#get(id, this.#headersIn(span ? trace.setSpan(active, span) : active, span))
+      span?.setAttribute('http.response.status_code', statusCode)
+      if (statusCode === 404) return undefined
+      if (statusCode !== 200) throw statusError(statusCode, retryAfter)
+      return { online: parseOnline(body, id), handle: span }
+    } catch (error) {
+      const failure = error instanceof FetchError ? error : connectionError(error)
+      if (span) failSpan(span, failure)
+      throw failure
+    } finally {
+      span?.end()
+    }
+  }
+
+  /** Shows in the active trace that it was served by a fetch of another: a span that links to that fetch. */
+  shared(id: ObjectId, handle: unknown, sinceMs: number): void {
+    if (!isSampled(context.active())) return
+    const fetchSpan = handle as Span | undefined
+    const span = startSpan('share fetch', {
+      startTime: performance.timeOrigin + sinceMs,
+      attributes: { 'answerback.object.id': String(id) },
+      links: fetchSpan ? [{ context: fetchSpan.spanContext() }] : [],
+    })
+    span.end()
+  }
+
+  /** A sender's baggage must not make the request larger than the client service allows. */
+  #headersIn(active: Context, span: Span | undefined): Record<string, string | undefined> {
+    const carrier = carrierOf(active)
+    const baggage = leadingMembers(carrier.baggage, this.#maxBaggageBytes)
+    const droppedBytes = (carrier.baggage?.length ?? 0) - (baggage?.length ?? 0)
+    if (droppedBytes > 0) span?.setAttribute('answerback.baggage.dropped_bytes', droppedBytes)
+    return { ...carrier, baggage, accept: 'application/json' }
+  }
+
+  #get(id: ObjectId, headers: Record<string, string | undefined>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const request = { method: 'GET', path: `${this.#path}${id}`, headers } as const
+      this.#pool.dispatch(request, new AnswerReader({ timeoutMs: this.#timeoutMs(), resolve, reject }))
+    })
+  }
+
+  #startSpan(id: ObjectId): Span {
+    return startSpan('fetch object', {
+      kind: SpanKind.CLIENT,
+      attributes: {
+        'http.request.method': 'GET',
+        'url.full': `${this.#url.origin}${this.#path}${id}`,
+        'server.address': this.#url.hostname,
+        'server.port': Number(this.#url.port) || 80,
+        'answerback.object.id': String(id),
+      },
+    })
+  }
+}
+
+interface Answer {
+  readonly statusCode: number
+  readonly retryAfter: number | undefined
+  readonly body: string
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * Reads one answer whole, within its bounds of size and time. It takes the place of `Pool.request`, whose stream, AbortSignal and listeners
+ * cost as much as the request itself.
+ */
+class AnswerReader implements Dispatcher.DispatchHandler {
+  readonly #resolve: (answer: Answer) => void
+  readonly #reject: (error: Error) => void
+  readonly #timer: NodeJS.Timeout
+  #controller: Dispatcher.DispatchController | undefined
+  #timeout: FetchError | undefined
+  #statusCode = 0
+  #headers: IncomingHttpHeaders = {}
+  #informational = 0
+  #pieces = 0
+  /** Copied into one buffer: each piece as it comes keeps all that was read with it from the socket. */
+  #body = NOTHING
+  #size = 0
+
+  constructor({ timeoutMs, resolve, reject }: { timeoutMs: number; resolve: (answer: Answer) => void; reject: (error: Error) => void }) {
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#timer = setTimeout(() => this.#expire(), timeoutMs)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#timeout) controller.abort(this.#timeout)
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
+    if (statusCode < 200) {
+      this.#informational += 1
+      if (this.#informational > MAX_INFORMATIONAL) controller.abort(garbage('too many informational answers'))
+      return
+    }
+    this.#statusCode = statusCode
+    this.#headers = headers
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#pieces += 1
+    const size = this.#size + chunk.length
+    if (size > MAX_ANSWER_BYTES) controller.abort(garbage('the answer is too large'))
+    else if (this.#pieces > MAX_PIECES) controller.abort(garbage('the answer comes in too many pieces'))
+    else this.#append(chunk, size)
+  }
+
+  onResponseEnd(): void {
+    clearTimeout(this.#timer)
+    if (this.#headers['content-encoding'] !== undefined) {
+      this.#reject(garbage('the answer is encoded'))
+      return
+    }
+    const retryAfter = parseRetryAfterMs(this.#headers['retry-after'])
+    this.#resolve({ statusCode: this.#statusCode, retryAfter, body: this.#body.toString('utf8', 0, this.#size) })
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    clearTimeout(this.#timer)
+    this.#reject(error)
+  }
+
+  #append(chunk: Buffer, size: number): void {
+    if (size > this.#body.length) {
+      const grown = Buffer.allocUnsafe(this.#size === 0 ? size : Math.min(2 * size, MAX_ANSWER_BYTES))
+      this.#body.copy(grown, 0, 0, this.#size)
+      this.#body = grown
+    }
+    chunk.copy(this.#body, this.#size)
+    this.#size = size
+  }
+
+  /** A request that still waits for its connection has no controller yet: it fails now, and is aborted when it would begin. */
+  #expire(): void {
+    this.#timeout = new FetchError('timeout', { isRetryable: true, isHostTrouble: true })
+    if (this.#controller) this.#controller.abort(this.#timeout)
+    else this.#reject(this.#timeout)
+  }
+}
+
+/** The members of a list, divided by commas, that fit into so many bytes; a header has one character a byte. */
+function leadingMembers(list: string | undefined, maxBytes: number): string | undefined {
+  if (list === undefined || list.length <= maxBytes) return list
+  const end = list.lastIndexOf(',', maxBytes)
+  return end > 0 ? list.slice(0, end) : undefined
+}
+
+/** Request Timeout, Too Early, Too Many Requests: the host is well, and the object is to be asked again. */
+const PUSHED_BACK: readonly number[] = [408, 425, 429]
+
+function statusError(statusCode: number, retryAfterMs: number | undefined): FetchError {
+  const isHostTrouble = statusCode >= 500
+  const isRetryable = isHostTrouble || PUSHED_BACK.includes(statusCode)
+  return new FetchError(`http_${statusCode}`, { isRetryable, isHostTrouble, retryAfterMs: isRetryable ? retryAfterMs : undefined })
+}
+
+function connectionError(error: unknown): FetchError {
+  return new FetchError('connection', { isRetryable: true, isHostTrouble: true }, { cause: error })
+}

@@ -1,0 +1,195 @@
+import { v7 as uuidv7 } from 'uuid'
+import { Batcher } from '#foundation/batcher.ts'
+import { Prisma, type PrismaClient } from '#prisma'
+import type { Room } from '../../domain/processing/claim-quota.ts'
+import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
+import { SUSPECT_CRASHES } from '../../domain/processing/suspicion.ts'
+import { ValueRefusedError } from '../../domain/storage-errors.ts'
+import { type ClaimedRow, claimedCallback, settlement } from './claimed-row.ts'
+import { inDatabase } from './database.ts'
+import type { DatabaseClock } from './database-clock.ts'
+
+/**
+ * Who works on which callback. A claim holds while its worker lives (see `WorkerSession`) and is proved by its token, one for each
+ * call of `claim`: settling without it changes nothing, so a worker that was taken for dead cannot write over its successor.
+ */
+export class CallbackClaims {
+  readonly #prisma: PrismaClient
+  readonly #clock: DatabaseClock
+  readonly #maxCrashes: number
+  readonly #keepOffline: boolean
+  /** Tokens whose callbacks are being worked on, or may be: also those of claims whose outcome is unknown yet. Value: how many callbacks. */
+  readonly #tokens = new Map<string, number>()
+  /** Tokens of claims that came back as an error, though they may have happened. */
+  readonly #unanswered = new Set<string>()
+  readonly #settler: Batcher<{ callback: ClaimedCallback; verdict: Verdict }, boolean>
+
+  /**
+   * @param options.maxCrashes callbacks that were in this many crashes are no suspects any more: they are claimed to be failed
+   * @param options.keepOffline as in `ObjectStore` (true)
+   */
+  constructor(options: { prisma: PrismaClient; clock: DatabaseClock; maxCrashes: number; keepOffline?: boolean }) {
+    this.#prisma = options.prisma
+    this.#clock = options.clock
+    this.#maxCrashes = options.maxCrashes
+    this.#keepOffline = options.keepOffline ?? true
+    this.#settler = new Batcher({
+      write: items => this.#settle(items),
+      maxBatch: 200,
+      isItemFault: error => error instanceof ValueRefusedError,
+    })
+  }
+
+  /**
+   * Claims callbacks that are due, the most urgent first; what others claim at the same moment is skipped, not waited for.
+   * @param room what there is room for; the callback that fills it is claimed whole
+   * @throws {StorageUnavailableError} perhaps after claiming; `takeOver` gives such claims back
+   */
+  async claim(worker: number, { callbacks, objects, minAgeMs, crashes }: Room): Promise<ClaimedCallback[]> {
+    // Of two made in this process the later is the greater, also within a millisecond: takeOver needs that.
+    const token = uuidv7()
+    this.#tokens.set(token, callbacks)
+    const sentMs = performance.now()
+    const isWanted =
+      crashes === undefined
+        ? Prisma.sql`crashes NOT BETWEEN ${SUSPECT_CRASHES} AND ${this.#maxCrashes - 1}`
+        : Prisma.sql`crashes >= 3 AND crashes = ${crashes}`
+    try {
+      const rows = await inDatabase(
+        () => this.#prisma.$queryRaw<ClaimedRow[]>`
+          WITH first AS MATERIALIZED (
+            SELECT id, priority, due_at, cardinality(object_ids) AS size FROM callbacks
+            WHERE state = 'pending' AND ${isWanted} AND due_at <= now() - make_interval(secs => ${minAgeMs}::float8 / 1000)
+            ORDER BY priority DESC, due_at
+            LIMIT ${callbacks}
+            FOR UPDATE SKIP LOCKED
+          ), due AS (
+            SELECT id FROM (
+              SELECT id, sum(size) OVER (ORDER BY priority DESC, due_at ROWS UNBOUNDED PRECEDING) - size AS before FROM first
+            ) f WHERE before < ${objects}
+          ), claimed AS (
+            UPDATE callbacks c SET state = 'running', claimed_by = ${worker}, claim_token = ${token}::uuid, attempts = attempts + 1
+            FROM due WHERE c.id = due.id
+            RETURNING c.*
+          )
+          SELECT c.id, c.attempts, c.crashes, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
+            -- Where a worker died: what it stored for this very callback needs no second fetch. What others stored may be from before the
+            -- callback came, and times do not tell: clocks step.
+            CASE WHEN c.attempts > 1 THEN ARRAY(
+              SELECT o.id FROM objects o
+              WHERE o.id = ANY (c.object_ids) AND o.callback_id = c.id AND (o.online OR ${this.#keepOffline}::boolean)
+            )::text END AS fresh_ids,
+            extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms
+          FROM claimed c
+          -- An UPDATE returns its rows in any order.
+          ORDER BY c.priority DESC, c.due_at`,
+      )
+      if (rows[0]) this.#clock.observe(rows[0].now_ms, sentMs)
+      this.#keepToken(token, rows.length)
+      const { steppedAtMs } = this.#clock
+      return rows.map(row => claimedCallback(row, { token, claimedAtMs: performance.now(), steppedAtMs }))
+    } catch (error) {
+      this.#keepToken(token, 0)
+      this.#unanswered.add(token)
+      throw error
+    }
+  }
+
+  /**
+   * Writes how a callback leaves its worker. Safe to repeat.
+   * @returns false when the claim was lost meanwhile: somebody else works on it, and nothing was changed
+   * @throws {StorageUnavailableError} the outcome is unknown; try again
+   * @throws {ValueRefusedError} Postgres refuses this very verdict; nothing was changed
+   */
+  async settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
+    return this.#settler.add({ callback, verdict })
+  }
+
+  /** Says that the callback's worker is done with it, settled or given up. Once for each claimed callback. */
+  release(callback: ClaimedCallback): void {
+    this.#keepToken(callback.token, (this.#tokens.get(callback.token) ?? 1) - 1)
+  }
+
+  /**
+   * Gives back to the inbox what nobody works on: callbacks of the dead, each of which was in a crash then, and our own that could not be
+   * settled. An attempt whose claim came back as an error, though it had happened, is not charged.
+   * @param dead numbers of workers
+   * @returns how many callbacks
+   */
+  async takeOver(worker: number, dead: readonly number[]): Promise<number> {
+    // A claim made while the statement is on its way is in the database perhaps, and not in this list: what is newer is not judged.
+    const newest = uuidv7()
+    const tokens = [...this.#tokens.keys()]
+    const unanswered = [...this.#unanswered]
+    const count = await inDatabase(
+      () => this.#prisma.$executeRaw`
+        UPDATE callbacks SET state = 'pending', due_at = clock_timestamp(), claimed_by = NULL, claim_token = NULL,
+          crashes = CASE WHEN claimed_by = ${worker} THEN crashes ELSE crashes + 1 END,
+          attempts = CASE WHEN claim_token = ANY (${unanswered}::uuid[]) THEN attempts - 1 ELSE attempts END
+        WHERE state = 'running' AND CASE WHEN claimed_by = ${worker}
+          THEN claim_token <> ALL (${tokens}::uuid[]) AND claim_token < ${newest}::uuid
+          ELSE claimed_by = ANY (${dead}::int[]) END`,
+    )
+    for (const token of unanswered) this.#unanswered.delete(token)
+    return count
+  }
+
+  /** Deletes callbacks that finished longer ago than `retentionSeconds`. @param limit at most this many @returns how many */
+  async prune(retentionSeconds: number, limit: number): Promise<number> {
+    return inDatabase(
+      () => this.#prisma.$executeRaw`
+        DELETE FROM callbacks WHERE id IN (
+          SELECT id FROM callbacks WHERE finished_at < least(now(), to_timestamp(${this.#clock.latestNowMs()}::float8 / 1000))
+            - make_interval(secs => ${retentionSeconds}::float8)
+            -- A clock that went forward makes callbacks look older than they are, and a forgotten key is a second callback.
+            - (SELECT make_interval(secs => coalesce(sum(step_ms), 0) / 1000) FROM clock_steps
+               WHERE step_ms > 0 AND noticed_at > now() - make_interval(secs => ${retentionSeconds}::float8))
+          ORDER BY finished_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)`,
+    )
+  }
+
+  /** Callbacks that are not finished. */
+  async countUnfinished(): Promise<number> {
+    const rows = await inDatabase(
+      // Two counts, each by its own partial index: one over both states reads the finished ones too.
+      () => this.#prisma.$queryRaw<{ count: bigint }[]>`
+        SELECT (SELECT count(*) FROM callbacks WHERE state = 'pending') + (SELECT count(*) FROM callbacks WHERE state = 'running') AS count`,
+    )
+    return Number(rows[0]?.count ?? 0)
+  }
+
+  async #settle(items: readonly { callback: ClaimedCallback; verdict: Verdict }[]): Promise<boolean[]> {
+    const settlements = JSON.stringify(items.map(settlement))
+    const rows = await inDatabase(
+      () => this.#prisma.$queryRaw<{ id: string }[]>`
+        UPDATE callbacks c SET
+          state = r.state::callback_state,
+          unstored = r.unstored,
+          attempts = c.attempts - r.refund,
+          due_at = CASE WHEN r.state = 'pending' THEN clock_timestamp() + make_interval(secs => r.delay_ms / 1000.0) ELSE c.due_at END,
+          finished_at = CASE WHEN r.state = 'pending' THEN NULL ELSE clock_timestamp() END,
+          claimed_by = NULL,
+          claim_token = NULL
+        FROM json_to_recordset(${settlements}::json) AS r(id uuid, token uuid, state text, unstored jsonb, delay_ms float8, refund int)
+        WHERE c.id = r.id AND c.claim_token = r.token
+        RETURNING c.id`,
+    )
+    const settled = new Set(rows.map(row => row.id))
+    await this.#absolve(items.map(({ callback }) => callback.id).filter(id => !settled.has(id)))
+    return items.map(item => settled.has(item.callback.id))
+  }
+
+  /** What was taken over from us although we live was in no crash: our session was lost for a moment, or we hung. */
+  async #absolve(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return
+    await inDatabase(
+      () => this.#prisma.$executeRaw`
+        UPDATE callbacks SET crashes = crashes - 1, attempts = attempts - 1 WHERE id = ANY (${ids}::uuid[]) AND crashes > 0 AND finished_at IS NULL`,
+    )
+  }
+
+  #keepToken(token: string, callbacks: number): void {
+    if (callbacks > 0) this.#tokens.set(token, callbacks)
+    else this.#tokens.delete(token)
+  }
+}

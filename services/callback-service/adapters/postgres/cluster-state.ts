@@ -1,0 +1,52 @@
+import type { PrismaClient } from '#prisma'
+import { SUSPECT_CRASHES } from '../../domain/processing/suspicion.ts'
+import type { WorkerSign } from '../../domain/processing/worker-liveness.ts'
+import { inDatabase } from './database.ts'
+import type { DatabaseClock } from './database-clock.ts'
+import { ADVISORY_CLASS } from './worker-session.ts'
+
+/** What a worker needs to know about the others, and about the database they share. */
+export interface ClusterState {
+  /** One for each worker that has a row or a claim. */
+  readonly workers: readonly WorkerSign[]
+  /** Crashes of the least suspected callback that is due; undefined when there is none. */
+  readonly suspectCrashes: number | undefined
+  /** Number of the last step of the clock that a replica made up for; 0 before the first. */
+  readonly clockStep: number
+}
+
+interface Row {
+  readonly workers: WorkerSign[] | null
+  readonly suspect_crashes: number | null
+  readonly clock_step: number
+  readonly now_ms: number
+}
+
+/**
+ * Reads all of it in one statement, and lets the clock observe the time. A few times a second from each replica.
+ * @throws {StorageUnavailableError}
+ */
+export async function readClusterState(
+  prisma: PrismaClient,
+  { clock, maxCrashes }: { clock: DatabaseClock; maxCrashes: number },
+): Promise<ClusterState> {
+  const sentMs = performance.now()
+  // xmin, the transaction that wrote the row, is another after each renewal, whatever the clock says.
+  const [row] = await inDatabase(
+    () => prisma.$queryRaw<Row[]>`
+      SELECT (
+          SELECT json_agg(json_build_object('number', n.number, 'renewal', w.xmin::text, 'leaseMs', w.lease_ms, 'isLocked', l.pid IS NOT NULL))
+          FROM (SELECT number FROM workers UNION SELECT claimed_by FROM callbacks WHERE state = 'running') n
+          LEFT JOIN workers w ON w.number = n.number
+          LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::int::oid AND l.objid = n.number::oid AND l.objsubid = 2
+            AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        ) AS workers,
+        (SELECT min(crashes)::int FROM callbacks WHERE state = 'pending' AND crashes >= 3 AND crashes BETWEEN ${SUSPECT_CRASHES} AND ${maxCrashes - 1}
+          AND due_at <= now()) AS suspect_crashes,
+        (SELECT coalesce(max(number), 0)::int FROM clock_steps) AS clock_step,
+        extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`,
+  )
+  const { workers, suspect_crashes, clock_step, now_ms } = row as Row
+  clock.observe(now_ms, sentMs)
+  return { workers: workers ?? [], suspectCrashes: suspect_crashes ?? undefined, clockStep: clock_step }
+}

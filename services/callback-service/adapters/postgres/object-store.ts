@@ -1,0 +1,179 @@
+import { Batcher } from '#foundation/batcher.ts'
+import { type Context, context } from '#foundation/telemetry/tracing.ts'
+import type { PrismaClient } from '#prisma'
+import type { FetchedObject } from '../../domain/fetching/fetched-object.ts'
+import type { ObjectId } from '../../domain/object-id.ts'
+import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
+import { type ExpiredRow, StoreSpans, traceExpiry } from '../client-service/object-spans.ts'
+import { inDatabase, WAIT_FOR_DISK } from './database.ts'
+import type { DatabaseClock } from './database-clock.ts'
+
+/** How long an answer waits for others before it is stored: long enough to share a statement, too short to be noticed. */
+const LINGER_MS = 10
+
+/** What one pass of expiry did. */
+export interface Expired {
+  /** How late each deleted object went, milliseconds; never negative. */
+  readonly latenessMs: readonly number[]
+  /** Milliseconds until the next object expires; undefined when there is none. */
+  readonly nextInMs: number | undefined
+}
+
+export interface ObjectStoreOptions {
+  readonly prisma: PrismaClient
+  readonly clock: DatabaseClock
+  /** Seconds an object lives after it is stored; read for each statement. */
+  readonly ttlSeconds: () => number
+  /** Whether readers see objects that are offline (true). Their rows are there in any case, so that a late answer cannot bring them back. */
+  readonly keepOffline?: boolean
+  readonly onStored: (count: number, seconds: number) => void
+}
+
+interface Sighting {
+  readonly object: FetchedObject
+  readonly callbackId: string
+  readonly context: Context
+}
+
+/** The objects last seen, each until it expires. No reader gets one that is past its time, deleted or not. */
+export class ObjectStore {
+  readonly #prisma: PrismaClient
+  readonly #clock: DatabaseClock
+  readonly #ttlSeconds: () => number
+  readonly #keepOffline: boolean
+  readonly #batcher: Batcher<Sighting, undefined>
+
+  constructor(options: ObjectStoreOptions) {
+    this.#prisma = options.prisma
+    this.#clock = options.clock
+    this.#ttlSeconds = options.ttlSeconds
+    this.#keepOffline = options.keepOffline ?? true
+    this.#batcher = new Batcher({
+      write: sightings => this.#upsert(sightings),
+      maxBatch: 500,
+      maxInFlight: 2,
+      lingerMs: LINGER_MS,
+      isItemFault: error => error instanceof ValueRefusedError,
+      onWrite: options.onStored,
+    })
+  }
+
+  /**
+   * Stores an object just fetched, in one statement with others that come within 10 ms, in the trace that is active here.
+   * Safe to repeat; a fetch that left before the stored one changes nothing. Times are the database's. On disk when it resolves: a crash of
+   * the database between this and the verdict on the callback must not take the object away.
+   * @throws {StorageUnavailableError} not stored, or nobody knows
+   */
+  upsert(object: FetchedObject, callbackId: string): Promise<void> {
+    return this.#batcher.add({ object, callbackId, context: context.active() })
+  }
+
+  /**
+   * Deletes objects whose time has come, the longest overdue first; rows that another service is deleting are left to it. Where the clock went
+   * forward in a step, objects that only seem expired are left until that is made up for.
+   * @param limit at most so many
+   * @throws {StorageUnavailableError}
+   */
+  async deleteExpired(limit: number): Promise<Expired> {
+    const started = Date.now()
+    const sentMs = performance.now()
+    const [row] = await inDatabase(
+      () => this.#prisma.$queryRaw<{ expired: ExpiredRow[] | null; next_in_ms: number | null; now_ms: number }[]>`
+        WITH due AS MATERIALIZED (
+          SELECT id FROM objects WHERE expires_at <= least(now(), to_timestamp(${this.#clock.latestNowMs()}::float8 / 1000))
+          ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
+        ), expired AS (
+          -- By an array, not a join: statistics of rows that live half a minute are always stale, and a join is then planned as a scan of all.
+          DELETE FROM objects o WHERE o.id = ANY (ARRAY(SELECT id FROM due))
+          RETURNING extract(epoch FROM clock_timestamp() - o.expires_at)::float8 * 1000 AS late_ms, o.traceparent
+        )
+        SELECT (SELECT json_agg(expired) FROM expired) AS expired,
+          extract(epoch FROM (SELECT min(expires_at) FROM objects WHERE expires_at > now()) - clock_timestamp())::float8 * 1000 AS next_in_ms,
+          extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`,
+    )
+    if (row) this.#clock.observe(row.now_ms, sentMs)
+    const expired = row?.expired ?? []
+    traceExpiry(expired, started)
+    return { latenessMs: expired.map(object => object.late_ms), nextInMs: row?.next_in_ms ?? undefined }
+  }
+
+  /** Objects that readers see. */
+  async count(): Promise<number> {
+    const rows = await inDatabase(
+      () => this.#prisma.$queryRaw<{ count: bigint }[]>`
+        SELECT count(*) AS count FROM objects WHERE (online OR ${this.#keepOffline}::boolean) AND expires_at > clock_timestamp()`,
+    )
+    return Number(rows[0]?.count ?? 0)
+  }
+
+  async #upsert(sightings: readonly Sighting[]): Promise<undefined[]> {
+    const spans = new StoreSpans()
+    const latest = latestOfEach(sightings).map(sighting => ({ ...sighting, traceparent: spans.traceparentFor(sighting.context) }))
+    try {
+      // Where the clock went back unnoticed, the first try tells: then the times are those of the clock as it is now.
+      if (!(await this.#write(latest)) && !(await this.#write(latest))) {
+        throw new StorageUnavailableError("the database's clock stepped while objects were stored")
+      }
+      spans.end()
+    } catch (error) {
+      spans.fail(error)
+      throw error
+    }
+    return sightings.map(() => undefined)
+  }
+
+  /** @returns false when a fetch seems to have left in the future: the clock went back, and nothing was written */
+  async #write(sightings: readonly TracedSighting[]): Promise<boolean> {
+    const rows = sightings.map(({ object, callbackId, isSeen, traceparent }) => ({
+      id: String(object.id),
+      online: object.online,
+      seen: isSeen,
+      // What it was when the question left counts no more once the clock has stepped.
+      fetched_ms: object.leftAtMs > this.#clock.steppedAtMs ? object.fetchedAtMs : this.#clock.at(object.leftAtMs),
+      callback_id: callbackId,
+      traceparent,
+    }))
+    const lastFetchedMs = Math.max(...rows.map(row => row.fetched_ms))
+    const sentMs = performance.now()
+    const [row] = await inDatabase(
+      () => this.#prisma.$queryRaw<{ now_ms: number; is_written: boolean }[]>`
+        WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now, ${WAIT_FOR_DISK}), written AS (
+          INSERT INTO objects (id, online, last_seen_at, fetched_at, stored_at, expires_at, callback_id, traceparent)
+          SELECT r.id, r.online, CASE WHEN r.seen THEN t.now END, to_timestamp(r.fetched_ms / 1000), t.now,
+            t.now + make_interval(secs => ${this.#ttlSeconds()}::float8), r.callback_id, r.traceparent
+          FROM json_to_recordset(${JSON.stringify(rows)}::json) AS
+            r(id bigint, online boolean, seen boolean, fetched_ms float8, callback_id uuid, traceparent text), t
+          WHERE to_timestamp(${lastFetchedMs}::float8 / 1000) <= t.now
+          -- One order for all writers: two that store the same objects wait for each other instead of deadlocking.
+          ORDER BY r.id
+          ON CONFLICT (id) DO UPDATE SET
+            online = excluded.online,
+            last_seen_at = coalesce(excluded.last_seen_at, objects.last_seen_at),
+            fetched_at = excluded.fetched_at,
+            stored_at = excluded.stored_at,
+            expires_at = excluded.expires_at,
+            callback_id = excluded.callback_id,
+            traceparent = excluded.traceparent
+          -- A fetch from the future left before the clock went back.
+          WHERE objects.fetched_at <= excluded.fetched_at OR objects.fetched_at > excluded.stored_at
+        )
+        SELECT extract(epoch FROM now)::float8 * 1000 AS now_ms, to_timestamp(${lastFetchedMs}::float8 / 1000) <= now AS is_written FROM t`,
+    )
+    if (row) this.#clock.observe(row.now_ms, sentMs)
+    return row?.is_written ?? false
+  }
+}
+
+type TracedSighting = Sighting & { readonly isSeen: boolean; readonly traceparent: string | undefined }
+
+/** One statement may not touch a row twice: of an object that was fetched twice the later fetch counts, and it was seen if either saw it. */
+function latestOfEach(sightings: readonly Sighting[]): (Sighting & { isSeen: boolean })[] {
+  const latest = new Map<ObjectId, Sighting & { isSeen: boolean }>()
+  for (const sighting of sightings) {
+    const other = latest.get(sighting.object.id)
+    const isSeen = sighting.object.online || (other?.isSeen ?? false)
+    const later = other && other.object.leftAtMs > sighting.object.leftAtMs ? other : sighting
+    latest.set(sighting.object.id, { ...later, isSeen })
+  }
+  return [...latest.values()]
+}

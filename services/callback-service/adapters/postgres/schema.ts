@@ -1,0 +1,55 @@
+import type { PrismaClient } from '#prisma'
+import { pendingMigrations } from '#prisma/migrate.ts'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import { type Database, inDatabase, LEAVE_A_MARK, WAIT_FOR_DISK } from './database.ts'
+
+/**
+ * Tells whether callbacks can be stored: the database answers, has our schema, and can be written to.
+ * @returns a probe to call again and again; once the schema is there it is not asked for again. `isWriting`: whether to commit something too, which
+ * leaves no row. It returns what an operator should know although all is well, and throws what is wrong, in words for an operator.
+ */
+export function storageProbe({ prisma, queryTimeoutMs }: Database): (isWriting?: boolean) => Promise<string | undefined> {
+  let isMigrated = false
+  return async (isWriting = false) => {
+    if (!isMigrated) await requireSchema(prisma)
+    isMigrated = true
+    const caution = await requireWritable(prisma, queryTimeoutMs)
+    if (isWriting) await commit(prisma)
+    return caution
+  }
+}
+
+async function requireSchema(prisma: PrismaClient): Promise<void> {
+  const applied = await inDatabase(
+    () => prisma.$queryRaw<{ migration_name: string }[]>`
+      SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`,
+  )
+  const pending = await pendingMigrations(applied.map(row => row.migration_name))
+  if (pending.length > 0)
+    throw new StorageUnavailableError(`the database is not migrated: ${pending.join(', ')} missing; run \`make migrate\``)
+}
+
+async function requireWritable(prisma: PrismaClient, queryTimeoutMs: number): Promise<string | undefined> {
+  const [session] = await inDatabase(
+    () => prisma.$queryRaw<{ is_standby: boolean; is_read_only: boolean; statement_timeout: string; is_bounded: boolean }[]>`
+      SELECT pg_is_in_recovery() AS is_standby, current_setting('transaction_read_only')::boolean AS is_read_only,
+        current_setting('statement_timeout') AS statement_timeout,
+        current_setting('statement_timeout')::interval = ${queryTimeoutMs} * interval '1 ms' AS is_bounded`,
+  )
+  if (session?.is_standby)
+    throw new StorageUnavailableError(
+      'the database is read-only: it is a standby (pg_is_in_recovery), and the address must lead to the primary',
+    )
+  if (session?.is_read_only) throw new StorageUnavailableError('the database is read-only (default_transaction_read_only is on)')
+  if (session?.is_bounded) return undefined
+  return `the server has statement_timeout ${session?.statement_timeout} for us, not ${queryTimeoutMs}ms: a pooler leaves out what we ask for, and we cancel what takes too long`
+}
+
+/** What accepting does, but for the row: it needs the same right and the same lock, and waits for the same disk and standby. */
+async function commit(prisma: PrismaClient): Promise<void> {
+  await inDatabase(
+    () => prisma.$queryRaw`
+      WITH nothing AS (INSERT INTO callbacks (id) SELECT NULL::uuid WHERE false)
+      SELECT ${WAIT_FOR_DISK}, ${LEAVE_A_MARK}`,
+  )
+}

@@ -1,0 +1,10 @@
+import type { Refusal } from '#foundation/http/server.ts'
+import type { ObserveRequest } from '#foundation/http/telemetry.ts'
+
+/** Counts what the server refuses before the app sees it, like every other answer; callbacks among it as callbacks too. */
+export function countRefusals(observe: ObserveRequest, onReceived: (outcome: string) => void): (refusal: Refusal) => void {
+  return ({ code, status, method, url }) => {
+    observe({ method, route: 'unmatched', status }, 0)
+    if (method === 'POST' && url?.split('?')[0] === '/callback') onReceived(code)
+  }
+}

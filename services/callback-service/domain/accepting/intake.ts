@@ -1,0 +1,121 @@
+import { StorageUnavailableError } from '../storage-errors.ts'
+import { IdempotencyKeyReusedError } from './accept-errors.ts'
+import type { KnownKeys } from './known-keys.ts'
+
+/** A callback that cannot be lost any more. */
+export interface Accepted {
+  readonly id: string
+  readonly receivedAt: Date
+  readonly isReplay: boolean
+}
+
+export type Durability = 'database' | 'spooled'
+
+/** And where it is: in the database, or on this machine's disk until the database takes it. */
+export type DurablyAccepted = Accepted & { readonly durability: Durability }
+
+/** What acceptance must know of a callback. One with an idempotency key has an id made from the key and what it names. */
+export interface Identified {
+  readonly id: string
+  readonly idempotencyKey: string | undefined
+}
+
+/** Keeps callbacks; resolves when they are on a disk. */
+export interface CallbackKeeper<Callback> {
+  /**
+   * @throws {StorageUnavailableError} not kept, or nobody knows
+   * @throws {IdempotencyKeyReusedError} not kept: another callback has its key
+   */
+  accept(callback: Callback): Promise<Accepted>
+}
+
+export interface Spool<Callback> extends CallbackKeeper<Callback> {
+  /** Whether what comes must go behind what it holds. */
+  readonly isInUse: boolean
+  /** Whether a callback with the same key and other object ids waits in it. @returns undefined when it does not say so in time */
+  holdsRival(callback: Callback): Promise<boolean | undefined>
+}
+
+export interface AcceptanceOptions<Callback> {
+  readonly inbox: CallbackKeeper<Callback>
+  readonly spool: Spool<Callback> | undefined
+  readonly keys: KnownKeys
+}
+
+/**
+ * Keeps a callback in the database, or in the spool when the database cannot take it in time. Until the database has taken what is in
+ * the spool, what comes goes behind it, so that the order is kept; only where the spool is full or broken the database is asked first again.
+ * A write that failed may have happened: the same id makes one callback of the two.
+ *
+ * Rivals, callbacks with one idempotency key and different object ids, are told apart by the database alone where there is no spool. Where there
+ * is one, two of them must not be kept in two places: they take turns in this process, and each is compared with what the other place holds.
+ */
+export class Acceptance<Callback extends Identified> {
+  readonly #options: AcceptanceOptions<Callback>
+  readonly #underWay = new Map<string, { readonly id: string; readonly kept: Promise<DurablyAccepted> }>()
+
+  constructor(options: AcceptanceOptions<Callback>) {
+    this.#options = options
+  }
+
+  /**
+   * @throws {StorageUnavailableError} neither has it, or nobody knows
+   * @throws {IdempotencyKeyReusedError} neither has it: another callback has its key
+   */
+  accept(callback: Callback): Promise<DurablyAccepted> {
+    const { inbox, spool } = this.#options
+    if (!spool) return acceptIn('database', inbox, callback)
+    const { idempotencyKey } = callback
+    return idempotencyKey === undefined ? this.#keep(callback, spool) : this.#keepInTurn(callback, idempotencyKey, spool)
+  }
+
+  /** Copies share one outcome. A rival waits for it, because it decides where the rival is compared with what. */
+  async #keepInTurn(callback: Callback, key: string, spool: Spool<Callback>): Promise<DurablyAccepted> {
+    for (let other = this.#underWay.get(key); other; other = this.#underWay.get(key)) {
+      if (other.id === callback.id) return { ...(await other.kept), isReplay: true }
+      await other.kept.catch(failWithUnknown)
+    }
+    const kept = this.#keep(callback, spool).finally(() => this.#underWay.delete(key))
+    this.#underWay.set(key, { id: callback.id, kept })
+    return kept
+  }
+
+  async #keep(callback: Callback, spool: Spool<Callback>): Promise<DurablyAccepted> {
+    const inDatabase = (): Promise<DurablyAccepted> => this.#keepInDatabase(callback)
+    const inSpool = (): Promise<DurablyAccepted> => acceptIn('spooled', spool, callback)
+    // Asked first, the spool says itself what it holds under this key.
+    if (spool.isInUse) return orElse(inSpool, inDatabase)
+    const hasRival = callback.idempotencyKey === undefined ? false : await spool.holdsRival(callback)
+    if (hasRival) throw new IdempotencyKeyReusedError()
+    return hasRival === undefined ? orElse(inSpool, inDatabase) : orElse(inDatabase, inSpool)
+  }
+
+  async #keepInDatabase(callback: Callback): Promise<DurablyAccepted> {
+    const { inbox, keys } = this.#options
+    const accepted = await acceptIn('database', inbox, callback)
+    // Of a replay nobody here knows how soon the database will forget it.
+    if (callback.idempotencyKey !== undefined && !accepted.isReplay) keys.remember(callback.idempotencyKey, callback.id)
+    return accepted
+  }
+}
+
+async function acceptIn<Callback>(durability: Durability, keeper: CallbackKeeper<Callback>, callback: Callback): Promise<DurablyAccepted> {
+  return { ...(await keeper.accept(callback)), durability }
+}
+
+async function orElse<T>(first: () => Promise<T>, second: () => Promise<T>): Promise<T> {
+  try {
+    return await first()
+  } catch (error) {
+    if (error instanceof StorageUnavailableError) return second()
+    throw error
+  }
+}
+
+/** Of two rivals the first may have been kept, though nobody knows: then nobody knows of the second whether it may be. */
+function failWithUnknown(error: unknown): void {
+  if (error instanceof StorageUnavailableError)
+    throw new StorageUnavailableError('another callback came under this idempotency key, and nobody knows whether it was kept', {
+      cause: error,
+    })
+}

@@ -1,0 +1,133 @@
+import { isInt64, type ObjectId, type WrittenId } from '../object-id.ts'
+import { scanJson } from './json-scan.ts'
+
+export const MAX_DEPTH = 32
+
+/** What is wrong with a callback's body. `code` is stable; `pointer` (RFC 6901) says where. */
+export class InvalidCallbackError extends Error {
+  readonly code: InvalidCallbackCode
+  readonly pointer: string | undefined
+
+  constructor(code: InvalidCallbackCode, detail: string, pointer?: string, options?: ErrorOptions) {
+    super(detail, options)
+    this.code = code
+    this.pointer = pointer
+  }
+}
+
+export type InvalidCallbackCode =
+  | 'empty_body'
+  | 'invalid_encoding'
+  | 'invalid_json'
+  | 'duplicate_member'
+  | 'too_deep'
+  | 'not_an_object'
+  | 'missing_member'
+  | 'wrong_type'
+  | 'not_an_integer'
+  | 'out_of_range'
+  | 'too_many_ids'
+
+/** Bodies as nearly every sender writes them: nothing but integers in nothing but `object_ids`. They need no scan. The text is JSON already. */
+const PLAIN = /^\s*\{\s*"object_ids"\s*:\s*\[[-\d,\s]*\]\s*\}/
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * Reads the ids a callback names: `{"object_ids": [int64, ...]}`, other members ignored.
+ * Ids are exact, also beyond 2^53; duplicates are dropped, the order of first mention is kept.
+ * @param body UTF-8, with or without a byte order mark
+ * @param maxObjectIds counted before duplicates are dropped
+ * @throws {InvalidCallbackError}
+ */
+export function parseCallback(body: Uint8Array, maxObjectIds: number): WrittenId[] {
+  const text = decode(body)
+  const value = parseJson(text)
+  const plain = PLAIN.test(text) ? plainIds(value, maxObjectIds) : undefined
+  return plain ?? scannedIds(text, value, maxObjectIds)
+}
+
+function decode(body: Uint8Array): string {
+  let text: string
+  try {
+    text = utf8.decode(body)
+  } catch (error) {
+    throw new InvalidCallbackError('invalid_encoding', 'The body is not UTF-8.', undefined, { cause: error })
+  }
+  if (text.trim() === '') throw new InvalidCallbackError('empty_body', 'Send {"object_ids": [...]}.')
+  return text
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new InvalidCallbackError('invalid_json', 'The body is not one JSON value (RFC 8259).', undefined, { cause: error })
+  }
+}
+
+/** @returns undefined when an id is beyond what a double holds exactly: the source text must tell */
+function plainIds(value: unknown, maxObjectIds: number): number[] | undefined {
+  const { object_ids: numbers } = value as { object_ids: number[] }
+  checkCount(numbers.length, maxObjectIds)
+  if (!numbers.every(Number.isSafeInteger)) return undefined
+  return [...new Set(numbers)]
+}
+
+function scannedIds(text: string, value: unknown, maxObjectIds: number): ObjectId[] {
+  const scan = scanJson(text, 'object_ids')
+  if (scan.depth > MAX_DEPTH) throw new InvalidCallbackError('too_deep', `The body is nested deeper than ${MAX_DEPTH}.`)
+  if (scan.duplicate !== undefined) throw new InvalidCallbackError('duplicate_member', 'A member is named twice.', scan.duplicate)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new InvalidCallbackError('not_an_object', `The body is ${nameOf(value)}, not an object.`, '')
+  }
+  if (!Object.hasOwn(value, 'object_ids')) throw new InvalidCallbackError('missing_member', 'object_ids is missing.', '/object_ids')
+  const { object_ids: ids } = value as { object_ids: unknown }
+  if (!Array.isArray(ids)) throw new InvalidCallbackError('wrong_type', `object_ids is ${nameOf(ids)}, not an array.`, '/object_ids')
+  checkCount(ids.length, maxObjectIds)
+  const exact = ids.map((id, i) => {
+    if (typeof id !== 'number') throw new InvalidCallbackError('wrong_type', `An id is ${nameOf(id)}, not a number.`, `/object_ids/${i}`)
+    return exactInt64(scan.elements[i] as string, `/object_ids/${i}`)
+  })
+  return [...new Set(exact)]
+}
+
+function checkCount(count: number, maxObjectIds: number): void {
+  if (count > maxObjectIds)
+    throw new InvalidCallbackError('too_many_ids', `${count} ids; a callback may name at most ${maxObjectIds}.`, '/object_ids')
+}
+
+/**
+ * The exact value of a JSON number that must be an int64: `1e3` is 1000, `1.0` is 1, `-0` is 0.
+ * Bounded by its digits, so a hundred thousand of them, or an exponent of a billion, cost nothing.
+ */
+function exactInt64(source: string, pointer: string): ObjectId {
+  const [, sign, whole, fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/.exec(source) as unknown as string[]
+  const digits = `${whole}${fraction}`.replace(/^0+/, '')
+  if (digits === '') return 0n
+  const significant = withoutTrailingZeros(digits)
+  // value = significant × 10^scale
+  const scale = Number(exponent) - fraction.length + (digits.length - significant.length)
+  if (scale < 0) throw new InvalidCallbackError('not_an_integer', 'An id has a fraction.', pointer)
+  if (significant.length + scale > 19) throw outOfRange(pointer)
+  const id = BigInt(`${sign}${significant}${'0'.repeat(scale)}`)
+  if (!isInt64(id)) throw outOfRange(pointer)
+  return id
+}
+
+/** By hand: a regular expression would take quadratic time on zeros that do not stand at the end. */
+function withoutTrailingZeros(digits: string): string {
+  let end = digits.length
+  while (digits[end - 1] === '0') end -= 1
+  return digits.slice(0, end)
+}
+
+function outOfRange(pointer: string): InvalidCallbackError {
+  return new InvalidCallbackError('out_of_range', 'An id is beyond the 64-bit signed integers.', pointer)
+}
+
+function nameOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}

@@ -1,0 +1,188 @@
+import pLimit, { type LimitFunction } from 'p-limit'
+import { type Backoff, backoffMs } from '../backoff.ts'
+import type { ObjectId } from '../object-id.ts'
+import type { CircuitBreaker, Pass } from './circuit-breaker.ts'
+import { FetchError, type FetchedObject } from './fetched-object.ts'
+import type { Outcome } from './outcome.ts'
+
+/** The client service, as the fetcher needs it. */
+export interface ObjectSource {
+  /**
+   * Asks once.
+   * @returns what it said, and a handle by which the observer knows this fetch again; undefined when there is no such object
+   * @throws {FetchError}
+   */
+  fetch(id: ObjectId): Promise<{ readonly online: boolean; readonly handle: unknown } | undefined>
+}
+
+/** Rests that can be ended all at once. */
+export interface Rests {
+  rest(ms: number): Promise<void>
+  endAll(): void
+}
+
+export interface ObjectFetcherOptions {
+  readonly source: ObjectSource
+  readonly breaker: CircuitBreaker
+  /** Called after each request. */
+  readonly onFetched: (result: 'ok' | 'not_found' | string, seconds: number) => void
+  /** Requests under way at once, in the whole process. */
+  readonly concurrency: number
+  /** Requests an object gets in one attempt of its callback. */
+  readonly maxTries: number
+  readonly backoff: Backoff
+  /** How long a fetch may be held by the breaker before its callback goes back to the inbox. */
+  readonly maxHoldMs: number
+  /** The database's clock, never ahead of it. */
+  readonly databaseNowMs: () => number
+  /** This process's monotonic clock. */
+  readonly nowMs: () => number
+  /** Rests between the tries of an object. */
+  readonly rests: Rests
+  /** Rests of what the breaker holds; end when requests may leave again. */
+  readonly holds: Rests
+  readonly random: () => number
+}
+
+/** When the request left whose answer will count, by this process's monotonic clock; undefined while none is on its way. */
+export interface Departure {
+  leftAtMs: number | undefined
+  /** The same by the database's clock: decides which of two answers is the newer one. */
+  fetchedAtMs?: number
+}
+
+/** What the client service said of an object, and a handle by which the observer knows this fetch again. */
+export interface Fetched {
+  readonly object: FetchedObject
+  readonly handle: unknown
+}
+
+/** After so long it shows whether a failure was the object's own or the host's: see `CircuitBreaker`. */
+const VERDICT_MS = 1000
+const MIN_HOLD_MS = 50
+const INTERRUPTED = { kind: 'pending', reason: 'interrupted', isCharged: false } as const
+
+type Try = Fetched | 'not_found' | 'held' | { readonly error: FetchError; readonly isProbe: boolean }
+
+/** Asks the client service for objects, under one bound for the process, as often and as patiently as it may. */
+export class ObjectFetcher {
+  readonly #options: ObjectFetcherOptions
+  readonly #limit: LimitFunction
+  #isStopping = false
+
+  constructor(options: ObjectFetcherOptions) {
+    this.#options = options
+    this.#limit = pLimit(options.concurrency)
+  }
+
+  /** Requests under way. */
+  get inFlight(): number {
+    return this.#limit.activeCount
+  }
+
+  /** Requests that wait for one under way to end. */
+  get waiting(): number {
+    return this.#limit.pendingCount
+  }
+
+  /** Takes effect with the next request. */
+  set concurrency(concurrency: number) {
+    this.#limit.concurrency = concurrency
+  }
+
+  get concurrency(): number {
+    return this.#limit.concurrency
+  }
+
+  /** Begins no more requests: what has no answer when the requests under way end is `pending`, uncharged. */
+  stop(): void {
+    this.#isStopping = true
+    this.#options.rests.endAll()
+    this.resume()
+  }
+
+  /** Requests may leave again: those that are held need not wait for their time to be over. */
+  resume(): void {
+    this.#options.holds.endAll()
+  }
+
+  /** Asks until there is an answer, tries are used up, the breaker holds the host for too long, or the object wants to be asked much later. */
+  async fetch(id: ObjectId, departure: Departure): Promise<Fetched | Outcome> {
+    const { maxTries, backoff, maxHoldMs, breaker, rests, holds, random } = this.#options
+    let tries = 0
+    let heldMs = 0
+    while (!this.#isStopping) {
+      const quiet = breaker.quietOf(id)
+      if (quiet && quiet.ms > maxHoldMs) return this.#giveUp(id, { reason: quiet.reason, isProbe: false })
+      departure.leftAtMs = undefined
+      if (quiet) await this.#rest(rests, quiet.ms)
+      const result = await this.#limit(() => this.#try(id, departure))
+      if (result === 'held') {
+        const waitMs = Math.max(breaker.waitMs, MIN_HOLD_MS)
+        heldMs += waitMs
+        if (heldMs > maxHoldMs) return { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
+        await this.#rest(holds, waitMs * (1 + random() / 4))
+      } else if (result === 'not_found') {
+        return { kind: 'not_found' }
+      } else if ('object' in result) {
+        return result
+      } else {
+        const { reason, isRetryable } = result.error
+        if (!isRetryable) return { kind: 'failed', reason }
+        tries += 1
+        if (tries >= maxTries) return this.#giveUp(id, { reason, isProbe: result.isProbe })
+        await this.#rest(rests, backoffMs(backoff, tries, random()))
+      }
+    }
+    return INTERRUPTED
+  }
+
+  /** Until the next attempt of its callback, which is charged when the trouble is not the host's. Waits until that is known. */
+  async #giveUp(id: ObjectId, { reason, isProbe }: { reason: string; isProbe: boolean }): Promise<Outcome> {
+    const { breaker, rests } = this.#options
+    const failedAtMs = breaker.nowMs
+    if (breaker.isInDoubt && breaker.wasHostWell(failedAtMs)) await this.#rest(rests, VERDICT_MS)
+    if (this.#isStopping) return INTERRUPTED
+    const isCharged = !isProbe && breaker.wasHostWell(failedAtMs)
+    return { kind: 'pending', reason, isCharged, retryAfterMs: breaker.quietOf(id)?.ms ?? 0 }
+  }
+
+  async #rest(rests: Rests, ms: number): Promise<void> {
+    if (!this.#isStopping) await rests.rest(ms)
+  }
+
+  async #try(id: ObjectId, departure: Departure): Promise<Try> {
+    const pass = this.#isStopping ? undefined : this.#options.breaker.admit(id)
+    return pass ? this.#ask(pass, departure) : 'held'
+  }
+
+  async #ask(pass: Pass, departure: Departure): Promise<Try> {
+    const { source, breaker, onFetched, nowMs, databaseNowMs } = this.#options
+    const { id } = pass
+    const leftAtMs = nowMs()
+    const fetchedAtMs = databaseNowMs()
+    departure.leftAtMs = leftAtMs
+    departure.fetchedAtMs = fetchedAtMs
+    const seconds = (): number => (nowMs() - leftAtMs) / 1000
+    try {
+      const answer = await source.fetch(id)
+      breaker.report(pass, 'answered')
+      onFetched(answer ? 'ok' : 'not_found', seconds())
+      return answer ? { object: { id, online: answer.online, leftAtMs, fetchedAtMs }, handle: answer.handle } : 'not_found'
+    } catch (error) {
+      if (this.#isStopping) return 'held'
+      if (!(error instanceof FetchError)) throw error
+      onFetched(error.reason, seconds())
+      this.#report(pass, error)
+      return { error, isProbe: pass.isProbe }
+    }
+  }
+
+  /** Asks the witnesses that the breaker wants to hear, beside the bound: slots may be full of requests that hang. */
+  #report(pass: Pass, { reason, isRetryable, isHostTrouble, retryAfterMs = 0 }: FetchError): void {
+    const { breaker } = this.#options
+    const result = isHostTrouble ? 'failed' : isRetryable ? 'pushed_back' : 'answered'
+    breaker.report(pass, result, retryAfterMs > 0 ? { ms: retryAfterMs, reason } : undefined)
+    for (const question of breaker.takeQuestions()) void this.#ask(question, { leftAtMs: undefined })
+  }
+}

@@ -1,0 +1,77 @@
+import { type Backoff, backoffMs } from '../backoff.ts'
+import type { Outcome } from '../fetching/outcome.ts'
+import type { ObjectId } from '../object-id.ts'
+import type { ClaimedCallback, Unstored, Verdict } from './claimed-callback.ts'
+
+export interface RefreshPolicy {
+  /** Attempts after which a callback is `failed`. */
+  readonly maxAttempts: number
+  /** Crashes of its worker after which a callback is `failed`: it ran alone in the last one. */
+  readonly maxCrashes: number
+  readonly backoff: Backoff
+  readonly random: () => number
+}
+
+/**
+ * Does what a callback asks for: refreshes every object it still misses, all at once, and says how it leaves.
+ * Completed when each object has a final outcome; back to the inbox while some are pending; failed when its attempts are used up.
+ */
+export async function refreshObjects(
+  callback: ClaimedCallback,
+  refresh: (id: ObjectId, callback: ClaimedCallback) => Promise<Outcome>,
+  policy: RefreshPolicy,
+): Promise<Verdict> {
+  if (callback.crashes >= policy.maxCrashes) return workerLost(callback)
+  const outcomes = await Promise.all(callback.missingIds.map(id => refresh(id, callback)))
+  const unstored = [...callback.unstored, ...callback.missingIds.flatMap((id, i) => unstoredOf(id, outcomes[i] as Outcome))]
+  const pending = outcomes.filter(outcome => outcome.kind === 'pending')
+  if (pending.length === 0) return { state: 'completed', unstored }
+  const isCharged = pending.some(outcome => outcome.isCharged)
+  const retryAfterMs = Math.max(...pending.map(outcome => outcome.retryAfterMs ?? 0))
+  return tryAgain(callback, { unstored, isCharged, retryAfterMs }, policy)
+}
+
+/** The verdict on a callback whose processing itself broke: every object is asked for again, as often as for any other trouble. */
+export function crashed(callback: ClaimedCallback, policy: RefreshPolicy): Verdict {
+  const unstored = [...callback.unstored, ...callback.missingIds.map(id => ({ id, outcome: 'pending', reason: 'internal_error' }) as const)]
+  return tryAgain(callback, { unstored, isCharged: true, retryAfterMs: 0 }, policy)
+}
+
+/** It took its worker down with it each time, in the end alone: see suspicion.ts. */
+function workerLost(callback: ClaimedCallback): Verdict {
+  return {
+    state: 'failed',
+    unstored: [...callback.unstored, ...callback.missingIds.map(id => ({ id, outcome: 'failed', reason: 'worker_lost' }) as const)],
+  }
+}
+
+interface Trouble {
+  readonly unstored: readonly Unstored[]
+  readonly isCharged: boolean
+  readonly retryAfterMs: number
+}
+
+function tryAgain(callback: ClaimedCallback, { unstored, isCharged, retryAfterMs }: Trouble, policy: RefreshPolicy): Verdict {
+  if (isCharged && callback.attempt >= policy.maxAttempts) return { state: 'failed', unstored: unstored.map(giveUp) }
+  // Nothing is claimed while the client service is held to be down, but for one callback to probe with: that one must be there.
+  const isDueNow = unstored.some(({ reason }) => reason === 'interrupted' || (reason === 'client_service_unavailable' && !isCharged))
+  const backoff = isDueNow ? 0 : backoffMs(policy.backoff, isCharged ? callback.attempt : 1, policy.random())
+  return { state: 'pending', unstored, isCharged, delayMs: Math.max(retryAfterMs, backoff) }
+}
+
+function giveUp(object: Unstored): Unstored {
+  return object.outcome === 'pending' ? { ...object, outcome: 'failed' } : object
+}
+
+function unstoredOf(id: ObjectId, outcome: Outcome): Unstored[] {
+  switch (outcome.kind) {
+    case 'stored':
+      return []
+    case 'offline':
+    case 'not_found':
+      return [{ id, outcome: outcome.kind }]
+    case 'failed':
+    case 'pending':
+      return [{ id, outcome: outcome.kind, reason: outcome.reason }]
+  }
+}

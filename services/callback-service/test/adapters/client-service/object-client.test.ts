@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { carrierOf, context, contextFromCarrier, inSpan, Telemetry } from '#foundation/telemetry/tracing.ts'
+import { ZipkinCollector } from '../../../../../test/support/zipkin-collector.ts'
+import { ObjectClient } from '../../../adapters/client-service/object-client.ts'
+import type { FetchError } from '../../../domain/fetching/fetched-object.ts'
+import { logger } from '../../workers/silent-logger.ts'
+
+describe('ObjectClient', () => {
+  const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 1, logger })
+  let server: Server
+  let client: ObjectClient
+  const asked: string[] = []
+
+  async function serve(
+    handler: RequestListener,
+    { timeoutMs = 2000, keepAliveMs = 10_000, maxBaggageBytes = 4096, path = '' } = {},
+  ): Promise<void> {
+    server = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      handler(request, response)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    client = new ObjectClient({ url: `http://127.0.0.1:${port}${path}`, timeoutMs: () => timeoutMs, keepAliveMs, maxBaggageBytes })
+  }
+
+  async function failure(id = 7n): Promise<FetchError> {
+    return client.fetch(id).then(
+      () => assert.fail('expected the fetch to fail'),
+      (error: FetchError) => error,
+    )
+  }
+
+  afterEach(async () => {
+    asked.length = 0
+    await client.stop()
+    server.closeAllConnections()
+    server.close()
+  })
+
+  it('asks for the object and says whether it is online', async () => {
+    await serve((_request, response) => response.end('{"id":7,"online":true}'))
+    assert.equal((await client.fetch(7n))?.online, true)
+    assert.deepEqual(asked, ['/objects/7'])
+  })
+
+  for (const path of ['/api', '/api/', '/api//']) {
+    it(`asks below the path of its URL: ${path}`, async () => {
+      await serve((_request, response) => response.end('{"id":7,"online":true}'), { path })
+      await client.fetch(7n)
+      assert.deepEqual(asked, ['/api/objects/7'])
+    })
+  }
+
+  for (const hint of ['without a hint of the client service', 'though the client service would keep them for longer']) {
+    it(`closes connections that were idle for keepAliveMs, ${hint}`, async () => {
+      await serve((_request, response) => response.end('{"id":7,"online":true}'), { keepAliveMs: 50 })
+      server.keepAliveTimeout = hint.startsWith('without') ? 0 : 60_000
+      const connected = once(server, 'connection')
+      await client.fetch(7n)
+      const [socket] = (await connected) as [Socket]
+      if (!socket.destroyed) await once(socket, 'close')
+    })
+  }
+
+  it('compares ids beyond 2^53 digit by digit', async () => {
+    await serve((request, response) =>
+      response.end(`{"id":${request.url === '/objects/9007199254740993' ? '9007199254740993' : '9007199254740992'},"online":true}`),
+    )
+    assert.equal((await client.fetch(9007199254740993n))?.online, true)
+    assert.equal((await failure(9007199254740991n)).reason, 'invalid_answer')
+    assert.equal((await failure(9007199254740994n)).reason, 'invalid_answer')
+  })
+
+  for (const nested of ['"x":{"id":9007199254740999}', '"x":[{"id":1}]']) {
+    it(`takes the id of the answer for the object's, beyond 2^53 too, and not that of ${nested}`, async () => {
+      await serve((_request, response) => response.end(`{"id":9007199254740993,"online":true,${nested}}`))
+      assert.equal((await client.fetch(9007199254740993n))?.online, true)
+    })
+  }
+
+  it('takes an answer that is nested too deep to be visited for garbage', async () => {
+    const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
+    await serve((_request, response) => response.end(`{"id":9007199254740993,"online":true,"x":${deep}}`))
+    assert.equal((await failure(9007199254740993n)).reason, 'invalid_answer')
+  })
+
+  it('takes 404 for no such object', async () => {
+    await serve((_request, response) => response.writeHead(404).end())
+    assert.equal(await client.fetch(7n), undefined)
+  })
+
+  const answers: [string, RequestListener, { reason: string; isRetryable: boolean; isHostTrouble: boolean }][] = [
+    ['another 4xx is final', (_q, s) => s.writeHead(403).end(), { reason: 'http_403', isRetryable: false, isHostTrouble: false }],
+    ['a 500 is worth another try', (_q, s) => s.writeHead(500).end(), { reason: 'http_500', isRetryable: true, isHostTrouble: true }],
+    [
+      'a 429 is worth another try, and no trouble of the host',
+      (_q, s) => s.writeHead(429).end(),
+      { reason: 'http_429', isRetryable: true, isHostTrouble: false },
+    ],
+    [
+      'a 408 is worth another try, and no trouble of the host',
+      (_q, s) => s.writeHead(408).end(),
+      { reason: 'http_408', isRetryable: true, isHostTrouble: false },
+    ],
+    [
+      'a 425 is worth another try, and no trouble of the host',
+      (_q, s) => s.writeHead(425).end(),
+      { reason: 'http_425', isRetryable: true, isHostTrouble: false },
+    ],
+    [
+      'a redirect is not followed',
+      (_q, s) => s.writeHead(302, { location: '/elsewhere' }).end(),
+      { reason: 'http_302', isRetryable: false, isHostTrouble: false },
+    ],
+    ['no JSON is garbage', (_q, s) => s.end('<html>'), { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true }],
+    ['null is garbage', (_q, s) => s.end('null'), { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true }],
+    [
+      'another id is garbage',
+      (_q, s) => s.end('{"id":8,"online":true}'),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    [
+      'an id as a string is garbage',
+      (_q, s) => s.end('{"id":"7","online":true}'),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    [
+      'online as a string is garbage',
+      (_q, s) => s.end('{"id":7,"online":"yes"}'),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    [
+      'an encoded answer is garbage',
+      (_q, s) => s.writeHead(200, { 'content-encoding': 'gzip' }).end('x'),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    [
+      'an answer over 64 KiB is garbage',
+      (_q, s) => s.end(`{"id":7,"online":true,"x":"${'x'.repeat(70_000)}"}`),
+      { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
+    ],
+    ['a reset is worth another try', q => q.socket.destroy(), { reason: 'connection', isRetryable: true, isHostTrouble: true }],
+  ]
+  for (const [fact, handler, expected] of answers) {
+    it(fact, async () => {
+      await serve(handler)
+      const { reason, isRetryable, isHostTrouble } = await failure()
+      assert.deepEqual({ reason, isRetryable, isHostTrouble }, expected)
+      assert.deepEqual(asked, ['/objects/7'])
+    })
+  }
+
+  it('gives up on an answer that never comes', async () => {
+    await serve(() => undefined, { timeoutMs: 50 })
+    assert.equal((await failure()).reason, 'timeout')
+  })
+
+  it('gives up on an answer that drips, however steadily', async () => {
+    await serve(
+      (_request, response) => {
+        const drip = setInterval(() => response.write(' '), 10)
+        response.once('close', () => clearInterval(drip))
+      },
+      { timeoutMs: 100 },
+    )
+    assert.equal((await failure()).reason, 'timeout')
+  })
+
+  it('reads an answer that comes in many pieces', async () => {
+    const answer = `{"id":7,"online":true,"x":"${'\u00e9'.repeat(300)}"}`
+    await serve((request, response) => {
+      request.socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+      for (const byte of Buffer.from(answer)) request.socket.write(Buffer.from([0x31, 13, 10, byte, 13, 10]))
+      request.socket.write('0\r\n\r\n')
+      response.detachSocket(request.socket)
+    })
+    assert.equal((await client.fetch(7n))?.online, true)
+  })
+
+  it('gives up on an answer whose pieces of one byte cost more than the answer', async () => {
+    await serve(request => {
+      request.socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${'1\r\n \r\n'.repeat(5000)}`)
+    })
+    assert.equal((await failure()).reason, 'invalid_answer')
+  })
+
+  it('hears a few informational answers before the one that counts, and gives up on more', async () => {
+    const early = 'HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n'
+    let count = 8
+    await serve((request, response) => {
+      request.socket.write(early.repeat(count))
+      if (count === 8) response.end('{"id":7,"online":true}')
+    })
+    assert.equal((await client.fetch(7n))?.online, true)
+    count = 9
+    const { reason, isRetryable, isHostTrouble } = await failure()
+    assert.deepEqual({ reason, isRetryable, isHostTrouble }, { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true })
+  })
+
+  describe('with baggage', () => {
+    /** What of it reaches a client service that is to get at most 20 bytes. */
+    async function passedOn(baggage: string): Promise<string | undefined> {
+      let passed: string | undefined
+      await serve(
+        (request, response) => {
+          passed = request.headers['baggage'] as string | undefined
+          response.end('{"id":7,"online":true}')
+        },
+        { maxBaggageBytes: 20 },
+      )
+      await context.with(contextFromCarrier({ ...carrierOf(context.active()), baggage }), () => client.fetch(7n))
+      return passed
+    }
+
+    beforeEach(() => telemetry.start())
+    afterEach(() => telemetry.stop())
+
+    for (const [fact, baggage, expected] of [
+      ['passes all of it on where it fits', 'a=1,b=2;p=\u00e9,c=45678', 'a=1,b=2;p=\u00e9,c=45678'],
+      ['passes the members on that fit, each whole', 'a=1,b=2;p=3,c=4567890', 'a=1,b=2;p=3'],
+      ['passes members on that fill the bound', 'a=1,b=2;p=3,c=456789,d=0', 'a=1,b=2;p=3,c=456789'],
+      ['passes none on where the first member does not fit', `a=${'1'.repeat(30)},b=2`, undefined],
+    ] as const) {
+      it(fact, async () => assert.equal(await passedOn(baggage), expected))
+    }
+
+    it('says in the span of the request how much of it was dropped', async () => {
+      const collector = new ZipkinCollector()
+      await collector.start()
+      await telemetry.stop()
+      const traced = new Telemetry({ serviceName: 'test', zipkinUrl: collector.url, sampleRatio: 1, logger })
+      traced.start()
+      await inSpan('process callback', {}, () => passedOn('a=1,b=2;p=3,c=4567890'))
+      await traced.stop()
+      collector.stop()
+      assert.equal(collector.spans.find(({ name }) => name === 'fetch object')?.tags['answerback.baggage.dropped_bytes'], '10')
+    })
+  })
+
+  it('gives up on an endless answer without keeping it', async () => {
+    await serve((_request, response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write('x'.repeat(16_384)));
+      }
+      response.on('drain', more)
+      more()
+    })
+    assert.equal((await failure()).reason, 'invalid_answer')
+  })
+
+  for (const status of [408, 425, 429, 503]) {
+    it(`passes on what the Retry-After of a ${status} asks for`, async () => {
+      await serve((_request, response) => response.writeHead(status, { 'retry-after': '7' }).end())
+      assert.equal((await failure()).retryAfterMs, 7000)
+    })
+  }
+
+  it('does not send a request whose time was over before it had a connection', async () => {
+    await serve((_request, response) => response.end('{"id":8,"online":true}'), { timeoutMs: 20 })
+    const connected = once(server, 'connection')
+    const pending = failure(7n)
+    const busyUntil = performance.now() + 30
+    while (performance.now() < busyUntil);
+    assert.equal((await pending).reason, 'timeout')
+    await connected
+    await client.fetch(8n)
+    assert.deepEqual(asked, ['/objects/8'])
+  })
+
+  for (const [what, handler] of [
+    ['an answer', (_request, response) => response.end('{"id":7,"online":true}')],
+    ['a reset', request => request.socket.destroy()],
+  ] as [string, RequestListener][]) {
+    it(`leaves no timer behind after ${what}`, async () => {
+      const timers = (): number => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
+      await serve(handler, { timeoutMs: 60_000 })
+      const before = timers()
+      for (let i = 0; i < 20; i += 1) await client.fetch(7n).catch(() => undefined)
+      assert.ok(timers() < before + 10, `${timers() - before} more`)
+    })
+  }
+
+  it('says connection when nobody listens', async () => {
+    await serve(() => undefined)
+    await new Promise(resolve => server.close(resolve))
+    assert.equal((await failure()).reason, 'connection')
+  })
+
+  it('ends requests under way when it stops', async () => {
+    await serve(() => undefined)
+    const pending = failure()
+    await once(server, 'request')
+    await client.stop()
+    assert.equal((await pending).reason, 'connection')
+  })
+})

@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { withClient } from '../../../../../test/support/database.ts'
+import { CallbackClaims } from '../../../adapters/postgres/callback-claims.ts'
+import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
+import type { ClaimedCallback } from '../../../domain/processing/claimed-callback.ts'
+import { putCallback, readCallback, upTo } from './stored-callbacks.ts'
+import { openTestStorage, type TestStorage } from './test-storage.ts'
+
+const WORKER = 1
+
+describe('CallbackClaims', () => {
+  let storage: TestStorage
+  let clock: DatabaseClock
+  let claims: CallbackClaims
+
+  before(async () => {
+    storage = await openTestStorage()
+  })
+
+  beforeEach(async () => {
+    await storage.query('TRUNCATE callbacks, objects')
+    clock = new DatabaseClock()
+    claims = new CallbackClaims({ prisma: storage.open().prisma, clock, maxCrashes: 6 })
+  })
+
+  after(() => storage.close())
+
+  async function claimOne(): Promise<ClaimedCallback> {
+    const [callback, ...others] = await claims.claim(WORKER, upTo(10))
+    assert.ok(callback && others.length === 0, 'one callback is due')
+    return callback
+  }
+
+  describe('claim', () => {
+    it('takes as many callbacks as their objects find room, and the one that fills it whole', async () => {
+      for (const dueInMs of [-4000, -3000, -2000, -1000]) await putCallback(storage, { objectIds: [1n, 2n, 3n], dueInMs })
+      const rest = async (objects: number): Promise<number> => (await claims.claim(WORKER, { ...upTo(10), objects })).length
+      assert.equal(await rest(3), 1)
+      assert.equal(await rest(4), 2)
+      assert.equal(await rest(100), 1)
+    })
+
+    it('leaves alone what is due for less than the room asks', async () => {
+      await putCallback(storage, { dueInMs: -500 })
+      const old = await putCallback(storage, { dueInMs: -5000 })
+      const claimed = await claims.claim(WORKER, { ...upTo(10), minAgeMs: 2000 })
+      assert.deepEqual(
+        claimed.map(callback => callback.id),
+        [old],
+      )
+    })
+
+    it('takes the most urgent first, and of those the longest due', async () => {
+      const ids = new Map<string, string>()
+      for (const [name, priority, dueInMs] of [
+        ['fourth', -1, -9000],
+        ['third', 0, -1000],
+        ['second', 0, -2000],
+        ['first', 5, -10],
+      ] as const) {
+        ids.set(await putCallback(storage, { priority, dueInMs }), name)
+      }
+      const claimed = [
+        ...(await claims.claim(WORKER, upTo(1))),
+        ...(await claims.claim(WORKER, upTo(2))),
+        ...(await claims.claim(WORKER, upTo(2))),
+      ]
+      assert.deepEqual(
+        claimed.map(({ id }) => ids.get(id)),
+        ['first', 'second', 'third', 'fourth'],
+      )
+    })
+
+    it('starts with the most urgent also within one claim, however the statement runs', async () => {
+      for (let i = 0; i < 300; i += 1) await putCallback(storage, { priority: i % 3, dueInMs: -1000 - ((i * 7) % 300) })
+      await storage.query('ANALYZE callbacks')
+      const order = await storage.query<{ id: string; urgency: string }>(
+        "SELECT id, priority || ' ' || due_at AS urgency FROM callbacks ORDER BY priority DESC, due_at",
+      )
+      const urgencies = new Map(order.map(({ id, urgency }) => [id, urgency]))
+      const claimed = [...(await claims.claim(WORKER, upTo(32))), ...(await claims.claim(WORKER, upTo(300)))]
+      // By urgency, not by id: of two that are due in the same microsecond either may come first.
+      assert.deepEqual(
+        claimed.map(({ id }) => urgencies.get(id)),
+        order.map(({ urgency }) => urgency),
+      )
+    })
+
+    it('takes nothing before its time', async () => {
+      await putCallback(storage, { dueInMs: 60_000, priority: 9 })
+      const due = await putCallback(storage, { dueInMs: -1 })
+      assert.equal((await claimOne()).id, due)
+    })
+
+    it('gives what the door wrote down, ids exact and in order', async () => {
+      const objectIds = [9007199254740993n, -(2n ** 63n), 3n]
+      const id = await putCallback(storage, { objectIds })
+      await storage.query(
+        `UPDATE callbacks SET request_id = 'r', traceparent = 'tp', tracestate = 'ts', baggage = 'b', received_at = to_timestamp(1700000000.123)`,
+      )
+      const callback = await claimOne()
+      assert.deepEqual(callback, {
+        id,
+        token: (await readCallback(storage, id)).claim_token,
+        attempt: 1,
+        crashes: 0,
+        missingIds: objectIds,
+        unstored: [],
+        receivedAtMs: 1_700_000_000_123,
+        waitedMs: callback.waitedMs,
+        freshFromMs: callback.freshFromMs,
+        trace: { traceparent: 'tp', tracestate: 'ts', baggage: 'b' },
+        requestId: 'r',
+      })
+    })
+
+    it('does not ask again, after a first try, for what was stored for this very callback', async () => {
+      const id = await putCallback(storage, { objectIds: [1n, 2n, 9007199254740993n] })
+      const other = randomUUID()
+      // What another callback brought may be from before this one came, whatever its times say.
+      await storage.query(
+        `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
+        SELECT o.id, true, now() + interval '1 hour', now(), now() + interval '1 hour', o.callback_id::uuid
+        FROM (VALUES (1, $2), (2, $1), (9007199254740993, $1)) AS o(id, callback_id)`,
+        [id, other],
+      )
+      assert.deepEqual((await claimOne()).missingIds, [1n, 2n, 9007199254740993n])
+      await storage.query(`UPDATE callbacks SET state = 'pending' WHERE id = $1`, [id])
+      assert.deepEqual((await claimOne()).missingIds, [1n])
+    })
+
+    it('asks again for what was offline where that is not kept: its callback does not know it yet', async () => {
+      claims = new CallbackClaims({ prisma: storage.open().prisma, clock, maxCrashes: 6, keepOffline: false })
+      const id = await putCallback(storage, { objectIds: [1n, 2n] })
+      await storage.query(
+        `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
+         SELECT id, id = 1, now(), now(), now() + interval '1 hour', $1 FROM generate_series(1, 2) AS o(id)`,
+        [id],
+      )
+      await storage.query('UPDATE callbacks SET attempts = 1')
+      assert.deepEqual((await claimOne()).missingIds, [2n])
+    })
+
+    describe('of what is fresh for a callback', () => {
+      it('calls fresh what left since it came', async () => {
+        await putCallback(storage)
+        await claimOne()
+        await storage.query(`UPDATE callbacks SET state = 'pending', received_at = clock_timestamp() - interval '20 s'`)
+        const { waitedMs, freshFromMs } = await claimOne()
+        assert.ok(waitedMs >= 20_000 && waitedMs < 25_000, `waited ${waitedMs} ms`)
+        assert.ok(freshFromMs <= performance.now() - 20_000 + 5000)
+      })
+
+      it('calls nothing fresh that left before the claim where the callback seems to come from the future', async () => {
+        await putCallback(storage)
+        await storage.query(`UPDATE callbacks SET received_at = clock_timestamp() + interval '1 minute'`)
+        const before = performance.now()
+        const { waitedMs, freshFromMs } = await claimOne()
+        assert.equal(waitedMs, 0)
+        assert.ok(freshFromMs > before)
+      })
+
+      it('calls nothing fresh that left before a step of the clock was noticed', async () => {
+        // Until now the database was an hour behind: its clock went forward.
+        clock.observe(Date.now() - 3_600_000, performance.now())
+        await putCallback(storage)
+        await storage.query(`UPDATE callbacks SET received_at = clock_timestamp() - interval '1 hour'`)
+        const before = performance.now()
+        assert.ok((await claimOne()).freshFromMs > before)
+      })
+    })
+
+    describe('of suspects', () => {
+      beforeEach(async () => {
+        for (const crashes of [0, 2, 3, 4, 6]) {
+          const id = await putCallback(storage)
+          await storage.query('UPDATE callbacks SET crashes = $2, attempts = $2 WHERE id = $1', [id, crashes])
+        }
+      })
+
+      it('leaves them out, but for those to be failed, and does not charge what they crashed in', async () => {
+        const claimed = await claims.claim(WORKER, upTo(10))
+        assert.deepEqual(
+          claimed.map(({ crashes, attempt }) => [crashes, attempt]),
+          [
+            [0, 1],
+            [2, 1],
+            [6, 1],
+          ],
+        )
+      })
+
+      it('takes those of as many crashes as it is told, and nothing else', async () => {
+        const claimed = await claims.claim(WORKER, { ...upTo(10), crashes: 4 })
+        assert.deepEqual(
+          claimed.map(({ crashes }) => crashes),
+          [4],
+        )
+      })
+    })
+
+    it('takes a callback without ids', async () => {
+      await putCallback(storage, { objectIds: [] })
+      assert.deepEqual((await claimOne()).missingIds, [])
+    })
+
+    it('learns the time of the database', async () => {
+      await putCallback(storage)
+      await claimOne()
+      const [row] = await storage.query<{ ms: number }>('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS ms')
+      const behindMs = (row?.ms ?? 0) - clock.nowMs()
+      assert.ok(Math.abs(behindMs) < 1000, `${behindMs} ms behind`)
+    })
+
+    it('gives two workers that claim at once different callbacks, and all of them', async () => {
+      const ids = await Promise.all(Array.from({ length: 60 }, () => putCallback(storage)))
+      const other = new CallbackClaims({ prisma: storage.open().prisma, clock, maxCrashes: 6 })
+      const takes = await Promise.all(
+        Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? claims.claim(1, upTo(5)) : other.claim(2, upTo(5)))),
+      )
+      const taken = takes.flat().map(({ id }) => id)
+      assert.equal(new Set(taken).size, taken.length)
+      // What was locked by another at that moment was skipped, not waited for.
+      const rest = await claims.claim(1, upTo(60))
+      assert.deepEqual(new Set([...taken, ...rest.map(({ id }) => id)]), new Set(ids))
+    })
+
+    it('does not wait for a callback that somebody holds', async () => {
+      const held = await putCallback(storage, { dueInMs: -9000 })
+      const free = await putCallback(storage)
+      await withClient(storage.url, async client => {
+        await client.query('BEGIN')
+        await client.query('SELECT FROM callbacks WHERE id = $1 FOR UPDATE', [held])
+        assert.equal((await claimOne()).id, free)
+      })
+      assert.equal((await claimOne()).id, held)
+    })
+  })
+
+  it('forgets only callbacks that finished longer ago than the retention, so many at a time', async () => {
+    const kept = await Promise.all([
+      putCallback(storage, { dueInMs: -9_000_000 }),
+      putCallback(storage, { finishedAgoMs: 3_590_000 }),
+      putCallback(storage, { finishedAgoMs: 0 }),
+    ])
+    for (let i = 0; i < 5; i += 1) await putCallback(storage, { finishedAgoMs: 3_601_000 + i })
+    const counts: number[] = []
+    for (let i = 0; i < 4; i += 1) counts.push(await claims.prune(3600, 2))
+    assert.deepEqual(counts, [2, 2, 1, 0])
+    const left = await storage.query<{ id: string }>('SELECT id FROM callbacks')
+    assert.deepEqual(new Set(left.map(({ id }) => id)), new Set(kept))
+  })
+
+  it('keeps what only seems to be finished long ago because the clock went forward, whichever replica prunes', async () => {
+    await putCallback(storage, { finishedAgoMs: 2 * 3_600_000 })
+    await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, 7200000)')
+    try {
+      assert.equal(await claims.prune(3600, 10), 0)
+      await storage.query(`UPDATE callbacks SET finished_at = finished_at - interval '1 hour 1 second'`)
+      assert.equal(await claims.prune(3600, 10), 1)
+    } finally {
+      await storage.query('TRUNCATE clock_steps')
+    }
+  })
+
+  it('counts what is not finished', async () => {
+    await putCallback(storage)
+    await claimOne()
+    await putCallback(storage, { dueInMs: 60_000 })
+    await putCallback(storage, { finishedAgoMs: 10 })
+    assert.equal(await claims.countUnfinished(), 2)
+  })
+})

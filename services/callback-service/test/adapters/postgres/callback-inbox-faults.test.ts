@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { withClient } from '../../../../../test/support/database.ts'
+import { eventually } from '../../../../../test/support/eventually.ts'
+import { TcpProxy } from '../../../../../test/support/tcp-proxy.ts'
+import type { CallbackInbox } from '../../../adapters/postgres/callback-inbox.ts'
+import type { Accepted } from '../../../domain/accepting/intake.ts'
+import { StorageUnavailableError } from '../../../domain/storage-errors.ts'
+import { newCallback, newInbox } from './new-inbox.ts'
+import { openTestStorage, type TestStorage } from './test-storage.ts'
+
+/** Long enough for a commit on a slow disk: what is healthy is not to run into it. */
+const TIMEOUT_MS = 1000
+/** Less than waiting twice would take. */
+const LATE_MS = 700
+const BACK_WITHIN_MS = 1000
+
+describe('CallbackInbox when Postgres is in trouble', () => {
+  let storage: TestStorage
+  let proxy: TcpProxy
+  let inbox: CallbackInbox
+
+  before(async () => {
+    storage = await openTestStorage()
+  })
+
+  beforeEach(async () => {
+    await storage.query('DELETE FROM callbacks')
+    proxy = new TcpProxy(storage.url)
+    await proxy.start()
+    const database = storage.open({ url: proxy.url, connectTimeoutMs: TIMEOUT_MS, queryTimeoutMs: TIMEOUT_MS })
+    inbox = newInbox(database, { timeoutMs: TIMEOUT_MS }).inbox
+    // Both connections are there when the trouble begins.
+    await Promise.all([accept('warm'), accept('up')])
+  })
+
+  afterEach(() => proxy.stop())
+  after(() => storage.close())
+
+  const troubles: [string, () => void][] = [
+    ['is down', () => proxy.refuse()],
+    ['hangs', () => proxy.goSilent()],
+  ]
+  for (const [what, begin] of troubles) {
+    it(`says so in time while it ${what}, and accepts again as soon as it is back`, async () => {
+      begin()
+      // The first two use the connections there are, the others find none.
+      for (const count of [2, 300]) {
+        const took = await Promise.all(Array.from({ length: count }, () => msToFail('never')))
+        assert.ok(Math.max(...took) < TIMEOUT_MS + LATE_MS, `${Math.max(...took)} ms`)
+      }
+      proxy.forward()
+      const back = performance.now()
+      await accept('first')
+      const tookMs = performance.now() - back
+      assert.ok(tookMs < BACK_WITHIN_MS, `${tookMs} ms`)
+    })
+  }
+
+  it('survives connections that are cut while idle', async () => {
+    proxy.cut()
+    await eventually('accepted', () =>
+      accept('after').then(
+        () => true,
+        () => false,
+      ),
+    )
+  })
+
+  it('does not say accepted when the answer to the commit is lost, and a retry finds the one row', async () => {
+    const lost = proxy.loseNextAnswer()
+    await assert.rejects(accept('lost'), StorageUnavailableError)
+    await lost
+    assert.equal((await rows('lost')).length, 1)
+    const retried = await accept('lost')
+    assert.equal(retried.isReplay, true)
+    assert.deepEqual(await rows('lost'), [{ id: retried.id }])
+  })
+
+  it('does not wait longer for a locked table either, and makes one row of the try and its retry', async () => {
+    await withClient(storage.url, async client => {
+      await client.query('BEGIN; LOCK TABLE callbacks IN SHARE MODE')
+      assert.ok((await msToFail('late')) < TIMEOUT_MS + LATE_MS)
+      await client.query('COMMIT')
+    })
+    const retried = await accept('late')
+    await eventually('nothing is under way any more', async () => {
+      const active = await storage.query(`SELECT FROM pg_stat_activity WHERE application_name = 'answerback test' AND state = 'active'`)
+      return active.length === 0
+    })
+    assert.deepEqual(await rows('late'), [{ id: retried.id }])
+  })
+
+  function accept(idempotencyKey: string): Promise<Accepted> {
+    return inbox.accept(newCallback({ idempotencyKey }))
+  }
+
+  async function msToFail(key: string): Promise<number> {
+    const started = performance.now()
+    await assert.rejects(accept(key), StorageUnavailableError)
+    return performance.now() - started
+  }
+
+  function rows(key: string): Promise<{ id: string }[]> {
+    return storage.query<{ id: string }>('SELECT id FROM callbacks WHERE idempotency_key = $1', [key])
+  }
+})

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { ClockSteps } from '../../../adapters/postgres/clock-steps.ts'
+import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
+import { backdate, newStore } from './new-store.ts'
+import { putCallback, readCallback } from './stored-callbacks.ts'
+import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
+
+const CALLBACK_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
+
+/** The clock of the database steps seldom in a test: it is told instead that it was another before. */
+describe('ClockSteps', () => {
+  let storage: TestStorage
+
+  before(async () => {
+    storage = await openTestStorage()
+  })
+
+  beforeEach(() => storage.query('TRUNCATE callbacks, objects, clock_steps'))
+
+  after(() => storage.close())
+
+  /** A replica that has seen the clock until a moment ago, and has just seen that it stepped. */
+  function replica(byMs: number) {
+    const clock = new DatabaseClock()
+    const sentMs = performance.now()
+    clock.observe(Date.now() - byMs, sentMs)
+    clock.observe(Date.now(), sentMs)
+    return { clock, steps: new ClockSteps({ prisma: storage.open().prisma, clock, logger }) }
+  }
+
+  /** An object that was stored some time ago, by the clock as it was before it stepped. */
+  async function putObject(id: bigint, agoMs: number, stepMs: number): Promise<void> {
+    await newStore(storage.open()).store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: Date.now() - 1 }, CALLBACK_ID)
+    await backdate(storage, agoMs + stepMs, [id])
+  }
+
+  async function expiries(): Promise<number[]> {
+    const rows = await storage.query<{ in_ms: number }>(
+      'SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 * 1000 AS in_ms FROM objects ORDER BY id',
+    )
+    return rows.map(row => row.in_ms)
+  }
+
+  for (const byMs of [2000, -2000, 60_000, -60_000, 3_600_000, -3_600_000]) {
+    it(`lets each object live as long as it would have without a step by ${byMs / 1000} s`, async () => {
+      await putObject(1n, 1000, byMs)
+      await putObject(2n, 10_000, byMs)
+      await replica(byMs).steps.makeUp(0)
+      const [first = 0, second = 0] = await expiries()
+      assert.ok(Math.abs(first - 29_000) < 1000, `${first} ms left of 29,000`)
+      assert.ok(Math.abs(second - 20_000) < 1000, `${second} ms left of 20,000`)
+    })
+  }
+
+  it('leaves alone what was stored since the step', async () => {
+    const { steps } = replica(-60_000)
+    await putObject(1n, 0, 0)
+    await steps.makeUp(0)
+    const [left = 0] = await expiries()
+    assert.ok(left > 29_000 && left <= 30_000, `${left} ms left`)
+  })
+
+  it('moves everything once, whichever of two replicas is faster', async () => {
+    await putObject(1n, 10_000, -60_000)
+    const [one, other] = [replica(-60_000), replica(-60_000)]
+    await Promise.all([one.steps.makeUp(0), other.steps.makeUp(0)])
+    const [left = 0] = await expiries()
+    assert.ok(Math.abs(left - 20_000) < 1000, `${left} ms left`)
+    assert.equal((await storage.query('SELECT FROM clock_steps')).length, 1)
+  })
+
+  it('moves nothing where another replica has, by the number it reads', async () => {
+    const { clock, steps } = replica(-60_000)
+    clock.forgetStep()
+    await steps.makeUp(0)
+    clock.observe(Date.now() - 60_000, performance.now())
+    await putObject(1n, 10_000, 0)
+    await steps.makeUp(1)
+    const [left = 0] = await expiries()
+    assert.ok(Math.abs(left - 20_000) < 1000, `${left} ms left`)
+    assert.equal(clock.step, undefined)
+  })
+
+  it('makes callbacks due that came before the clock went back, in their order, and retries as much earlier', async () => {
+    const [second, first] = [await putCallback(storage, { dueInMs: 3_590_000 }), await putCallback(storage, { dueInMs: 3_580_000 })]
+    const retry = await putCallback(storage, { dueInMs: 3_605_000 })
+    await storage.query(`UPDATE callbacks SET unstored = '[]' WHERE id = $1`, [retry])
+    await replica(-3_600_000).steps.makeUp(0)
+    const dueIn = async (id: string): Promise<number> => (await readCallback(storage, id)).due_in_ms
+    const inOrder = await storage.query('SELECT id FROM callbacks WHERE due_at <= clock_timestamp() ORDER BY due_at')
+    assert.deepEqual(inOrder, [{ id: first }, { id: second }])
+    assert.ok(Math.abs((await dueIn(retry)) - 5000) < 1000)
+  })
+
+  it('makes callbacks due that a replica left behind which died in the middle', async () => {
+    const id = await putCallback(storage, { dueInMs: 3_590_000 })
+    await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, -3600000)')
+    const started = new ClockSteps({ prisma: storage.open().prisma, clock: new DatabaseClock(), logger })
+    await started.makeUp(1)
+    assert.ok((await readCallback(storage, id)).due_in_ms <= 0)
+  })
+
+  it('changes nothing for a step too small to be noticed', async () => {
+    await putObject(1n, 0, 0)
+    const { clock, steps } = replica(-900)
+    assert.ok(clock.step)
+    await steps.makeUp(0)
+    assert.deepEqual(await storage.query('SELECT FROM clock_steps'), [])
+    assert.equal(clock.step, undefined)
+  })
+})

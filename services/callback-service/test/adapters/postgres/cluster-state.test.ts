@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { withClient } from '../../../../../test/support/database.ts'
+import { readClusterState } from '../../../adapters/postgres/cluster-state.ts'
+import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
+import { ADVISORY_CLASS } from '../../../adapters/postgres/worker-session.ts'
+import type { WorkerSign } from '../../../domain/processing/worker-liveness.ts'
+import { putCallback } from './stored-callbacks.ts'
+import { openTestStorage, type TestStorage } from './test-storage.ts'
+
+describe('readClusterState', () => {
+  let storage: TestStorage
+  const clock = new DatabaseClock()
+
+  before(async () => {
+    storage = await openTestStorage()
+  })
+
+  beforeEach(() => storage.query('TRUNCATE callbacks, workers, clock_steps'))
+
+  after(() => storage.close())
+
+  const read = () => readClusterState(storage.open().prisma, { clock, maxCrashes: 6 })
+  const signOf = async (number: number): Promise<WorkerSign | undefined> => (await read()).workers.find(worker => worker.number === number)
+  const renew = (number: number) =>
+    storage.query(
+      `INSERT INTO workers (number, host, pid, lease_expires_at) VALUES ($1, 'host', 1, to_timestamp(1))
+       ON CONFLICT (number) DO UPDATE SET lease_expires_at = excluded.lease_expires_at`,
+      [number],
+    )
+
+  it('has nothing to say of an empty database but its time', async () => {
+    assert.deepEqual(await read(), { workers: [], suspectCrashes: undefined, clockStep: 0 })
+    assert.ok(Math.abs(clock.nowMs() - Date.now()) < 1000)
+  })
+
+  it('shows another renewal each time, whatever the clock says, and the same one in between', async () => {
+    const renewals: unknown[] = []
+    for (let i = 0; i < 3; i += 1) {
+      await renew(1)
+      renewals.push((await signOf(1))?.renewal, (await signOf(1))?.renewal)
+    }
+    assert.equal(new Set(renewals).size, 3)
+    assert.equal(renewals[0], renewals[1])
+  })
+
+  it('shows whose lock is held, and is not taken in by the lock of another database or of another kind', async () => {
+    await renew(1)
+    await renew(2)
+    const elsewhere = await openTestStorage()
+    try {
+      await withClient(elsewhere.url, async stranger => {
+        await stranger.query('SELECT pg_advisory_lock($1, 1)', [ADVISORY_CLASS])
+        await withClient(storage.url, async other => {
+          await other.query('SELECT pg_advisory_lock(1, 1), pg_advisory_lock(($1::bigint << 32) + 1), pg_advisory_lock($1::int, 2)', [
+            ADVISORY_CLASS,
+          ])
+          const { workers } = await read()
+          assert.deepEqual(workers.map(({ number, isLocked }) => [number, isLocked]).toSorted(), [
+            [1, false],
+            [2, true],
+          ])
+        })
+      })
+    } finally {
+      await elsewhere.close()
+    }
+  })
+
+  it('shows a worker that has claims and no row', async () => {
+    await putCallback(storage)
+    await storage.query(`UPDATE callbacks SET state = 'running', claimed_by = 5`)
+    assert.deepEqual(await signOf(5), { number: 5, renewal: null, leaseMs: null, isLocked: false })
+  })
+
+  it('shows the crashes of the least suspected callback that is due', async () => {
+    for (const [crashes, dueInMs] of [
+      [0, -1000],
+      [2, -1000],
+      [3, 60_000],
+      [5, -1000],
+      [4, -1000],
+      [6, -1000],
+    ] as const) {
+      const id = await putCallback(storage, { dueInMs })
+      await storage.query('UPDATE callbacks SET crashes = $2 WHERE id = $1', [id, crashes])
+    }
+    assert.equal((await read()).suspectCrashes, 4)
+  })
+
+  it('shows the last step of the clock that was made up for', async () => {
+    await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, 2000), (2, -2000)')
+    assert.equal((await read()).clockStep, 2)
+  })
+})

@@ -1,0 +1,24 @@
+import { type NewCallback, type ReceivedCallback, newCallback as received } from '../../../adapters/new-callback.ts'
+import { CallbackInbox, type CallbackInboxOptions } from '../../../adapters/postgres/callback-inbox.ts'
+import type { Database } from '../../../adapters/postgres/database.ts'
+
+/** An inbox with the bounds of the service, and the sizes of its commits. */
+export function newInbox(database: Database, changes: Partial<CallbackInboxOptions> = {}) {
+  const commits: number[] = []
+  const inbox = new CallbackInbox({
+    prisma: database.prisma,
+    maxBatch: 256,
+    maxInFlight: 2,
+    maxWaiting: 5000,
+    timeoutMs: 1800,
+    onCommit: size => commits.push(size),
+    ...changes,
+  })
+  return { inbox, commits }
+}
+
+/** A callback as it comes through the door; `id`: another than it gets there. */
+export function newCallback({ id, ...changes }: Partial<ReceivedCallback & { id: string }> = {}): NewCallback {
+  const callback = received({ objectIds: [1n, 2n], idempotencyKey: undefined, requestId: undefined, trace: {}, ...changes })
+  return id === undefined ? callback : { ...callback, id }
+}

@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict'
+import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
+import { findObject, listObjects, type ObjectRow, type Readable } from '../../../adapters/postgres/object-reader.ts'
+import { ObjectStore } from '../../../adapters/postgres/object-store.ts'
+import { ValueRefusedError } from '../../../domain/storage-errors.ts'
+import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
+import { openTestStorage, type TestStorage } from './test-storage.ts'
+
+const OTHER_CALLBACK_ID = '01890a5d-ac96-774b-bcce-b302099a8058'
+
+describe('ObjectStore', () => {
+  let storage: TestStorage
+  let readable: Readable
+  let store: ObjectStore
+  let statements: number[]
+  let settings: { ttlSeconds: number }
+
+  before(async () => {
+    storage = await openTestStorage()
+  })
+
+  beforeEach(async () => {
+    await storage.query('TRUNCATE objects')
+    const database = storage.open()
+    readable = { prisma: database.prisma, keepOffline: true }
+    ;({ store, statements, settings } = newStore(database))
+  })
+
+  after(() => storage.close())
+
+  function put(id: bigint, changes: { online?: boolean; fetchedAtMs?: number; callbackId?: string } = {}): Promise<void> {
+    const { online = true, fetchedAtMs = 1000, callbackId = CALLBACK_ID } = changes
+    return store.upsert({ id, online, leftAtMs: fetchedAtMs, fetchedAtMs }, callbackId)
+  }
+
+  describe('upsert', () => {
+    it('has stored an object when it says so, its id exact', async () => {
+      for (const id of [9007199254740993n, 2n ** 63n - 1n, -(2n ** 63n)]) {
+        await put(id)
+        assert.deepEqual(await storage.query('SELECT id::text, online, callback_id FROM objects WHERE id = $1', [String(id)]), [
+          { id: String(id), online: true, callback_id: CALLBACK_ID },
+        ])
+      }
+    })
+
+    it('lets an object expire exactly its ttl after it was stored, by the clock of the database', async () => {
+      await Promise.all([put(1n), put(2n)])
+      settings.ttlSeconds = 0.25
+      await put(3n)
+      const rows = await storage.query(`
+        SELECT id::int, (extract(epoch FROM expires_at - stored_at) * 1000000)::int AS ttl_us, last_seen_at = stored_at AS is_seen,
+          clock_timestamp() - stored_at BETWEEN interval '0' AND interval '5 s' AS is_now, fetched_at = to_timestamp(1) AS is_fetched
+        FROM objects ORDER BY id`)
+      const facts = { is_seen: true, is_now: true, is_fetched: true }
+      assert.deepEqual(rows, [
+        { id: 1, ttl_us: 30_000_000, ...facts },
+        { id: 2, ttl_us: 30_000_000, ...facts },
+        { id: 3, ttl_us: 250_000, ...facts },
+      ])
+    })
+
+    it('starts the clock anew when an object comes again, for the callback that brought it', async () => {
+      await put(1n)
+      await backdate(storage, 20_000)
+      await put(1n, { fetchedAtMs: 1000, callbackId: OTHER_CALLBACK_ID })
+      const [row] = await storage.query(
+        `SELECT callback_id, stored_at > clock_timestamp() - interval '5 s' AS is_new, expires_at = stored_at + interval '30 s' AS is_exact FROM objects`,
+      )
+      assert.deepEqual(row, { callback_id: OTHER_CALLBACK_ID, is_new: true, is_exact: true })
+    })
+
+    it('knows when an object was last seen online, also while it is offline', async () => {
+      await put(1n, { online: false, fetchedAtMs: 1 })
+      assert.equal((await find(1n))?.last_seen_at, null)
+      await put(1n, { online: true, fetchedAtMs: 2 })
+      const seen = await find(1n)
+      assert.deepEqual(seen?.last_seen_at, seen?.stored_at)
+      await put(1n, { online: false, fetchedAtMs: 3 })
+      const gone = await find(1n)
+      assert.deepEqual([gone?.online, gone?.last_seen_at], [false, seen?.last_seen_at])
+      assert.ok(gone && seen && gone.stored_at > seen.stored_at)
+    })
+
+    it('lets no older fetch overwrite a newer one, nor keep it alive', async () => {
+      await put(1n, { online: true, fetchedAtMs: 2000 })
+      await backdate(storage, 10_000)
+      const newer = await find(1n)
+      await put(1n, { online: false, fetchedAtMs: 1999, callbackId: OTHER_CALLBACK_ID })
+      assert.deepEqual(await find(1n), newer)
+      await put(1n, { online: false, fetchedAtMs: 2001, callbackId: OTHER_CALLBACK_ID })
+      assert.equal((await find(1n))?.online, false)
+    })
+
+    describe('where only online objects are kept', () => {
+      beforeEach(() => {
+        readable = { ...readable, keepOffline: false }
+        store = new ObjectStore({ ...readable, clock: new DatabaseClock(), ttlSeconds: () => 30, onStored: () => undefined })
+      })
+
+      const visible = async (id: bigint): Promise<unknown[]> => [
+        (await find(id))?.online,
+        (await listObjects(readable, { online: undefined, after: undefined, limit: 10 })).map(row => row.id),
+        await store.count(),
+      ]
+
+      it('hides one as soon as it is seen offline, and shows it when it is online again', async () => {
+        await put(1n, { online: true, fetchedAtMs: 1000 })
+        await put(1n, { online: false, fetchedAtMs: 2000 })
+        assert.deepEqual(await visible(1n), [undefined, [], 0])
+        await put(1n, { online: true, fetchedAtMs: 3000 })
+        assert.deepEqual(await visible(1n), [true, ['1'], 1])
+      })
+
+      it('lets no answer from before show one that was seen offline', async () => {
+        await put(1n, { online: false, fetchedAtMs: 2000 })
+        await put(1n, { online: true, fetchedAtMs: 1999 })
+        assert.deepEqual(await visible(1n), [undefined, [], 0])
+      })
+    })
+
+    it('waits for the disk whatever the session says', async () => {
+      await storage.query(`
+        CREATE TABLE commits (waits_for text);
+        CREATE FUNCTION note_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO commits VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER note_commit AFTER INSERT ON objects DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note_commit()`)
+      const careless = storage.open({ maxConnections: 1 })
+      await careless.prisma.$queryRaw`SELECT set_config('synchronous_commit', 'off', false)`
+      await newStore(careless).store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)
+      assert.deepEqual(await storage.query('SELECT * FROM commits'), [{ waits_for: 'on' }])
+      await storage.query('DROP TRIGGER note_commit ON objects')
+    })
+
+    it('stores an answer that left before the clock went back, at its time by the clock as it is now', async () => {
+      const clock = new DatabaseClock()
+      clock.observe(Date.now() + 60_000, performance.now())
+      const leftAtMs = performance.now() - 500
+      const stepped = newStore(storage.open(), 30, clock).store
+      await stepped.upsert({ id: 1n, online: true, leftAtMs, fetchedAtMs: clock.at(leftAtMs) }, CALLBACK_ID)
+      const [row] = await storage.query<{ ago_ms: number }>(
+        'SELECT extract(epoch FROM clock_timestamp() - fetched_at)::float8 * 1000 AS ago_ms FROM objects',
+      )
+      assert.ok(row && row.ago_ms >= 400 && row.ago_ms < 3000, `fetched ${row?.ago_ms} ms ago`)
+    })
+
+    it('overwrites what seems to have been fetched in the future: the clock went back since', async () => {
+      await put(1n, { online: true })
+      await storage.query(`UPDATE objects SET fetched_at = clock_timestamp() + interval '1 minute'`)
+      await put(1n, { online: false })
+      assert.equal((await find(1n))?.online, false)
+    })
+
+    for (const [order, first, second] of [
+      ['older first', 1000, 2000],
+      ['newer first', 2000, 1000],
+    ] as const) {
+      it(`counts the newer of two fetches that share a statement, ${order}`, async () => {
+        await Promise.all([
+          put(1n, { online: first === 2000, fetchedAtMs: first }),
+          put(1n, { online: second === 2000, fetchedAtMs: second }),
+        ])
+        assert.deepEqual(statements, [2])
+        assert.equal((await find(1n))?.online, true)
+      })
+    }
+
+    it('remembers an object as seen that was online in the older of two fetches that share a statement', async () => {
+      await Promise.all([put(1n, { online: true, fetchedAtMs: 1000 }), put(1n, { online: false, fetchedAtMs: 2000 })])
+      const object = await find(1n)
+      assert.equal(object?.online, false)
+      assert.deepEqual(object?.last_seen_at, object?.stored_at)
+    })
+
+    it('stores what comes within a moment in few statements', async () => {
+      await Promise.all(Array.from({ length: 1200 }, (_, i) => put(BigInt(i))))
+      assert.deepEqual(
+        statements.toSorted((a, b) => b - a),
+        [500, 500, 200],
+      )
+      assert.equal(await store.count(), 1200)
+    })
+
+    it('fails only the object whose value Postgres refuses', async () => {
+      const outcomes = await Promise.allSettled([put(1n), put(2n, { callbackId: 'no uuid' }), put(3n)])
+      assert.deepEqual(
+        outcomes.map(outcome => (outcome.status === 'rejected' ? outcome.reason instanceof ValueRefusedError : outcome.status)),
+        ['fulfilled', true, 'fulfilled'],
+      )
+      assert.equal(await store.count(), 2)
+    })
+
+    it('does not deadlock when two services store the same objects in opposite orders', async () => {
+      const other = newStore(storage.open()).store
+      const ids = Array.from({ length: 200 }, (_, i) => BigInt(i))
+      for (let round = 0; round < 30; round += 1) {
+        const object = (id: bigint) => ({ id, online: true, leftAtMs: 0, fetchedAtMs: round })
+        await Promise.all([
+          ...ids.map(id => store.upsert(object(id), CALLBACK_ID)),
+          ...ids.toReversed().map(id => other.upsert(object(id), CALLBACK_ID)),
+        ])
+      }
+      assert.equal(await store.count(), 200)
+    })
+  })
+
+  describe('reading', () => {
+    it('never shows an object past its time, deleted or not', async () => {
+      await Promise.all([put(1n), put(2n)])
+      await backdate(storage, 30_000, [1n])
+      assert.equal((await storage.query('SELECT FROM objects')).length, 2)
+      assert.equal(await find(1n), undefined)
+      assert.deepEqual(await list({}), [2n])
+      assert.equal(await store.count(), 1)
+      await put(1n)
+      assert.equal((await find(1n))?.id, 1n)
+    })
+
+    it('finds an object by its exact id, and none that is not there', async () => {
+      await put(9007199254740993n)
+      assert.equal((await find(9007199254740993n))?.id, 9007199254740993n)
+      assert.equal(await find(9007199254740992n), undefined)
+      assert.equal(await find(-(2n ** 63n)), undefined)
+    })
+
+    it('gives pages in the order of ids, from the lowest there is', async () => {
+      const ids = [-(2n ** 63n), -5n, 0n, 7n, 2n ** 63n - 1n]
+      await Promise.all(ids.toReversed().map(id => put(id)))
+      assert.deepEqual(await list({ limit: 2 }), ids.slice(0, 2))
+      assert.deepEqual(await list({ limit: 2, after: -5n }), ids.slice(2, 4))
+      assert.deepEqual(await list({ limit: 2, after: 7n }), ids.slice(4))
+      assert.deepEqual(await list({ after: 2n ** 63n - 1n }), [])
+    })
+
+    it('gives the same of an object in a page as by itself', async () => {
+      await put(-5n)
+      await put(6n, { online: false })
+      for (const listed of await listObjects(readable, { online: undefined, after: undefined, limit: 2 })) {
+        const { id, ...object } = JSON.parse(
+          JSON.stringify(await find(BigInt(listed.id)), (_name, value) => (typeof value === 'bigint' ? String(value) : value)),
+        )
+        assert.deepEqual(listed, { id, ...object })
+      }
+    })
+
+    it('shows the online ones, the others, or all', async () => {
+      await Promise.all([1n, 2n, 3n, 4n].map(id => put(id, { online: id % 2n === 0n })))
+      assert.deepEqual(await list({ online: true }), [2n, 4n])
+      assert.deepEqual(await list({ online: false, after: 1n }), [3n])
+      assert.deepEqual(await list({}), [1n, 2n, 3n, 4n])
+    })
+  })
+
+  function find(id: bigint): Promise<ObjectRow | undefined> {
+    return findObject(readable, id)
+  }
+
+  async function list(page: { online?: boolean; after?: bigint; limit?: number }): Promise<bigint[]> {
+    const objects = await listObjects(readable, { online: page.online, after: page.after, limit: page.limit ?? 100 })
+    return objects.map(({ id }) => BigInt(id))
+  }
+})

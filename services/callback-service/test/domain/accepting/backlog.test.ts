@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { Backlog } from '../../../domain/accepting/backlog.ts'
+
+describe('Backlog', () => {
+  let nowMs = 0
+  let backlog: Backlog
+
+  beforeEach(() => {
+    nowMs = 5000
+    backlog = new Backlog({ max: 100, nowMs: () => nowMs })
+  })
+
+  it('has room until as many are unfinished as may be, counting what was accepted since the last count', () => {
+    backlog.count(98)
+    backlog.accepted()
+    assert.equal(backlog.waitSeconds, 0)
+    backlog.accepted()
+    assert.ok(backlog.waitSeconds > 0)
+    backlog.count(99)
+    assert.equal(backlog.waitSeconds, 0)
+  })
+
+  it('says when there will be room, as fast as callbacks were finished lately', () => {
+    backlog.count(150)
+    nowMs += 2000
+    backlog.count(130)
+    // 10 a second; 31 must go before there is room for one.
+    assert.equal(backlog.waitSeconds, 4)
+  })
+
+  it('knows as finished what was accepted meanwhile and is not there any more', () => {
+    backlog.count(150)
+    for (let i = 0; i < 20; i += 1) backlog.accepted()
+    nowMs += 2000
+    backlog.count(130)
+    // 20 a second; 31 must go.
+    assert.equal(backlog.waitSeconds, 2)
+  })
+
+  it('says a minute when it grows', () => {
+    backlog.count(150)
+    nowMs += 2000
+    backlog.count(170)
+    assert.equal(backlog.waitSeconds, 60)
+  })
+
+  it('says a minute when nothing moves, and never more', () => {
+    backlog.count(200)
+    assert.equal(backlog.waitSeconds, 60)
+    nowMs += 100_000
+    backlog.count(199)
+    assert.equal(backlog.waitSeconds, 60)
+  })
+})

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { parseIdempotencyKey } from '../../../domain/accepting/idempotency-key.ts'
+
+describe('parseIdempotencyKey', () => {
+  it('reads the bare and the quoted form as the same key', () => {
+    assert.equal(parseIdempotencyKey('abc-1', undefined), 'abc-1')
+    assert.equal(parseIdempotencyKey('"abc-1"', undefined), 'abc-1')
+    assert.equal(parseIdempotencyKey('"a\\"b\\\\c"', undefined), 'a"b\\c')
+  })
+
+  it('takes quotes that do not enclose the whole key for a part of it', () => {
+    for (const key of ['a"b"', '"a"b', '"a', 'a"']) assert.equal(parseIdempotencyKey(key, undefined), key)
+  })
+
+  it('takes webhook-id only where Idempotency-Key is absent', () => {
+    assert.equal(parseIdempotencyKey(undefined, 'msg_1'), 'msg_1')
+    assert.equal(parseIdempotencyKey('key', 'msg_1'), 'key')
+    assert.equal(parseIdempotencyKey(undefined, undefined), undefined)
+  })
+
+  for (const [what, key] of [
+    ['an empty key', ''],
+    ['an empty quoted key', '""'],
+    ['256 characters', 'x'.repeat(256)],
+    ['characters beyond ASCII', 'schlüssel'],
+    ['a tab', 'a\tb'],
+  ] as const) {
+    it(`refuses ${what}`, () => assert.throws(() => parseIdempotencyKey(key, undefined), { code: 'invalid_idempotency_key' }))
+  }
+
+  it('takes 255 characters', () => assert.equal(parseIdempotencyKey('x'.repeat(255), undefined)?.length, 255))
+})

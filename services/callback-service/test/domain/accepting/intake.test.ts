@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { IdempotencyKeyReusedError, OverloadedError } from '../../../domain/accepting/accept-errors.ts'
+import { Acceptance, type AcceptanceOptions, type Identified, type Spool } from '../../../domain/accepting/intake.ts'
+import { KnownKeys } from '../../../domain/accepting/known-keys.ts'
+import { StorageUnavailableError } from '../../../domain/storage-errors.ts'
+
+type Keep = (callback: Identified) => Promise<{ id: string; receivedAt: Date; isReplay: boolean }>
+
+const takes: Keep = async ({ id }) => ({ id, receivedAt: new Date(0), isReplay: false })
+const failing =
+  (error: Error): Keep =>
+  () =>
+    Promise.reject(error)
+const noting =
+  (ids: string[]): Keep =>
+  callback => {
+    ids.push(callback.id)
+    return takes(callback)
+  }
+const away = new StorageUnavailableError('away')
+const full = new StorageUnavailableError('full')
+const plain = { id: 'plain', idempotencyKey: undefined }
+const first = { id: 'first', idempotencyKey: 'k' }
+const rival = { id: 'rival', idempotencyKey: 'k' }
+
+describe('Acceptance', () => {
+  interface Setup {
+    inbox?: Keep
+    spool?: Partial<Spool<Identified>> | undefined
+    keys?: KnownKeys
+  }
+
+  const setup = ({ inbox = takes, spool = {}, keys = newKeys() }: Setup = {}): Acceptance<Identified> =>
+    new Acceptance({ inbox: { accept: inbox }, spool: { isInUse: false, accept: takes, holdsRival: async () => false, ...spool }, keys })
+  const newKeys = (): KnownKeys => new KnownKeys({ max: 10, forgetAfterMs: 1000, nowMs: () => 0 })
+  const placeOf = async (acceptance: Acceptance<Identified>, callback = plain as Identified): Promise<string> =>
+    (await acceptance.accept(callback)).durability
+
+  it('keeps a callback in the database, and only there', async () => {
+    const spool = { accept: failing(new Error('asked')), holdsRival: () => assert.fail('asked') }
+    assert.equal(await placeOf(setup({ spool })), 'database')
+  })
+
+  it('keeps it in the spool when the database cannot take it', async () => {
+    assert.equal(await placeOf(setup({ inbox: failing(away) })), 'spooled')
+  })
+
+  it('goes behind what is in the spool already, though the database may be back', async () => {
+    assert.equal(await placeOf(setup({ spool: { isInUse: true } })), 'spooled')
+  })
+
+  it('asks the database all the same when the spool is full', async () => {
+    assert.equal(await placeOf(setup({ spool: { isInUse: true, accept: failing(full) } })), 'database')
+  })
+
+  it('says that nothing was kept when the spool cannot take it either', async () => {
+    await assert.rejects(setup({ inbox: failing(away), spool: { accept: failing(full) } }).accept(plain), full)
+    const withoutSpool: AcceptanceOptions<Identified> = { inbox: { accept: failing(away) }, spool: undefined, keys: newKeys() }
+    await assert.rejects(new Acceptance(withoutSpool).accept(plain), away)
+  })
+
+  it('spools nothing that the database refuses, or has no time for', async () => {
+    for (const error of [new OverloadedError('too many'), new IdempotencyKeyReusedError(), new TypeError('a bug')]) {
+      await assert.rejects(setup({ inbox: failing(error) }).accept(first), error)
+    }
+  })
+
+  it('refuses what would go to the database while its rival waits in the spool', async () => {
+    const asked: string[] = []
+    const holdsRival = async ({ id }: Identified): Promise<boolean> => id === 'rival'
+    const acceptance = setup({ inbox: noting(asked), spool: { holdsRival } })
+    await assert.rejects(acceptance.accept(rival), IdempotencyKeyReusedError)
+    assert.equal(await placeOf(acceptance, first), 'database')
+    assert.deepEqual(asked, ['first'])
+  })
+
+  it('goes to the spool first where that does not say in time what it holds', async () => {
+    const holdsRival = async (): Promise<undefined> => undefined
+    assert.equal(await placeOf(setup({ spool: { holdsRival } }), first), 'spooled')
+    assert.equal(await placeOf(setup({ spool: { holdsRival, accept: failing(full) } }), first), 'database')
+  })
+
+  it('knows the key of what the database took, and not of what it had before', async () => {
+    const keys = newKeys()
+    await setup({ keys }).accept(first)
+    assert.equal(keys.ownerOf('k'), 'first')
+    const others = newKeys()
+    await setup({ keys: others, inbox: async callback => ({ ...(await takes(callback)), isReplay: true }) }).accept(first)
+    assert.equal(others.ownerOf('k'), undefined)
+  })
+
+  it('forgets no key for a callback that has none', async () => {
+    const keys = new KnownKeys({ max: 2, forgetAfterMs: 1000, nowMs: () => 0 })
+    const acceptance = setup({ keys })
+    await acceptance.accept(first)
+    await acceptance.accept(plain)
+    assert.equal(keys.ownerOf('k'), 'first')
+  })
+
+  it('lets callbacks without a key not wait for each other', async () => {
+    const answer = Promise.withResolvers<void>()
+    const inbox: Keep = async callback => {
+      if (callback.id === 'slow') await answer.promise
+      return takes(callback)
+    }
+    const acceptance = setup({ inbox })
+    const slow = acceptance.accept({ ...plain, id: 'slow' })
+    assert.equal((await acceptance.accept(plain)).id, 'plain')
+    answer.resolve()
+    assert.equal((await slow).id, 'slow')
+  })
+
+  describe('of callbacks with one key that come at once', () => {
+    /** A database that answers when it is told to. */
+    function slow() {
+      const answer = Promise.withResolvers<void>()
+      const asked: string[] = []
+      const inbox: Keep = async callback => {
+        asked.push(callback.id)
+        if (callback.id === 'first') await answer.promise
+        return takes(callback)
+      }
+      return { answer, asked, inbox }
+    }
+
+    it('asks for copies once, and calls all but the first replayed', async () => {
+      const { answer, asked, inbox } = slow()
+      const acceptance = setup({ inbox })
+      const copies = [first, first, first].map(copy => acceptance.accept(copy))
+      answer.resolve()
+      assert.deepEqual(
+        (await Promise.all(copies)).map(({ id, isReplay }) => [id, isReplay]),
+        [
+          ['first', false],
+          ['first', true],
+          ['first', true],
+        ],
+      )
+      assert.deepEqual(asked, ['first'])
+    })
+
+    it('lets a rival wait for the outcome of the first, so that the two never go to two places', async () => {
+      const { answer, asked, inbox } = slow()
+      const spooled: string[] = []
+      const spool = {
+        isInUse: false,
+        accept: noting(spooled),
+        holdsRival: async ({ id }: Identified) => spooled.some(other => other !== id),
+      }
+      const acceptance = setup({ inbox, spool })
+      const one = acceptance.accept(first)
+      const other = acceptance.accept(rival)
+      answer.reject(away)
+      assert.equal((await one).durability, 'spooled')
+      await assert.rejects(other, IdempotencyKeyReusedError)
+      assert.deepEqual([asked, spooled], [['first'], ['first']])
+    })
+
+    it('does not know of a rival what it does not know of the first', async () => {
+      const { answer, inbox } = slow()
+      const acceptance = setup({ inbox, spool: { accept: failing(full) } })
+      const both = [
+        assert.rejects(acceptance.accept(first), full),
+        assert.rejects(acceptance.accept(rival), { name: 'Error', code: 'storage_unavailable', cause: full }),
+      ]
+      answer.reject(away)
+      await Promise.all(both)
+      assert.equal(await placeOf(acceptance, rival), 'database')
+    })
+
+    it('lets a rival go on when the first was refused', async () => {
+      const { answer, inbox } = slow()
+      const acceptance = setup({ inbox })
+      const refused = assert.rejects(acceptance.accept(first), IdempotencyKeyReusedError)
+      const other = acceptance.accept(rival)
+      answer.reject(new IdempotencyKeyReusedError())
+      await refused
+      assert.equal((await other).id, 'rival')
+    })
+  })
+})

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { RequestHandler } from 'express'
+import type { Logger } from '../telemetry/logger.ts'
+import { type Context, context, contextFromHeaders, failSpan, SpanKind, startSpan, trace, unrecordedSpan } from '../telemetry/tracing.ts'
+import { HTTP_PROBLEMS } from './problems.ts'
+import { refusedWith } from './refused-connections.ts'
+import { withRequestId } from './request-id.ts'
+
+/** What is counted for an answer the caller did not wait for; no status of ours has been sent. */
+const CLIENT_GONE = 499
+
+/** Takes the measure of a request that was answered. */
+export type ObserveRequest = (labels: { method: string; route: string; status: number }, seconds: number) => void
+
+export interface HttpTelemetryOptions {
+  readonly logger: Logger
+  readonly observe?: ObserveRequest
+  /** Paths whose requests leave no span: what machines ask every few seconds would bury the traces of people. */
+  readonly isTraced: (path: string) => boolean
+}
+
+/**
+ * Gives a request its ids, its server span, its measure and its log line (at debug: under overload a line a request would be one more burden).
+ * Everything after it runs with the span active. `X-Request-ID` is taken over when it is 1 to 128 printable characters, else made.
+ */
+export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOptions): RequestHandler {
+  return (request, response, next) => {
+    const started = performance.now()
+    const { method, path } = request
+    const requestId = requestIdFrom(request.headers)
+    response.setHeader('X-Request-ID', requestId)
+    const parent = contextFromHeaders(request.headers)
+    const attributes = { 'http.request.method': method, 'url.path': path, 'answerback.request.id': requestId }
+    const span = isTraced(path) ? startSpan(method, { kind: SpanKind.SERVER, parent, attributes }) : unrecordedSpan(parent)
+    const active = withRequestId(trace.setSpan(parent, span), requestId)
+
+    response.once('close', () => {
+      const seconds = (performance.now() - started) / 1000
+      const route = typeof request.route?.path === 'string' ? request.route.path : 'unmatched'
+      const refusal = refusedWith.get(request.socket)
+      const status = response.writableFinished ? response.statusCode : refusal ? HTTP_PROBLEMS[refusal].status : CLIENT_GONE
+      span.updateName(`${method} ${route}`)
+      span.setAttribute('http.route', route)
+      if (status !== CLIENT_GONE) span.setAttribute('http.response.status_code', status)
+      if (status >= 499 && span.isRecording()) failSpan(span, new Error(status === CLIENT_GONE ? 'the caller went away' : `http_${status}`))
+      span.end()
+      observe?.({ method, route, status }, seconds)
+      if (logger.isLevelEnabled('debug')) {
+        context.with(active, () => logger.debug({ method, route, status, duration_ms: Math.round(seconds * 1000) }, 'request answered'))
+      }
+    })
+    context.with(active, next)
+  }
+}
+
+/** The ids of a request that leaves no span, for its answer. */
+export function bareIds(headers: IncomingHttpHeaders): { requestId: string; active: Context } {
+  const requestId = requestIdFrom(headers)
+  const parent = contextFromHeaders(headers)
+  return { requestId, active: withRequestId(trace.setSpan(parent, unrecordedSpan(parent)), requestId) }
+}
+
+function requestIdFrom(headers: IncomingHttpHeaders): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID()
+}
