@@ -28,7 +28,7 @@ import { type Config, type schema, sessionUrlOf, warningsAbout } from './config.
 import { isStorageTrouble } from './domain/storage-errors.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { accepting } from './wiring/intake.ts'
-import { refreshing } from './wiring/processing.ts'
+import { processing } from './wiring/processing.ts'
 import { CallbackPruner } from './workers/callback-pruner.ts'
 import { databaseMigration } from './workers/database-migration.ts'
 import { ObjectExpirer } from './workers/object-expirer.ts'
@@ -79,11 +79,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
     onArrived: () => {
       storage.accepted()
-      refresh.worker.wake()
+      work.worker.wake()
     },
     onRefused: reason => storage.refused(reason),
   })
-  const refresh = refreshing({
+  const work = processing({
     config: () => settings.current,
     metrics,
     database: workDatabase,
@@ -91,7 +91,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
     isHeldUp: () => accept.isDraining,
   })
-  const { session, claims, store, fetcher, worker } = refresh
+  const { session, claims, store, fetcher, worker } = work
   const expirer = new ObjectExpirer({
     store,
     onExpired: latenessMs => {
@@ -193,7 +193,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...(config.migrate.onStart ? [databaseMigration(signal => migrate({ url: sessionUrlOf(config), logger, signal }), logger)] : []),
     storage,
     ...accept.parts,
-    ...refresh.parts,
+    ...work.parts,
     expirer,
     pruner,
     gauges,

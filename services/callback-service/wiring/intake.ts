@@ -11,7 +11,7 @@ import { CallbackSpool } from '../adapters/spool/callback-spool.ts'
 import type { SpooledRow } from '../adapters/spool/spool-file.ts'
 import type { Config } from '../config.ts'
 import { Backlog } from '../domain/accepting/backlog.ts'
-import { Acceptance, type DurablyAccepted } from '../domain/accepting/intake.ts'
+import { type DurablyAccepted, Intake } from '../domain/accepting/intake.ts'
 import { KnownKeys } from '../domain/accepting/known-keys.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
 import type { CallbackMetrics, Gauges } from '../metrics.ts'
@@ -77,7 +77,7 @@ export function accepting(needs: Needs): Accepting {
   })
   const { spool, drain } = config.spool.path === '' ? {} : spoolFor(inbox, keys, needs)
   const watched = { accept: (callback: NewCallback) => inbox.accept(callback).catch(refusal(needs)) }
-  const acceptance = new Acceptance({ inbox: watched, spool, keys })
+  const acceptance = new Intake({ inbox: watched, spool, keys })
   return {
     get waitSeconds() {
       return backlog.waitSeconds

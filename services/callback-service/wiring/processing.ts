@@ -14,9 +14,9 @@ import { WorkerSession } from '../adapters/postgres/worker-session.ts'
 import { type Config, sessionUrlOf } from '../config.ts'
 import { CircuitBreaker } from '../domain/fetching/circuit-breaker.ts'
 import { ObjectFetcher } from '../domain/fetching/object-fetcher.ts'
-import { ObjectRefresher } from '../domain/fetching/shared-fetches.ts'
-import { claimable, type Room, withinTurn } from '../domain/processing/claim-quota.ts'
-import { crashed, refreshObjects } from '../domain/processing/process-callback.ts'
+import { SharedFetches } from '../domain/fetching/shared-fetches.ts'
+import { type ClaimQuota, claimQuota, withinTurn } from '../domain/processing/claim-quota.ts'
+import { crashed, processCallback } from '../domain/processing/process-callback.ts'
 import { Isolation } from '../domain/processing/suspicion.ts'
 import { WorkerLiveness } from '../domain/processing/worker-liveness.ts'
 import { RightMissingError } from '../domain/storage-errors.ts'
@@ -39,7 +39,7 @@ interface Needs {
 }
 
 /** What works on callbacks: claims them, fetches their objects and has these stored. */
-export interface Refreshing {
+export interface Processing {
   readonly session: WorkerSession
   readonly claims: CallbackClaims
   readonly store: ObjectStore
@@ -49,7 +49,7 @@ export interface Refreshing {
 }
 
 /** Joins what works on callbacks. */
-export function refreshing({ config: current, metrics, database, clock, logger, isHeldUp }: Needs): Refreshing {
+export function processing({ config: current, metrics, database, clock, logger, isHeldUp }: Needs): Processing {
   const config = current()
   const session = new WorkerSession({
     url: sessionUrlOf(config),
@@ -98,7 +98,7 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
     holds: new Rests(),
     random: Math.random,
   })
-  const refresher = new ObjectRefresher({
+  const sharedFetches = new SharedFetches({
     fetcher,
     store: {
       upsert: (object, callbackId) =>
@@ -108,9 +108,9 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
         }),
     },
     keepOffline,
-    onShared: (id, handle, sinceMs) => {
+    onShared: (id, answer, sinceMs) => {
       metrics.shared.inc()
-      client.shared(id, handle, sinceMs)
+      client.shared(id, answer, sinceMs)
     },
   })
   const policy = {
@@ -120,15 +120,15 @@ export function refreshing({ config: current, metrics, database, clock, logger, 
     random: Math.random,
   }
   const isolation = new Isolation({ probationMs: config.process.probationMs, maxCrashes, ageMs: () => performance.now() })
-  const roomFor = (running: number): Room | undefined => {
-    const room = isHeldUp() ? undefined : claimable({ running, maxRunning: config.process.maxRunning, requests: fetcher, breaker })
-    return room && withinTurn(room, isolation.turn(running))
+  const quotaFor = (running: number): ClaimQuota | undefined => {
+    const quota = isHeldUp() ? undefined : claimQuota({ running, maxRunning: config.process.maxRunning, requests: fetcher, breaker })
+    return quota && withinTurn(quota, isolation.turn(running))
   }
   const worker = new CallbackWorker({
     claims,
     worker: () => session.worker,
-    room: roomFor,
-    process: callback => refreshObjects(callback, (id, by) => refresher.refresh(id, by), policy),
+    quota: quotaFor,
+    process: callback => processCallback(callback, (id, by) => sharedFetches.fetch(id, by), policy),
     crashed: callback => crashed(callback, policy),
     interrupt: async () => {
       fetcher.stop()

@@ -3,13 +3,13 @@ import { Loop } from '#foundation/lifecycle/loop.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry/tracing.ts'
-import type { Room } from '../domain/processing/claim-quota.ts'
+import type { ClaimQuota } from '../domain/processing/claim-quota.ts'
 import type { ClaimedCallback, Verdict } from '../domain/processing/claimed-callback.ts'
 import { isStorageTrouble, StorageUnavailableError } from '../domain/storage-errors.ts'
 
 /** The inbox, as a worker needs it. */
 export interface Claims {
-  claim(worker: number, room: Room): Promise<ClaimedCallback[]>
+  claim(worker: number, quota: ClaimQuota): Promise<ClaimedCallback[]>
   settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean>
   release(callback: ClaimedCallback): void
 }
@@ -19,7 +19,7 @@ export interface CallbackWorkerOptions {
   /** This worker's number while it may claim. */
   readonly worker: () => number | undefined
   /** What it is worth claiming now; undefined when nothing is. */
-  readonly room: (running: number) => Room | undefined
+  readonly quota: (running: number) => ClaimQuota | undefined
   /** Does the callback's work; throws on a bug only. */
   readonly process: (callback: ClaimedCallback) => Promise<Verdict>
   /** The verdict on a callback whose processing threw. */
@@ -80,12 +80,12 @@ export class CallbackWorker implements Part {
   }
 
   async #claim(): Promise<number> {
-    const { claims, worker, room: roomFor, pollMs, onClaimed } = this.#options
+    const { claims, worker, quota: quotaFor, pollMs, onClaimed } = this.#options
     const number = worker()
-    const room = roomFor(this.#running.size)
-    this.#wasFull = room === undefined
-    if (number === undefined || room === undefined) return pollMs
-    const claimed = await claims.claim(number, room)
+    const quota = quotaFor(this.#running.size)
+    this.#wasFull = quota === undefined
+    if (number === undefined || quota === undefined) return pollMs
+    const claimed = await claims.claim(number, quota)
     for (const callback of claimed) {
       onClaimed(callback)
       const running = this.#run(callback).finally(() => {
@@ -96,8 +96,8 @@ export class CallbackWorker implements Part {
       this.#running.add(running)
     }
     this.#wasFull =
-      claimed.length === room.callbacks || claimed.reduce((sum, callback) => sum + callback.missingIds.length, 0) >= room.objects
-    const isTurnOfSuspects = room.suspectsWait === true && this.#running.size === 0
+      claimed.length === quota.callbacks || claimed.reduce((sum, callback) => sum + callback.missingIds.length, 0) >= quota.objects
+    const isTurnOfSuspects = quota.suspectsWait === true && this.#running.size === 0
     return this.#wasFull || isTurnOfSuspects ? 0 : pollMs
   }
 

@@ -13,7 +13,7 @@ import {
   startSpan,
   trace,
 } from '#foundation/telemetry/tracing.ts'
-import { FetchError } from '../../domain/fetching/fetched-object.ts'
+import { FetchError, type ObjectAnswer } from '../../domain/fetching/fetched-object.ts'
 import type { ObjectId } from '../../domain/object-id.ts'
 import { garbage, parseOnline } from './object-answer.ts'
 
@@ -46,13 +46,15 @@ export class ObjectClient implements Part {
   readonly #pool: Pool
   readonly #maxBaggageBytes: number
   readonly #timeoutMs: () => number
+  /** The spans of recorded requests, by what they brought. */
+  readonly #spans = new WeakMap<ObjectAnswer, Span>()
 
   constructor(options: ObjectClientOptions) {
     this.#url = new URL(options.url)
     this.#path = `${this.#url.pathname.replace(/\/+$/, '')}/objects/`
     this.#maxBaggageBytes = options.maxBaggageBytes
     this.#timeoutMs = options.timeoutMs
-    // Connections are bounded by the requests under way, which the refresher bounds; each request by its own timer.
+    // Connections are bounded by the requests under way, which the object fetcher bounds; each request by its own timer.
     this.#pool = new Pool(this.#url.origin, {
       connections: null,
       pipelining: 1,
@@ -70,10 +72,10 @@ export class ObjectClient implements Part {
 
   /**
    * Asks once, in the trace that is active here.
-   * @returns undefined when there is no such object (404); `handle` is the fetch's span
+   * @returns undefined when there is no such object (404)
    * @throws {FetchError} with the verdict: timeouts, resets, 5xx, 408, 425, 429 and garbage are worth another try, any other status is final
    */
-  async fetch(id: ObjectId): Promise<{ online: boolean; handle: Span | undefined } | undefined> {
+  async fetch(id: ObjectId): Promise<ObjectAnswer | undefined> {
     const active = context.active()
     const span = isSampled(active) ? this.#startSpan(id) : undefined
     try {
@@ -81,7 +83,9 @@ export class ObjectClient implements Part {
       span?.setAttribute('http.response.status_code', statusCode)
       if (statusCode === 404) return undefined
       if (statusCode !== 200) throw statusError(statusCode, retryAfter)
-      return { online: parseOnline(body, id), handle: span }
+      const answer = { online: parseOnline(body, id) }
+      if (span) this.#spans.set(answer, span)
+      return answer
     } catch (error) {
       const failure = error instanceof FetchError ? error : connectionError(error)
       if (span) failSpan(span, failure)
@@ -91,10 +95,10 @@ export class ObjectClient implements Part {
     }
   }
 
-  /** Shows in the active trace that it was served by a fetch of another: a span that links to that fetch. */
-  shared(id: ObjectId, handle: unknown, sinceMs: number): void {
+  /** Shows in the active trace that another callback's fetch served it: a span that links to that fetch. */
+  shared(id: ObjectId, answer: ObjectAnswer | undefined, sinceMs: number): void {
     if (!isSampled(context.active())) return
-    const fetchSpan = handle as Span | undefined
+    const fetchSpan = answer && this.#spans.get(answer)
     const span = startSpan('share fetch', {
       startTime: performance.timeOrigin + sinceMs,
       attributes: { 'answerback.object.id': String(id) },

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { Batcher } from '#foundation/batcher.ts'
 import { Prisma, type PrismaClient } from '#prisma'
-import type { Room } from '../../domain/processing/claim-quota.ts'
+import type { ClaimQuota } from '../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
 import { SUSPECT_CRASHES } from '../../domain/processing/suspicion.ts'
 import { ValueRefusedError } from '../../domain/storage-errors.ts'
@@ -42,10 +42,10 @@ export class CallbackClaims {
 
   /**
    * Claims callbacks that are due, the most urgent first; what others claim at the same moment is skipped, not waited for.
-   * @param room what there is room for; the callback that fills it is claimed whole
+   * @param quota what there is room for; the callback that fills it is claimed whole
    * @throws {StorageUnavailableError} perhaps after claiming; `takeOver` gives such claims back
    */
-  async claim(worker: number, { callbacks, objects, minAgeMs, crashes }: Room): Promise<ClaimedCallback[]> {
+  async claim(worker: number, { callbacks, objects, minAgeMs, crashes }: ClaimQuota): Promise<ClaimedCallback[]> {
     // Of two made in this process the later is the greater, also within a millisecond: takeOver needs that.
     const token = uuidv7()
     this.#tokens.set(token, callbacks)

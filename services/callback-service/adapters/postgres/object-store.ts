@@ -4,9 +4,9 @@ import type { PrismaClient } from '#prisma'
 import type { FetchedObject } from '../../domain/fetching/fetched-object.ts'
 import type { ObjectId } from '../../domain/object-id.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
-import { type ExpiredRow, StoreSpans, traceExpiry } from '../client-service/object-spans.ts'
 import { inDatabase, WAIT_FOR_DISK } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
+import { type ExpiredRow, StoreSpans, traceExpiry } from './object-spans.ts'
 
 /** How long an answer waits for others before it is stored: long enough to share a statement, too short to be noticed. */
 const LINGER_MS = 10

@@ -14,7 +14,7 @@ export type Durability = 'database' | 'spooled'
 /** And where it is: in the database, or on this machine's disk until the database takes it. */
 export type DurablyAccepted = Accepted & { readonly durability: Durability }
 
-/** What acceptance must know of a callback. One with an idempotency key has an id made from the key and what it names. */
+/** What the intake must know of a callback. One with an idempotency key has an id made from the key and what it names. */
 export interface Identified {
   readonly id: string
   readonly idempotencyKey: string | undefined
@@ -36,7 +36,7 @@ export interface Spool<Callback> extends CallbackKeeper<Callback> {
   holdsRival(callback: Callback): Promise<boolean | undefined>
 }
 
-export interface AcceptanceOptions<Callback> {
+export interface IntakeOptions<Callback> {
   readonly inbox: CallbackKeeper<Callback>
   readonly spool: Spool<Callback> | undefined
   readonly keys: KnownKeys
@@ -50,11 +50,11 @@ export interface AcceptanceOptions<Callback> {
  * Rivals, callbacks with one idempotency key and different object ids, are told apart by the database alone where there is no spool. Where there
  * is one, two of them must not be kept in two places: they take turns in this process, and each is compared with what the other place holds.
  */
-export class Acceptance<Callback extends Identified> {
-  readonly #options: AcceptanceOptions<Callback>
+export class Intake<Callback extends Identified> {
+  readonly #options: IntakeOptions<Callback>
   readonly #underWay = new Map<string, { readonly id: string; readonly kept: Promise<DurablyAccepted> }>()
 
-  constructor(options: AcceptanceOptions<Callback>) {
+  constructor(options: IntakeOptions<Callback>) {
     this.#options = options
   }
 

@@ -1,5 +1,10 @@
 import type { ObjectId } from '../object-id.ts'
 
+/** What the client service said of an object. Whoever asked knows by this very value which request brought it. */
+export interface ObjectAnswer {
+  readonly online: boolean
+}
+
 /** What the client service said of an object, and when the question left. Milliseconds. */
 export interface FetchedObject {
   readonly id: ObjectId

@@ -2,17 +2,17 @@ import pLimit, { type LimitFunction } from 'p-limit'
 import { type Backoff, backoffMs } from '../backoff.ts'
 import type { ObjectId } from '../object-id.ts'
 import type { CircuitBreaker, Pass } from './circuit-breaker.ts'
-import { FetchError, type FetchedObject } from './fetched-object.ts'
+import { FetchError, type FetchedObject, type ObjectAnswer } from './fetched-object.ts'
 import type { Outcome } from './outcome.ts'
 
 /** The client service, as the fetcher needs it. */
 export interface ObjectSource {
   /**
    * Asks once.
-   * @returns what it said, and a handle by which the observer knows this fetch again; undefined when there is no such object
+   * @returns undefined when there is no such object
    * @throws {FetchError}
    */
-  fetch(id: ObjectId): Promise<{ readonly online: boolean; readonly handle: unknown } | undefined>
+  fetch(id: ObjectId): Promise<ObjectAnswer | undefined>
 }
 
 /** Rests that can be ended all at once. */
@@ -44,17 +44,30 @@ export interface ObjectFetcherOptions {
   readonly random: () => number
 }
 
-/** When the request left whose answer will count, by this process's monotonic clock; undefined while none is on its way. */
+/** When a request left. */
 export interface Departure {
-  leftAtMs: number | undefined
-  /** The same by the database's clock: decides which of two answers is the newer one. */
-  fetchedAtMs?: number
+  /** By this process's monotonic clock. */
+  readonly leftAtMs: number
+  /** By the database's clock: decides which of two answers is the newer one. */
+  readonly fetchedAtMs: number
 }
 
-/** What the client service said of an object, and a handle by which the observer knows this fetch again. */
+/** A fetch under way, with all its tries. */
+export interface Fetch {
+  /** Of the request whose answer will count; undefined while none is on its way. */
+  readonly departure: Departure | undefined
+  readonly result: Promise<Fetched | Outcome>
+}
+
 export interface Fetched {
   readonly object: FetchedObject
-  readonly handle: unknown
+  readonly answer: ObjectAnswer
+}
+
+/** A fetch as the fetcher sees it. */
+interface Asked {
+  readonly id: ObjectId
+  departure: Departure | undefined
 }
 
 /** After so long it shows whether a failure was the object's own or the host's: see `CircuitBreaker`. */
@@ -107,16 +120,22 @@ export class ObjectFetcher {
   }
 
   /** Asks until there is an answer, tries are used up, the breaker holds the host for too long, or the object wants to be asked much later. */
-  async fetch(id: ObjectId, departure: Departure): Promise<Fetched | Outcome> {
+  fetch(id: ObjectId): Fetch {
+    const asked: Asked = { id, departure: undefined }
+    return Object.assign(asked, { result: this.#fetch(asked) })
+  }
+
+  async #fetch(asked: Asked): Promise<Fetched | Outcome> {
     const { maxTries, backoff, maxHoldMs, breaker, rests, holds, random } = this.#options
+    const { id } = asked
     let tries = 0
     let heldMs = 0
     while (!this.#isStopping) {
       const quiet = breaker.quietOf(id)
       if (quiet && quiet.ms > maxHoldMs) return this.#giveUp(id, { reason: quiet.reason, isProbe: false })
-      departure.leftAtMs = undefined
+      asked.departure = undefined
       if (quiet) await this.#rest(rests, quiet.ms)
-      const result = await this.#limit(() => this.#try(id, departure))
+      const result = await this.#limit(() => this.#try(asked))
       if (result === 'held') {
         const waitMs = Math.max(breaker.waitMs, MIN_HOLD_MS)
         heldMs += waitMs
@@ -151,24 +170,26 @@ export class ObjectFetcher {
     if (!this.#isStopping) await rests.rest(ms)
   }
 
-  async #try(id: ObjectId, departure: Departure): Promise<Try> {
-    const pass = this.#isStopping ? undefined : this.#options.breaker.admit(id)
-    return pass ? this.#ask(pass, departure) : 'held'
+  async #try(asked: Asked): Promise<Try> {
+    const pass = this.#isStopping ? undefined : this.#options.breaker.admit(asked.id)
+    if (!pass) return 'held'
+    asked.departure = this.#departNow()
+    return this.#ask(pass, asked.departure)
+  }
+
+  #departNow(): Departure {
+    return { leftAtMs: this.#options.nowMs(), fetchedAtMs: this.#options.databaseNowMs() }
   }
 
   async #ask(pass: Pass, departure: Departure): Promise<Try> {
-    const { source, breaker, onFetched, nowMs, databaseNowMs } = this.#options
+    const { source, breaker, onFetched, nowMs } = this.#options
     const { id } = pass
-    const leftAtMs = nowMs()
-    const fetchedAtMs = databaseNowMs()
-    departure.leftAtMs = leftAtMs
-    departure.fetchedAtMs = fetchedAtMs
-    const seconds = (): number => (nowMs() - leftAtMs) / 1000
+    const seconds = (): number => (nowMs() - departure.leftAtMs) / 1000
     try {
       const answer = await source.fetch(id)
       breaker.report(pass, 'answered')
       onFetched(answer ? 'ok' : 'not_found', seconds())
-      return answer ? { object: { id, online: answer.online, leftAtMs, fetchedAtMs }, handle: answer.handle } : 'not_found'
+      return answer ? { object: { id, online: answer.online, ...departure }, answer } : 'not_found'
     } catch (error) {
       if (this.#isStopping) return 'held'
       if (!(error instanceof FetchError)) throw error
@@ -183,6 +204,6 @@ export class ObjectFetcher {
     const { breaker } = this.#options
     const result = isHostTrouble ? 'failed' : isRetryable ? 'pushed_back' : 'answered'
     breaker.report(pass, result, retryAfterMs > 0 ? { ms: retryAfterMs, reason } : undefined)
-    for (const question of breaker.takeQuestions()) void this.#ask(question, { leftAtMs: undefined })
+    for (const question of breaker.takeQuestions()) void this.#ask(question, this.#departNow())
   }
 }

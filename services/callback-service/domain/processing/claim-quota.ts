@@ -1,7 +1,7 @@
 import type { Turn } from './suspicion.ts'
 
 /** What a process has room for: so many callbacks, of so many objects, due for so long at least. */
-export interface Room {
+export interface ClaimQuota {
   readonly callbacks: number
   readonly objects: number
   readonly minAgeMs: number
@@ -23,12 +23,12 @@ const UNWANTED_MS = 1000
  * as many requests waiting, so that replicas share what there is. When those wait already, only what no replica with free slots has taken:
  * of many callbacks that name the same objects each further one costs little, and is served by the requests that wait anyway.
  */
-export function claimable(now: {
+export function claimQuota(now: {
   readonly running: number
   readonly maxRunning: number
   readonly requests: { readonly inFlight: number; readonly waiting: number; readonly concurrency: number }
   readonly breaker: { readonly state: 'closed' | 'open' | 'half-open'; readonly waitMs: number }
-}): Room | undefined {
+}): ClaimQuota | undefined {
   const { running, maxRunning, requests, breaker } = now
   const { inFlight, waiting, concurrency } = requests
   const callbacks = Math.min(breaker.state === 'closed' ? CLAIM_BATCH : 1, maxRunning - running)
@@ -40,8 +40,8 @@ export function claimable(now: {
 }
 
 /** Narrows the room to what is next: suspects are claimed by themselves. @returns undefined when nothing may be claimed now */
-export function withinTurn(room: Room, turn: Turn): Room | undefined {
+export function withinTurn(quota: ClaimQuota, turn: Turn): ClaimQuota | undefined {
   if (turn.take === 'nothing') return undefined
-  if (turn.take === 'others') return turn.suspectsWait ? { ...room, suspectsWait: true } : room
-  return { ...room, callbacks: Math.min(room.callbacks, turn.callbacks), crashes: turn.crashes }
+  if (turn.take === 'others') return turn.suspectsWait ? { ...quota, suspectsWait: true } : quota
+  return { ...quota, callbacks: Math.min(quota.callbacks, turn.callbacks), crashes: turn.crashes }
 }

@@ -3,7 +3,7 @@ import type { Outcome } from '../fetching/outcome.ts'
 import type { ObjectId } from '../object-id.ts'
 import type { ClaimedCallback, Unstored, Verdict } from './claimed-callback.ts'
 
-export interface RefreshPolicy {
+export interface ProcessingPolicy {
   /** Attempts after which a callback is `failed`. */
   readonly maxAttempts: number
   /** Crashes of its worker after which a callback is `failed`: it ran alone in the last one. */
@@ -13,16 +13,16 @@ export interface RefreshPolicy {
 }
 
 /**
- * Does what a callback asks for: refreshes every object it still misses, all at once, and says how it leaves.
+ * Processes one attempt of a callback: fetches every object that it still misses, all at once, and decides how the callback leaves its worker.
  * Completed when each object has a final outcome; back to the inbox while some are pending; failed when its attempts are used up.
  */
-export async function refreshObjects(
+export async function processCallback(
   callback: ClaimedCallback,
-  refresh: (id: ObjectId, callback: ClaimedCallback) => Promise<Outcome>,
-  policy: RefreshPolicy,
+  fetch: (id: ObjectId, callback: ClaimedCallback) => Promise<Outcome>,
+  policy: ProcessingPolicy,
 ): Promise<Verdict> {
   if (callback.crashes >= policy.maxCrashes) return workerLost(callback)
-  const outcomes = await Promise.all(callback.missingIds.map(id => refresh(id, callback)))
+  const outcomes = await Promise.all(callback.missingIds.map(id => fetch(id, callback)))
   const unstored = [...callback.unstored, ...callback.missingIds.flatMap((id, i) => unstoredOf(id, outcomes[i] as Outcome))]
   const pending = outcomes.filter(outcome => outcome.kind === 'pending')
   if (pending.length === 0) return { state: 'completed', unstored }
@@ -32,7 +32,7 @@ export async function refreshObjects(
 }
 
 /** The verdict on a callback whose processing itself broke: every object is asked for again, as often as for any other trouble. */
-export function crashed(callback: ClaimedCallback, policy: RefreshPolicy): Verdict {
+export function crashed(callback: ClaimedCallback, policy: ProcessingPolicy): Verdict {
   const unstored = [...callback.unstored, ...callback.missingIds.map(id => ({ id, outcome: 'pending', reason: 'internal_error' }) as const)]
   return tryAgain(callback, { unstored, isCharged: true, retryAfterMs: 0 }, policy)
 }
@@ -51,7 +51,7 @@ interface Trouble {
   readonly retryAfterMs: number
 }
 
-function tryAgain(callback: ClaimedCallback, { unstored, isCharged, retryAfterMs }: Trouble, policy: RefreshPolicy): Verdict {
+function tryAgain(callback: ClaimedCallback, { unstored, isCharged, retryAfterMs }: Trouble, policy: ProcessingPolicy): Verdict {
   if (isCharged && callback.attempt >= policy.maxAttempts) return { state: 'failed', unstored: unstored.map(giveUp) }
   // Nothing is claimed while the client service is held to be down, but for one callback to probe with: that one must be there.
   const isDueNow = unstored.some(({ reason }) => reason === 'interrupted' || (reason === 'client_service_unavailable' && !isCharged))

@@ -8,11 +8,11 @@ import { eventually } from '../../../../test/support/eventually.ts'
 import { DatabaseClock } from '../../adapters/postgres/database-clock.ts'
 import { schema } from '../../config.ts'
 import { callbackMetrics } from '../../metrics.ts'
-import { refreshing } from '../../wiring/processing.ts'
+import { processing } from '../../wiring/processing.ts'
 import { putCallback, readCallback } from '../adapters/postgres/stored-callbacks.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
 
-describe('refreshing', () => {
+describe('processing', () => {
   let storage: TestStorage
 
   before(async () => {
@@ -24,7 +24,7 @@ describe('refreshing', () => {
   function setup(env: Record<string, string>, isHeldUp: () => boolean = () => false) {
     const { current } = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url, ...env } })
     const registry = createRegistry()
-    const { parts } = refreshing({
+    const { parts } = processing({
       config: () => current,
       metrics: callbackMetrics(registry),
       database: storage.open(),

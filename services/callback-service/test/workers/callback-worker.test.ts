@@ -3,12 +3,12 @@ import { pino } from 'pino'
 import { requestIdOf } from '#foundation/http/request-id.ts'
 import { context, Telemetry, trace } from '#foundation/telemetry/tracing.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
-import type { Room } from '../../domain/processing/claim-quota.ts'
+import type { ClaimQuota } from '../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback } from '../../domain/processing/claimed-callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
-import { COMPLETED, CRASHED, claimed, roomFor, workerInMemory } from './worker-in-memory.ts'
+import { COMPLETED, CRASHED, claimed, quotaFor, workerInMemory } from './worker-in-memory.ts'
 
 describe('CallbackWorker', () => {
   let worker: CallbackWorker
@@ -57,7 +57,7 @@ describe('CallbackWorker', () => {
   it('claims no more than there is room for, and more as soon as there is', async () => {
     let mostRunning = 0
     const { seen, put, end, started } = setup({
-      room: running => roomFor(2 - running),
+      quota: running => quotaFor(2 - running),
       onClaimed: () => {
         mostRunning = Math.max(mostRunning, worker.running + 1)
       },
@@ -72,12 +72,12 @@ describe('CallbackWorker', () => {
     end('c')
     await started('d', 'e')
     assert.equal(mostRunning, 2)
-    assert.ok(seen.claims.every(([, room]) => room.callbacks >= 1 && room.callbacks <= 2))
+    assert.ok(seen.claims.every(([, quota]) => quota.callbacks >= 1 && quota.callbacks <= 2))
   })
 
   const rows = (...objects: number[]): ClaimedCallback[] =>
     objects.map((count, i) => ({ ...claimed(String(i)), missingIds: Array.from({ length: count }, (_, id) => BigInt(id)) }))
-  for (const [what, room, found, looks] of [
+  for (const [what, quota, found, looks] of [
     ['again at once when it found as many callbacks as there is room for', { callbacks: 2, objects: 9 }, rows(1, 1), 2],
     ['again at once when it found as many objects as there is room for', { callbacks: 9, objects: 3 }, rows(1, 2), 2],
     ['no more when it found fewer of both', { callbacks: 3, objects: 4 }, rows(1, 2), 1],
@@ -87,11 +87,11 @@ describe('CallbackWorker', () => {
   ] as const) {
     it(`looks ${what}`, async () => {
       let count = 0
-      const atFirst = (): Room | undefined => {
+      const atFirst = (): ClaimQuota | undefined => {
         count += 1
-        return count === 1 ? { minAgeMs: 0, ...room } : undefined
+        return count === 1 ? { minAgeMs: 0, ...quota } : undefined
       }
-      setup({ room: atFirst }, { claim: async () => [...found] })
+      setup({ quota: atFirst }, { claim: async () => [...found] })
       worker.start()
       await new Promise(setImmediate)
       assert.equal(count, looks)
@@ -99,12 +99,12 @@ describe('CallbackWorker', () => {
   }
 
   it('claims nothing while there is no room', async () => {
-    let room = 0
+    let quota = 0
     let looks = 0
     const { seen, put, started } = setup({
-      room: () => {
+      quota: () => {
         looks += 1
-        return roomFor(room)
+        return quotaFor(quota)
       },
       pollMs: 1,
     })
@@ -112,7 +112,7 @@ describe('CallbackWorker', () => {
     worker.start()
     await eventually('it has looked', () => looks > 3)
     assert.deepEqual(seen.claims, [])
-    room = 1
+    quota = 1
     await started('a')
   })
 
@@ -181,7 +181,7 @@ describe('CallbackWorker', () => {
   })
 
   it('releases each callback once, however it ended', async () => {
-    const { processing, seen, put, end, started, released } = setup({ room: running => roomFor(3 - running) })
+    const { processing, seen, put, end, started, released } = setup({ quota: running => quotaFor(3 - running) })
     const ids = ['done', 'crashed', 'again', 'interrupted', 'interrupted too']
     put(...ids)
     worker.start()

@@ -1,5 +1,5 @@
 import { eventually } from '../../../../test/support/eventually.ts'
-import type { Room } from '../../domain/processing/claim-quota.ts'
+import type { ClaimQuota } from '../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
 import { CallbackWorker, type CallbackWorkerOptions, type Claims } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
@@ -26,7 +26,7 @@ export function claimed(id: string): ClaimedCallback {
   }
 }
 
-export function roomFor(callbacks: number): Room | undefined {
+export function quotaFor(callbacks: number): ClaimQuota | undefined {
   return callbacks > 0 ? { callbacks, objects: 1000, minAgeMs: 0 } : undefined
 }
 
@@ -35,16 +35,16 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
   const inbox: ClaimedCallback[] = []
   const processing = new Map<string, { end: (verdict: Verdict) => void; crash: (error: Error) => void }>()
   const seen = {
-    claims: [] as [number, Room][],
+    claims: [] as [number, ClaimQuota][],
     settled: [] as [string, Verdict][],
     released: [] as string[],
     counted: [] as Verdict[],
   }
   const worker = new CallbackWorker({
     claims: {
-      claim: async (number, room) => {
-        seen.claims.push([number, room])
-        return inbox.splice(0, room.callbacks)
+      claim: async (number, quota) => {
+        seen.claims.push([number, quota])
+        return inbox.splice(0, quota.callbacks)
       },
       settle: async ({ id }, verdict) => {
         seen.settled.push([id, verdict])
@@ -54,7 +54,7 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
       ...claims,
     },
     worker: () => 7,
-    room: running => roomFor(100 - running),
+    quota: running => quotaFor(100 - running),
     process: ({ id }) => new Promise((end, crash) => processing.set(id, { end, crash })),
     crashed: () => CRASHED,
     interrupt: async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Room } from '../../../domain/processing/claim-quota.ts'
+import type { ClaimQuota } from '../../../domain/processing/claim-quota.ts'
 import type { TestStorage } from './test-storage.ts'
 
 export interface StoredCallback {
@@ -39,7 +39,7 @@ export async function readCallback(storage: TestStorage, id: string): Promise<St
   return row
 }
 
-/** Room for so many callbacks, whatever they name and however long they have been due. */
-export function upTo(callbacks: number): Room {
+/** A quota of so many callbacks, whatever they name and however long they have been due. */
+export function upTo(callbacks: number): ClaimQuota {
   return { callbacks, objects: 1_000_000, minAgeMs: 0 }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../../domain/accepting/accept-errors.ts'
-import { Acceptance, type AcceptanceOptions, type Identified, type Spool } from '../../../domain/accepting/intake.ts'
+import { type Identified, Intake, type IntakeOptions, type Spool } from '../../../domain/accepting/intake.ts'
 import { KnownKeys } from '../../../domain/accepting/known-keys.ts'
 import { StorageUnavailableError } from '../../../domain/storage-errors.ts'
 
@@ -23,17 +23,17 @@ const plain = { id: 'plain', idempotencyKey: undefined }
 const first = { id: 'first', idempotencyKey: 'k' }
 const rival = { id: 'rival', idempotencyKey: 'k' }
 
-describe('Acceptance', () => {
+describe('Intake', () => {
   interface Setup {
     inbox?: Keep
     spool?: Partial<Spool<Identified>> | undefined
     keys?: KnownKeys
   }
 
-  const setup = ({ inbox = takes, spool = {}, keys = newKeys() }: Setup = {}): Acceptance<Identified> =>
-    new Acceptance({ inbox: { accept: inbox }, spool: { isInUse: false, accept: takes, holdsRival: async () => false, ...spool }, keys })
+  const setup = ({ inbox = takes, spool = {}, keys = newKeys() }: Setup = {}): Intake<Identified> =>
+    new Intake({ inbox: { accept: inbox }, spool: { isInUse: false, accept: takes, holdsRival: async () => false, ...spool }, keys })
   const newKeys = (): KnownKeys => new KnownKeys({ max: 10, forgetAfterMs: 1000, nowMs: () => 0 })
-  const placeOf = async (acceptance: Acceptance<Identified>, callback = plain as Identified): Promise<string> =>
+  const placeOf = async (acceptance: Intake<Identified>, callback = plain as Identified): Promise<string> =>
     (await acceptance.accept(callback)).durability
 
   it('keeps a callback in the database, and only there', async () => {
@@ -55,8 +55,8 @@ describe('Acceptance', () => {
 
   it('says that nothing was kept when the spool cannot take it either', async () => {
     await assert.rejects(setup({ inbox: failing(away), spool: { accept: failing(full) } }).accept(plain), full)
-    const withoutSpool: AcceptanceOptions<Identified> = { inbox: { accept: failing(away) }, spool: undefined, keys: newKeys() }
-    await assert.rejects(new Acceptance(withoutSpool).accept(plain), away)
+    const withoutSpool: IntakeOptions<Identified> = { inbox: { accept: failing(away) }, spool: undefined, keys: newKeys() }
+    await assert.rejects(new Intake(withoutSpool).accept(plain), away)
   })
 
   it('spools nothing that the database refuses, or has no time for', async () => {

@@ -3,10 +3,10 @@ import { seededRandom } from '../../../../../test/chaos/random.ts'
 import { CircuitBreaker } from '../../../domain/fetching/circuit-breaker.ts'
 import { FetchError } from '../../../domain/fetching/fetched-object.ts'
 import { ObjectFetcher, type Rests } from '../../../domain/fetching/object-fetcher.ts'
-import { ObjectRefresher } from '../../../domain/fetching/shared-fetches.ts'
-import { claimable } from '../../../domain/processing/claim-quota.ts'
+import { SharedFetches } from '../../../domain/fetching/shared-fetches.ts'
+import { claimQuota } from '../../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback } from '../../../domain/processing/claimed-callback.ts'
-import { refreshObjects } from '../../../domain/processing/process-callback.ts'
+import { processCallback } from '../../../domain/processing/process-callback.ts'
 
 const TRIALS = 100
 const POLL_MS = 250
@@ -83,7 +83,7 @@ async function trial(
           throw away
         }
         await time.at(time.nowMs + ANSWER_MS)
-        return { online: true, handle: undefined }
+        return { online: true }
       },
     },
     breaker,
@@ -98,14 +98,14 @@ async function trial(
     holds: time.rests(),
     random: random,
   })
-  const refresher = new ObjectRefresher({ fetcher, store: { upsert: async () => {} }, keepOffline: true, onShared: () => undefined })
+  const sharedFetches = new SharedFetches({ fetcher, store: { upsert: async () => {} }, keepOffline: true, onShared: () => undefined })
   const inbox = Array.from({ length: callbacks }, (_, i) => ({ i, attempt: 0, dueMs: 0 }))
   let running = 0
 
   function look(): void {
     const due = inbox.filter(({ dueMs }) => dueMs <= time.nowMs).toSorted((a, b) => a.dueMs - b.dueMs)
-    const room = claimable({ running, maxRunning: 1000, requests: fetcher, breaker })
-    for (const row of due.slice(0, room?.callbacks ?? 0)) {
+    const quota = claimQuota({ running, maxRunning: 1000, requests: fetcher, breaker })
+    for (const row of due.slice(0, quota?.callbacks ?? 0)) {
       inbox.splice(inbox.indexOf(row), 1)
       void work(row)
     }
@@ -128,7 +128,7 @@ async function trial(
       trace: {},
       requestId: undefined,
     }
-    const verdict = await refreshObjects(callback, (id, by) => refresher.refresh(id, by), {
+    const verdict = await processCallback(callback, (id, by) => sharedFetches.fetch(id, by), {
       maxAttempts: 10,
       maxCrashes: 6,
       backoff: { baseMs: 1000, maxMs: 60_000 },

@@ -51,7 +51,7 @@ function setup(ask: ObjectSource['fetch'], options: Partial<ObjectFetcherOptions
     random: () => 0,
     ...options,
   })
-  return { state, breaker, fetcher, fetch: (id: ObjectId = 1n) => fetcher.fetch(id, { leftAtMs: undefined }) }
+  return { state, breaker, fetcher, fetch: (id: ObjectId = 1n) => fetcher.fetch(id).result }
 }
 
 describe('ObjectFetcher', () => {
@@ -64,7 +64,7 @@ describe('ObjectFetcher', () => {
 
   it('tells what came of each request, and how many seconds it took', async () => {
     const told: unknown[] = []
-    const answers = [async () => ({ online: true, handle: 0 }), async () => undefined, () => Promise.reject(refusal)]
+    const answers = [async () => ({ online: true }), async () => undefined, () => Promise.reject(refusal)]
     const { state, fetch } = setup(
       id => {
         state.nowMs += 250

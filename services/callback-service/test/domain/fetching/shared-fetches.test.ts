@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { CircuitBreaker, type CircuitBreakerOptions, type Pass } from '../../../domain/fetching/circuit-breaker.ts'
-import { FetchError, type FetchedObject } from '../../../domain/fetching/fetched-object.ts'
+import { FetchError, type FetchedObject, type ObjectAnswer } from '../../../domain/fetching/fetched-object.ts'
 import { ObjectFetcher, type ObjectFetcherOptions } from '../../../domain/fetching/object-fetcher.ts'
-import { ObjectRefresher, type ObjectRefresherOptions } from '../../../domain/fetching/shared-fetches.ts'
+import { SharedFetches, type SharedFetchesOptions } from '../../../domain/fetching/shared-fetches.ts'
 import { StorageUnavailableError } from '../../../domain/storage-errors.ts'
 
 const breakerOptions = { objects: 100, openMs: 1000, maxOpenMs: 1000, maxPauseMs: 60_000, onResumed: () => undefined }
 const pushBack = (retryAfterMs: number): FetchError => new FetchError('http_429', { isRetryable: true, isHostTrouble: false, retryAfterMs })
 const trouble = (reason = 'timeout'): FetchError => new FetchError(reason, { isRetryable: true, isHostTrouble: true })
 
-/** A refresher whose fetches the test answers by hand, and whose clock it sets. */
-function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> = {}, breaker: Partial<CircuitBreakerOptions> = {}) {
+/** A sharedFetches whose fetches the test answers by hand, and whose clock it sets. */
+function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {}, breaker: Partial<CircuitBreakerOptions> = {}) {
   const state = { nowMs: 1000, slept: [] as number[], stored: [] as FetchedObject[], shared: [] as bigint[], active: 0, mostActive: 0 }
   const asked: { id: bigint; answer: (online: boolean | undefined) => void; fail: (error: Error) => void }[] = []
   const rests = {
@@ -25,8 +25,8 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
       fetch: id => {
         state.active += 1
         state.mostActive = Math.max(state.mostActive, state.active)
-        return new Promise<{ online: boolean; handle: unknown } | undefined>((resolve, reject) => {
-          asked.push({ id, answer: online => resolve(online === undefined ? undefined : { online, handle: id }), fail: reject })
+        return new Promise<ObjectAnswer | undefined>((resolve, reject) => {
+          asked.push({ id, answer: online => resolve(online === undefined ? undefined : { online }), fail: reject })
         }).finally(() => {
           state.active -= 1
         })
@@ -45,7 +45,7 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
     random: () => 0.5,
     ...options,
   })
-  const refresher = new ObjectRefresher({
+  const sharedFetches = new SharedFetches({
     fetcher,
     store: {
       upsert: async object => {
@@ -56,7 +56,7 @@ function setup(options: Partial<ObjectFetcherOptions & ObjectRefresherOptions> =
     onShared: id => state.shared.push(id),
     ...options,
   })
-  return { fetcher, refresher, asked, state }
+  return { fetcher, sharedFetches, asked, state }
 }
 
 /** A breaker of a host that is down. Its clock stands still: the next probe is always `openMs` away. */
@@ -71,10 +71,10 @@ function openBreaker(openMs: number): CircuitBreaker {
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const callback = (freshFromMs = 1000, receivedAtMs = 5_000_000 + freshFromMs) => ({ id: 'a', freshFromMs, receivedAtMs })
 
-describe('ObjectRefresher', () => {
+describe('SharedFetches', () => {
   it('stores what it fetched, with the moment the question left', async () => {
-    const { refresher, asked, state } = setup()
-    const outcome = refresher.refresh(7n, callback())
+    const { sharedFetches, asked, state } = setup()
+    const outcome = sharedFetches.fetch(7n, callback())
     await turn()
     state.nowMs = 5000
     asked[0]?.answer(true)
@@ -83,8 +83,8 @@ describe('ObjectRefresher', () => {
   })
 
   it('never has more requests under way than its concurrency, also after it changed', async () => {
-    const { fetcher, refresher, asked, state } = setup({ concurrency: 2 })
-    const outcomes = Promise.all([1n, 2n, 3n, 4n, 5n].map(id => refresher.refresh(id, callback())))
+    const { fetcher, sharedFetches, asked, state } = setup({ concurrency: 2 })
+    const outcomes = Promise.all([1n, 2n, 3n, 4n, 5n].map(id => sharedFetches.fetch(id, callback())))
     await turn()
     assert.equal(asked.length, 2)
     fetcher.concurrency = 4
@@ -99,10 +99,10 @@ describe('ObjectRefresher', () => {
   })
 
   it('asks once for an id that several callbacks want while its request has not left', async () => {
-    const { refresher, asked, state } = setup({ concurrency: 1 })
-    const blocker = refresher.refresh(1n, callback())
-    const first = refresher.refresh(2n, callback())
-    const second = refresher.refresh(2n, callback(1500))
+    const { sharedFetches, asked, state } = setup({ concurrency: 1 })
+    const blocker = sharedFetches.fetch(1n, callback())
+    const first = sharedFetches.fetch(2n, callback())
+    const second = sharedFetches.fetch(2n, callback(1500))
     await turn()
     asked[0]?.answer(true)
     await blocker
@@ -114,20 +114,20 @@ describe('ObjectRefresher', () => {
   })
 
   it('shares a request that left when the callback was accepted, or later', async () => {
-    const { refresher, asked, state } = setup()
+    const { sharedFetches, asked, state } = setup()
     state.nowMs = 2000
-    const first = refresher.refresh(1n, callback(1000))
+    const first = sharedFetches.fetch(1n, callback(1000))
     await turn()
-    const second = refresher.refresh(1n, callback(2000))
+    const second = sharedFetches.fetch(1n, callback(2000))
     asked[0]?.answer(true)
     await Promise.all([first, second])
     assert.equal(asked.length, 1)
   })
 
   it("asks for itself, once, when the request it joined was refused for good: another sender's headers are none of its own", async () => {
-    const { refresher, asked, state } = setup()
+    const { sharedFetches, asked, state } = setup()
     const refusal = new FetchError('http_431', { isRetryable: false, isHostTrouble: false })
-    const [guilty, innocent, alsoRefused] = [1, 2, 3].map(() => refresher.refresh(1n, callback()))
+    const [guilty, innocent, alsoRefused] = [1, 2, 3].map(() => sharedFetches.fetch(1n, callback()))
     await turn()
     assert.equal(asked.length, 1)
     asked[0]?.fail(refusal)
@@ -137,18 +137,18 @@ describe('ObjectRefresher', () => {
     asked[2]?.fail(refusal)
     assert.deepEqual(await Promise.all([guilty, innocent, alsoRefused]), [
       { kind: 'failed', reason: 'http_431' },
-      { kind: 'stored', handle: 1n },
+      { kind: 'stored', answer: { online: true } },
       { kind: 'failed', reason: 'http_431' },
     ])
     assert.deepEqual([asked.length, state.shared], [3, []])
   })
 
   it('asks again when the request under way left before the callback was accepted: its answer may be from before the change', async () => {
-    const { refresher, asked, state } = setup()
-    const first = refresher.refresh(1n, callback(1000))
+    const { sharedFetches, asked, state } = setup()
+    const first = sharedFetches.fetch(1n, callback(1000))
     await turn()
     state.nowMs = 2000
-    const second = refresher.refresh(1n, callback(1500))
+    const second = sharedFetches.fetch(1n, callback(1500))
     await turn()
     assert.equal(asked.length, 2)
     for (const request of asked) request.answer(true)
@@ -161,13 +161,15 @@ describe('ObjectRefresher', () => {
 
   it('is joined between two tries: the next request leaves after the callback was accepted', async () => {
     const { promise: left, resolve: leave } = Promise.withResolvers<void>()
-    const { refresher, asked, state } = setup({ rests: { rest: ms => (ms > 1000 ? left : Promise.resolve()), endAll: () => undefined } })
-    const first = refresher.refresh(1n, callback(1000))
+    const { sharedFetches, asked, state } = setup({
+      rests: { rest: ms => (ms > 1000 ? left : Promise.resolve()), endAll: () => undefined },
+    })
+    const first = sharedFetches.fetch(1n, callback(1000))
     await turn()
     asked[0]?.fail(pushBack(1500))
     await turn()
     state.nowMs = 2600
-    const second = refresher.refresh(1n, callback(1500))
+    const second = sharedFetches.fetch(1n, callback(1500))
     leave()
     await turn()
     asked[1]?.answer(true)
@@ -176,15 +178,15 @@ describe('ObjectRefresher', () => {
   })
 
   it('shares the fresher of two requests for an id, also when the other one ends first', async () => {
-    const { refresher, asked, state } = setup()
-    const first = refresher.refresh(1n, callback(1000))
+    const { sharedFetches, asked, state } = setup()
+    const first = sharedFetches.fetch(1n, callback(1000))
     await turn()
     state.nowMs = 2000
-    const second = refresher.refresh(1n, callback(1500))
+    const second = sharedFetches.fetch(1n, callback(1500))
     await turn()
     asked[0]?.answer(true)
     await first
-    const third = refresher.refresh(1n, callback(1500))
+    const third = sharedFetches.fetch(1n, callback(1500))
     await turn()
     asked[1]?.answer(true)
     await Promise.all([second, third])
@@ -196,10 +198,10 @@ describe('ObjectRefresher', () => {
     ["this process's", callback(1001, 5_001_000)],
   ] as const) {
     it(`asks again when the request under way left after the callback came, but not for certain by ${clock} clock`, async () => {
-      const { refresher, asked } = setup()
-      const first = refresher.refresh(1n, callback(1000))
+      const { sharedFetches, asked } = setup()
+      const first = sharedFetches.fetch(1n, callback(1000))
       await turn()
-      const second = refresher.refresh(1n, later)
+      const second = sharedFetches.fetch(1n, later)
       await turn()
       assert.equal(asked.length, 2)
       for (const request of asked) request.answer(true)
@@ -208,9 +210,9 @@ describe('ObjectRefresher', () => {
   }
 
   it('asks again when no request is under way any more', async () => {
-    const { refresher, asked } = setup()
+    const { sharedFetches, asked } = setup()
     for (const times of [1, 2]) {
-      const outcome = refresher.refresh(1n, callback())
+      const outcome = sharedFetches.fetch(1n, callback())
       await turn()
       asked[times - 1]?.answer(true)
       await outcome
@@ -219,8 +221,8 @@ describe('ObjectRefresher', () => {
   })
 
   it('takes a 404 for the answer that it is', async () => {
-    const { refresher, asked } = setup()
-    const outcome = refresher.refresh(1n, callback())
+    const { sharedFetches, asked } = setup()
+    const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.answer(undefined)
     assert.deepEqual(await outcome, { kind: 'not_found' })
@@ -231,8 +233,8 @@ describe('ObjectRefresher', () => {
     [false, true],
   ] as const) {
     it(`says stored of an object that is ${online ? 'online where only such' : 'offline where those too'} are kept`, async () => {
-      const { refresher, asked } = setup({ keepOffline })
-      const outcome = refresher.refresh(1n, callback())
+      const { sharedFetches, asked } = setup({ keepOffline })
+      const outcome = sharedFetches.fetch(1n, callback())
       await turn()
       asked[0]?.answer(online)
       assert.equal((await outcome).kind, 'stored')
@@ -240,8 +242,8 @@ describe('ObjectRefresher', () => {
   }
 
   it('says offline of an offline object where only online ones are kept; the store hides it, and what it knew from before', async () => {
-    const { refresher, asked, state } = setup({ keepOffline: false })
-    const outcome = refresher.refresh(1n, callback())
+    const { sharedFetches, asked, state } = setup({ keepOffline: false })
+    const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.answer(false)
     assert.equal((await outcome).kind, 'offline')
@@ -252,8 +254,8 @@ describe('ObjectRefresher', () => {
   })
 
   it('tries again after trouble, with full jitter, and gives up until the next attempt when its tries are used up', async () => {
-    const { refresher, asked, state } = setup()
-    const outcome = refresher.refresh(1n, callback())
+    const { sharedFetches, asked, state } = setup()
+    const outcome = sharedFetches.fetch(1n, callback())
     for (let i = 0; i < 3; i += 1) {
       await turn()
       asked[i]?.fail(trouble('http_503'))
@@ -264,8 +266,8 @@ describe('ObjectRefresher', () => {
   })
 
   it('does not try again what is final', async () => {
-    const { refresher, asked } = setup()
-    const outcome = refresher.refresh(1n, callback())
+    const { sharedFetches, asked } = setup()
+    const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.fail(new FetchError('http_403', { isRetryable: false, isHostTrouble: false }))
     assert.deepEqual(await outcome, { kind: 'failed', reason: 'http_403' })
@@ -273,11 +275,11 @@ describe('ObjectRefresher', () => {
   })
 
   it('asks an object again when its Retry-After is over, and others meanwhile', async () => {
-    const { refresher, asked, state } = setup()
-    const first = refresher.refresh(1n, callback())
+    const { sharedFetches, asked, state } = setup()
+    const first = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.fail(pushBack(1500))
-    const second = refresher.refresh(2n, callback())
+    const second = sharedFetches.fetch(2n, callback())
     await turn()
     assert.deepEqual(
       asked.map(({ id }) => id),
@@ -289,23 +291,28 @@ describe('ObjectRefresher', () => {
   })
 
   it('sends back, charged, the callback of an object that wants to be asked much later, and asks for it no sooner for another', async () => {
-    const { refresher, asked } = setup()
-    const outcome = refresher.refresh(1n, callback())
+    const { sharedFetches, asked } = setup()
+    const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.fail(pushBack(5000))
     // A second of them went by until it was known whether the host said the same of others.
     assert.deepEqual(await outcome, { kind: 'pending', reason: 'http_429', isCharged: true, retryAfterMs: 4000 - 100 })
-    assert.deepEqual(await refresher.refresh(1n, callback()), { kind: 'pending', reason: 'http_429', isCharged: true, retryAfterMs: 3900 })
+    assert.deepEqual(await sharedFetches.fetch(1n, callback()), {
+      kind: 'pending',
+      reason: 'http_429',
+      isCharged: true,
+      retryAfterMs: 3900,
+    })
     assert.equal(asked.length, 1)
   })
 
   it('charges nobody when several objects say that the host is to be left alone', async () => {
-    const { refresher, asked } = setup()
-    const outcomes = [1n, 2n, 3n].map(id => refresher.refresh(id, callback()))
+    const { sharedFetches, asked } = setup()
+    const outcomes = [1n, 2n, 3n].map(id => sharedFetches.fetch(id, callback()))
     await turn()
     for (const request of asked) request.fail(pushBack(5000))
     for (const outcome of await Promise.all(outcomes)) assert.equal(outcome.kind === 'pending' && outcome.isCharged, false)
-    assert.deepEqual(await refresher.refresh(9n, callback()), {
+    assert.deepEqual(await sharedFetches.fetch(9n, callback()), {
       kind: 'pending',
       reason: 'client_service_unavailable',
       isCharged: false,
@@ -314,20 +321,20 @@ describe('ObjectRefresher', () => {
   })
 
   it('sends a callback back uncharged when the host stays silent for too long', async () => {
-    const { refresher, asked } = setup({ breaker: openBreaker(60_000) })
-    assert.deepEqual(await refresher.refresh(1n, callback()), { kind: 'pending', reason: 'client_service_unavailable', isCharged: false })
+    const { sharedFetches, asked } = setup({ breaker: openBreaker(60_000) })
+    assert.deepEqual(await sharedFetches.fetch(1n, callback()), { kind: 'pending', reason: 'client_service_unavailable', isCharged: false })
     assert.equal(asked.length, 0)
   })
 
   it('waits up to a quarter longer than it is held, so that not all leave at once', async () => {
-    const { refresher, state } = setup({ breaker: openBreaker(1000) })
-    await refresher.refresh(1n, callback())
+    const { sharedFetches, state } = setup({ breaker: openBreaker(1000) })
+    await sharedFetches.fetch(1n, callback())
     assert.deepEqual(state.slept, [1125, 1125])
   })
 
   it('charges no attempt when it turns out, a moment after the last try, that the host is down', async () => {
-    const { refresher, asked, state } = setup({ maxTries: 1 }, { objects: 2 })
-    const outcomes = [1n, 2n].map(id => refresher.refresh(id, callback()))
+    const { sharedFetches, asked, state } = setup({ maxTries: 1 }, { objects: 2 })
+    const outcomes = [1n, 2n].map(id => sharedFetches.fetch(id, callback()))
     await turn()
     for (const request of asked) request.fail(trouble('connection'))
     for (const outcome of await Promise.all(outcomes)) {
@@ -338,16 +345,16 @@ describe('ObjectRefresher', () => {
 
   it('asks an object that was answered before when many fail, and charges them when it is answered', async () => {
     const { promise: verdict, resolve: endRests } = Promise.withResolvers<void>()
-    const { refresher, asked, state } = setup(
+    const { sharedFetches, asked, state } = setup(
       { maxTries: 1, concurrency: 2, rests: { rest: () => verdict, endAll: () => undefined } },
       { objects: 2 },
     )
-    const good = refresher.refresh(9n, callback())
+    const good = sharedFetches.fetch(9n, callback())
     await turn()
     asked[0]?.answer(true)
     await good
     state.nowMs += 250
-    const outcomes = [1n, 2n].map(id => refresher.refresh(id, callback()))
+    const outcomes = [1n, 2n].map(id => sharedFetches.fetch(id, callback()))
     await turn()
     asked[1]?.fail(trouble('http_500'))
     asked[2]?.fail(trouble('http_500'))
@@ -367,14 +374,14 @@ describe('ObjectRefresher', () => {
     const { promise: held, resolve: resume } = Promise.withResolvers<void>()
     const state = { nowMs: 0 }
     const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, onResumed: () => fetcher.resume(), nowMs: () => state.nowMs })
-    const { fetcher, refresher, asked } = setup({ breaker, holds: { rest: () => held, endAll: resume } })
+    const { fetcher, sharedFetches, asked } = setup({ breaker, holds: { rest: () => held, endAll: resume } })
     const bad = breaker.admit(7n)
     assert.ok(bad)
     breaker.report(bad, 'failed')
     const slow = breaker.admit(8n)
     assert.ok(slow)
     state.nowMs = 650
-    const outcome = refresher.refresh(1n, callback())
+    const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     assert.equal(asked.length, 0)
     breaker.report(slow, 'answered')
@@ -384,16 +391,16 @@ describe('ObjectRefresher', () => {
   })
 
   it('charges no attempt when the database could not store the object', async () => {
-    const { refresher, asked } = setup({ store: { upsert: () => Promise.reject(new StorageUnavailableError('down')) } })
-    const outcome = refresher.refresh(1n, callback())
+    const { sharedFetches, asked } = setup({ store: { upsert: () => Promise.reject(new StorageUnavailableError('down')) } })
+    const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.answer(true)
     assert.deepEqual(await outcome, { kind: 'pending', reason: 'storage_unavailable', isCharged: false })
   })
 
   it('gives back what is under way when it is stopped', async () => {
-    const { fetcher, refresher, asked } = setup({ concurrency: 1 })
-    const outcomes = Promise.all([refresher.refresh(1n, callback()), refresher.refresh(2n, callback())])
+    const { fetcher, sharedFetches, asked } = setup({ concurrency: 1 })
+    const outcomes = Promise.all([sharedFetches.fetch(1n, callback()), sharedFetches.fetch(2n, callback())])
     await turn()
     fetcher.stop()
     asked[0]?.fail(trouble('connection'))
@@ -403,16 +410,16 @@ describe('ObjectRefresher', () => {
   })
 
   it('lets a bug surface', async () => {
-    const { refresher, asked } = setup()
-    const outcome = refresher.refresh(1n, callback())
+    const { sharedFetches, asked } = setup()
+    const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.fail(new TypeError('bug'))
     await assert.rejects(outcome, TypeError)
   })
 
   it('lets a bug of the store surface', async () => {
-    const { refresher, asked } = setup({ store: { upsert: () => Promise.reject(new TypeError('bug')) } })
-    const outcome = refresher.refresh(1n, callback())
+    const { sharedFetches, asked } = setup({ store: { upsert: () => Promise.reject(new TypeError('bug')) } })
+    const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.answer(true)
     await assert.rejects(outcome, TypeError)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Outcome } from '../../../domain/fetching/outcome.ts'
 import type { ClaimedCallback } from '../../../domain/processing/claimed-callback.ts'
-import { crashed, refreshObjects } from '../../../domain/processing/process-callback.ts'
+import { crashed, processCallback } from '../../../domain/processing/process-callback.ts'
 
 const policy = { maxAttempts: 3, maxCrashes: 6, backoff: { baseMs: 1000, maxMs: 60_000 }, random: () => 0.5 }
 const claimed = (changes: Partial<ClaimedCallback> = {}): ClaimedCallback => ({
@@ -20,15 +20,18 @@ const claimed = (changes: Partial<ClaimedCallback> = {}): ClaimedCallback => ({
 })
 const answering = (outcomes: Record<string, Outcome>) => async (id: bigint) => outcomes[String(id)] as Outcome
 
-describe('refreshObjects', () => {
+const STORED: Outcome = { kind: 'stored', answer: { online: true } }
+const OFFLINE: Outcome = { kind: 'offline', answer: { online: false } }
+
+describe('processCallback', () => {
   it('completes a callback that names nothing', async () => {
-    assert.deepEqual(await refreshObjects(claimed({ missingIds: [] }), answering({}), policy), { state: 'completed', unstored: [] })
+    assert.deepEqual(await processCallback(claimed({ missingIds: [] }), answering({}), policy), { state: 'completed', unstored: [] })
   })
 
   it('completes when every object has a final outcome, and lists those that were not stored', async () => {
-    const verdict = await refreshObjects(
+    const verdict = await processCallback(
       claimed({ missingIds: [1n, 2n, 3n, 4n] }),
-      answering({ 1: { kind: 'stored' }, 2: { kind: 'failed', reason: 'http_400' }, 3: { kind: 'not_found' }, 4: { kind: 'offline' } }),
+      answering({ 1: STORED, 2: { kind: 'failed', reason: 'http_400' }, 3: { kind: 'not_found' }, 4: OFFLINE }),
       policy,
     )
     assert.deepEqual(verdict, {
@@ -43,15 +46,15 @@ describe('refreshObjects', () => {
 
   it('keeps what earlier attempts found out', async () => {
     const earlier = claimed({ attempt: 2, missingIds: [2n], unstored: [{ id: 1n, outcome: 'not_found' }] })
-    const verdict = await refreshObjects(earlier, answering({ 2: { kind: 'stored' } }), policy)
+    const verdict = await processCallback(earlier, answering({ 2: STORED }), policy)
     assert.deepEqual(verdict, { state: 'completed', unstored: [{ id: 1n, outcome: 'not_found' }] })
   })
 
   it('goes back to the inbox for what is pending, later with each attempt', async () => {
-    const pending = answering({ 1: { kind: 'stored' }, 2: { kind: 'pending', reason: 'timeout', isCharged: true } })
+    const pending = answering({ 1: STORED, 2: { kind: 'pending', reason: 'timeout', isCharged: true } })
     const unstored = [{ id: 2n, outcome: 'pending', reason: 'timeout' }]
-    assert.deepEqual(await refreshObjects(claimed(), pending, policy), { state: 'pending', unstored, isCharged: true, delayMs: 500 })
-    assert.deepEqual(await refreshObjects(claimed({ attempt: 2 }), pending, policy), {
+    assert.deepEqual(await processCallback(claimed(), pending, policy), { state: 'pending', unstored, isCharged: true, delayMs: 500 })
+    assert.deepEqual(await processCallback(claimed({ attempt: 2 }), pending, policy), {
       state: 'pending',
       unstored,
       isCharged: true,
@@ -60,7 +63,7 @@ describe('refreshObjects', () => {
   })
 
   it('is charged when one of its objects fails by itself, though others wait for the host', async () => {
-    const verdict = await refreshObjects(
+    const verdict = await processCallback(
       claimed(),
       answering({
         1: { kind: 'pending', reason: 'http_500', isCharged: true },
@@ -72,9 +75,9 @@ describe('refreshObjects', () => {
   })
 
   it('fails with its reasons when its attempts are used up', async () => {
-    const verdict = await refreshObjects(
+    const verdict = await processCallback(
       claimed({ attempt: 3, unstored: [{ id: 3n, outcome: 'not_found' }] }),
-      answering({ 1: { kind: 'stored' }, 2: { kind: 'pending', reason: 'timeout', isCharged: true } }),
+      answering({ 1: STORED, 2: { kind: 'pending', reason: 'timeout', isCharged: true } }),
       policy,
     )
     assert.deepEqual(verdict, {
@@ -88,14 +91,14 @@ describe('refreshObjects', () => {
 
   it('never fails over trouble that is not its own', async () => {
     const pending: Outcome = { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
-    const verdict = await refreshObjects(claimed({ attempt: 3 }), answering({ 1: pending, 2: pending }), policy)
+    const verdict = await processCallback(claimed({ attempt: 3 }), answering({ 1: pending, 2: pending }), policy)
     assert.equal(verdict.state, 'pending')
     assert.equal(verdict.state === 'pending' && verdict.isCharged, false)
   })
 
   it('is due again at once when it was interrupted, though not with all its objects', async () => {
     const pending = (reason: string): Outcome => ({ kind: 'pending', reason, isCharged: false })
-    const verdict = await refreshObjects(claimed(), answering({ 1: pending('storage_unavailable'), 2: pending('interrupted') }), policy)
+    const verdict = await processCallback(claimed(), answering({ 1: pending('storage_unavailable'), 2: pending('interrupted') }), policy)
     assert.deepEqual(verdict, {
       state: 'pending',
       unstored: [
@@ -109,30 +112,26 @@ describe('refreshObjects', () => {
 
   it('goes back for at least as long as its objects want to be left alone', async () => {
     const outcome = (retryAfterMs: number): Outcome => ({ kind: 'pending', reason: 'http_429', isCharged: true, retryAfterMs })
-    const verdict = await refreshObjects(claimed(), answering({ 1: outcome(5000), 2: outcome(7000) }), policy)
+    const verdict = await processCallback(claimed(), answering({ 1: outcome(5000), 2: outcome(7000) }), policy)
     assert.equal(verdict.state === 'pending' && verdict.delayMs, 7000)
   })
 
   it('is due again at once when the client service was held to be down: there must be something to probe with', async () => {
     const held: Outcome = { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
-    const verdict = await refreshObjects(claimed({ attempt: 2 }), answering({ 1: { kind: 'stored' }, 2: held }), policy)
+    const verdict = await processCallback(claimed({ attempt: 2 }), answering({ 1: STORED, 2: held }), policy)
     assert.equal(verdict.state === 'pending' && verdict.delayMs, 0)
   })
 
   it('waits no longer than after its first attempt over trouble that is not its own', async () => {
     const pending: Outcome = { kind: 'pending', reason: 'storage_unavailable', isCharged: false }
-    const verdict = await refreshObjects(claimed({ attempt: 3 }), answering({ 1: pending, 2: pending }), policy)
+    const verdict = await processCallback(claimed({ attempt: 3 }), answering({ 1: pending, 2: pending }), policy)
     assert.equal(verdict.state === 'pending' && verdict.delayMs, 500)
   })
 
   it('asks for nothing any more when it took its worker down once too often, and not before', async () => {
-    const again = await refreshObjects(
-      claimed({ attempt: 1, crashes: 5 }),
-      answering({ 1: { kind: 'stored' }, 2: { kind: 'stored' } }),
-      policy,
-    )
+    const again = await processCallback(claimed({ attempt: 1, crashes: 5 }), answering({ 1: STORED, 2: STORED }), policy)
     assert.equal(again.state, 'completed')
-    const verdict = await refreshObjects(claimed({ crashes: 6 }), () => assert.fail('must not fetch'), policy)
+    const verdict = await processCallback(claimed({ crashes: 6 }), () => assert.fail('must not fetch'), policy)
     assert.equal(verdict.state, 'failed')
     assert.deepEqual(
       verdict.unstored.map(object => object.reason),

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { context, contextFromCarrier, inSpan, type Span, Telemetry } from '#foundation/telemetry/tracing.ts'
 import { ZipkinCollector, type ZipkinSpan } from '../../../../../test/support/zipkin-collector.ts'
 import type { ObjectStore } from '../../../adapters/postgres/object-store.ts'
-import { backdate, CALLBACK_ID, newStore } from '../postgres/new-store.ts'
-import { logger, openTestStorage, type TestStorage } from '../postgres/test-storage.ts'
+import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
+import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 
 describe('the spans of the object store', () => {
   let storage: TestStorage
