@@ -29,9 +29,9 @@ import { isStorageTrouble } from './domain/storage-errors.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { accepting } from './wiring/intake.ts'
 import { processing } from './wiring/processing.ts'
-import { CallbackPruner } from './workers/callback-pruner.ts'
+import { callbackPruner } from './workers/callback-pruner.ts'
 import { databaseMigration } from './workers/database-migration.ts'
-import { ObjectExpirer } from './workers/object-expirer.ts'
+import { objectExpirer } from './workers/object-expirer.ts'
 import { StorageWatch } from './workers/storage-watch.ts'
 
 /** Counting goes through every row: it takes at most a hundredth of the time, so a million rows are counted less often. */
@@ -92,7 +92,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     isHeldUp: () => accept.isDraining,
   })
   const { session, claims, store, fetcher, worker } = work
-  const expirer = new ObjectExpirer({
+  const expirer = objectExpirer({
     store,
     onExpired: latenessMs => {
       metrics.expired.inc(latenessMs.length)
@@ -100,7 +100,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     },
     logger,
   })
-  const pruner = new CallbackPruner({ prune: limit => claims.prune(config.callbacks.retentionSeconds, limit), logger })
+  const pruner = callbackPruner({ prune: limit => claims.prune(config.callbacks.retentionSeconds, limit), logger })
   const gauges = new Loop({
     name: 'count rows',
     logger,

@@ -1,3 +1,5 @@
+import { inHalves } from './halving.ts'
+
 /**
  * Gathers items that arrive together into one write: group commit.
  *
@@ -90,13 +92,16 @@ export class Batcher<Item, Result> {
     const batch = this.#waiting.splice(0, this.#options.maxBatch)
     if (batch.length === 0) return
     this.#writing.add(batch)
-    void this.#write(batch).finally(() => {
+    void inHalves(batch, part => this.#write(part), this.#isItemFault).finally(() => {
       this.#writing.delete(batch)
       this.#pump()
       if (this.#waiting.length === 0 && this.#writing.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
     })
   }
 
+  readonly #isItemFault = (error: unknown): boolean => this.#options.isItemFault?.(error) ?? false
+
+  /** Answers all of the batch, unless it is to be halved. */
   async #write(batch: readonly Entry<Item, Result>[]): Promise<void> {
     const started = performance.now()
     try {
@@ -107,13 +112,8 @@ export class Batcher<Item, Result> {
       })
       this.#options.onWrite?.(batch.length, (performance.now() - started) / 1000)
     } catch (error) {
-      if (batch.length > 1 && this.#options.isItemFault?.(error)) {
-        const half = batch.length >> 1
-        await this.#write(batch.slice(0, half))
-        await this.#write(batch.slice(half))
-      } else {
-        for (const entry of batch) fail(entry, error)
-      }
+      if (batch.length > 1 && this.#isItemFault(error)) throw error
+      for (const entry of batch) fail(entry, error)
     }
   }
 

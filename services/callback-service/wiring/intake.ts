@@ -76,14 +76,14 @@ export function accepting(needs: Needs): Accepting {
     nowMs: () => performance.now(),
   })
   const { spool, drain } = config.spool.path === '' ? {} : spoolFor(inbox, keys, needs)
-  const watched = { accept: (callback: NewCallback) => inbox.accept(callback).catch(refusal(needs)) }
-  const acceptance = new Intake({ inbox: watched, spool, keys })
+  const watched = { insert: (callback: NewCallback) => inbox.insert(callback).catch(refusal(needs)) }
+  const intake = new Intake({ inbox: watched, spool, keys })
   return {
     get waitSeconds() {
       return backlog.waitSeconds
     },
     async accept(callback) {
-      const accepted = await acceptance.accept(newCallback(callback))
+      const accepted = await intake.accept(newCallback(callback))
       if (!accepted.isReplay) backlog.accepted()
       return accepted
     },

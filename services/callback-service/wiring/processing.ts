@@ -22,7 +22,7 @@ import { WorkerLiveness } from '../domain/processing/worker-liveness.ts'
 import { RightMissingError } from '../domain/storage-errors.ts'
 import type { CallbackMetrics } from '../metrics.ts'
 import { CallbackWorker } from '../workers/callback-worker.ts'
-import { ClaimWatch } from '../workers/claim-watch.ts'
+import { claimWatch } from '../workers/claim-watch.ts'
 
 /** A worker whose connection was cut has a new one by then. */
 const SESSION_GRACE_MS = 500
@@ -142,7 +142,7 @@ export function processing({ config: current, metrics, database, clock, logger, 
     logger,
   })
   const steps = new ClockSteps({ prisma: database.prisma, clock, logger })
-  const claimWatch = new ClaimWatch({
+  const watch = claimWatch({
     look: async () => {
       const state = await readClusterState(database.prisma, { clock, maxCrashes })
       await steps.makeUp(state.clockStep)
@@ -163,5 +163,5 @@ export function processing({ config: current, metrics, database, clock, logger, 
     },
     logger,
   })
-  return { session, claims, store, fetcher, worker, parts: [session, claimWatch, worker] }
+  return { session, claims, store, fetcher, worker, parts: [session, watch, worker] }
 }

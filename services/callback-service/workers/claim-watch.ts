@@ -1,5 +1,4 @@
 import { Loop } from '#foundation/lifecycle/loop.ts'
-import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import type { WorkerLiveness, WorkerSign } from '../domain/processing/worker-liveness.ts'
 import { isStorageTrouble } from '../domain/storage-errors.ts'
@@ -18,31 +17,9 @@ export interface ClaimWatchOptions {
 }
 
 /** Looks every `intervalMs` which workers live, and gives the callbacks of the dead back to the inbox. */
-export class ClaimWatch implements Part {
-  readonly name = 'claim watch'
-  readonly #options: ClaimWatchOptions
-  readonly #loop: Loop
-
-  constructor(options: ClaimWatchOptions) {
-    this.#options = options
-    this.#loop = new Loop({
-      name: 'take over callbacks',
-      logger: options.logger,
-      isReportedElsewhere: isStorageTrouble,
-      pass: () => this.#pass(),
-    })
-  }
-
-  start(): void {
-    this.#loop.start()
-  }
-
-  stop(): Promise<void> {
-    return this.#loop.stop()
-  }
-
-  async #pass(): Promise<number> {
-    const { look, liveness, takeOver, worker, intervalMs, onTakenOver, logger } = this.#options
+export function claimWatch(options: ClaimWatchOptions): Loop {
+  const { look, liveness, takeOver, worker, intervalMs, onTakenOver, logger } = options
+  const pass = async (): Promise<number> => {
     const signs = await look().catch(error => {
       liveness.interrupted()
       throw error
@@ -63,4 +40,5 @@ export class ClaimWatch implements Part {
     }
     return intervalMs
   }
+  return new Loop({ name: 'take over callbacks', logger, isReportedElsewhere: isStorageTrouble, pass })
 }

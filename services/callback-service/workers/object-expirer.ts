@@ -1,5 +1,4 @@
 import { Loop } from '#foundation/lifecycle/loop.ts'
-import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { isStorageTrouble } from '../domain/storage-errors.ts'
 
@@ -25,29 +24,16 @@ const MAX_REST_MS = 500
  * after a full one. Never early; late by a timer and a statement. Any number of services may do so at once. No timer per object:
  * a restart just continues.
  */
-export class ObjectExpirer implements Part {
-  readonly name = 'object expirer'
-  readonly #loop: Loop
-
-  constructor({ store, onExpired, logger }: ObjectExpirerOptions) {
-    this.#loop = new Loop({
-      name: 'expire objects',
-      logger,
-      isReportedElsewhere: isStorageTrouble,
-      pass: async () => {
-        const { latenessMs, nextInMs } = await store.deleteExpired(BATCH)
-        if (latenessMs.length > 0) onExpired(latenessMs)
-        if (latenessMs.length === BATCH) return 0
-        return Math.min(MAX_REST_MS, Math.max(GATHER_MS, nextInMs ?? MAX_REST_MS))
-      },
-    })
-  }
-
-  start(): void {
-    this.#loop.start()
-  }
-
-  stop(): Promise<void> {
-    return this.#loop.stop()
-  }
+export function objectExpirer({ store, onExpired, logger }: ObjectExpirerOptions): Loop {
+  return new Loop({
+    name: 'expire objects',
+    logger,
+    isReportedElsewhere: isStorageTrouble,
+    pass: async () => {
+      const { latenessMs, nextInMs } = await store.deleteExpired(BATCH)
+      if (latenessMs.length > 0) onExpired(latenessMs)
+      if (latenessMs.length === BATCH) return 0
+      return Math.min(MAX_REST_MS, Math.max(GATHER_MS, nextInMs ?? MAX_REST_MS))
+    },
+  })
 }

@@ -1,3 +1,4 @@
+import { inHalves } from '#foundation/halving.ts'
 import { Loop } from '#foundation/lifecycle/loop.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
@@ -101,23 +102,26 @@ export class SpoolDrain<Row extends Spooled> implements Part {
    */
   async #takeOver(rows: readonly Row[]): Promise<number> {
     if (rows.length === 0) return 0
-    try {
-      for (const { id, ownerId } of await this.#options.takeOver(rows)) {
-        this.#options.logger.warn(
-          { callback_id: id, owner_id: ownerId },
-          'two callbacks were accepted under one idempotency key, with different ids: both are kept',
-        )
+    let taken = 0
+    const takeOver = async (part: readonly Row[]): Promise<void> => {
+      try {
+        this.#reportRivals(await this.#options.takeOver(part))
+        taken += part.length
+      } catch (error) {
+        if (part.length > 1 || !isRefusal(error)) throw error
+        this.#setAside(part[0] as Row, error.message)
       }
-      return rows.length
-    } catch (error) {
-      if (!(error instanceof ValueRefusedError)) throw error
-      const [row] = rows
-      if (row && rows.length === 1) {
-        this.#setAside(row, error.message)
-        return 0
-      }
-      const half = rows.length >> 1
-      return (await this.#takeOver(rows.slice(0, half))) + (await this.#takeOver(rows.slice(half)))
+    }
+    await inHalves(rows, takeOver, isRefusal)
+    return taken
+  }
+
+  #reportRivals(rivals: readonly { readonly id: string; readonly ownerId: string }[]): void {
+    for (const { id, ownerId } of rivals) {
+      this.#options.logger.warn(
+        { callback_id: id, owner_id: ownerId },
+        'two callbacks were accepted under one idempotency key, with different ids: both are kept',
+      )
     }
   }
 
@@ -139,4 +143,8 @@ export class SpoolDrain<Row extends Spooled> implements Part {
       logger.info({ callbacks: this.#moved }, 'the spool is drained')
     }
   }
+}
+
+function isRefusal(error: unknown): error is ValueRefusedError {
+  return error instanceof ValueRefusedError
 }

@@ -33,7 +33,7 @@ interface Owner {
 }
 
 /**
- * Accepts callbacks: those that arrive together share one multi-row insert, and each is answered when its row is committed.
+ * Inserts callbacks: those that arrive together share one multi-row insert, and each is answered when its row is committed.
  * One auto-committed statement, so that a process killed anywhere leaves a row or none.
  */
 export class CallbackInbox {
@@ -43,7 +43,7 @@ export class CallbackInbox {
   constructor(options: CallbackInboxOptions) {
     this.#prisma = options.prisma
     this.#batcher = new Batcher({
-      write: rows => this.#insert(rows),
+      write: rows => this.#insertAll(rows),
       maxBatch: options.maxBatch,
       maxInFlight: options.maxInFlight,
       maxWaiting: options.maxWaiting,
@@ -65,13 +65,13 @@ export class CallbackInbox {
    * @throws {IdempotencyKeyReusedError} the key came with other ids before
    * @throws {ValueRefusedError} Postgres refuses this very row
    */
-  async accept(callback: NewCallback): Promise<Accepted> {
+  async insert(callback: NewCallback): Promise<Accepted> {
     const result = await this.#batcher.add(callback).catch(translate)
     if (result instanceof Error) throw result
     return result
   }
 
-  async #insert(rows: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
+  async #insertAll(rows: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
     // One row comes back, not one a callback: which ids were inserted is told only when some were not. Callbacks of one commit are received at
     // the same moment, and due a microsecond apart, so that they are claimed in the order in which they came.
     const [inserted] = await inDatabase(

@@ -33,7 +33,7 @@ const RETRY_MS = 1000
 const QUESTION_TIMEOUT_MS = 100
 
 /**
- * Where callbacks wait while the database cannot take them: a journal on the local disk, flushed before `accept` resolves. Those that arrive
+ * Where callbacks wait while the database cannot take them: a journal on the local disk, flushed before `append` resolves. Those that arrive
  * together share one flush. What a process left there when it died is found by the next one.
  */
 export class CallbackSpool implements Part {
@@ -58,7 +58,7 @@ export class CallbackSpool implements Part {
   constructor(options: CallbackSpoolOptions) {
     this.#options = options
     this.#batcher = new Batcher({
-      write: callbacks => this.#append(callbacks),
+      write: callbacks => this.#appendAll(callbacks),
       maxBatch: options.maxBatch,
       maxWaiting: options.maxWaiting,
       timeoutMs: options.timeoutMs,
@@ -166,7 +166,7 @@ export class CallbackSpool implements Part {
    * @throws {OverloadedError} too many wait already; nothing was stored
    * @throws {IdempotencyKeyReusedError} the key came with other ids before
    */
-  async accept(callback: NewCallback): Promise<Accepted> {
+  async append(callback: NewCallback): Promise<Accepted> {
     this.#arriving += 1
     this.#mustFollow = true
     try {
@@ -245,7 +245,7 @@ export class CallbackSpool implements Part {
     return row && asideOf(row)
   }
 
-  async #append(callbacks: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
+  async #appendAll(callbacks: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
     const { nowMs, ownerOf, onKept } = this.#options
     const received_ms = nowMs()
     // Asked now, not earlier: the database has the keys of what was forgotten before, and the file those of what is forgotten later.

@@ -20,16 +20,24 @@ export interface Identified {
   readonly idempotencyKey: string | undefined
 }
 
-/** Keeps callbacks; resolves when they are on a disk. */
-export interface CallbackKeeper<Callback> {
+/** Where callbacks are kept first of all: the database. */
+export interface Inbox<Callback> {
   /**
+   * @returns when the callback is committed
    * @throws {StorageUnavailableError} not kept, or nobody knows
    * @throws {IdempotencyKeyReusedError} not kept: another callback has its key
    */
-  accept(callback: Callback): Promise<Accepted>
+  insert(callback: Callback): Promise<Accepted>
 }
 
-export interface Spool<Callback> extends CallbackKeeper<Callback> {
+/** Where callbacks are kept while the database cannot take them: a file on this machine. */
+export interface Spool<Callback> {
+  /**
+   * @returns when the callback is on the disk
+   * @throws {StorageUnavailableError} not kept, or nobody knows
+   * @throws {IdempotencyKeyReusedError} not kept: another callback has its key
+   */
+  append(callback: Callback): Promise<Accepted>
   /** Whether what comes must go behind what it holds. */
   readonly isInUse: boolean
   /** Whether a callback with the same key and other object ids waits in it. @returns undefined when it does not say so in time */
@@ -37,7 +45,7 @@ export interface Spool<Callback> extends CallbackKeeper<Callback> {
 }
 
 export interface IntakeOptions<Callback> {
-  readonly inbox: CallbackKeeper<Callback>
+  readonly inbox: Inbox<Callback>
   readonly spool: Spool<Callback> | undefined
   readonly keys: KnownKeys
 }
@@ -52,7 +60,7 @@ export interface IntakeOptions<Callback> {
  */
 export class Intake<Callback extends Identified> {
   readonly #options: IntakeOptions<Callback>
-  readonly #underWay = new Map<string, { readonly id: string; readonly kept: Promise<DurablyAccepted> }>()
+  readonly #underWay = new Map<string, { readonly id: string; readonly outcome: Promise<DurablyAccepted> }>()
 
   constructor(options: IntakeOptions<Callback>) {
     this.#options = options
@@ -64,7 +72,7 @@ export class Intake<Callback extends Identified> {
    */
   accept(callback: Callback): Promise<DurablyAccepted> {
     const { inbox, spool } = this.#options
-    if (!spool) return acceptIn('database', inbox, callback)
+    if (!spool) return kept('database', inbox.insert(callback))
     const { idempotencyKey } = callback
     return idempotencyKey === undefined ? this.#keep(callback, spool) : this.#keepInTurn(callback, idempotencyKey, spool)
   }
@@ -72,17 +80,17 @@ export class Intake<Callback extends Identified> {
   /** Copies share one outcome. A rival waits for it, because it decides where the rival is compared with what. */
   async #keepInTurn(callback: Callback, key: string, spool: Spool<Callback>): Promise<DurablyAccepted> {
     for (let other = this.#underWay.get(key); other; other = this.#underWay.get(key)) {
-      if (other.id === callback.id) return { ...(await other.kept), isReplay: true }
-      await other.kept.catch(failWithUnknown)
+      if (other.id === callback.id) return { ...(await other.outcome), isReplay: true }
+      await other.outcome.catch(failWithUnknown)
     }
-    const kept = this.#keep(callback, spool).finally(() => this.#underWay.delete(key))
-    this.#underWay.set(key, { id: callback.id, kept })
-    return kept
+    const outcome = this.#keep(callback, spool).finally(() => this.#underWay.delete(key))
+    this.#underWay.set(key, { id: callback.id, outcome })
+    return outcome
   }
 
   async #keep(callback: Callback, spool: Spool<Callback>): Promise<DurablyAccepted> {
     const inDatabase = (): Promise<DurablyAccepted> => this.#keepInDatabase(callback)
-    const inSpool = (): Promise<DurablyAccepted> => acceptIn('spooled', spool, callback)
+    const inSpool = (): Promise<DurablyAccepted> => kept('spooled', spool.append(callback))
     // Asked first, the spool says itself what it holds under this key.
     if (spool.isInUse) return orElse(inSpool, inDatabase)
     const hasRival = callback.idempotencyKey === undefined ? false : await spool.holdsRival(callback)
@@ -92,15 +100,15 @@ export class Intake<Callback extends Identified> {
 
   async #keepInDatabase(callback: Callback): Promise<DurablyAccepted> {
     const { inbox, keys } = this.#options
-    const accepted = await acceptIn('database', inbox, callback)
+    const accepted = await kept('database', inbox.insert(callback))
     // Of a replay nobody here knows how soon the database will forget it.
     if (callback.idempotencyKey !== undefined && !accepted.isReplay) keys.remember(callback.idempotencyKey, callback.id)
     return accepted
   }
 }
 
-async function acceptIn<Callback>(durability: Durability, keeper: CallbackKeeper<Callback>, callback: Callback): Promise<DurablyAccepted> {
-  return { ...(await keeper.accept(callback)), durability }
+async function kept(durability: Durability, accepted: Promise<Accepted>): Promise<DurablyAccepted> {
+  return { ...(await accepted), durability }
 }
 
 async function orElse<T>(first: () => Promise<T>, second: () => Promise<T>): Promise<T> {

@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict'
 import { mock } from 'node:test'
+import type { Loop } from '#foundation/lifecycle/loop.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
-import { CallbackPruner } from '../../workers/callback-pruner.ts'
+import { callbackPruner } from '../../workers/callback-pruner.ts'
 import { logger } from './silent-logger.ts'
 
-describe('CallbackPruner', () => {
-  let pruner: CallbackPruner
+describe('callbackPruner', () => {
+  let pruner: Loop
 
   afterEach(() => pruner.stop())
 
   /** @param answers what each pass deletes */
   function setup(answers: (number | 'all' | Error)[]) {
     const limits: number[] = []
-    pruner = new CallbackPruner({
+    pruner = callbackPruner({
       prune: async limit => {
         const answer = answers[limits.push(limit) - 1] ?? 0
         if (answer instanceof Error) throw answer

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
+import type { Loop } from '#foundation/lifecycle/loop.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { WorkerSign } from '../../domain/processing/worker-liveness.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
-import { ClaimWatch, type ClaimWatchOptions } from '../../workers/claim-watch.ts'
+import { type ClaimWatchOptions, claimWatch } from '../../workers/claim-watch.ts'
 import { logger } from './silent-logger.ts'
 
 const SIGNS: WorkerSign[] = [
@@ -12,15 +13,15 @@ const SIGNS: WorkerSign[] = [
   { number: 8, renewal: '1', leaseMs: 1000, isLocked: false },
 ]
 
-describe('ClaimWatch', () => {
-  let watch: ClaimWatch
+describe('claimWatch', () => {
+  let watch: Loop
 
   afterEach(() => watch.stop())
 
   /** @param answers what each take-over finds; nothing after the last */
   function setup(answers: (number | Error)[], changes: Partial<ClaimWatchOptions> = {}) {
     const seen = { takeOvers: [] as [number, readonly number[]][], takenOver: [] as number[], interruptions: 0, looks: 0 }
-    watch = new ClaimWatch({
+    watch = claimWatch({
       look: async () => {
         seen.looks += 1
         return SIGNS

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Loop } from '#foundation/lifecycle/loop.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
-import { ObjectExpirer } from '../../workers/object-expirer.ts'
+import { objectExpirer } from '../../workers/object-expirer.ts'
 import { logger } from './silent-logger.ts'
 
 interface Pass {
@@ -13,15 +14,15 @@ interface Pass {
 const FULL: readonly number[] = Array.from({ length: 1000 }, () => 1)
 const IDLE: Pass = { latenessMs: [], nextInMs: undefined }
 
-describe('ObjectExpirer', () => {
-  let expirer: ObjectExpirer
+describe('objectExpirer', () => {
+  let expirer: Loop
 
   afterEach(() => expirer.stop())
 
   /** @param passes what each pass finds; nothing after the last */
   function setup(passes: (Pass | Error)[]) {
     const seen = { limits: [] as number[], atMs: [] as number[], expired: [] as (readonly number[])[] }
-    expirer = new ObjectExpirer({
+    expirer = objectExpirer({
       store: {
         deleteExpired: async limit => {
           seen.atMs.push(performance.now())

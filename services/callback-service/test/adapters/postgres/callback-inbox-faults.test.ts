@@ -91,7 +91,7 @@ describe('CallbackInbox when Postgres is in trouble', () => {
   })
 
   function accept(idempotencyKey: string): Promise<Accepted> {
-    return inbox.accept(newCallback({ idempotencyKey }))
+    return inbox.insert(newCallback({ idempotencyKey }))
   }
 
   async function msToFail(key: string): Promise<number> {

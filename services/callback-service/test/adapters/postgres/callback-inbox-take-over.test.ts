@@ -44,7 +44,7 @@ describe('CallbackInbox.takeOver', () => {
   })
 
   it('changes nothing that is there already, by id or by idempotency key', async () => {
-    const accepted = await inbox.accept(newCallback({ idempotencyKey: 'k', objectIds: [9223372036854775807n, 1n] }))
+    const accepted = await inbox.insert(newCallback({ idempotencyKey: 'k', objectIds: [9223372036854775807n, 1n] }))
     await storage.query("UPDATE callbacks SET state = 'completed', finished_at = now()")
     const fresh = spooled()
     const rows = [spooled({ id: accepted.id }), spooled({ idempotency_key: 'k' }), fresh]
@@ -60,7 +60,7 @@ describe('CallbackInbox.takeOver', () => {
       storage.query('SELECT id, object_ids::text FROM callbacks WHERE idempotency_key IS NOT DISTINCT FROM $1', [key])
 
     it('keeps each, without the key, and says whose that is; a second time nothing happens', async () => {
-      const owner = await inbox.accept(newCallback({ idempotencyKey: 'used' }))
+      const owner = await inbox.insert(newCallback({ idempotencyKey: 'used' }))
       const same = spooled({ ...columns(newCallback({ idempotencyKey: 'used' })) })
       const rival = spooled({ ...columns(newCallback({ idempotencyKey: 'used', objectIds: [1n] })) })
       const fresh = spooled({ idempotency_key: 'fresh' })
@@ -72,10 +72,10 @@ describe('CallbackInbox.takeOver', () => {
     })
 
     it('answers a retry of such a one with its own id, also when the owner of the key is forgotten', async () => {
-      await inbox.accept(newCallback({ idempotencyKey: 'used' }))
+      await inbox.insert(newCallback({ idempotencyKey: 'used' }))
       const rival = newCallback({ idempotencyKey: 'used', objectIds: [1n] })
       await inbox.takeOver([spooled(columns(rival))])
-      const retry = async () => [(await inbox.accept(rival)).id, (await inbox.accept(rival)).isReplay]
+      const retry = async () => [(await inbox.insert(rival)).id, (await inbox.insert(rival)).isReplay]
       assert.deepEqual(await retry(), [rival.id, true])
       await storage.query("DELETE FROM callbacks WHERE idempotency_key = 'used'")
       assert.deepEqual(await retry(), [rival.id, true])
@@ -84,7 +84,7 @@ describe('CallbackInbox.takeOver', () => {
 
     it('keeps one whose id is that of the owner, as the releases before made them of the key alone', async () => {
       const id = newCallback().id
-      await inbox.accept(newCallback({ id, idempotencyKey: 'used' }))
+      await inbox.insert(newCallback({ id, idempotencyKey: 'used' }))
       const rival = spooled({ id, idempotency_key: 'used', object_ids: '{1}' })
       assert.deepEqual(await inbox.takeOver([rival]), [{ id, ownerId: id }])
       await inbox.takeOver([rival])
@@ -96,7 +96,7 @@ describe('CallbackInbox.takeOver', () => {
 
     it('finds a copy under another id, as the releases before made them, and keeps no second', async () => {
       const { id } = newCallback()
-      await inbox.accept(newCallback({ id, idempotencyKey: 'used' }))
+      await inbox.insert(newCallback({ id, idempotencyKey: 'used' }))
       assert.deepEqual(await inbox.takeOver([spooled(columns(newCallback({ idempotencyKey: 'used' })))]), [])
       assert.deepEqual(await stored(), [{ id }])
     })
@@ -123,7 +123,7 @@ describe('CallbackInbox.takeOver', () => {
   })
 
   it('gives an insert that came through after all the moment its sender was told, unless somebody works on it', async () => {
-    const [hung, claimed] = [await inbox.accept(newCallback()), await inbox.accept(newCallback())]
+    const [hung, claimed] = [await inbox.insert(newCallback()), await inbox.insert(newCallback())]
     await storage.query("UPDATE callbacks SET state = 'running', attempts = 1 WHERE id = $1", [claimed.id])
     await inbox.takeOver([spooled({ id: hung.id }), spooled({ id: claimed.id })])
     const rows = await storage.query<{ id: string; received_at: Date }>('SELECT id, received_at FROM callbacks')
@@ -138,7 +138,7 @@ describe('CallbackInbox.takeOver', () => {
     ['was received before', "received_at = '2026-01-02T03:04:05.677Z'"],
   ] as const) {
     it(`leaves its times to a callback that is there and ${what}`, async () => {
-      const { id } = await inbox.accept(newCallback())
+      const { id } = await inbox.insert(newCallback())
       const times = () => storage.query('SELECT received_at, due_at FROM callbacks')
       await storage.query(`UPDATE callbacks SET ${change}`)
       const before = await times()

@@ -23,7 +23,7 @@ describe('CallbackInbox', () => {
   after(() => storage.close())
 
   it('has committed a callback when it answers: others see it', async () => {
-    const { id, receivedAt, isReplay } = await inbox.accept(newCallback())
+    const { id, receivedAt, isReplay } = await inbox.insert(newCallback())
     assert.equal(isReplay, false)
     const rows = await storage.query(
       'SELECT state, attempts, received_at, due_at <= clock_timestamp() AS is_due FROM callbacks WHERE id = $1',
@@ -36,16 +36,16 @@ describe('CallbackInbox', () => {
 
   it('stores every id exactly, in order, duplicates too: dropping them is for the caller', async () => {
     const objectIds = [9007199254740993n, 2n ** 63n - 1n, -(2n ** 63n), 7n, 7n, 0n]
-    const { id } = await inbox.accept(newCallback({ objectIds }))
-    const empty = await inbox.accept(newCallback({ objectIds: [] }))
+    const { id } = await inbox.insert(newCallback({ objectIds }))
+    const empty = await inbox.insert(newCallback({ objectIds: [] }))
     assert.deepEqual(await storedIds(id), objectIds)
     assert.deepEqual(await storedIds(empty.id), [])
   })
 
   it('stores the trace and the request id, and null where there is none', async () => {
     const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'vendor=1', baggage: 'k=v;p="ü 😀"' }
-    const traced = await inbox.accept(newCallback({ trace, requestId: 'request-1' }))
-    const plain = await inbox.accept(newCallback())
+    const traced = await inbox.insert(newCallback({ trace, requestId: 'request-1' }))
+    const plain = await inbox.insert(newCallback())
     const columns = 'SELECT request_id, traceparent, tracestate, baggage, idempotency_key FROM callbacks WHERE id = $1'
     assert.deepEqual(await storage.query(columns, [traced.id]), [{ request_id: 'request-1', ...trace, idempotency_key: null }])
     assert.deepEqual(await storage.query(columns, [plain.id]), [
@@ -54,7 +54,7 @@ describe('CallbackInbox', () => {
   })
 
   it('lets callbacks that come at once share few commits', async () => {
-    await Promise.all(Array.from({ length: 500 }, () => inbox.accept(newCallback())))
+    await Promise.all(Array.from({ length: 500 }, () => inbox.insert(newCallback())))
     assert.equal(
       commits.reduce((sum, size) => sum + size),
       500,
@@ -69,7 +69,7 @@ describe('CallbackInbox', () => {
   it('has callbacks of one commit claimed in the order in which they came', async () => {
     const one = newInbox(storage.open(), { maxInFlight: 1 })
     const keys = Array.from({ length: 51 }, (_, i) => `key ${99 - i}`)
-    const accepted = await Promise.all(keys.map(idempotencyKey => one.inbox.accept(newCallback({ idempotencyKey }))))
+    const accepted = await Promise.all(keys.map(idempotencyKey => one.inbox.insert(newCallback({ idempotencyKey }))))
     assert.deepEqual(one.commits, [1, 50])
     const rows = await storage.query<{ id: string }>('SELECT id FROM callbacks ORDER BY due_at')
     assert.deepEqual(
@@ -80,8 +80,8 @@ describe('CallbackInbox', () => {
 
   describe('idempotency', () => {
     it('gives the first callback again to the same key with the same ids', async () => {
-      const first = await inbox.accept(newCallback({ idempotencyKey: 'same', requestId: 'first' }))
-      const again = await inbox.accept(newCallback({ idempotencyKey: 'same', requestId: 'second' }))
+      const first = await inbox.insert(newCallback({ idempotencyKey: 'same', requestId: 'first' }))
+      const again = await inbox.insert(newCallback({ idempotencyKey: 'same', requestId: 'second' }))
       assert.deepEqual(again, { ...first, isReplay: true })
       assert.deepEqual(await storage.query('SELECT id, request_id FROM callbacks'), [{ id: first.id, request_id: 'first' }])
     })
@@ -89,11 +89,11 @@ describe('CallbackInbox', () => {
     it('tells copies apart that share a commit', async () => {
       const one = newInbox(storage.open(), { maxInFlight: 1 })
       const answers = await Promise.allSettled([
-        one.inbox.accept(newCallback()),
-        one.inbox.accept(newCallback({ idempotencyKey: 'a' })),
-        one.inbox.accept(newCallback({ idempotencyKey: 'b' })),
-        one.inbox.accept(newCallback({ idempotencyKey: 'a' })),
-        one.inbox.accept(newCallback({ idempotencyKey: 'a', objectIds: [3n] })),
+        one.inbox.insert(newCallback()),
+        one.inbox.insert(newCallback({ idempotencyKey: 'a' })),
+        one.inbox.insert(newCallback({ idempotencyKey: 'b' })),
+        one.inbox.insert(newCallback({ idempotencyKey: 'a' })),
+        one.inbox.insert(newCallback({ idempotencyKey: 'a', objectIds: [3n] })),
       ])
       const outcomes = answers.map(answer => (answer.status === 'fulfilled' ? answer.value.isReplay : (answer.reason as unknown)))
       assert.deepEqual(one.commits, [1, 4])
@@ -103,21 +103,21 @@ describe('CallbackInbox', () => {
     })
 
     it('gives the first callback again to the same key with the same ids in another order', async () => {
-      const first = await inbox.accept(newCallback({ idempotencyKey: 'same', objectIds: [2n, 10n, -1n] }))
-      const again = await inbox.accept(newCallback({ idempotencyKey: 'same', objectIds: [-1n, 2n, 10n] }))
+      const first = await inbox.insert(newCallback({ idempotencyKey: 'same', objectIds: [2n, 10n, -1n] }))
+      const again = await inbox.insert(newCallback({ idempotencyKey: 'same', objectIds: [-1n, 2n, 10n] }))
       assert.deepEqual(again, { ...first, isReplay: true })
       assert.deepEqual(await storedIds(first.id), [2n, 10n, -1n])
     })
 
     it('gives the callback of a release that made ids of the key alone to a retry', async () => {
-      const first = await inbox.accept(newCallback({ id: newCallback().id, idempotencyKey: 'same' }))
-      assert.deepEqual(await inbox.accept(newCallback({ idempotencyKey: 'same' })), { ...first, isReplay: true })
+      const first = await inbox.insert(newCallback({ id: newCallback().id, idempotencyKey: 'same' }))
+      assert.deepEqual(await inbox.insert(newCallback({ idempotencyKey: 'same' })), { ...first, isReplay: true })
     })
 
     it('knows a callback without a key by its id, and calls it no replay', async () => {
       const callback = newCallback()
-      const first = await inbox.accept(callback)
-      assert.deepEqual(await inbox.accept(callback), first)
+      const first = await inbox.insert(callback)
+      assert.deepEqual(await inbox.insert(callback), first)
     })
 
     for (const [where, count] of [
@@ -129,10 +129,10 @@ describe('CallbackInbox', () => {
         for (let round = 0; round < 30; round += 1) {
           const idempotencyKey = `round ${round}`
           // The first one of each inbox has a commit to itself; what comes meanwhile shares the next.
-          const ahead = inboxes.map(each => each.accept(newCallback()))
+          const ahead = inboxes.map(each => each.insert(newCallback()))
           const answers = await Promise.allSettled(
             [1n, 2n, 3n, 1n].map((objectId, i) =>
-              (inboxes[i % count] ?? inbox).accept(newCallback({ idempotencyKey, objectIds: [objectId] })),
+              (inboxes[i % count] ?? inbox).insert(newCallback({ idempotencyKey, objectIds: [objectId] })),
             ),
           )
           await Promise.all(ahead)
@@ -151,15 +151,15 @@ describe('CallbackInbox', () => {
       ['no ids', []],
     ] as [string, bigint[]][]) {
       it(`refuses a key that comes again with ${what}`, async () => {
-        await inbox.accept(newCallback({ idempotencyKey: 'reused' }))
-        await assert.rejects(inbox.accept(newCallback({ idempotencyKey: 'reused', objectIds })), IdempotencyKeyReusedError)
+        await inbox.insert(newCallback({ idempotencyKey: 'reused' }))
+        await assert.rejects(inbox.insert(newCallback({ idempotencyKey: 'reused', objectIds })), IdempotencyKeyReusedError)
         assert.equal(await countRows(), 1)
       })
     }
 
     it('makes one callback of 50 copies that come at once to two services', async () => {
       const other = newInbox(storage.open(), { maxBatch: 3 }).inbox
-      const copies = Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? inbox : other).accept(newCallback({ idempotencyKey: 'storm' })))
+      const copies = Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? inbox : other).insert(newCallback({ idempotencyKey: 'storm' })))
       const answers = await Promise.all(copies)
       assert.equal(new Set(answers.map(({ id }) => id)).size, 1)
       assert.equal(answers.filter(({ isReplay }) => !isReplay).length, 1)
@@ -173,7 +173,7 @@ describe('CallbackInbox', () => {
         const accept =
           (to: CallbackInbox) =>
           (idempotencyKey: string): Promise<Accepted> =>
-            to.accept(newCallback({ idempotencyKey }))
+            to.insert(newCallback({ idempotencyKey }))
         await Promise.all([...keys.map(accept(inbox)), ...keys.toReversed().map(accept(other))])
       }
       assert.equal(await countRows(), 2000)
@@ -182,7 +182,7 @@ describe('CallbackInbox', () => {
 
   it('refuses only the callback whose value Postgres refuses, and accepts those beside it', async () => {
     const answers = await Promise.allSettled(
-      Array.from({ length: 64 }, (_, i) => inbox.accept(newCallback({ trace: { tracestate: i === 40 ? 'a=\u0000' : 'a=1' } }))),
+      Array.from({ length: 64 }, (_, i) => inbox.insert(newCallback({ trace: { tracestate: i === 40 ? 'a=\u0000' : 'a=1' } }))),
     )
     const refused = answers.flatMap((answer, i) => (answer.status === 'rejected' ? [{ i, reason: answer.reason as unknown }] : []))
     assert.deepEqual(
@@ -195,10 +195,10 @@ describe('CallbackInbox', () => {
 
   it('refuses at once what is more than may wait, and stores none of it', async () => {
     const small = newInbox(storage.open(), { maxWaiting: 3, maxInFlight: 1 }).inbox
-    const accepted = Array.from({ length: 4 }, () => small.accept(newCallback()))
+    const accepted = Array.from({ length: 4 }, () => small.insert(newCallback()))
     assert.equal(small.waiting, 3)
     let isRefused = false
-    const refused = assert.rejects(small.accept(newCallback()), OverloadedError).then(() => {
+    const refused = assert.rejects(small.insert(newCallback()), OverloadedError).then(() => {
       isRefused = true
     })
     await new Promise(setImmediate)

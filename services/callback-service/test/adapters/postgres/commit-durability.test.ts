@@ -36,7 +36,7 @@ describe('the commit of a callback', () => {
   ] as const) {
     it(`waits for ${waited} where the session says ${asked}, and leaves the session as it was`, async () => {
       await database.prisma.$queryRaw`SELECT set_config('synchronous_commit', ${asked}, false)`
-      await inbox.accept(newCallback())
+      await inbox.insert(newCallback())
       await inbox.takeOver([
         { id: newCallback().id, object_ids: '{1}', idempotency_key: undefined, request_id: undefined, received_ms: Date.now() },
       ])

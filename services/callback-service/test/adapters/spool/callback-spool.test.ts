@@ -51,8 +51,8 @@ describe('CallbackSpool', () => {
     const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, baggage: 'k="ü 😀"' }
     const first = newCallback({ objectIds: [2n ** 63n - 1n, -(2n ** 63n), 3], idempotencyKey: 'k', requestId: 'r', trace })
     const others = Array.from({ length: 300 }, () => newCallback({ objectIds: [] }))
-    await spool.accept(first)
-    await Promise.all(others.map(callback => spool.accept(callback)))
+    await spool.append(first)
+    await Promise.all(others.map(callback => spool.append(callback)))
     await spool.stop()
     const [row, ...rest] = await (await open()).oldest(1000)
     assert.deepEqual(
@@ -78,7 +78,7 @@ describe('CallbackSpool', () => {
   it('forgets what it is told to, and nothing that came later', async () => {
     const spool = await open()
     const [a, b, c] = [newCallback(), newCallback(), newCallback()]
-    for (const callback of [a, b, c]) await spool.accept(callback)
+    for (const callback of [a, b, c]) await spool.append(callback)
     await spool.forget((await spool.oldest(2)).at(-1)?.seq ?? 0)
     assert.deepEqual(await idsOf(spool), [c.id])
     assert.equal(spool.callbacks, 1)
@@ -87,21 +87,21 @@ describe('CallbackSpool', () => {
   it('gives copies under one idempotency key the first answer, and refuses other ids under it', async () => {
     const spool = await open()
     const copies = Array.from({ length: 50 }, () => newCallback({ idempotencyKey: 'k' }))
-    const answers = await Promise.all(copies.map(copy => spool.accept(copy)))
+    const answers = await Promise.all(copies.map(copy => spool.append(copy)))
     assert.equal(new Set(answers.map(({ id }) => id)).size, 1)
     assert.equal(answers.filter(({ isReplay }) => !isReplay).length, 1)
     assert.equal(spool.callbacks, 1)
-    await assert.rejects(spool.accept(newCallback({ idempotencyKey: 'k', objectIds: [9n] })), IdempotencyKeyReusedError)
+    await assert.rejects(spool.append(newCallback({ idempotencyKey: 'k', objectIds: [9n] })), IdempotencyKeyReusedError)
   })
 
   it('refuses a callback whose key another one is known to have in the database, and takes its copies', async () => {
     const owner = newCallback({ idempotencyKey: 'k' })
     const spool = await open({ ownerOf: key => (key === 'k' ? owner.id : undefined) })
     const answers = await Promise.allSettled([
-      spool.accept(newCallback()),
-      spool.accept(newCallback({ idempotencyKey: 'k', objectIds: [9n] })),
-      spool.accept(owner),
-      spool.accept(newCallback({ idempotencyKey: 'other' })),
+      spool.append(newCallback()),
+      spool.append(newCallback({ idempotencyKey: 'k', objectIds: [9n] })),
+      spool.append(owner),
+      spool.append(newCallback({ idempotencyKey: 'other' })),
     ])
     assert.deepEqual(
       answers.map(answer => (answer.status === 'rejected' ? answer.reason.code : answer.value.isReplay)),
@@ -113,9 +113,9 @@ describe('CallbackSpool', () => {
     const spool = await open()
     const rival = newCallback({ idempotencyKey: 'k', objectIds: [9n] })
     assert.equal(await spool.holdsRival(rival), false)
-    await spool.accept(newCallback({ idempotencyKey: 'k' }))
+    await spool.append(newCallback({ idempotencyKey: 'k' }))
     assert.deepEqual([await spool.holdsRival(rival), await spool.holdsRival(newCallback({ idempotencyKey: 'k' }))], [true, false])
-    await spool.accept(newCallback())
+    await spool.append(newCallback())
     await spool.forget(1)
     assert.equal(await spool.holdsRival(rival), false)
   })
@@ -123,7 +123,7 @@ describe('CallbackSpool', () => {
   it('is in use from the first callback that arrives until the last is gone', async () => {
     const spool = await open()
     assert.equal(spool.isInUse, false)
-    const accepted = spool.accept(newCallback())
+    const accepted = spool.append(newCallback())
     assert.equal(spool.isInUse, true)
     await accepted
     await spool.forget(1)
@@ -132,14 +132,14 @@ describe('CallbackSpool', () => {
 
   it('is in use no more when the database has taken all there was, though more arrived meanwhile, until the database fails again', async () => {
     const spool = await open()
-    for (const callback of [newCallback(), newCallback(), newCallback()]) await spool.accept(callback)
+    for (const callback of [newCallback(), newCallback(), newCallback()]) await spool.append(callback)
     await spool.forget((await spool.oldest(2)).at(-1)?.seq ?? 0)
     assert.equal(spool.isInUse, true)
     const rest = await spool.oldest(2)
-    const { id } = await spool.accept(newCallback())
+    const { id } = await spool.append(newCallback())
     await spool.forget(rest.at(-1)?.seq ?? 0)
     assert.deepEqual([spool.isInUse, spool.callbacks, (await spool.find(id))?.id], [false, 1, id])
-    await spool.accept(newCallback())
+    await spool.append(newCallback())
     assert.equal(spool.isInUse, true)
   })
 
@@ -148,17 +148,17 @@ describe('CallbackSpool', () => {
     const large = () => newCallback({ objectIds: Array.from({ length: 1000 }, (_, i) => 1e15 + i) })
     let taken = 0
     await assert.rejects(async () => {
-      for (; taken < 100; taken += 1) await spool.accept(large())
+      for (; taken < 100; taken += 1) await spool.append(large())
     }, StorageUnavailableError)
     assert.equal((await idsOf(spool)).length, taken)
     await spool.forget(taken)
-    await spool.accept(large())
+    await spool.append(large())
     assert.equal(spool.callbacks, 1)
   })
 
   it('refuses what would wait behind too many', async () => {
     const spool = await open({ maxWaiting: 3, maxBatch: 1 })
-    const results = await Promise.allSettled(Array.from({ length: 10 }, () => spool.accept(newCallback())))
+    const results = await Promise.allSettled(Array.from({ length: 10 }, () => spool.append(newCallback())))
     const refused = results.filter(result => result.status === 'rejected')
     assert.equal(refused.length, 6)
     assert.ok(refused.every(({ reason }) => reason instanceof OverloadedError))
@@ -167,7 +167,7 @@ describe('CallbackSpool', () => {
 
   it('shows a callback to readers while it is here', async () => {
     const spool = await open()
-    const { id } = await spool.accept(newCallback({ objectIds: [7n, 2n ** 62n] }))
+    const { id } = await spool.append(newCallback({ objectIds: [7n, 2n ** 62n] }))
     const view = await spool.find(id)
     assert.deepEqual([view?.state, view?.attempts, view?.objectIds], ['pending', 0, [7n, 2n ** 62n]])
     assert.equal(await spool.find(newCallback().id), undefined)
@@ -175,7 +175,7 @@ describe('CallbackSpool', () => {
 
   it('shows no callback that the database has, though a full or broken disk still holds it', async () => {
     const spool = await open()
-    const { id } = await spool.accept(newCallback())
+    const { id } = await spool.append(newCallback())
     const notStorable = null as unknown as string
     spool.setAside(1, notStorable)
     await assert.rejects(spool.forget(1), StorageUnavailableError)
@@ -186,7 +186,7 @@ describe('CallbackSpool', () => {
   it('has all that it was given when it is stopped meanwhile', async () => {
     const spool = await open({ maxBatch: 1 })
     const callbacks = Array.from({ length: 20 }, () => newCallback())
-    const accepted = callbacks.map(callback => spool.accept(callback))
+    const accepted = callbacks.map(callback => spool.append(callback))
     await spool.stop()
     await Promise.all(accepted)
     assert.deepEqual(
@@ -198,9 +198,9 @@ describe('CallbackSpool', () => {
   it('tells of what is new in it, not of copies and rivals', async () => {
     const kept: number[] = []
     const spool = await open({ onKept: (count, seconds) => kept.push(count) && assert.ok(seconds >= 0) })
-    await spool.accept(newCallback({ idempotencyKey: 'k' }))
-    await spool.accept(newCallback({ idempotencyKey: 'k' }))
-    await assert.rejects(spool.accept(newCallback({ idempotencyKey: 'k', objectIds: [9n] })), IdempotencyKeyReusedError)
+    await spool.append(newCallback({ idempotencyKey: 'k' }))
+    await spool.append(newCallback({ idempotencyKey: 'k' }))
+    await assert.rejects(spool.append(newCallback({ idempotencyKey: 'k', objectIds: [9n] })), IdempotencyKeyReusedError)
     assert.deepEqual(kept, [1, 0, 0])
   })
 
@@ -208,10 +208,10 @@ describe('CallbackSpool', () => {
     async function openWithRefused(): Promise<{ spool: CallbackSpool; bad: string; later: string }> {
       const spool = await open()
       const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, baggage: 'k=v' }
-      const { id: bad } = await spool.accept(newCallback({ objectIds: [7n, 2n ** 62n], idempotencyKey: 'k', requestId: 'r', trace }))
+      const { id: bad } = await spool.append(newCallback({ objectIds: [7n, 2n ** 62n], idempotencyKey: 'k', requestId: 'r', trace }))
       spool.setAside(1, 'not this one')
       await spool.forget(1)
-      const { id: later } = await spool.accept(newCallback())
+      const { id: later } = await spool.append(newCallback())
       return { spool, bad, later }
     }
 
@@ -235,7 +235,7 @@ describe('CallbackSpool', () => {
 
     it('stays where it is while another callback has its key', async () => {
       const { spool, bad } = await openWithRefused()
-      await spool.accept(newCallback({ idempotencyKey: 'k', objectIds: [9n] }))
+      await spool.append(newCallback({ idempotencyKey: 'k', objectIds: [9n] }))
       await assert.rejects(spool.putBack(bad, []), IdempotencyKeyReusedError)
       assert.deepEqual([spool.callbacks, spool.setAsideCount], [2, 1])
     })
@@ -251,7 +251,7 @@ describe('CallbackSpool', () => {
   it('keeps aside what the database refuses, out of the way and on the disk', async () => {
     const spool = await open()
     const [bad, good] = [newCallback(), newCallback()]
-    for (const callback of [bad, good]) await spool.accept(callback)
+    for (const callback of [bad, good]) await spool.append(callback)
     spool.setAside(1, 'not this one')
     await spool.forget(1)
     assert.deepEqual(await idsOf(spool), [good.id])
@@ -264,11 +264,11 @@ describe('CallbackSpool', () => {
 
   it('opens a file that another has open when that has closed it, and finds what is in it', async () => {
     const first = await open()
-    const { id } = await first.accept(newCallback())
+    const { id } = await first.append(newCallback())
     const second = await open()
     assert.match(second.problem ?? '', /cannot be opened: database is locked/)
     assert.deepEqual([second.isInUse, second.hasRoom], [false, false])
-    await assert.rejects(second.accept(newCallback()), StorageUnavailableError)
+    await assert.rejects(second.append(newCallback()), StorageUnavailableError)
     await first.stop()
     await eventually('it is open', () => second.problem === undefined)
     assert.deepEqual(await idsOf(second), [id])
@@ -286,7 +286,7 @@ describe('CallbackSpool', () => {
     const spool = await open({ path })
     assert.match(spool.problem ?? '', /the spool is damaged/)
     assert.deepEqual([spool.isInUse, spool.hasRoom, spool.callbacks], [false, false, 1])
-    await assert.rejects(spool.accept(newCallback()), StorageUnavailableError)
+    await assert.rejects(spool.append(newCallback()), StorageUnavailableError)
     assert.equal(await spool.find(callback.id), undefined)
     assert.deepEqual(await idsOf(spool), [callback.id])
     await spool.forget(1)
@@ -305,8 +305,8 @@ describe('CallbackSpool', () => {
     syncBuiltinESMExports()
     try {
       const spool = await open()
-      const { id } = await spool.accept(newCallback())
-      await spool.accept(newCallback())
+      const { id } = await spool.append(newCallback())
+      await spool.append(newCallback())
       await spool.forget((await spool.oldest(1)).at(-1)?.seq)
       await threads[0]?.terminate()
       assert.equal(spool.problem, 'it broke while it was open')
@@ -325,7 +325,7 @@ describe('CallbackSpool', () => {
     await writeFile(path, text)
     const spool = await open({ path })
     assert.match(spool.problem ?? '', /cannot be opened: file is not a database/)
-    await assert.rejects(spool.accept(newCallback()), StorageUnavailableError)
+    await assert.rejects(spool.append(newCallback()), StorageUnavailableError)
     assert.equal(await readFile(path, 'utf8'), text)
   })
 })

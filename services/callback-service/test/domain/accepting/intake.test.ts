@@ -31,13 +31,13 @@ describe('Intake', () => {
   }
 
   const setup = ({ inbox = takes, spool = {}, keys = newKeys() }: Setup = {}): Intake<Identified> =>
-    new Intake({ inbox: { accept: inbox }, spool: { isInUse: false, accept: takes, holdsRival: async () => false, ...spool }, keys })
+    new Intake({ inbox: { insert: inbox }, spool: { isInUse: false, append: takes, holdsRival: async () => false, ...spool }, keys })
   const newKeys = (): KnownKeys => new KnownKeys({ max: 10, forgetAfterMs: 1000, nowMs: () => 0 })
-  const placeOf = async (acceptance: Intake<Identified>, callback = plain as Identified): Promise<string> =>
-    (await acceptance.accept(callback)).durability
+  const placeOf = async (intake: Intake<Identified>, callback = plain as Identified): Promise<string> =>
+    (await intake.accept(callback)).durability
 
   it('keeps a callback in the database, and only there', async () => {
-    const spool = { accept: failing(new Error('asked')), holdsRival: () => assert.fail('asked') }
+    const spool = { append: failing(new Error('asked')), holdsRival: () => assert.fail('asked') }
     assert.equal(await placeOf(setup({ spool })), 'database')
   })
 
@@ -50,12 +50,12 @@ describe('Intake', () => {
   })
 
   it('asks the database all the same when the spool is full', async () => {
-    assert.equal(await placeOf(setup({ spool: { isInUse: true, accept: failing(full) } })), 'database')
+    assert.equal(await placeOf(setup({ spool: { isInUse: true, append: failing(full) } })), 'database')
   })
 
   it('says that nothing was kept when the spool cannot take it either', async () => {
-    await assert.rejects(setup({ inbox: failing(away), spool: { accept: failing(full) } }).accept(plain), full)
-    const withoutSpool: IntakeOptions<Identified> = { inbox: { accept: failing(away) }, spool: undefined, keys: newKeys() }
+    await assert.rejects(setup({ inbox: failing(away), spool: { append: failing(full) } }).accept(plain), full)
+    const withoutSpool: IntakeOptions<Identified> = { inbox: { insert: failing(away) }, spool: undefined, keys: newKeys() }
     await assert.rejects(new Intake(withoutSpool).accept(plain), away)
   })
 
@@ -68,16 +68,16 @@ describe('Intake', () => {
   it('refuses what would go to the database while its rival waits in the spool', async () => {
     const asked: string[] = []
     const holdsRival = async ({ id }: Identified): Promise<boolean> => id === 'rival'
-    const acceptance = setup({ inbox: noting(asked), spool: { holdsRival } })
-    await assert.rejects(acceptance.accept(rival), IdempotencyKeyReusedError)
-    assert.equal(await placeOf(acceptance, first), 'database')
+    const intake = setup({ inbox: noting(asked), spool: { holdsRival } })
+    await assert.rejects(intake.accept(rival), IdempotencyKeyReusedError)
+    assert.equal(await placeOf(intake, first), 'database')
     assert.deepEqual(asked, ['first'])
   })
 
   it('goes to the spool first where that does not say in time what it holds', async () => {
     const holdsRival = async (): Promise<undefined> => undefined
     assert.equal(await placeOf(setup({ spool: { holdsRival } }), first), 'spooled')
-    assert.equal(await placeOf(setup({ spool: { holdsRival, accept: failing(full) } }), first), 'database')
+    assert.equal(await placeOf(setup({ spool: { holdsRival, append: failing(full) } }), first), 'database')
   })
 
   it('knows the key of what the database took, and not of what it had before', async () => {
@@ -91,9 +91,9 @@ describe('Intake', () => {
 
   it('forgets no key for a callback that has none', async () => {
     const keys = new KnownKeys({ max: 2, forgetAfterMs: 1000, nowMs: () => 0 })
-    const acceptance = setup({ keys })
-    await acceptance.accept(first)
-    await acceptance.accept(plain)
+    const intake = setup({ keys })
+    await intake.accept(first)
+    await intake.accept(plain)
     assert.equal(keys.ownerOf('k'), 'first')
   })
 
@@ -103,9 +103,9 @@ describe('Intake', () => {
       if (callback.id === 'slow') await answer.promise
       return takes(callback)
     }
-    const acceptance = setup({ inbox })
-    const slow = acceptance.accept({ ...plain, id: 'slow' })
-    assert.equal((await acceptance.accept(plain)).id, 'plain')
+    const intake = setup({ inbox })
+    const slow = intake.accept({ ...plain, id: 'slow' })
+    assert.equal((await intake.accept(plain)).id, 'plain')
     answer.resolve()
     assert.equal((await slow).id, 'slow')
   })
@@ -125,8 +125,8 @@ describe('Intake', () => {
 
     it('asks for copies once, and calls all but the first replayed', async () => {
       const { answer, asked, inbox } = slow()
-      const acceptance = setup({ inbox })
-      const copies = [first, first, first].map(copy => acceptance.accept(copy))
+      const intake = setup({ inbox })
+      const copies = [first, first, first].map(copy => intake.accept(copy))
       answer.resolve()
       assert.deepEqual(
         (await Promise.all(copies)).map(({ id, isReplay }) => [id, isReplay]),
@@ -144,12 +144,12 @@ describe('Intake', () => {
       const spooled: string[] = []
       const spool = {
         isInUse: false,
-        accept: noting(spooled),
+        append: noting(spooled),
         holdsRival: async ({ id }: Identified) => spooled.some(other => other !== id),
       }
-      const acceptance = setup({ inbox, spool })
-      const one = acceptance.accept(first)
-      const other = acceptance.accept(rival)
+      const intake = setup({ inbox, spool })
+      const one = intake.accept(first)
+      const other = intake.accept(rival)
       answer.reject(away)
       assert.equal((await one).durability, 'spooled')
       await assert.rejects(other, IdempotencyKeyReusedError)
@@ -158,21 +158,21 @@ describe('Intake', () => {
 
     it('does not know of a rival what it does not know of the first', async () => {
       const { answer, inbox } = slow()
-      const acceptance = setup({ inbox, spool: { accept: failing(full) } })
+      const intake = setup({ inbox, spool: { append: failing(full) } })
       const both = [
-        assert.rejects(acceptance.accept(first), full),
-        assert.rejects(acceptance.accept(rival), { name: 'Error', code: 'storage_unavailable', cause: full }),
+        assert.rejects(intake.accept(first), full),
+        assert.rejects(intake.accept(rival), { name: 'Error', code: 'storage_unavailable', cause: full }),
       ]
       answer.reject(away)
       await Promise.all(both)
-      assert.equal(await placeOf(acceptance, rival), 'database')
+      assert.equal(await placeOf(intake, rival), 'database')
     })
 
     it('lets a rival go on when the first was refused', async () => {
       const { answer, inbox } = slow()
-      const acceptance = setup({ inbox })
-      const refused = assert.rejects(acceptance.accept(first), IdempotencyKeyReusedError)
-      const other = acceptance.accept(rival)
+      const intake = setup({ inbox })
+      const refused = assert.rejects(intake.accept(first), IdempotencyKeyReusedError)
+      const other = intake.accept(rival)
       answer.reject(new IdempotencyKeyReusedError())
       await refused
       assert.equal((await other).id, 'rival')
