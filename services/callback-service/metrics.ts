@@ -53,18 +53,28 @@ export function callbackMetrics(registry: Registry) {
 
 export type CallbackMetrics = ReturnType<typeof callbackMetrics>
 
-/** What each gauge says, and how it is read. */
-export type Gauges = Readonly<Record<string, readonly [help: string, read: () => number]>>
+/** Gauges that are read when somebody asks, and what each says. */
+export const LIVE_GAUGES = {
+  accept_waiting: 'Callbacks that wait for a commit.',
+  spool_callbacks: 'Callbacks in the spool, waiting for the database.',
+  spool_set_aside: 'Callbacks in the spool that the database refused, for a person to look at.',
+  spool_bytes: 'Bytes of callbacks in the spool.',
+  fetches_in_flight: 'Requests to the client service under way.',
+  fetches_waiting: 'Requests to the client service that wait for one under way to end.',
+  http_connections: 'Open connections.',
+  worker_session: 'Whether this process holds its worker session, without which it works on nothing: 1 or 0.',
+  callbacks_running: 'Callbacks this process works on.',
+} as const
 
-/** Gauges that are read when somebody asks. */
-export function liveGauges(registry: Registry, gauges: Gauges): void {
-  for (const [name, [help, read]] of Object.entries(gauges)) {
+/** @param read how each is read */
+export function liveGauges(registry: Registry, read: Readonly<Record<keyof typeof LIVE_GAUGES, () => number>>): void {
+  for (const [name, help] of Object.entries(LIVE_GAUGES)) {
     new Gauge({
       name,
       help,
       registers: [registry],
       collect() {
-        this.set(read())
+        this.set(read[name as keyof typeof LIVE_GAUGES]())
       },
     })
   }

@@ -3,16 +3,17 @@ import { adminServer } from '#foundation/admin/server.ts'
 import { HEALTH_PATHS, healthRoutes } from '#foundation/http/health.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
-import { Loop } from '#foundation/lifecycle/loop.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { ServiceContext } from '#foundation/lifecycle/run.ts'
+import { Signal } from '#foundation/lifecycle/signal.ts'
 import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { migrate } from '#prisma/migrate.ts'
 import { findCallback } from './adapters/postgres/callback-reader.ts'
-import { Database } from './adapters/postgres/database.ts'
+import { pruneCallbacks } from './adapters/postgres/callback-retention.ts'
 import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
+import { countLiveObjects, countUnfinishedCallbacks } from './adapters/postgres/row-counts.ts'
 import { storageProbe } from './adapters/postgres/schema.ts'
 import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
@@ -25,18 +26,16 @@ import { refuseWhenFull } from './api/gates/refuse-when-full.ts'
 import { readObjectRoutes } from './api/objects/objects.ts'
 import { PROBLEMS, toProblem } from './api/problems.ts'
 import { type Config, type schema, sessionUrlOf, warningsAbout } from './config.ts'
-import { isStorageTrouble } from './domain/storage-errors.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
-import { accepting } from './wiring/intake.ts'
+import { databases } from './wiring/databases.ts'
+import { fetching } from './wiring/fetching.ts'
+import { intake } from './wiring/intake.ts'
 import { processing } from './wiring/processing.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
 import { databaseMigration } from './workers/database-migration.ts'
 import { objectExpirer } from './workers/object-expirer.ts'
+import { rowCount } from './workers/row-count.ts'
 import { StorageWatch } from './workers/storage-watch.ts'
-
-/** Counting goes through every row: it takes at most a hundredth of the time, so a million rows are counted less often. */
-const GAUGE_INTERVAL_MS = 2000
-const GAUGE_REST = 100
 
 /** Joins the rooms. @returns what starts, in order; reversed, what stops */
 export function parts({ settings, logger }: ServiceContext<typeof schema>): Part[] {
@@ -45,97 +44,58 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const metrics = callbackMetrics(registry)
 
   const telemetry = new Telemetry({ serviceName: 'callback-service', ...config.tracing, logger })
-  const acceptDatabase = new Database({
-    name: 'accept',
-    url: config.database.url,
-    maxConnections: config.database.acceptConnections,
-    connectTimeoutMs: 1000,
-    queryTimeoutMs: config.accept.timeoutMs,
-    logger,
-  })
-  const workDatabase = new Database({
-    name: 'work',
-    url: config.database.url,
-    maxConnections: config.database.workConnections,
-    connectTimeoutMs: 2000,
-    queryTimeoutMs: 5000,
-    logger,
-  })
-  const readDatabase = new Database({
-    name: 'read',
-    url: config.database.url,
-    maxConnections: config.database.readConnections,
-    connectTimeoutMs: config.read.timeoutMs,
-    queryTimeoutMs: config.read.timeoutMs,
-    logger,
-  })
-  const storage = new StorageWatch({ probe: storageProbe(acceptDatabase), logger })
+  const { accept, work, read } = databases({ config, logger })
+  const storage = new StorageWatch({ probe: storageProbe(accept), logger })
   const clock = new DatabaseClock()
-  const accept = accepting({
+  const arrived = new Signal()
+  arrived.on(() => storage.accepted())
+  const inbox = intake({ config, metrics, database: accept, clock, arrived, onRefused: reason => storage.refused(reason), logger })
+  const fetch = fetching({ config: () => settings.current, metrics, database: work, clock, logger })
+  const {
+    session,
+    worker,
+    parts: processingParts,
+  } = processing({
     config,
     metrics,
-    database: acceptDatabase,
+    database: work,
     clock,
+    fetching: fetch,
+    arrived,
+    isHeldUp: () => inbox.isDraining,
     logger,
-    onArrived: () => {
-      storage.accepted()
-      work.worker.wake()
-    },
-    onRefused: reason => storage.refused(reason),
   })
-  const work = processing({
-    config: () => settings.current,
-    metrics,
-    database: workDatabase,
-    clock,
-    logger,
-    isHeldUp: () => accept.isDraining,
-  })
-  const { session, claims, store, fetcher, worker } = work
   const expirer = objectExpirer({
-    store,
+    store: fetch.store,
     onExpired: latenessMs => {
       metrics.expired.inc(latenessMs.length)
       for (const ms of latenessMs) metrics.lateness.observe(Math.max(0, ms) / 1000)
     },
     logger,
   })
-  const pruner = callbackPruner({ prune: limit => claims.prune(config.callbacks.retentionSeconds, limit), logger })
-  const gauges = new Loop({
-    name: 'count rows',
-    logger,
-    isReportedElsewhere: isStorageTrouble,
-    pass: async () => {
-      const started = performance.now()
-      const unfinished = await claims.countUnfinished()
-      accept.backlog.count(unfinished)
+  const { keepOffline } = config.objects
+  const { retentionSeconds } = config.callbacks
+  const pruner = callbackPruner({ prune: limit => pruneCallbacks({ prisma: work.prisma, clock }, { retentionSeconds, limit }), logger })
+  const counts = rowCount({
+    count: async () => {
+      const unfinished = await countUnfinishedCallbacks(work.prisma)
+      inbox.backlog.count(unfinished)
       metrics.backlog.set(unfinished)
-      metrics.live.set(await store.count())
-      return Math.max(GAUGE_INTERVAL_MS, GAUGE_REST * (performance.now() - started))
+      metrics.live.set(await countLiveObjects({ prisma: work.prisma, keepOffline }))
     },
-  })
-  liveGauges(registry, {
-    ...accept.gauges,
-    fetches_in_flight: ['Requests to the client service under way.', () => fetcher.inFlight],
-    fetches_waiting: ['Requests to the client service that wait for one under way to end.', () => fetcher.waiting],
-    http_connections: ['Open connections.', () => http.connections],
-    worker_session: [
-      'Whether this process holds its worker session, without which it works on nothing: 1 or 0.',
-      () => Number(session.worker !== undefined),
-    ],
-    callbacks_running: ['Callbacks this process works on.', () => worker.running],
+    logger,
   })
 
-  const readable = { prisma: readDatabase.prisma, keepOffline: config.objects.keepOffline }
+  const readable = { prisma: read.prisma, keepOffline }
   const limited = readLimit(config.read.maxRunning)
-  const isSpoolEnough = (): boolean => config.spool.keepsReady && accept.hasSpool
+  const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
     routes: [
       callbackRoutes({
-        inbox: accept,
+        inbox,
         signature: config.senders.secrets === '' ? undefined : new SenderSignature(config.senders.secrets.trim().split(/\s+/)),
         ...config.accept,
         isShuttingDown: () => http.isClosed,
@@ -145,10 +105,10 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
         // Who has worked before goes on accepting; a deployment that cannot work at all must not replace one that does.
         { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
-        ...accept.checks,
+        ...inbox.checks,
         { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
       ]),
-      readCallbackRoutes(id => limited(async () => (await accept.find(id)) ?? findCallback(readable.prisma, id))),
+      readCallbackRoutes(id => limited(async () => (await inbox.find(id)) ?? findCallback(readable.prisma, id))),
       readObjectRoutes({
         find: id => limited(() => findObject(readable, id)),
         list: page => limited(() => listObjects(readable, page)),
@@ -161,15 +121,26 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...config.http,
     drainMs: config.shutdown.delayMs,
     logger,
-    handler: refuseWhenFull({ inbox: accept, onReceived, observe, otherwise: app }),
+    handler: refuseWhenFull({ inbox, onReceived, observe, otherwise: app }),
     onRefused: countRefusals(observe, onReceived),
+  })
+  liveGauges(registry, {
+    accept_waiting: () => inbox.waiting,
+    spool_callbacks: () => inbox.spool?.callbacks ?? 0,
+    spool_set_aside: () => inbox.spool?.setAsideCount ?? 0,
+    spool_bytes: () => inbox.spool?.bytes ?? 0,
+    fetches_in_flight: () => fetch.fetcher.inFlight,
+    fetches_waiting: () => fetch.fetcher.waiting,
+    http_connections: () => http.connections,
+    worker_session: () => Number(session.workerNumber !== undefined),
+    callbacks_running: () => worker.running,
   })
   const admin = adminServer({
     ...config.admin,
     registry,
     settings,
     logger,
-    routes: accept.setAside ? [setAsideRoutes(accept.setAside, logger)] : [],
+    routes: inbox.setAside ? [setAsideRoutes(inbox.setAside, logger)] : [],
     kinds: PROBLEMS,
     translate: toProblem,
   })
@@ -180,23 +151,23 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   warn(config)
   settings.onChange(next => {
     warn(next)
-    fetcher.concurrency = next.fetch.concurrency
+    fetch.fetcher.concurrency = next.fetch.concurrency
     telemetry.setSampleRatio(next.tracing.sampleRatio)
   })
 
   return [
     telemetry,
     heapSampling,
-    acceptDatabase,
-    workDatabase,
-    readDatabase,
+    accept,
+    work,
+    read,
     ...(config.migrate.onStart ? [databaseMigration(signal => migrate({ url: sessionUrlOf(config), logger, signal }), logger)] : []),
     storage,
-    ...accept.parts,
-    ...work.parts,
+    ...inbox.parts,
+    ...processingParts,
     expirer,
     pruner,
-    gauges,
+    counts,
     admin,
     http,
   ]

@@ -3,14 +3,19 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
-import { callbackMetrics, liveGauges } from '../../../services/callback-service/metrics.ts'
+import { callbackMetrics, LIVE_GAUGES, liveGauges } from '../../../services/callback-service/metrics.ts'
 import { parseNumbers, Summary, summaryLine } from '../summary.ts'
+
+type Reads = Parameters<typeof liveGauges>[1]
 
 describe('parseNumbers', () => {
   it("reads the callback service's own metrics", async () => {
     const registry = new Registry()
     const metrics = callbackMetrics(registry)
-    liveGauges(registry, { fetches_in_flight: ['.', () => 3] })
+    liveGauges(registry, {
+      ...(Object.fromEntries(Object.keys(LIVE_GAUGES).map(name => [name, () => 0])) as Reads),
+      fetches_in_flight: () => 3,
+    })
     metrics.received.inc({ outcome: 'accepted' }, 5)
     metrics.received.inc({ outcome: 'bad_request' }, 100)
     metrics.stored.inc(40)

@@ -1,5 +1,6 @@
 import type { Check } from '#foundation/http/health.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
+import type { Signal } from '#foundation/lifecycle/signal.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { keyedCallbackId } from '../adapters/callback-id.ts'
 import { type NewCallback, newCallback, type ReceivedCallback } from '../adapters/new-callback.ts'
@@ -14,7 +15,7 @@ import { Backlog } from '../domain/accepting/backlog.ts'
 import { type DurablyAccepted, Intake } from '../domain/accepting/intake.ts'
 import { KnownKeys } from '../domain/accepting/known-keys.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
-import type { CallbackMetrics, Gauges } from '../metrics.ts'
+import type { CallbackMetrics } from '../metrics.ts'
 import { SpoolDrain } from '../workers/spool-drain.ts'
 
 interface Needs {
@@ -24,13 +25,13 @@ interface Needs {
   readonly clock: DatabaseClock
   readonly logger: Logger
   /** Callbacks are in the inbox that were not there before. */
-  readonly onArrived: () => void
+  readonly arrived: Signal
   /** The database did not take a callback. */
   readonly onRefused: (reason: string) => void
 }
 
 /** What accepts callbacks: the inbox, and where one is set up, the spool and its drain. */
-export interface Accepting {
+export interface CallbackIntake {
   /** Seconds after which there may be room for another callback; 0: there is. */
   readonly waitSeconds: number
   /** @throws what the inbox and the spool throw */
@@ -45,7 +46,9 @@ export interface Accepting {
   /** What the database refused; undefined where there is no spool. */
   readonly setAside: SetAside | undefined
   readonly checks: readonly Check[]
-  readonly gauges: Gauges
+  /** Callbacks that wait for a commit. */
+  readonly waiting: number
+  readonly spool: Pick<CallbackSpool, 'callbacks' | 'setAsideCount' | 'bytes'> | undefined
   readonly parts: readonly Part[]
 }
 
@@ -56,8 +59,8 @@ type SetAside = Pick<CallbackSpool, 'aside' | 'putBack' | 'drop'>
 const MAX_KNOWN_KEYS = 20_000
 
 /** Joins what accepts callbacks. */
-export function accepting(needs: Needs): Accepting {
-  const { config, metrics, database, onArrived } = needs
+export function intake(needs: Needs): CallbackIntake {
+  const { config, metrics, database, arrived } = needs
   const inbox = new CallbackInbox({
     prisma: database.prisma,
     ...config.accept,
@@ -66,7 +69,7 @@ export function accepting(needs: Needs): Accepting {
     onCommit: (size, seconds) => {
       metrics.commitSize.observe(size)
       metrics.commitSeconds.observe(seconds)
-      onArrived()
+      arrived.emit()
     },
   })
   const backlog = new Backlog({ max: config.inbox.maxBacklog, nowMs: () => performance.now() })
@@ -77,13 +80,13 @@ export function accepting(needs: Needs): Accepting {
   })
   const { spool, drain } = config.spool.path === '' ? {} : spoolFor(inbox, keys, needs)
   const watched = { insert: (callback: NewCallback) => inbox.insert(callback).catch(refusal(needs)) }
-  const intake = new Intake({ inbox: watched, spool, keys })
+  const keeper = new Intake({ inbox: watched, spool, keys })
   return {
     get waitSeconds() {
       return backlog.waitSeconds
     },
     async accept(callback) {
-      const accepted = await intake.accept(newCallback(callback))
+      const accepted = await keeper.accept(newCallback(callback))
       if (!accepted.isReplay) backlog.accepted()
       return accepted
     },
@@ -106,12 +109,10 @@ export function accepting(needs: Needs): Accepting {
           },
         ]
       : [],
-    gauges: {
-      accept_waiting: ['Callbacks that wait for a commit.', () => inbox.waiting],
-      spool_callbacks: ['Callbacks in the spool, waiting for the database.', () => spool?.callbacks ?? 0],
-      spool_set_aside: ['Callbacks in the spool that the database refused, for a person to look at.', () => spool?.setAsideCount ?? 0],
-      spool_bytes: ['Bytes of callbacks in the spool.', () => spool?.bytes ?? 0],
+    get waiting() {
+      return inbox.waiting
     },
+    spool,
     parts: spool && drain ? [spool, drain] : [],
   }
 }
@@ -124,7 +125,7 @@ function refusal({ onRefused }: Needs): (error: Error) => never {
 }
 
 function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
-  const { config, metrics, clock, logger, onArrived } = needs
+  const { config, metrics, clock, logger, arrived } = needs
   const spool = new CallbackSpool({
     ...config.accept,
     ...config.spool,
@@ -146,7 +147,7 @@ function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
     },
     onDrained: count => {
       metrics.drained.inc(count)
-      onArrived()
+      arrived.emit()
     },
     logger,
   })

@@ -9,7 +9,7 @@ import { isStorageTrouble, StorageUnavailableError } from '../domain/storage-err
 
 /** The inbox, as a worker needs it. */
 export interface Claims {
-  claim(worker: number, quota: ClaimQuota): Promise<ClaimedCallback[]>
+  claim(workerNumber: number, quota: ClaimQuota): Promise<ClaimedCallback[]>
   settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean>
   release(callback: ClaimedCallback): void
 }
@@ -17,7 +17,7 @@ export interface Claims {
 export interface CallbackWorkerOptions {
   readonly claims: Claims
   /** This worker's number while it may claim. */
-  readonly worker: () => number | undefined
+  readonly workerNumber: () => number | undefined
   /** What it is worth claiming now; undefined when nothing is. */
   readonly quota: (running: number) => ClaimQuota | undefined
   /** Does the callback's work; throws on a bug only. */
@@ -80,8 +80,8 @@ export class CallbackWorker implements Part {
   }
 
   async #claim(): Promise<number> {
-    const { claims, worker, quota: quotaFor, pollMs, onClaimed } = this.#options
-    const number = worker()
+    const { claims, workerNumber, quota: quotaFor, pollMs, onClaimed } = this.#options
+    const number = workerNumber()
     const quota = quotaFor(this.#running.size)
     this.#wasFull = quota === undefined
     if (number === undefined || quota === undefined) return pollMs

@@ -8,8 +8,9 @@ export interface ClaimWatchOptions {
   readonly look: () => Promise<readonly WorkerSign[]>
   readonly liveness: Pick<WorkerLiveness, 'observe' | 'interrupted'>
   /** Gives back what the dead had claimed. @returns how many callbacks */
-  readonly takeOver: (worker: number, dead: readonly number[]) => Promise<number>
-  readonly worker: () => number | undefined
+  readonly takeOver: (workerNumber: number, dead: readonly number[]) => Promise<number>
+  /** This worker's number while it may claim. */
+  readonly workerNumber: () => number | undefined
   readonly intervalMs: number
   /** There are callbacks to claim. */
   readonly onTakenOver: (count: number) => void
@@ -18,13 +19,13 @@ export interface ClaimWatchOptions {
 
 /** Looks every `intervalMs` which workers live, and gives the callbacks of the dead back to the inbox. */
 export function claimWatch(options: ClaimWatchOptions): Loop {
-  const { look, liveness, takeOver, worker, intervalMs, onTakenOver, logger } = options
+  const { look, liveness, takeOver, workerNumber, intervalMs, onTakenOver, logger } = options
   const pass = async (): Promise<number> => {
     const signs = await look().catch(error => {
       liveness.interrupted()
       throw error
     })
-    const number = worker()
+    const number = workerNumber()
     if (number === undefined) {
       // Without a session of its own it cannot tell who lost theirs in the same outage.
       liveness.interrupted()

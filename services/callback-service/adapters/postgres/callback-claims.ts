@@ -45,7 +45,7 @@ export class CallbackClaims {
    * @param quota what there is room for; the callback that fills it is claimed whole
    * @throws {StorageUnavailableError} perhaps after claiming; `takeOver` gives such claims back
    */
-  async claim(worker: number, { callbacks, objects, minAgeMs, crashes }: ClaimQuota): Promise<ClaimedCallback[]> {
+  async claim(workerNumber: number, { callbacks, objects, minAgeMs, crashes }: ClaimQuota): Promise<ClaimedCallback[]> {
     // Of two made in this process the later is the greater, also within a millisecond: takeOver needs that.
     const token = uuidv7()
     this.#tokens.set(token, callbacks)
@@ -68,7 +68,7 @@ export class CallbackClaims {
               SELECT id, sum(size) OVER (ORDER BY priority DESC, due_at ROWS UNBOUNDED PRECEDING) - size AS before FROM first
             ) f WHERE before < ${objects}
           ), claimed AS (
-            UPDATE callbacks c SET state = 'running', claimed_by = ${worker}, claim_token = ${token}::uuid, attempts = attempts + 1
+            UPDATE callbacks c SET state = 'running', claimed_by = ${workerNumber}, claim_token = ${token}::uuid, attempts = attempts + 1
             FROM due WHERE c.id = due.id
             RETURNING c.*
           )
@@ -116,7 +116,7 @@ export class CallbackClaims {
    * @param dead numbers of workers
    * @returns how many callbacks
    */
-  async takeOver(worker: number, dead: readonly number[]): Promise<number> {
+  async takeOver(workerNumber: number, dead: readonly number[]): Promise<number> {
     // A claim made while the statement is on its way is in the database perhaps, and not in this list: what is newer is not judged.
     const newest = uuidv7()
     const tokens = [...this.#tokens.keys()]
@@ -124,38 +124,14 @@ export class CallbackClaims {
     const count = await inDatabase(
       () => this.#prisma.$executeRaw`
         UPDATE callbacks SET state = 'pending', due_at = clock_timestamp(), claimed_by = NULL, claim_token = NULL,
-          crashes = CASE WHEN claimed_by = ${worker} THEN crashes ELSE crashes + 1 END,
+          crashes = CASE WHEN claimed_by = ${workerNumber} THEN crashes ELSE crashes + 1 END,
           attempts = CASE WHEN claim_token = ANY (${unanswered}::uuid[]) THEN attempts - 1 ELSE attempts END
-        WHERE state = 'running' AND CASE WHEN claimed_by = ${worker}
+        WHERE state = 'running' AND CASE WHEN claimed_by = ${workerNumber}
           THEN claim_token <> ALL (${tokens}::uuid[]) AND claim_token < ${newest}::uuid
           ELSE claimed_by = ANY (${dead}::int[]) END`,
     )
     for (const token of unanswered) this.#unanswered.delete(token)
     return count
-  }
-
-  /** Deletes callbacks that finished longer ago than `retentionSeconds`. @param limit at most this many @returns how many */
-  async prune(retentionSeconds: number, limit: number): Promise<number> {
-    return inDatabase(
-      () => this.#prisma.$executeRaw`
-        DELETE FROM callbacks WHERE id IN (
-          SELECT id FROM callbacks WHERE finished_at < least(now(), to_timestamp(${this.#clock.latestNowMs()}::float8 / 1000))
-            - make_interval(secs => ${retentionSeconds}::float8)
-            -- A clock that went forward makes callbacks look older than they are, and a forgotten key is a second callback.
-            - (SELECT make_interval(secs => coalesce(sum(step_ms), 0) / 1000) FROM clock_steps
-               WHERE step_ms > 0 AND noticed_at > now() - make_interval(secs => ${retentionSeconds}::float8))
-          ORDER BY finished_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)`,
-    )
-  }
-
-  /** Callbacks that are not finished. */
-  async countUnfinished(): Promise<number> {
-    const rows = await inDatabase(
-      // Two counts, each by its own partial index: one over both states reads the finished ones too.
-      () => this.#prisma.$queryRaw<{ count: bigint }[]>`
-        SELECT (SELECT count(*) FROM callbacks WHERE state = 'pending') + (SELECT count(*) FROM callbacks WHERE state = 'running') AS count`,
-    )
-    return Number(rows[0]?.count ?? 0)
   }
 
   async #settle(items: readonly { callback: ClaimedCallback; verdict: Verdict }[]): Promise<boolean[]> {

@@ -24,8 +24,6 @@ export interface ObjectStoreOptions {
   readonly clock: DatabaseClock
   /** Seconds an object lives after it is stored; read for each statement. */
   readonly ttlSeconds: () => number
-  /** Whether readers see objects that are offline (true). Their rows are there in any case, so that a late answer cannot bring them back. */
-  readonly keepOffline?: boolean
   readonly onStored: (count: number, seconds: number) => void
 }
 
@@ -40,14 +38,12 @@ export class ObjectStore {
   readonly #prisma: PrismaClient
   readonly #clock: DatabaseClock
   readonly #ttlSeconds: () => number
-  readonly #keepOffline: boolean
   readonly #batcher: Batcher<Sighting, undefined>
 
   constructor(options: ObjectStoreOptions) {
     this.#prisma = options.prisma
     this.#clock = options.clock
     this.#ttlSeconds = options.ttlSeconds
-    this.#keepOffline = options.keepOffline ?? true
     this.#batcher = new Batcher({
       write: sightings => this.#upsert(sightings),
       maxBatch: 500,
@@ -95,15 +91,6 @@ export class ObjectStore {
     const expired = row?.expired ?? []
     traceExpiry(expired, started)
     return { latenessMs: expired.map(object => object.late_ms), nextInMs: row?.next_in_ms ?? undefined }
-  }
-
-  /** Objects that readers see. */
-  async count(): Promise<number> {
-    const rows = await inDatabase(
-      () => this.#prisma.$queryRaw<{ count: bigint }[]>`
-        SELECT count(*) AS count FROM objects WHERE (online OR ${this.#keepOffline}::boolean) AND expires_at > clock_timestamp()`,
-    )
-    return Number(rows[0]?.count ?? 0)
   }
 
   async #upsert(sightings: readonly Sighting[]): Promise<undefined[]> {

@@ -69,7 +69,7 @@ export class WorkerSession implements Part {
   }
 
   /** The worker's number while lock and lease are held; undefined when nothing may be claimed. */
-  get worker(): number | undefined {
+  get workerNumber(): number | undefined {
     return this.#heldSinceMs === undefined ? undefined : this.#number
   }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import workerThreads from 'node:worker_threads'
 import { Settings } from '#foundation/config/settings.ts'
+import { Signal } from '#foundation/lifecycle/signal.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { between, type Random, seededRandom, shuffled } from '../../../../test/chaos/random.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
@@ -14,20 +15,20 @@ import type { ReceivedCallback } from '../../adapters/new-callback.ts'
 import { DatabaseClock } from '../../adapters/postgres/database-clock.ts'
 import { schema } from '../../config.ts'
 import { callbackMetrics } from '../../metrics.ts'
-import { type Accepting, accepting } from '../../wiring/intake.ts'
+import { type CallbackIntake, intake } from '../../wiring/intake.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
 
 /** Accepts callbacks as a service does, behind a proxy that takes the database away. */
 interface Replica {
-  readonly accept: Accepting['accept']
+  readonly accept: CallbackIntake['accept']
   readonly waitSeconds: () => number
-  readonly setAside: Accepting['setAside']
+  readonly setAside: CallbackIntake['setAside']
   readonly proxy: TcpProxy
   readonly spooled: () => number
   stop(): Promise<void>
 }
 
-describe('accepting', function () {
+describe('intake', function () {
   this.timeout(60_000)
   let storage: TestStorage
   let folder: string
@@ -38,7 +39,7 @@ describe('accepting', function () {
   })
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'answerback-accepting-'))
+    folder = await mkdtemp(join(tmpdir(), 'answerback-intake-'))
     await storage.query('DELETE FROM callbacks')
   })
 
@@ -54,23 +55,23 @@ describe('accepting', function () {
     await proxy.start()
     const env = { DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, name), ...settings }
     const config = new Settings(schema, { argv: [], env }).current
-    const joined = accepting({
+    const joined = intake({
       config,
       metrics: callbackMetrics(createRegistry()),
       database: storage.open({ url: proxy.url, queryTimeoutMs: config.accept.timeoutMs }),
       clock: new DatabaseClock(),
       logger,
-      onArrived: () => undefined,
+      arrived: new Signal(),
       onRefused: () => undefined,
     })
-    const { parts, accept, setAside, gauges } = joined
+    const { parts, accept, setAside, spool } = joined
     for (const part of parts) await part.start?.()
     const replica = {
       accept,
       waitSeconds: () => joined.waitSeconds,
       setAside,
       proxy,
-      spooled: () => gauges['spool_callbacks']?.[1]() ?? 0,
+      spooled: () => spool?.callbacks ?? 0,
       async stop() {
         for (const part of parts.toReversed()) await part.stop?.()
         await proxy.stop()

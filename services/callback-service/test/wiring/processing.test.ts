@@ -3,11 +3,13 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Settings } from '#foundation/config/settings.ts'
+import { Signal } from '#foundation/lifecycle/signal.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { DatabaseClock } from '../../adapters/postgres/database-clock.ts'
 import { schema } from '../../config.ts'
 import { callbackMetrics } from '../../metrics.ts'
+import { fetching } from '../../wiring/fetching.ts'
 import { processing } from '../../wiring/processing.ts'
 import { putCallback, readCallback } from '../adapters/postgres/stored-callbacks.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
@@ -24,12 +26,12 @@ describe('processing', () => {
   function setup(env: Record<string, string>, isHeldUp: () => boolean = () => false) {
     const { current } = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url, ...env } })
     const registry = createRegistry()
+    const needs = { metrics: callbackMetrics(registry), database: storage.open(), clock: new DatabaseClock(), logger }
     const { parts } = processing({
-      config: () => current,
-      metrics: callbackMetrics(registry),
-      database: storage.open(),
-      clock: new DatabaseClock(),
-      logger,
+      ...needs,
+      config: current,
+      fetching: fetching({ ...needs, config: () => current }),
+      arrived: new Signal(),
       isHeldUp,
     })
     return {

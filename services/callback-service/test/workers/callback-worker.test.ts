@@ -129,7 +129,7 @@ describe('CallbackWorker', () => {
     let number: number | undefined
     const asked: unknown[] = []
     const { seen, put, started } = setup({
-      worker: () => {
+      workerNumber: () => {
         asked.push(number)
         return number
       },

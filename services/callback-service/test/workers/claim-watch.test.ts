@@ -38,7 +38,7 @@ describe('claimWatch', () => {
         if (answer instanceof Error) throw answer
         return answer
       },
-      worker: () => 7,
+      workerNumber: () => 7,
       intervalMs: 1,
       onTakenOver: count => seen.takenOver.push(count),
       logger,
@@ -78,7 +78,7 @@ describe('claimWatch', () => {
 
   it('takes nothing over while the worker itself has no session, and believes nothing it saw meanwhile', async () => {
     let number: number | undefined
-    const seen = setup([1], { worker: () => number })
+    const seen = setup([1], { workerNumber: () => number })
     watch.start()
     await eventually('it has looked', () => seen.looks > 3)
     assert.deepEqual(seen.takeOvers, [])

@@ -53,7 +53,7 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
       release: ({ id }) => seen.released.push(id),
       ...claims,
     },
-    worker: () => 7,
+    workerNumber: () => 7,
     quota: running => quotaFor(100 - running),
     process: ({ id }) => new Promise((end, crash) => processing.set(id, { end, crash })),
     crashed: () => CRASHED,

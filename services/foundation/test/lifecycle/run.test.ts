@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { until } from '../../../../test/support/eventually.ts'
 import { settingRows } from '../../config/schema.ts'
-import { schema } from '../fixtures/service.ts'
+import { schema } from './fixtures/service.ts'
 
 const FIXTURE = new URL('fixtures/service.ts', import.meta.url).pathname
 const ENV = { SECRET_URL: 'postgresql://u:hunter2@h/db', SHUTDOWN_DELAY_MS: '0' }

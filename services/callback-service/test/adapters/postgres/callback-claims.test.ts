@@ -237,38 +237,4 @@ describe('CallbackClaims', () => {
       assert.equal((await claimOne()).id, held)
     })
   })
-
-  it('forgets only callbacks that finished longer ago than the retention, so many at a time', async () => {
-    const kept = await Promise.all([
-      putCallback(storage, { dueInMs: -9_000_000 }),
-      putCallback(storage, { finishedAgoMs: 3_590_000 }),
-      putCallback(storage, { finishedAgoMs: 0 }),
-    ])
-    for (let i = 0; i < 5; i += 1) await putCallback(storage, { finishedAgoMs: 3_601_000 + i })
-    const counts: number[] = []
-    for (let i = 0; i < 4; i += 1) counts.push(await claims.prune(3600, 2))
-    assert.deepEqual(counts, [2, 2, 1, 0])
-    const left = await storage.query<{ id: string }>('SELECT id FROM callbacks')
-    assert.deepEqual(new Set(left.map(({ id }) => id)), new Set(kept))
-  })
-
-  it('keeps what only seems to be finished long ago because the clock went forward, whichever replica prunes', async () => {
-    await putCallback(storage, { finishedAgoMs: 2 * 3_600_000 })
-    await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, 7200000)')
-    try {
-      assert.equal(await claims.prune(3600, 10), 0)
-      await storage.query(`UPDATE callbacks SET finished_at = finished_at - interval '1 hour 1 second'`)
-      assert.equal(await claims.prune(3600, 10), 1)
-    } finally {
-      await storage.query('TRUNCATE clock_steps')
-    }
-  })
-
-  it('counts what is not finished', async () => {
-    await putCallback(storage)
-    await claimOne()
-    await putCallback(storage, { dueInMs: 60_000 })
-    await putCallback(storage, { finishedAgoMs: 10 })
-    assert.equal(await claims.countUnfinished(), 2)
-  })
 })

@@ -42,9 +42,9 @@ describe('CallbackClaims.takeOver', () => {
     const session = new WorkerSession({ url: storage.url, leaseMs: 3_600_000, logger })
     sessions.push(session)
     session.start()
-    await eventually('the worker has a number', () => session.worker !== undefined)
+    await eventually('the worker has a number', () => session.workerNumber !== undefined)
     const claims = new CallbackClaims({ prisma: storage.open({ url: proxy.url }).prisma, clock: new DatabaseClock(), maxCrashes: 6 })
-    return { session, claims, number: session.worker as number }
+    return { session, claims, number: session.workerNumber as number }
   }
 
   async function claimOne({ claims, number }: TestWorker): Promise<ClaimedCallback> {

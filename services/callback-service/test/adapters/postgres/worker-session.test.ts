@@ -44,8 +44,8 @@ describe('WorkerSession', () => {
   }
 
   async function numberOf(session: WorkerSession): Promise<number> {
-    await eventually('the worker has a number', () => session.worker !== undefined)
-    return session.worker as number
+    await eventually('the worker has a number', () => session.workerNumber !== undefined)
+    return session.workerNumber as number
   }
 
   /** The numbers whose lock is held. */
@@ -69,9 +69,9 @@ describe('WorkerSession', () => {
 
   it('has no number before it holds a lock and a lease, and holds both when it has one', async () => {
     const session = newSession(60_000)
-    assert.equal(session.worker, undefined)
+    assert.equal(session.workerNumber, undefined)
     session.start()
-    assert.equal(session.worker, undefined)
+    assert.equal(session.workerNumber, undefined)
     const number = await numberOf(session)
     assert.deepEqual(await locks(), [number])
     const leftMs = (await leaseLeftMs(number)) ?? 0
@@ -103,7 +103,7 @@ describe('WorkerSession', () => {
   it('has its number again, with lock and lease, after its connection was cut, and none meanwhile', async () => {
     const { session, number } = await start()
     proxy.refuse()
-    await eventually('it knows that it lost its connection', () => session.worker === undefined)
+    await eventually('it knows that it lost its connection', () => session.workerNumber === undefined)
     await eventually('the lock went with the connection', async () => (await locks()).length === 0)
     proxy.forward()
     assert.equal(await numberOf(session), number)
@@ -138,7 +138,7 @@ describe('WorkerSession', () => {
   it('ends its lost connection where Postgres still believes in it, and has its number again', async () => {
     const { session, number } = await start()
     proxy.abandon()
-    await eventually('it knows that it lost its connection', () => session.worker === undefined)
+    await eventually('it knows that it lost its connection', () => session.workerNumber === undefined)
     assert.equal(await numberOf(session), number)
     assert.deepEqual(await locks(), [number])
   })
@@ -162,7 +162,7 @@ describe('WorkerSession', () => {
   it('gives its lock, its row and its number back when it stops', async () => {
     const { session, number } = await start()
     await session.stop()
-    assert.equal(session.worker, undefined)
+    assert.equal(session.workerNumber, undefined)
     assert.equal(await leaseLeftMs(number), undefined)
     await eventually('the lock is free', async () => (await locks()).length === 0)
   })
@@ -173,7 +173,7 @@ describe('WorkerSession', () => {
     const started = performance.now()
     await session.stop()
     assert.ok(performance.now() - started < 4000)
-    assert.equal(session.worker, undefined)
+    assert.equal(session.workerNumber, undefined)
   }).timeout(10_000)
 
   it('may be stopped twice, or without having started', async () => {
@@ -289,7 +289,7 @@ describe('WorkerSession', () => {
     it('takes no lock, and says which setting is missing', async () => {
       const session = startBehind({})
       await eventually('it says why', () => /set database\.sessionUrl \(DATABASE_SESSION_URL\)/.test(session.problem ?? ''))
-      assert.deepEqual([session.worker, session.mayComeBack], [undefined, false])
+      assert.deepEqual([session.workerNumber, session.mayComeBack], [undefined, false])
       assert.deepEqual(await locks(), [])
     })
 
@@ -305,7 +305,7 @@ describe('WorkerSession', () => {
       const number = await numberOf(session)
       await pooler.handOver()
       await eventually('it has lost its lock', () => /the worker lost its lock/.test(session.problem ?? ''))
-      assert.deepEqual([session.worker, session.mayComeBack], [undefined, false])
+      assert.deepEqual([session.workerNumber, session.mayComeBack], [undefined, false])
       assert.deepEqual(await locks(), [number])
     })
   })

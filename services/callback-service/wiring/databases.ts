@@ -1,0 +1,33 @@
+import type { Logger } from '#foundation/telemetry/logger.ts'
+import { Database } from '../adapters/postgres/database.ts'
+import type { Config } from '../config.ts'
+
+/** Connections to Postgres, apart by what they are for: neither slow reads nor a backlog of work takes those that accept callbacks. */
+export interface Databases {
+  readonly accept: Database
+  readonly work: Database
+  readonly read: Database
+}
+
+export function databases({ config, logger }: { readonly config: Config; readonly logger: Logger }): Databases {
+  const { url, acceptConnections, workConnections, readConnections } = config.database
+  return {
+    accept: new Database({
+      name: 'accept',
+      url,
+      maxConnections: acceptConnections,
+      connectTimeoutMs: 1000,
+      queryTimeoutMs: config.accept.timeoutMs,
+      logger,
+    }),
+    work: new Database({ name: 'work', url, maxConnections: workConnections, connectTimeoutMs: 2000, queryTimeoutMs: 5000, logger }),
+    read: new Database({
+      name: 'read',
+      url,
+      maxConnections: readConnections,
+      connectTimeoutMs: config.read.timeoutMs,
+      queryTimeoutMs: config.read.timeoutMs,
+      logger,
+    }),
+  }
+}
