@@ -27,7 +27,11 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
 
 /** The one file that may import the library of an outside system. */
 const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
-  undici: ['callback-service/adapters/client-service/object-client.ts', 'client-service/adapters/callback-client.ts'],
+  undici: [
+    'callback-service/adapters/client-service/answer-reader.ts',
+    'callback-service/adapters/client-service/object-client.ts',
+    'client-service/adapters/callback-client.ts',
+  ],
   '@prisma/adapter-pg': ['callback-service/adapters/postgres/database.ts'],
   standardwebhooks: ['client-service/adapters/callback-client.ts'],
   'node:sqlite': ['callback-service/adapters/spool/spool-database.ts', 'callback-service/adapters/spool/spool-file.ts'],

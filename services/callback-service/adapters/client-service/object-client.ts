@@ -1,6 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
-import { type Dispatcher, Pool } from 'undici'
-import { parseRetryAfterMs } from '#foundation/http/retry-after.ts'
+import { Pool } from 'undici'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import {
   type Context,
@@ -15,13 +13,8 @@ import {
 } from '#foundation/telemetry/tracing.ts'
 import { FetchError, type ObjectAnswer } from '../../domain/fetching/fetched-object.ts'
 import type { ObjectId } from '../../domain/object-id.ts'
-import { garbage, parseOnline } from './object-answer.ts'
-
-const MAX_ANSWER_BYTES = 64 * 1024
-/** An answer in more pieces costs far more work than its bytes tell. An honest one comes in a few. */
-const MAX_PIECES = 1024
-/** Answers with a status of 1xx before the one that counts. */
-const MAX_INFORMATIONAL = 8
+import { type Answer, AnswerReader } from './answer-reader.ts'
+import { parseOnline } from './object-answer.ts'
 
 export interface ObjectClientOptions {
   /** Where the client service is; its path, if any, comes before that of an object. Nothing else is ever asked. */
@@ -134,94 +127,6 @@ export class ObjectClient implements Part {
         'answerback.object.id': String(id),
       },
     })
-  }
-}
-
-interface Answer {
-  readonly statusCode: number
-  readonly retryAfter: number | undefined
-  readonly body: string
-}
-
-const NOTHING = Buffer.alloc(0)
-
-/**
- * Reads one answer whole, within its bounds of size and time. It takes the place of `Pool.request`, whose stream, AbortSignal and listeners
- * cost as much as the request itself.
- */
-class AnswerReader implements Dispatcher.DispatchHandler {
-  readonly #resolve: (answer: Answer) => void
-  readonly #reject: (error: Error) => void
-  readonly #timer: NodeJS.Timeout
-  #controller: Dispatcher.DispatchController | undefined
-  #timeout: FetchError | undefined
-  #statusCode = 0
-  #headers: IncomingHttpHeaders = {}
-  #informational = 0
-  #pieces = 0
-  /** Copied into one buffer: each piece as it comes keeps all that was read with it from the socket. */
-  #body = NOTHING
-  #size = 0
-
-  constructor({ timeoutMs, resolve, reject }: { timeoutMs: number; resolve: (answer: Answer) => void; reject: (error: Error) => void }) {
-    this.#resolve = resolve
-    this.#reject = reject
-    this.#timer = setTimeout(() => this.#expire(), timeoutMs)
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#timeout) controller.abort(this.#timeout)
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
-    if (statusCode < 200) {
-      this.#informational += 1
-      if (this.#informational > MAX_INFORMATIONAL) controller.abort(garbage('too many informational answers'))
-      return
-    }
-    this.#statusCode = statusCode
-    this.#headers = headers
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#pieces += 1
-    const size = this.#size + chunk.length
-    if (size > MAX_ANSWER_BYTES) controller.abort(garbage('the answer is too large'))
-    else if (this.#pieces > MAX_PIECES) controller.abort(garbage('the answer comes in too many pieces'))
-    else this.#append(chunk, size)
-  }
-
-  onResponseEnd(): void {
-    clearTimeout(this.#timer)
-    if (this.#headers['content-encoding'] !== undefined) {
-      this.#reject(garbage('the answer is encoded'))
-      return
-    }
-    const retryAfter = parseRetryAfterMs(this.#headers['retry-after'])
-    this.#resolve({ statusCode: this.#statusCode, retryAfter, body: this.#body.toString('utf8', 0, this.#size) })
-  }
-
-  onResponseError(_controller: unknown, error: Error): void {
-    clearTimeout(this.#timer)
-    this.#reject(error)
-  }
-
-  #append(chunk: Buffer, size: number): void {
-    if (size > this.#body.length) {
-      const grown = Buffer.allocUnsafe(this.#size === 0 ? size : Math.min(2 * size, MAX_ANSWER_BYTES))
-      this.#body.copy(grown, 0, 0, this.#size)
-      this.#body = grown
-    }
-    chunk.copy(this.#body, this.#size)
-    this.#size = size
-  }
-
-  /** A request that still waits for its connection has no controller yet: it fails now, and is aborted when it would begin. */
-  #expire(): void {
-    this.#timeout = new FetchError('timeout', { isRetryable: true, isHostTrouble: true })
-    if (this.#controller) this.#controller.abort(this.#timeout)
-    else this.#reject(this.#timeout)
   }
 }
 
