@@ -156,7 +156,7 @@ export const schema = {
       default: 200,
     }),
     maxHoldMs: setting<number>({
-      doc: 'Maximum time a request waits while the client service is down or paused, in milliseconds. After that its callback goes back to the inbox.',
+      doc: 'Maximum time a request waits for a Retry-After, or while the client service is down, in milliseconds. After that its callback goes back to the inbox.',
       format: 'integer',
       default: 2000,
     }),
