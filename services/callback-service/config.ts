@@ -25,7 +25,7 @@ export const schema = {
       default: 2,
     }),
     workConnections: setting<number>({
-      doc: 'Maximum number of database connections for background work: claiming, storing, expiring and counting.',
+      doc: 'Maximum number of database connections for background work, such as claiming, storing and expiring.',
       format: 'count',
       default: 6,
     }),
