@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make compose` and `make compose-down`, by `docker compose` or the older `docker-compose` (which has no --wait).
+# Runs `make compose` and `make compose-down`, with `docker compose` or the older `docker-compose` (which has no --wait).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-answerback}
@@ -10,7 +10,7 @@ main() {
   case ${1:-} in
     up) bring_up ;;
     down) "${compose[@]}" down --volumes --remove-orphans ;;
-    *) fail 'up or down?' ;;
+    *) fail 'usage: compose.sh up|down' ;;
   esac
 }
 
@@ -20,9 +20,9 @@ find_compose() {
   elif command -v docker-compose >/dev/null; then
     compose=(docker-compose)
   else
-    fail 'Docker Compose is not here: `make run` does without.'
+    fail 'Docker Compose is not installed. `make run` needs no Docker.'
   fi
-  docker info >/dev/null 2>&1 || fail 'Docker does not answer: is it running, and may you use it?'
+  docker info >/dev/null 2>&1 || fail 'Docker does not answer. Is it running, and do you have permission to use it?'
 }
 
 bring_up() {
@@ -33,7 +33,7 @@ bring_up() {
   print_addresses
 }
 
-# The containers reach npm as this machine does: by its registry, trusting the certificates it trusts.
+# The containers reach npm as this machine does: through its registry, with the certificates that it trusts.
 take_npm_settings() {
   local cafile=${NODE_EXTRA_CA_CERTS:-}
   if command -v npm >/dev/null; then
@@ -41,7 +41,7 @@ take_npm_settings() {
     export NPM_CONFIG_REGISTRY
     [ -n "$cafile" ] || cafile=$(npm config get cafile 2>/dev/null)
   fi
-  # A file that is the same stays the same, or every build would install anew.
+  # Do not touch an unchanged file, or every build would install everything again.
   if [ -f "$cafile" ]; then cmp -s "$cafile" deploy/docker/certificates/ca.crt || cp "$cafile" deploy/docker/certificates/ca.crt; fi
 }
 
@@ -69,7 +69,7 @@ print_addresses() {
     curl -i http://localhost:$callback/callback -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
     ${compose[*]} -p $COMPOSE_PROJECT_NAME logs --follow callback-service
 
-  \`make test-integration\` tests it, \`make compose-down\` ends it.
+  \`make test-integration\` tests it, \`make compose-down\` stops it.
 
 TEXT
 }

@@ -12,13 +12,13 @@ export interface LocalDatabaseOptions {
   readonly port: number
   readonly urlFile: string
   readonly say: (line: string) => void
-  /** It does not come back. */
+  /** Called when the server cannot be restarted. */
   readonly onGivenUp: (error: SetupError) => void
 }
 
 /**
- * The embedded server with our database in it, migrated. While it runs, `urlFile` says where it is, for `psql` and our own commands.
- * A server that dies is started anew; recovering, it loses nothing that was committed.
+ * The embedded server with our migrated database. While it runs, `urlFile` contains its URL, for `psql` and our own commands.
+ * A server that dies is restarted. It recovers and loses nothing that was committed.
  */
 export class LocalDatabase implements Part {
   readonly name = 'database'
@@ -31,7 +31,7 @@ export class LocalDatabase implements Part {
     this.#server = new LocalPostgres(options)
   }
 
-  /** Valid once started. */
+  /** The URL of the database. Valid after the start. */
   get url(): string {
     return this.#server.url(NAME)
   }

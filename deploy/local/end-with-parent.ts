@@ -1,6 +1,6 @@
 /**
- * Loaded into a service with `--import`: when the process that started it is gone, even by kill -9, the service stops as on SIGTERM.
- * Its parent keeps an IPC channel open for nothing else.
+ * Loaded into a service with `--import`. When the parent process ends, even by kill -9, the service stops as on SIGTERM.
+ * The parent keeps an IPC channel open only for this.
  */
 process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 process.channel?.unref()

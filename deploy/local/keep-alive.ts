@@ -5,19 +5,19 @@ const LIMITS = { maxRestarts: 5, windowMs: 60_000, longEnoughMs: 10_000, delayMs
 
 export interface KeptAlive {
   readonly name: string
-  /** Resolves when the life under way has ended, with how. */
+  /** Resolves with the reason when the current run has ended. */
   readonly ended: () => Promise<string>
   readonly restart: () => Promise<void> | void
-  /** An end that was asked for is no accident. */
+  /** Whether the end was requested. A requested end causes no restart. */
   readonly isStopping: () => boolean
   readonly say: (line: string) => void
-  /** It died too often, or does not start again, and stays down. */
+  /** Called when it has ended too often or does not start again. It then stays down. */
   readonly onGivenUp: (error: SetupError) => void
 }
 
 /**
- * Starts something anew whenever it dies: at once if it had run for 10 s, else after a second; five times a minute, then no more.
- * Resolves when it is stopping or given up; never throws.
+ * Restarts something whenever it dies: at once if it had run for 10 s, otherwise after a second. Gives up after five restarts in a minute.
+ * Resolves when it is stopping or has given up. Never throws.
  */
 export async function keepAlive(kept: KeptAlive, limits: typeof LIMITS = LIMITS): Promise<void> {
   const deaths: number[] = []
@@ -28,18 +28,18 @@ export async function keepAlive(kept: KeptAlive, limits: typeof LIMITS = LIMITS)
     const now = performance.now()
     deaths.push(now)
     if (deaths.filter(time => time > now - limits.windowMs).length > limits.maxRestarts) {
-      kept.onGivenUp(new SetupError('service_failed', `${kept.name} ends again and again (${end}): given up`))
+      kept.onGivenUp(new SetupError('service_failed', `${kept.name} keeps ending (${end}): not restarting it`))
       return
     }
     const delayMs = now - startedAt < limits.longEnoughMs ? limits.delayMs : 0
-    kept.say(`${kept.name} ended unexpectedly (${end}): starting it anew${delayMs > 0 ? ` in ${delayMs / 1000} s` : ''}`)
+    kept.say(`${kept.name} ended unexpectedly (${end}): restarting it${delayMs > 0 ? ` in ${delayMs / 1000} s` : ''}`)
     await sleep(delayMs)
     if (kept.isStopping()) return
     try {
       await kept.restart()
     } catch (error) {
       if (!kept.isStopping())
-        kept.onGivenUp(new SetupError('service_failed', `${kept.name} does not start again: ${error}`, { cause: error }))
+        kept.onGivenUp(new SetupError('service_failed', `${kept.name} cannot be restarted: ${error}`, { cause: error }))
       return
     }
   }

@@ -7,12 +7,12 @@ type Style = Parameters<typeof styleText>[0]
 const PREFIX_WIDTH = 8
 const PREFIX_STYLES: Readonly<Record<string, Style>> = { callback: 'cyan', client: 'magenta', run: 'green' }
 const LEVEL_STYLES: Readonly<Record<string, Style>> = { warn: 'yellow', error: 'red', fatal: 'red' }
-/** In the line already, or of use to machines only. */
+/** Fields that are already in the line, or are useful to machines only. */
 const HIDDEN = new Set(['level', 'time', 'service', 'msg', 'err', 'span_id', 'request_id', 'trace_id'])
 
 /**
- * The log of several processes as one: their JSON lines (pino's) made readable, each with the name of where it came from.
- * Coloured where `out` is a terminal and NO_COLOR is not set. A line that is no JSON is shown as it is.
+ * Shows the logs of several processes as one: pino's JSON lines, made readable, each with the name of its process.
+ * Uses colours if `out` is a terminal and NO_COLOR is not set. Shows a line that is not JSON as it is.
  */
 export class LogView {
   readonly #out: Writable
@@ -21,20 +21,20 @@ export class LogView {
     this.#out = out
   }
 
-  /** Shows every line of a stream until that ends. */
+  /** Shows every line of a stream until the stream ends. */
   follow(prefix: string, stream: Readable): void {
     createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', line => {
       this.#out.write(`${renderLine(prefix, line, this.#paint)}\n`)
     })
   }
 
-  /** A line of our own. */
+  /** Shows a line of our own. */
   say(text: string): void {
     const line = JSON.stringify({ level: 'info', time: new Date().toISOString(), msg: text })
     this.#out.write(`${renderLine('run', line, this.#paint)}\n`)
   }
 
-  /** Text for a person, without time and prefix. */
+  /** Shows text for a person, without time and prefix. */
   print(text: string): void {
     this.#out.write(`${text}\n`)
   }
@@ -43,8 +43,8 @@ export class LogView {
 }
 
 /**
- * One line of a log for a person's eyes: local time, prefix, level, message, fields, trace id; the stack of an error below.
- * @param paint colours a text, or leaves it
+ * Formats a log line for a person: local time, prefix, level, message, fields, trace id, with the stack of an error below.
+ * @param paint colours a text, or returns it unchanged
  */
 export function renderLine(prefix: string, line: string, paint: (style: Style, text: string) => string): string {
   const painted = paint(PREFIX_STYLES[prefix] ?? 'blue', `${prefix.padEnd(PREFIX_WIDTH)} │`)
@@ -73,7 +73,7 @@ function parse(line: string): Record<string, unknown> | undefined {
     const entry = JSON.parse(line) as Record<string, unknown>
     return 'level' in entry && 'msg' in entry ? entry : undefined
   } catch {
-    // A line cut short by kill -9 is shown as it is.
+    // A kill -9 can cut a line short: show it as it is.
     return undefined
   }
 }

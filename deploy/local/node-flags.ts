@@ -1,6 +1,6 @@
 /**
- * How a service is started: `node --max-semi-space-size=8 services/callback-service/main.ts`. Node would let the heap's young generation grow
- * to 128 MB and keep it. Read once when Node starts, so that it cannot be set later (the other half of the bound is in foundation/run.ts);
- * a service started without it works as well and takes some 100 MB more. docs/performance.md has the figures.
+ * Flags that start a service: `node --max-semi-space-size=8 services/callback-service/main.ts`. Without the flag, Node lets the heap's young
+ * generation grow to 128 MB and keeps it. Node reads the flag only when it starts; foundation/run.ts sets the other half of the bound later.
+ * A service also works without the flag, and takes about 100 MB more. docs/performance.md has the figures.
  */
 export const NODE_FLAGS = ['--max-semi-space-size=8'] as const

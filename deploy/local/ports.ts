@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 
-/** Whether nothing listens on the port: it is bound and let go again. */
+/** Whether nothing listens on the port. It binds the port and releases it again. */
 export async function isPortFree(port: number, host: string): Promise<boolean> {
   try {
     await bindOnce(port, host)
@@ -12,7 +12,7 @@ export async function isPortFree(port: number, host: string): Promise<boolean> {
   }
 }
 
-/** A port of 127.0.0.1 that is free now. Another process may take it before the caller does: try again then. */
+/** A port of 127.0.0.1 that is free now. If another process takes it before the caller does, try again. */
 export function freePort(): Promise<number> {
   return bindOnce(0, '127.0.0.1')
 }

@@ -8,15 +8,15 @@ import type { PostgresHome } from './postgres-home.ts'
 import { POSTGRES_ENV } from './postgres-process.ts'
 import { SetupError } from './setup-error.ts'
 
-/** The superuser of the server, and what our services connect as. */
+/** The superuser of the server. Our services connect as this user. */
 export const POSTGRES_USER = 'answerback'
 
 const LOG_LINES = 8
 
 /**
- * Makes the data of a server, unless there are some.
+ * Creates the data folder of a server, unless it exists.
  * @returns the password of POSTGRES_USER
- * @throws {SetupError} initdb failed, with what it said, or the data belong to somebody else
+ * @throws {SetupError} initdb failed (the message has its output), or the data belong to another user
  */
 export async function initialisePostgres(home: PostgresHome, options: { isThrowaway: boolean }): Promise<string> {
   const data = join(home.folder, 'data')
@@ -24,7 +24,7 @@ export async function initialisePostgres(home: PostgresHome, options: { isThrowa
   if (existsSync(data)) return readPassword(passwordFile)
 
   const password = randomBytes(18).toString('base64url')
-  // Under another name until it is whole: an initdb that was cut short is begun anew.
+  // It has another name until it is complete, so that an interrupted initdb starts again.
   const fresh = `${data}.new`
   await rm(fresh, { recursive: true, force: true })
   await mkdir(fresh, { mode: 0o700 })
@@ -41,10 +41,10 @@ export async function initialisePostgres(home: PostgresHome, options: { isThrowa
   return password
 }
 
-/** What a person is told of a server that does not start: the last lines of what it said. */
+/** The error for a server that does not start, with the last lines of its output. */
 export function postgresProblem(log: string, logFile?: string): SetupError {
   const lines = log.trim().split('\n').slice(-LOG_LINES)
-  const where = logFile === undefined ? 'it said' : `the end of ${logFile}`
+  const where = logFile === undefined ? 'its output' : `the end of ${logFile}`
   return new SetupError('postgres_unavailable', [`PostgreSQL did not start; ${where}:`, ...lines].join('\n  '))
 }
 
@@ -52,7 +52,7 @@ async function readPassword(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {
-    const message = `cannot read ${file}, made by an earlier run: run as the same user as then, or start anew with \`make clean\``
+    const message = `cannot read ${file} of an earlier run: run as the user of that run, or start again with \`make clean\``
     throw new SetupError('postgres_unavailable', message, { cause })
   }
 }

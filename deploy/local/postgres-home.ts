@@ -7,29 +7,30 @@ import { SetupError } from './setup-error.ts'
 
 const run = promisify(execFile)
 
-/** The user a server runs as, where that is another than our own. */
+/** The user that a server runs as, if it is not our own. */
 export interface SystemUser {
   readonly uid: number
   readonly gid: number
 }
 
-/** Where a PostgreSQL server lives and what it runs as. */
+/** The folder of a PostgreSQL server, and the user it runs as. */
 export interface PostgresHome {
-  /** Holds `data`, `password`, `server.log`, and the binaries where they had to be copied. */
+  /** Contains `data`, `password` and `server.log`, and the binaries if they had to be copied. */
   readonly folder: string
   readonly initdb: string
   readonly postgres: string
-  /** PostgreSQL refuses to run as root; for root this is the system user `postgres`. */
+  /** PostgreSQL refuses to run as root. If we are root, this is the system user `postgres`. */
   readonly user: SystemUser | undefined
 }
 
 /**
- * Finds or makes a place where the server can run. Safe to repeat.
+ * Finds or creates a place where the server can run. Safe to repeat.
  *
- * For an ordinary user that is `folder` itself with the binaries of node_modules. For root the server runs as the system user `postgres`
- * (made if missing), who may be unable to enter our folders (a clone below /root, a 0700 one): binaries he cannot run are copied into the home,
- * and a home he cannot enter moves to /var/tmp/answerback-<hash of its path>, with a link `staged` in `folder` that leads there.
- * @throws {SetupError} no binaries for this platform, no user to run as, or a home that is not ours
+ * For an ordinary user that is `folder` itself, with the binaries of node_modules. If we are root, the server runs as the system user `postgres`,
+ * which is created if it is missing. That user may be unable to enter our folders (a clone below /root, or one with mode 0700). Binaries that it
+ * cannot run are copied into the home. A home that it cannot enter moves to /var/tmp/answerback-<hash of its path>; the link `staged` in
+ * `folder` leads there.
+ * @throws {SetupError} no binaries for this platform, no user to run as, or a home that belongs to another user
  */
 export async function preparePostgresHome(folder: string, say: (line: string) => void): Promise<PostgresHome> {
   const wanted = resolve(folder)
@@ -40,11 +41,11 @@ export async function preparePostgresHome(folder: string, say: (line: string) =>
   const user = await systemUser()
   await chmod(wanted, 0o755)
   const home = canEnter(wanted, user) ? wanted : await stageHome(wanted)
-  if (home !== wanted) say(`PostgreSQL runs as the user postgres, who cannot enter ${wanted}: its data is in ${home}`)
+  if (home !== wanted) say(`PostgreSQL runs as the user postgres, which cannot enter ${wanted}: its data is in ${home}`)
   return { folder: home, user, ...(canRun(binaries.postgres, user) ? binaries : await copyBinaries(binaries.postgres, home)) }
 }
 
-/** Deletes a home with all its data, wherever it was staged. The server must have stopped. */
+/** Deletes a home with all its data, including a staged one. The server must have stopped. */
 export async function removePostgresHome(folder: string): Promise<void> {
   await rm(stagedPath(resolve(folder)), { recursive: true, force: true })
   await rm(folder, { recursive: true, force: true })
@@ -72,7 +73,7 @@ async function systemUser(): Promise<SystemUser> {
   const made = spawnSync('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', 'postgres'])
   const user = made.status === 0 ? findUser() : undefined
   if (user) return user
-  const message = 'PostgreSQL does not run as root, and the user postgres could not be made: make one, or run as an ordinary user'
+  const message = 'PostgreSQL does not run as root, and the user postgres could not be created: create it, or run as an ordinary user'
   throw new SetupError('postgres_unavailable', message, { cause: made.error ?? String(made.stderr) })
 }
 
@@ -96,9 +97,10 @@ function stagedPath(folder: string): string {
 async function stageHome(folder: string): Promise<string> {
   const home = stagedPath(folder)
   await mkdir(home).catch(ignoreCode('EEXIST'))
-  // Anyone may create a name in /var/tmp: a folder or link that somebody else put there must not become our server's home.
+  // Anyone can create a name in /var/tmp. A folder or link of another user must not become our server's home.
   const found = await lstat(home)
-  if (!found.isDirectory() || found.uid !== 0) throw new SetupError('postgres_unavailable', `${home} is not ours: remove it and try again`)
+  if (!found.isDirectory() || found.uid !== 0)
+    throw new SetupError('postgres_unavailable', `${home} belongs to another user: remove it and try again`)
   await chmod(home, 0o755)
   await symlink(home, join(folder, 'staged')).catch(ignoreCode('EEXIST'))
   return home
@@ -110,7 +112,7 @@ async function copyBinaries(postgres: string, home: string): Promise<Binaries> {
   const copy = join(home, `postgresql-${version}`)
   const copied: Binaries = { initdb: join(copy, 'bin/initdb'), postgres: join(copy, 'bin/postgres') }
   if (spawnSync(copied.postgres, ['--version']).status === 0) return copied
-  // Complete under another name first: a copy that was cut short must not be taken for whole.
+  // It has another name until it is complete, so that nobody uses an interrupted copy.
   const partial = `${copy}.partial`
   await rm(partial, { recursive: true, force: true })
   await run('cp', ['-R', native, partial])

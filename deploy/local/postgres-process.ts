@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { PostgresHome } from './postgres-home.ts'
 
-/** The server's own surroundings, whatever the person's are: what it writes must not depend on a language or a time zone. */
+/** The environment of the server. Its output must not depend on the language or time zone of the user. */
 export const POSTGRES_ENV = { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/bin:/bin' }
 
 const START_TIMEOUT_MS = 30_000
@@ -17,7 +17,7 @@ const SETTINGS = {
   timezone: 'UTC',
   log_timezone: 'UTC',
   max_connections: '200',
-  // We read its log to know when it is ready, and why it is not.
+  // We read its log to find out whether it is ready, and if not, why.
   lc_messages: 'C',
   log_destination: 'stderr',
   logging_collector: 'off',
@@ -26,8 +26,8 @@ const SETTINGS = {
 const THROWAWAY_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 
 /**
- * Runs the server and passes on the signals it is sent on standard input. When our process is gone, even by kill -9, the input ends
- * and the server is stopped: no orphan keeps the port and the data.
+ * Runs the server and passes on the signals that it reads from standard input. When our process ends, even by kill -9, the input ends
+ * and the script stops the server. So no orphan keeps the port and the data.
  */
 const SUPERVISOR = `
 exec 3<&0 </dev/null
@@ -38,7 +38,7 @@ exec 3<&-
 wait "$server"
 `
 
-/** One life of a PostgreSQL server. */
+/** One run of a PostgreSQL server. */
 export class PostgresProcess {
   readonly logFile: string
   readonly #home: PostgresHome
@@ -55,19 +55,19 @@ export class PostgresProcess {
     this.#args = ['-D', join(home.folder, 'data'), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
   }
 
-  /** Resolves when it has ended, for whatever reason. */
+  /** Resolves when it has ended, for any reason. */
   get exited(): Promise<void> {
     return this.#exited
   }
 
-  /** What it said since it was started. */
+  /** Its output since the start. */
   log(): Promise<string> {
     return readFile(this.logFile, 'utf8')
   }
 
-  /** @returns true when it takes connections; false when it ended, or hung and was ended: `log` says why */
+  /** @returns true when it accepts connections; false when it ended, or hung and was stopped: `log` says why */
   async start(): Promise<boolean> {
-    // The last life's log is kept, and never written over: a server that cannot be told from ours may still write to it.
+    // Keep the log of the previous run and do not overwrite it: another server may still write to it.
     await rename(this.logFile, `${this.logFile}.old`).catch(nothingThere)
     const log = await open(this.logFile, 'w')
     try {
@@ -84,7 +84,7 @@ export class PostgresProcess {
     return false
   }
 
-  /** INT: in order, disconnecting whoever is connected; QUIT: at once. No one is asked if it has ended. */
+  /** INT stops it cleanly and disconnects all clients; QUIT stops it at once. Does nothing if it has ended. */
   signal(signal: 'INT' | 'QUIT'): void {
     this.#child?.stdin?.write(`${signal}\n`)
   }
@@ -99,7 +99,7 @@ export class PostgresProcess {
       stdio: ['pipe', log.fd, log.fd],
     })
     this.#child = child
-    // It may end between our look and our write; that it ended is what `exited` says.
+    // It may end between our check and our write. `exited` then says that it has ended.
     child.stdin?.on('error', () => {})
     this.#exited = new Promise(resolve => {
       child.once('exit', () => {
@@ -112,8 +112,8 @@ export class PostgresProcess {
 }
 
 /**
- * A lock file left by kill -9 names a process. PostgreSQL looks itself whether that one lives, but takes any process of the same user
- * for a server, also one that merely got the number since: common in containers, where numbers are low.
+ * Removes a lock file that names a process other than our server. A kill -9 leaves the lock file behind. PostgreSQL checks whether the process
+ * lives, but takes any process of the same user for a server, even one that got the number later. In containers that is common: numbers are low.
  */
 export async function dropForeignLock(data: string): Promise<void> {
   const lock = join(data, 'postmaster.pid')
@@ -123,7 +123,7 @@ export async function dropForeignLock(data: string): Promise<void> {
   if (command !== '' && !command.includes(data)) await rm(lock)
 }
 
-/** @returns the empty string when there is no such process */
+/** @returns the command line of the process, or the empty string if there is no such process */
 async function commandOf(pid: number): Promise<string> {
   if (process.platform === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(nothingThere)
   const { stdout } = await promisify(execFile)('ps', ['-o', 'command=', '-p', String(pid)]).catch(() => ({ stdout: '' }))

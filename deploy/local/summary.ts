@@ -2,7 +2,7 @@ import type { Part } from '#foundation/lifecycle/parts.ts'
 
 const TIMEOUT_MS = 1000
 
-/** What the summary reads of the callback service's metrics; counters are summed over their labels unless one is named. */
+/** The metrics of the callback service that the summary reads. It sums counters over their labels unless one is named. */
 const METRICS = {
   accepted: 'callbacks_received_total{outcome="accepted"}',
   inFlight: 'fetches_in_flight',
@@ -14,7 +14,7 @@ const METRICS = {
 
 export type Numbers = Readonly<Record<keyof typeof METRICS, number>>
 
-/** Says every few seconds, in one line, what happened since it was started; also across restarts of the callback service. */
+/** Prints a line every few seconds with what happened since the start. It counts across restarts of the callback service. */
 export class Summary implements Part {
   readonly name = 'summary'
   readonly #options: { readonly metricsUrl: string; readonly intervalMs: number; readonly say: (line: string) => void }
@@ -37,7 +37,7 @@ export class Summary implements Part {
 
   async #pass(): Promise<void> {
     const now = await readNumbers(this.#options.metricsUrl)
-    // What cannot be read now was said to be restarting, or will be.
+    // If the metrics cannot be read, another line reports the restart.
     if (!now || !this.#timer) return
     const before = this.#totals
     this.#totals = {
@@ -50,7 +50,7 @@ export class Summary implements Part {
   }
 }
 
-/** @param before the totals of the line before, for the increases in brackets */
+/** @param before the totals of the previous line, for the increases in brackets */
 export function summaryLine(now: Numbers, before: Pick<Numbers, 'accepted' | 'stored' | 'expired'>): string {
   const total = (name: keyof typeof before): string => `${name} ${now[name]} (+${now[name] - before[name]})`
   return [
@@ -63,12 +63,12 @@ export function summaryLine(now: Numbers, before: Pick<Numbers, 'accepted' | 'st
   ].join(' · ')
 }
 
-/** A counter that is lower than before belongs to a process that has started anew. */
+/** A counter that is lower than before belongs to a process that has restarted. */
 function increase(before: number | undefined, now: number): number {
   return before === undefined || now < before ? now : now - before
 }
 
-/** Reads our numbers out of Prometheus' text format. One that is not there is 0. */
+/** Reads our numbers from the Prometheus text format. A missing number is 0. */
 export function parseNumbers(text: string): Numbers {
   const lines = text.split('\n')
   const read = (series: string): number => {

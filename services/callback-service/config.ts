@@ -7,21 +7,42 @@ import { MIN_GUILTY_CRASHES } from './domain/processing/suspicion.ts'
 export const schema = {
   ...baseSettings({ httpPort: 9090, adminPort: 6060 }),
   database: {
-    url: setting<string>({ doc: 'The PostgreSQL database, as a postgresql:// URL.', format: 'postgres-url', default: null, secret: true }),
+    url: setting<string>({
+      doc: 'PostgreSQL database of the service, as a postgresql:// URL.',
+      format: 'postgres-url',
+      default: null,
+      secret: true,
+    }),
     sessionUrl: setting<string>({
-      doc: 'Where database.url leads to a pooler: the address of a server or pool that keeps sessions, for the worker lock and migrations; empty: database.url.',
+      doc: 'PostgreSQL URL for the worker lock and migrations, which need sessions. Set it if database.url leads to a pooler. Empty: database.url.',
       format: 'optional-postgres-url',
       default: '',
       secret: true,
     }),
-    acceptConnections: setting<number>({ doc: 'Connections kept for accepting callbacks.', format: 'count', default: 2 }),
-    workConnections: setting<number>({ doc: 'Connections for everything else.', format: 'count', default: 6 }),
-    readConnections: setting<number>({ doc: 'Connections kept for reads: GET /v1/...', format: 'count', default: 2 }),
+    acceptConnections: setting<number>({
+      doc: 'Maximum number of database connections for accepting callbacks. Nothing else uses them.',
+      format: 'count',
+      default: 2,
+    }),
+    workConnections: setting<number>({
+      doc: 'Maximum number of database connections for background work, such as claiming, storing and expiring.',
+      format: 'count',
+      default: 6,
+    }),
+    readConnections: setting<number>({
+      doc: 'Maximum number of database connections for reads (GET /v1/...). Nothing else uses them.',
+      format: 'count',
+      default: 2,
+    }),
   },
   read: {
-    maxRunning: setting<number>({ doc: 'Reads under way at once: GET /v1/...; more get 503.', format: 'count', default: 128 }),
+    maxRunning: setting<number>({
+      doc: 'Maximum number of reads (GET /v1/...) at a time. Further reads get 503.',
+      format: 'count',
+      default: 128,
+    }),
     timeoutMs: setting<number>({
-      doc: 'Longest time a read waits for a connection, and then for its answer, in milliseconds; beyond it gets 503.',
+      doc: 'Maximum time a read waits for a database connection, and again for its result, in milliseconds. After that it gets 503.',
       format: 'count',
       default: 5000,
     }),
@@ -30,20 +51,36 @@ export const schema = {
     onStart: setting<boolean>({ doc: 'Whether the service migrates the database when it starts.', format: 'switch', default: false }),
   },
   accept: {
-    maxObjectIds: setting<number>({ doc: 'Ids a callback may name.', format: 'count', default: 1000 }),
-    maxBodyBytes: setting<number>({ doc: 'Bytes a callback may have.', format: 'count', default: 65_536 }),
-    maxBatch: setting<number>({ doc: 'Callbacks that share one commit.', format: 'count', default: 256 }),
+    maxObjectIds: setting<number>({
+      doc: 'Maximum number of ids in a callback. A callback with more gets 422.',
+      format: 'count',
+      default: 1000,
+    }),
+    maxBodyBytes: setting<number>({
+      doc: 'Maximum size of the body of a callback, in bytes. A larger body gets 413.',
+      format: 'count',
+      default: 65_536,
+    }),
+    maxBatch: setting<number>({ doc: 'Maximum number of callbacks in one commit.', format: 'count', default: 256 }),
     maxCommits: setting<number>({
-      doc: 'Commits under way at once; more are smaller ones, and cost more than they save.',
+      doc: 'Maximum number of accept commits at a time. A higher number makes each commit smaller and the total cost higher.',
       format: 'count',
       default: 1,
     }),
-    maxWaiting: setting<number>({ doc: 'Callbacks that may wait for a commit; more get 503.', format: 'count', default: 5000 }),
-    timeoutMs: setting<number>({ doc: 'A callback not committed within so many milliseconds gets 503.', format: 'count', default: 1500 }),
+    maxWaiting: setting<number>({
+      doc: 'Maximum number of callbacks that wait for a commit. Further callbacks get 503.',
+      format: 'count',
+      default: 5000,
+    }),
+    timeoutMs: setting<number>({
+      doc: 'Maximum time a callback waits for its commit, in milliseconds. After that it gets 503. At most 2000.',
+      format: 'count',
+      default: 1500,
+    }),
   },
   senders: {
     secrets: setting<string>({
-      doc: 'Secrets of senders, separated by spaces (Standard Webhooks: `whsec_` and base64); when any is set, unsigned callbacks get 401.',
+      doc: 'Secrets of the senders, separated by spaces (Standard Webhooks: `whsec_` and base64). If set, unsigned callbacks get 401. Empty: no signature is checked.',
       format: 'webhook-secrets',
       default: '',
       secret: true,
@@ -51,134 +88,158 @@ export const schema = {
   },
   spool: {
     path: setting<string>({
-      doc: 'File that keeps callbacks on this machine while the database cannot take them; empty: they get 503.',
+      doc: 'File that keeps callbacks on this machine while the database cannot take them. Empty: there is no spool, and such callbacks get 503.',
       format: 'text',
       default: '',
     }),
     maxBytes: setting<number>({
-      doc: 'Bytes of callbacks the spool may hold; beyond them callbacks get 503. The journal beside it takes up to 20 MB more.',
+      doc: 'Maximum size of the callbacks in the spool, in bytes. Beyond it, callbacks get 503. The journal of the spool takes up to 20 MB more.',
       format: 'count',
       default: 1_073_741_824,
     }),
     patienceMs: setting<number>({
-      doc: 'A callback that the database has not committed within so many milliseconds goes to the spool.',
+      doc: 'Maximum time a callback waits for the database before it goes to the spool, in milliseconds. Without a spool it has no effect.',
       format: 'count',
       default: 300,
     }),
     keepsReady: setting<boolean>({
-      doc: 'Whether the service is ready while the database is away and the spool has room: for balancers that send nowhere when none is.',
+      doc: 'Whether the service stays ready while the database is away and the spool has room. Turn it on if your balancer drops requests when no replica is ready.',
       format: 'switch',
       default: false,
     }),
   },
   inbox: {
     maxBacklog: setting<number>({
-      doc: 'Callbacks that may be unfinished, in the whole database; more get 503. Counted every few seconds.',
+      doc: 'Maximum number of unfinished callbacks in the whole database. Beyond it, callbacks get 503. The service counts them every few seconds.',
       format: 'count',
       default: 1_000_000,
     }),
   },
   clientService: {
     url: setting<string>({
-      doc: 'Where the client service is. Objects are asked for at /objects/:id below it.',
+      doc: 'URL of the client service. The service fetches objects from /objects/:id below it.',
       format: 'http-url',
       default: 'http://127.0.0.1:9010',
     }),
     keepAliveMs: setting<number>({
-      doc: 'Time after which an idle connection to the client service is closed, in milliseconds. The client service may ask for less.',
+      doc: 'Maximum time a connection to the client service stays open while idle, in milliseconds. The client service can ask for less.',
       format: 'count',
       default: 10_000,
     }),
     maxBaggageBytes: setting<number>({
-      doc: 'Bytes of baggage that a request to the client service carries. Members of the list that do not fit are dropped.',
+      doc: 'Maximum size of the baggage header in a request to the client service, in bytes. Members that do not fit are dropped. 0 drops all.',
       format: 'integer',
       default: 4096,
     }),
   },
   fetch: {
     concurrency: setting<number>({
-      doc: 'Requests to the client service under way at once, in this process.',
+      doc: 'Maximum number of requests to the client service at a time, in this process.',
       format: 'count',
       default: 512,
       hot: true,
     }),
     timeoutMs: setting<number>({
-      doc: 'A request to the client service is given up after so many milliseconds, answer and body.',
+      doc: 'Maximum duration of a request to the client service, including the body of the answer, in milliseconds.',
       format: 'count',
       default: 6000,
       hot: true,
     }),
-    maxTries: setting<number>({ doc: 'Requests an object gets in one attempt of its callback.', format: 'count', default: 3 }),
+    maxTries: setting<number>({
+      doc: 'Maximum number of requests for one object in one attempt of its callback.',
+      format: 'count',
+      default: 3,
+    }),
     retryBaseMs: setting<number>({
-      doc: 'Longest wait before the second request for an object; doubles for the next.',
+      doc: 'Maximum wait before the second request for an object, in milliseconds. It doubles before each further request.',
       format: 'count',
       default: 200,
     }),
     maxHoldMs: setting<number>({
-      doc: 'How long a request waits for a silent client service before its callback goes back to the inbox.',
+      doc: 'Maximum time a request waits for a Retry-After, or while the client service is down, in milliseconds. After that its callback goes back to the inbox.',
       format: 'integer',
       default: 2000,
     }),
-    maxRetryAfterMs: setting<number>({ doc: 'The longest Retry-After that is honoured.', format: 'count', default: 60_000 }),
+    maxRetryAfterMs: setting<number>({
+      doc: 'Longest Retry-After that the service honours, in milliseconds. A longer one is cut to this.',
+      format: 'count',
+      default: 60_000,
+    }),
     breakerObjects: setting<number>({
-      doc: 'Different objects that must fail, with no answer in between, before the service suspects the client service itself.',
+      doc: 'Number of different objects that must fail, with no answer in between, before the service suspects the client service itself.',
       format: 'count',
       default: 5,
     }),
     breakerOpenMs: setting<number>({
-      doc: 'Milliseconds between two probes of a client service that is down. The interval doubles with each probe.',
+      doc: 'First interval between two probes of a client service that is down, in milliseconds. It doubles up to fetch.breakerMaxOpenMs.',
       format: 'count',
       default: 1000,
     }),
     breakerMaxOpenMs: setting<number>({
-      doc: 'Longest interval between two probes of a client service that is down, in milliseconds.',
+      doc: 'Maximum interval between two probes of a client service that is down, in milliseconds.',
       format: 'count',
       default: 1000,
     }),
   },
   process: {
-    maxAttempts: setting<number>({ doc: 'Attempts after which a callback is failed.', format: 'count', default: 10 }),
+    maxAttempts: setting<number>({
+      doc: 'Maximum number of attempts of a callback. After the last one the callback fails.',
+      format: 'count',
+      default: 10,
+    }),
     maxCrashes: setting<number>({
-      doc: 'Crashes of its process after which a callback is failed; in the last of them it ran alone. At least 6.',
+      doc: 'Number of process crashes after which a callback fails. The callback ran alone in the last one. At least 6.',
       format: 'count',
       default: 7,
     }),
     probationMs: setting<number>({
-      doc: 'Time a process must have lived before it works on a callback that was in three crashes; doubles with each further crash, up to 16 times.',
+      doc: 'Minimum age of a process that works on a callback with three crashes, in milliseconds. It doubles with each further crash, up to 16 times the value.',
       format: 'count',
       default: 5000,
     }),
-    maxRunning: setting<number>({ doc: 'Callbacks one process works on at once.', format: 'count', default: 1000 }),
-    retryBaseMs: setting<number>({
-      doc: 'Longest wait before the second attempt of a callback; doubles with each.',
+    maxRunning: setting<number>({
+      doc: 'Maximum number of callbacks that one process works on at a time.',
       format: 'count',
       default: 1000,
     }),
-    retryMaxMs: setting<number>({ doc: 'The longest it gets.', format: 'count', default: 60_000 }),
+    retryBaseMs: setting<number>({
+      doc: 'Maximum wait before the second attempt of a callback, in milliseconds. It doubles before each further attempt, up to process.retryMaxMs.',
+      format: 'count',
+      default: 1000,
+    }),
+    retryMaxMs: setting<number>({
+      doc: 'Maximum wait between two attempts of a callback, in milliseconds.',
+      format: 'count',
+      default: 60_000,
+    }),
     pollMs: setting<number>({
-      doc: 'How often the inbox is looked at for callbacks that are due or that another process accepted.',
+      doc: 'Interval at which the service looks for callbacks that are due or that another replica accepted, in milliseconds.',
       format: 'count',
       default: 250,
     }),
   },
   claims: {
     leaseMs: setting<number>({
-      doc: 'A process that has not renewed its lease for so long is taken for dead; renewed three times as often.',
+      doc: 'Time after which a worker that has not renewed its lease counts as dead, in milliseconds. Workers renew it three times in that time.',
       format: 'count',
       default: 15_000,
     }),
-    takeOverMs: setting<number>({ doc: 'How often is looked for callbacks whose process died.', format: 'count', default: 200 }),
+    takeOverMs: setting<number>({
+      doc: 'Interval at which the service looks for dead workers and releases their callbacks, in milliseconds.',
+      format: 'count',
+      default: 200,
+    }),
   },
   objects: {
     keepOffline: setting<boolean>({
-      doc: 'Whether readers see objects that are offline. If not, an object disappears as soon as it is seen offline.',
+      doc: 'Whether readers see objects that are offline. If false, an object disappears as soon as a fetch finds it offline.',
       format: 'switch',
       default: true,
     }),
   },
   expiry: {
     ttlSeconds: setting<number>({
-      doc: 'An object is deleted so many seconds after it was last stored; a change holds for objects stored from then on.',
+      doc: 'Time from storing an object to deleting it, in seconds. A change applies to objects stored after it.',
       format: 'seconds',
       default: 30,
       hot: true,
@@ -186,7 +247,7 @@ export const schema = {
   },
   callbacks: {
     retentionSeconds: setting<number>({
-      doc: 'A finished callback, and its idempotency key, is forgotten after so many seconds.',
+      doc: 'Time the service keeps a finished callback and its idempotency key, in seconds. At least 600 if senders.secrets is set.',
       format: 'seconds',
       default: 3600,
     }),
@@ -195,31 +256,31 @@ export const schema = {
 
 export type Config = Values<typeof schema>
 
-/** The address of what needs a session of its own. */
+/** The database URL for connections that need a session of their own. */
 export function sessionUrlOf({ database }: Config): string {
   return database.sessionUrl || database.url
 }
 
-/** What may be meant, and has a price: a sentence each. */
+/** Describes combinations that are allowed but risky, one sentence each. */
 export function warningsAbout({ expiry, fetch }: Config): string[] {
   const isShortLived = expiry.ttlSeconds * 1000 < fetch.timeoutMs
-  return isShortLived ? ['expiry.ttlSeconds is below fetch.timeoutMs: a slow answer can bring back an object that has expired'] : []
+  return isShortLived ? ['expiry.ttlSeconds is below fetch.timeoutMs: a slow answer can restore an object that has expired'] : []
 }
 
-/** What two settings say against each other; undefined when they agree. */
+/** Describes the first contradiction between settings; undefined when there is none. */
 export function contradictionIn(config: Config): string | undefined {
   const { accept, callbacks, clientService, database, fetch, process, senders, shutdown, spool } = config
-  if (accept.timeoutMs > 2000) return 'accept.timeoutMs is over 2000: a sender is to hear within 2 seconds that its callback is not stored'
-  if (spool.patienceMs >= accept.timeoutMs) return 'spool.patienceMs leaves nothing of accept.timeoutMs'
+  if (accept.timeoutMs > 2000)
+    return 'accept.timeoutMs is above 2000: a sender must learn within 2 seconds that its callback was not stored'
+  if (spool.patienceMs >= accept.timeoutMs)
+    return 'spool.patienceMs must be below accept.timeoutMs: a callback that goes to the spool needs time to be written'
   if (accept.maxCommits > database.acceptConnections) return 'accept.maxCommits is above database.acceptConnections'
-  if (/[?#]/.test(clientService.url))
-    return 'clientService.url has a query or a fragment: it must end with the path below which /objects is'
+  if (/[?#]/.test(clientService.url)) return 'clientService.url has a query or a fragment: it must end with the path that contains /objects'
   if (fetch.breakerOpenMs > fetch.breakerMaxOpenMs) return 'fetch.breakerOpenMs is above fetch.breakerMaxOpenMs'
-  if (process.maxCrashes < MIN_GUILTY_CRASHES)
-    return `process.maxCrashes is below ${MIN_GUILTY_CRASHES}: innocent callbacks would be failed`
+  if (process.maxCrashes < MIN_GUILTY_CRASHES) return `process.maxCrashes is below ${MIN_GUILTY_CRASHES}: innocent callbacks would fail`
   if (process.retryBaseMs > process.retryMaxMs) return 'process.retryBaseMs is above process.retryMaxMs'
   if (senders.secrets !== '' && callbacks.retentionSeconds < SIGNATURE_WINDOW_SECONDS)
-    return `callbacks.retentionSeconds is below ${SIGNATURE_WINDOW_SECONDS} while senders.secrets is set: a signed callback could be sent again and be accepted anew`
-  if (shutdown.delayMs >= shutdown.timeoutMs) return 'shutdown.delayMs leaves nothing of shutdown.timeoutMs'
+    return `callbacks.retentionSeconds is below ${SIGNATURE_WINDOW_SECONDS} while senders.secrets is set: a replayed signed callback could be accepted a second time`
+  if (shutdown.delayMs >= shutdown.timeoutMs) return 'shutdown.delayMs must be below shutdown.timeoutMs: the service needs time to stop'
   return undefined
 }

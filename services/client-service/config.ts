@@ -1,21 +1,21 @@
 import { baseSettings } from '#foundation/config/base-settings.ts'
 import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 
-/** Ids and ranges of ids, or nothing. */
+/** A list of ids and ranges of ids, or the empty string. */
 const ID_RANGES = /^(-?\d{1,19}(\.\.-?\d{1,19})?(,(?=.)|$))*$/
 
 const share = (what: string) =>
-  setting<number>({ doc: `Share of the answers that ${what}, 0 to 1.`, format: 'ratio', default: 0, hot: true })
+  setting<number>({ doc: `Share of the answers that ${what}, from 0 (none) to 1 (all).`, format: 'ratio', default: 0, hot: true })
 
 const shares = {
   errorShare: share('are a 500'),
   tooManyRequestsShare: share('are a 429 with Retry-After'),
   notFoundShare: share('are a 404'),
-  hangShare: share('never come'),
-  dripShare: share('begin and then come a byte at a time, without end'),
-  garbageShare: share('are a 200 that is no JSON'),
-  wrongIdShare: share('are about another object'),
-  resetShare: share('are a connection reset'),
+  hangShare: share('never arrive'),
+  dripShare: share('begin and then arrive one byte at a time, forever'),
+  garbageShare: share('are a 200 that is not JSON'),
+  wrongIdShare: share('describe another object'),
+  resetShare: share('reset the connection instead'),
 }
 
 /** All settings of the client service. Printed by `--help`, listed in docs/configuration.md. */
@@ -23,12 +23,12 @@ export const schema = {
   ...baseSettings({ httpPort: 9010, adminPort: 6061 }),
   callbackService: {
     url: setting<string>({
-      doc: 'Where the callback service is; callbacks go to /callback there.',
+      doc: 'URL of the callback service. The emitter sends callbacks to /callback below it.',
       format: 'http-url',
       default: 'http://127.0.0.1:9090',
     }),
     secret: setting<string>({
-      doc: 'Secret to sign callbacks with (Standard Webhooks: `whsec_` and base64); empty: they are not signed.',
+      doc: 'Secret that signs callbacks (Standard Webhooks: `whsec_` and base64). Empty: callbacks are not signed.',
       format: 'webhook-secrets',
       default: '',
       secret: true,
@@ -36,62 +36,87 @@ export const schema = {
   },
   emitter: {
     enabled: setting<boolean>({
-      doc: 'Whether new callbacks are made; those on their way go on.',
+      doc: 'Whether the emitter creates new callbacks. If false, it still delivers those it has created.',
       format: 'switch',
       default: true,
       hot: true,
     }),
-    intervalMs: setting<number>({ doc: 'Milliseconds between two new callbacks.', format: 'count', default: 5000, hot: true }),
-    maxIds: setting<number>({ doc: 'The most ids a callback names; the fewest is none.', format: 'integer', default: 200, hot: true }),
+    intervalMs: setting<number>({ doc: 'Interval between two new callbacks, in milliseconds.', format: 'count', default: 5000, hot: true }),
+    maxIds: setting<number>({
+      doc: 'Maximum number of ids in a callback. Each callback has a random number of ids from 0 to this.',
+      format: 'integer',
+      default: 200,
+      hot: true,
+    }),
     maxOutstanding: setting<number>({
-      doc: 'Callbacks that may wait to be taken; while so many do, no new one is made.',
+      doc: 'Maximum number of callbacks that are not yet accepted. While that many wait, the emitter creates no new one.',
       format: 'count',
       default: 1000,
       hot: true,
     }),
     timeoutMs: setting<number>({
-      doc: 'A callback without an answer is sent again after so many milliseconds.',
+      doc: 'Maximum time to wait for the answer to a callback, in milliseconds. After that the emitter sends it again.',
       format: 'count',
       default: 10_000,
       hot: true,
     }),
     retryBaseMs: setting<number>({
-      doc: 'Longest wait before a callback is sent the second time; doubles with each.',
+      doc: 'Maximum wait before the emitter sends a callback a second time, in milliseconds. It doubles with each retry, up to emitter.retryMaxMs.',
       format: 'count',
       default: 200,
       hot: true,
     }),
-    retryMaxMs: setting<number>({ doc: 'The longest it gets; bounds Retry-After too.', format: 'count', default: 10_000, hot: true }),
+    retryMaxMs: setting<number>({
+      doc: 'Maximum wait between two sends of a callback, in milliseconds. It also limits the Retry-After that the emitter honours.',
+      format: 'count',
+      default: 10_000,
+      hot: true,
+    }),
   },
   objects: {
     count: setting<number>({
-      doc: 'Callbacks name objects from 1 to this; any other can be asked for too.',
+      doc: 'Highest object id in a callback; the lowest is 1. The service also answers requests for any other id.',
       format: 'count',
       default: 100,
       hot: true,
     }),
   },
   latency: {
-    minMs: setting<number>({ doc: 'The fastest an object is answered.', format: 'integer', default: 300, hot: true }),
-    maxMs: setting<number>({ doc: 'The slowest; every time between is as likely.', format: 'integer', default: 4300, hot: true }),
+    minMs: setting<number>({
+      doc: 'Shortest time to answer a request for an object, in milliseconds. Each time up to latency.maxMs is equally likely.',
+      format: 'integer',
+      default: 300,
+      hot: true,
+    }),
+    maxMs: setting<number>({
+      doc: 'Longest time to answer a request for an object, in milliseconds. Each time down to latency.minMs is equally likely.',
+      format: 'integer',
+      default: 4300,
+      hot: true,
+    }),
   },
   faults: {
     ...shares,
     objectIds: setting<string>({
-      doc: 'Objects whose answers go wrong, as ids and ranges: `7,100..130`. Empty: every object. It does not limit faults.down.',
+      doc: 'Objects that the fault shares apply to, as ids and ranges: `7,100..130`. Empty: every object. It does not limit faults.down.',
       format: 'text',
       default: '',
       hot: true,
     }),
-    retryAfterSeconds: setting<number>({ doc: 'What the Retry-After of a 429 says.', format: 'integer', default: 1, hot: true }),
+    retryAfterSeconds: setting<number>({
+      doc: 'Value of Retry-After in an injected 429, in seconds.',
+      format: 'integer',
+      default: 1,
+      hot: true,
+    }),
     dripIntervalMs: setting<number>({
-      doc: 'Milliseconds between two bytes of an answer that drips.',
+      doc: 'Interval between two bytes of a dripping answer (faults.dripShare), in milliseconds.',
       format: 'count',
       default: 500,
       hot: true,
     }),
     down: setting<boolean>({
-      doc: 'As if the process were gone: every request is reset, health and those under way too. The admin port and the emitter go on.',
+      doc: 'Whether the service resets every connection, as if the process were gone, including health checks. The admin port and the emitter still work.',
       format: 'switch',
       default: false,
       hot: true,
@@ -101,12 +126,12 @@ export const schema = {
 
 export type Config = Values<typeof schema>
 
-/** What settings say against each other; undefined when nothing. */
+/** Describes the first contradiction between settings; undefined when there is none. */
 export function contradictionIn({ latency, faults }: Pick<Config, 'latency' | 'faults'>): string | undefined {
   if (latency.minMs > latency.maxMs) return `latency.minMs (${latency.minMs}) is above latency.maxMs (${latency.maxMs})`
   if (!ID_RANGES.test(faults.objectIds)) return 'faults.objectIds must be ids and ranges of ids, as in 7,100..130'
   const total = Object.keys(shares).reduce((sum, name) => sum + faults[name as keyof typeof shares], 0)
-  // Shares like 0.1 are no exact doubles: ten of them may add up to a little more than 1.
-  if (total > 1 + 1e-9) return `the shares of faults add up to ${Number(total.toFixed(6))}; together they may be 1 at most`
+  // Shares such as 0.1 are not exact doubles: ten of them can add up to slightly more than 1.
+  if (total > 1 + 1e-9) return `the shares of faults add up to ${Number(total.toFixed(6))}; together they may be at most 1`
   return undefined
 }

@@ -4,7 +4,7 @@ import { keepAlive } from '../keep-alive.ts'
 describe('keepAlive', () => {
   const never = new Promise<string>(() => {})
 
-  it('starts anew what ended by accident, and says how it ended', async () => {
+  it('restarts what ended unexpectedly, and says how it ended', async () => {
     const said: string[] = []
     const ends = [Promise.resolve('SIGKILL'), never]
     await new Promise<void>(resolve => {
@@ -17,10 +17,10 @@ describe('keepAlive', () => {
         onGivenUp: () => {},
       })
     })
-    assert.deepEqual(said, ['a service ended unexpectedly (SIGKILL): starting it anew in 1 s'])
+    assert.deepEqual(said, ['a service ended unexpectedly (SIGKILL): restarting it in 1 s'])
   })
 
-  it('gives up what ends again and again', async () => {
+  it('gives up on what keeps ending', async () => {
     let restarts = 0
     const limits = { maxRestarts: 3, windowMs: 60_000, longEnoughMs: 10_000, delayMs: 1 }
     const error = await new Promise<Error>(resolve => {
@@ -38,22 +38,22 @@ describe('keepAlive', () => {
         limits,
       )
     })
-    assert.equal(error.message, 'a service ends again and again (exit code 1): given up')
+    assert.equal(error.message, 'a service keeps ending (exit code 1): not restarting it')
     assert.equal(restarts, 3)
   })
 
-  it('leaves alone what was told to end', async () => {
+  it('does not restart what was told to end', async () => {
     await keepAlive({
       name: 'a service',
       ended: async () => 'exit code 0',
-      restart: () => assert.fail('started anew'),
+      restart: () => assert.fail('restarted'),
       isStopping: () => true,
       say: line => assert.fail(line),
       onGivenUp: error => assert.fail(error),
     })
   })
 
-  it('gives up what does not start again', async () => {
+  it('gives up on what cannot be restarted', async () => {
     const error = await new Promise<Error>(resolve => {
       void keepAlive({
         name: 'a service',
@@ -64,6 +64,6 @@ describe('keepAlive', () => {
         onGivenUp: resolve,
       })
     })
-    assert.equal(error.message, 'a service does not start again: Error: no disk')
+    assert.equal(error.message, 'a service cannot be restarted: Error: no disk')
   })
 })

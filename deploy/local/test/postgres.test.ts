@@ -149,7 +149,7 @@ describe('LocalPostgres', () => {
       await chown(staged, 12_345, 12_345)
       await assert.rejects(
         preparePostgresHome(join(closed, 'postgres'), () => {}),
-        { message: `${staged} is not ours: remove it and try again` },
+        { message: `${staged} belongs to another user: remove it and try again` },
       )
       await rm(staged, { recursive: true })
     })

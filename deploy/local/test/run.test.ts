@@ -51,13 +51,13 @@ describe('make run', () => {
     for (const port of Object.values(ports)) assert.ok(await isPortFree(port, '0.0.0.0'), `${port} is free again`)
   })
 
-  it('starts the callback service anew when that is killed', async () => {
+  it('restarts the callback service when it is killed', async () => {
     const { log } = run({})
     await until(log, /Ready after/)
     const pid = Number(/callback │ INFO {2}service started pid=(\d+)/.exec(log())?.[1])
     process.kill(pid, 'SIGKILL')
-    await until(log, /callback-service ended unexpectedly \(SIGKILL\): starting it anew/)
-    await until(log, /starting it anew[\s\S]*callback │ INFO {2}service started/)
+    await until(log, /callback-service ended unexpectedly \(SIGKILL\): restarting it/)
+    await until(log, /restarting it[\s\S]*callback │ INFO {2}service started/)
   })
 
   it('leaves no service behind when it is killed itself', async () => {
@@ -73,8 +73,8 @@ describe('make run', () => {
     const { child, log } = run({})
     assert.deepEqual(await once(child, 'close'), [1, null])
     assert.deepEqual(log().trim().split('\n'), [
-      `port ${ports.CALLBACK_PORT} is in use, and the callback service wants it: stop what listens there, or choose another with CALLBACK_PORT=`,
-      `port ${ports.CLIENT_ADMIN_PORT} is in use, and the client service's admin port wants it: stop what listens there, or choose another with CLIENT_ADMIN_PORT=`,
+      `port ${ports.CALLBACK_PORT} is in use, but the callback service needs it: stop what listens there, or choose another port with CALLBACK_PORT=`,
+      `port ${ports.CLIENT_ADMIN_PORT} is in use, but the client service's admin port needs it: stop what listens there, or choose another port with CLIENT_ADMIN_PORT=`,
     ])
     for (const server of servers) server.close()
   })

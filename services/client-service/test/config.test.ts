@@ -24,7 +24,7 @@ describe('the settings of the client service', () => {
   it('refuse shares of faults that add up to more than all answers', () => {
     assert.throws(
       () => read({ FAULTS_ERROR_SHARE: '0.7', FAULTS_HANG_SHARE: '0.4' }),
-      new ConfigError('the shares of faults add up to 1.1; together they may be 1 at most'),
+      new ConfigError('the shares of faults add up to 1.1; together they may be at most 1'),
     )
   })
 

@@ -112,7 +112,7 @@ describe('the client service as a process', () => {
     await start('--emitter-enabled=false')
     for (const [settings, detail] of [
       [{ latency: { minMs: 9000 } }, 'latency.minMs (9000) is above latency.maxMs (0)'],
-      [{ faults: { hangShare: 0.6, dripShare: 0.6 } }, 'the shares of faults add up to 1.2; together they may be 1 at most'],
+      [{ faults: { hangShare: 0.6, dripShare: 0.6 } }, 'the shares of faults add up to 1.2; together they may be at most 1'],
     ] as const) {
       const response = await change(settings)
       assert.equal(response.status, 422)
