@@ -14,6 +14,7 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
   adapters: { rooms: ['adapters', 'domain', 'foundation', '#prisma'], packages: ['*'] },
   'metrics.ts': { rooms: ['foundation'], packages: [] },
   'config.ts': { rooms: ['domain', 'foundation'], packages: [] },
+  'config-checks.ts': { rooms: ['domain', 'config.ts'], packages: [] },
   wiring: {
     rooms: ['wiring', 'api', 'workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation', '#prisma'],
     packages: ['node'],
@@ -22,7 +23,7 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
     rooms: ['wiring', 'api', 'workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation', '#prisma'],
     packages: ['node'],
   },
-  'main.ts': { rooms: ['service.ts', 'config.ts', 'foundation'], packages: ['node'] },
+  'main.ts': { rooms: ['service.ts', 'config.ts', 'config-checks.ts', 'foundation'], packages: ['node'] },
 }
 
 /** The one file that may import the library of an outside system. */

@@ -5,9 +5,9 @@ import { Settings } from '#foundation/config/settings.ts'
 import { Lifecycle, type Part } from '#foundation/lifecycle/parts.ts'
 import { answersZipkin, banner } from './banner.ts'
 import { LocalDatabase, migrateDatabase } from './database.ts'
+import { LocalService } from './local-service.ts'
 import { LogView } from './log-view.ts'
 import { isPortFree } from './ports.ts'
-import { ServiceProcess } from './processes.ts'
 import { type RunConfig, schema } from './settings.ts'
 import { exitOnSetupError, SetupError } from './setup-error.ts'
 import { Summary } from './summary.ts'
@@ -125,12 +125,12 @@ function services(options: {
   databaseUrl: () => string
   log: LogView
   onGivenUp: (error: SetupError) => void
-}): [ServiceProcess, ServiceProcess] {
+}): [LocalService, LocalService] {
   const { config, databaseUrl, log, onGivenUp } = options
   const { callback, client, tracing } = config
   const shared = { ...process.env, ZIPKIN_URL: tracing.zipkinUrl }
   return [
-    new ServiceProcess({
+    new LocalService({
       name: 'callback-service',
       logPrefix: 'callback',
       readyUrl: `http://127.0.0.1:${callback.port}/readyz`,
@@ -146,7 +146,7 @@ function services(options: {
       log,
       onGivenUp,
     }),
-    new ServiceProcess({
+    new LocalService({
       name: 'client-service',
       logPrefix: 'client',
       readyUrl: `http://127.0.0.1:${client.port}/`,

@@ -1,5 +1,6 @@
 import { run } from '#foundation/lifecycle/run.ts'
-import { contradictionIn, schema } from './config.ts'
+import { schema } from './config.ts'
+import { contradictionIn } from './config-checks.ts'
 import { parts } from './service.ts'
 
 await run({ name: 'callback-service', schema, check: contradictionIn, parts })

@@ -1,8 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { NODE_FLAGS } from '../../deploy/local/node-flags.ts'
+import { spawnService } from '../../deploy/local/spawn-service.ts'
 import { until } from './eventually.ts'
 
 /** One line of a service's log. */
@@ -12,22 +11,17 @@ export interface LogLine {
   readonly [field: string]: unknown
 }
 
-/** Tests that are killed leave no service behind. */
-const END_WITH_PARENT = new URL('../../deploy/local/end-with-parent.ts', import.meta.url).href
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-
 /** A service as its users run it: a process of its own, on free ports, its log kept. */
 export class ServiceProcess {
   readonly log: LogLine[] = []
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
 
-  private constructor(file: string, env: Readonly<Record<string, string>>, root: string) {
-    this.#child = spawn(process.execPath, [...NODE_FLAGS, '--import', END_WITH_PARENT, file], {
-      cwd: root,
+  private constructor(file: string, env: Readonly<Record<string, string>>, root: string | undefined) {
+    this.#child = spawnService(file, {
       env: { PATH: process.env['PATH'] ?? '', HTTP_PORT: '0', ADMIN_PORT: '0', HTTP_HOST: '127.0.0.1', ...env },
-      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+      root,
+      stderr: 'inherit',
     })
     this.#exited = once(this.#child, 'exit')
     createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', line => this.log.push(parseLine(line)))
@@ -43,7 +37,7 @@ export class ServiceProcess {
   }
 
   /** The same for a program that is no service of ours but runs like one. */
-  static async startFile(file: string, env: Readonly<Record<string, string>>, root = ROOT): Promise<ServiceProcess> {
+  static async startFile(file: string, env: Readonly<Record<string, string>>, root?: string): Promise<ServiceProcess> {
     const service = new ServiceProcess(file, env, root)
     try {
       await until(() => {

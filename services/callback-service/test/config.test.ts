@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Settings } from '#foundation/config/settings.ts'
-import { contradictionIn, schema, sessionUrlOf, warningsAbout } from '../config.ts'
+import { schema, sessionUrlOf } from '../config.ts'
+import { contradictionIn, warningsAbout } from '../config-checks.ts'
 
 const DATABASE_URL = 'postgresql://u:p@pooler:6432/answerback'
 

@@ -8,7 +8,8 @@ import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { columns, type NewCallback } from '../new-callback.ts'
 import type { CallbackView } from '../postgres/callback-reader.ts'
 import { SpoolConnection } from './spool-connection.ts'
-import type { AsideRow, Kept, NumberedRow, OptionalColumn, RefusedRow, SpooledRow, SpoolState } from './spool-file.ts'
+import type { AsideRow, Kept, NumberedRow, OptionalColumn, RefusedRow, SpoolState } from './spool-file.ts'
+import { type AsideCallback, asideOf, viewOf } from './spooled-callback.ts'
 
 export interface CallbackSpoolOptions {
   /** The file; its folder is made when missing. */
@@ -282,47 +283,4 @@ function translate(error: unknown): unknown {
   if (error instanceof BatchTimeoutError) return new StorageUnavailableError('the spool did not answer in time', { cause: error })
   if (error instanceof BatcherFullError) return new OverloadedError('too many callbacks wait for the spool', { cause: error })
   return error
-}
-
-/** A callback that the database refused, as an operator sees it. */
-export interface AsideCallback {
-  readonly id: string
-  readonly reason: string
-  readonly objectIds: readonly bigint[]
-  readonly idempotencyKey: string | undefined
-  readonly requestId: string | undefined
-  readonly traceparent: string | undefined
-  readonly receivedAt: Date
-}
-
-function asideOf(row: AsideRow): AsideCallback {
-  return {
-    id: row.id,
-    reason: row.reason,
-    objectIds: objectIdsOf(row),
-    idempotencyKey: row.idempotency_key ?? undefined,
-    requestId: row.request_id ?? undefined,
-    traceparent: row.traceparent ?? undefined,
-    receivedAt: new Date(row.received_ms),
-  }
-}
-
-function objectIdsOf({ object_ids }: SpooledRow): bigint[] {
-  return object_ids.slice(1, -1).split(',').filter(Boolean).map(BigInt)
-}
-
-function viewOf(row: SpooledRow): CallbackView {
-  const receivedAt = new Date(row.received_ms)
-  return {
-    id: row.id,
-    state: 'pending',
-    attempts: 0,
-    objectIds: objectIdsOf(row),
-    unstored: undefined,
-    requestId: row.request_id ?? null,
-    traceparent: row.traceparent ?? null,
-    receivedAt,
-    dueAt: receivedAt,
-    finishedAt: null,
-  }
 }

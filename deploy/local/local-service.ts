@@ -1,20 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import { keepAlive } from './keep-alive.ts'
 import type { LogView } from './log-view.ts'
-import { NODE_FLAGS } from './node-flags.ts'
 import { SetupError } from './setup-error.ts'
+import { spawnService } from './spawn-service.ts'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const END_WITH_PARENT = new URL('end-with-parent.ts', import.meta.url).href
 const READY_TIMEOUT_MS = 30_000
 const READY_POLL_MS = 25
 /** A little more than `shutdown.timeoutMs`, after which a service ends itself. */
 const STOP_TIMEOUT_MS = 12_000
 
-export interface ServiceProcessOptions {
+export interface LocalServiceOptions {
   /** The folder below services/, and the name in messages: `callback-service`. */
   readonly name: string
   readonly logPrefix: string
@@ -31,14 +28,14 @@ export interface ServiceProcessOptions {
  * Runs one service as a process of its own. The terminal's Ctrl-C does not reach it: its starter decides when it stops.
  * If it dies unexpectedly after it was ready, it is restarted with the same settings, a few times a minute.
  */
-export class ServiceProcess implements Part {
+export class LocalService implements Part {
   readonly name: string
-  readonly #options: ServiceProcessOptions
+  readonly #options: LocalServiceOptions
   #child: ChildProcess | undefined
   #exited: Promise<string> = Promise.resolve('')
   #isStopping = false
 
-  constructor(options: ServiceProcessOptions) {
+  constructor(options: LocalServiceOptions) {
     this.name = options.name
     this.#options = options
   }
@@ -82,12 +79,7 @@ export class ServiceProcess implements Part {
 
   #spawn(): void {
     const { name, logPrefix, env, log } = this.#options
-    const child = spawn(process.execPath, [...NODE_FLAGS, '--import', END_WITH_PARENT, `services/${name}/main.ts`], {
-      cwd: ROOT,
-      env: env(),
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    })
+    const child = spawnService(`services/${name}/main.ts`, { env: env(), detached: true, stderr: 'pipe' })
     this.#child = child
     if (child.stdout) log.follow(logPrefix, child.stdout)
     if (child.stderr) log.follow(logPrefix, child.stderr)
