@@ -20,7 +20,7 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
     packages: ['node'],
   },
   'service.ts': {
-    rooms: ['wiring', 'api', 'workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation', '#prisma'],
+    rooms: ['wiring', 'api', 'workers', 'adapters', 'domain', 'config.ts', 'config-checks.ts', 'metrics.ts', 'foundation', '#prisma'],
     packages: ['node'],
   },
   'main.ts': { rooms: ['service.ts', 'config.ts', 'config-checks.ts', 'foundation'], packages: ['node'] },
