@@ -3,13 +3,15 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Schema, settingRows } from '#foundation/config/schema.ts'
+import type { Route } from '#foundation/http/route.ts'
 import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
 import { block, blockOf, type Result } from '../bench/support/result.ts'
 import { schema as runSchema } from '../deploy/local/settings.ts'
-import { PROBLEMS } from '../services/callback-service/api/problems.ts'
+import { PROBLEMS } from '../services/callback-service/api/problem-kinds.ts'
 import { schema as callbackSchema } from '../services/callback-service/config.ts'
 import { callbackMetrics, LIVE_GAUGES } from '../services/callback-service/metrics.ts'
 import { schema as clientSchema } from '../services/client-service/config.ts'
+import { adminPortRoutes, callbackPortRoutes } from './support/routes.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -29,14 +31,18 @@ describe('the documentation', () => {
   }
 
   it('lists every problem the callback service can answer, and no other', () => {
-    const rows = [...read('docs/http-api.md').matchAll(/^\| (\d{3}) \| `([a-z_]+)` \|/gm)].map(([, status, code]) => `${status} ${code}`)
-    assert.deepEqual(
-      rows.toSorted(),
-      Object.entries(PROBLEMS)
-        .map(([code, { status }]) => `${status} ${code}`)
-        .toSorted(),
-    )
+    const rows = read('docs/http-api.md').match(/^\| \d{3} \| `[a-z_]+` \|.*$/gm) ?? []
+    const all = Object.entries(PROBLEMS).map(([code, { status, title }]) => `| ${status} | \`${code}\` | ${title} |`)
+    assert.deepEqual(rows, all.toSorted())
   })
+
+  for (const [port, routes] of Object.entries({ "The sender's port": callbackPortRoutes(), 'Admin port': adminPortRoutes() })) {
+    it(`lists every operation of the port: ${port}`, () => {
+      const section = read('docs/http-api.md').split(`## ${port}\n`)[1]?.split('\n## ')[0] ?? ''
+      const rows = section.split('\n').filter(line => line.startsWith('| `'))
+      assert.deepEqual(rows, routes.map(operationRow))
+    })
+  }
 
   it('names every metric of the callback service', async () => {
     const registry = createRegistry()
@@ -67,6 +73,13 @@ describe('the documentation', () => {
     assert.deepEqual(broken, [])
   })
 })
+
+/** A row of docs/http-api.md. On a mismatch the test prints what they must be. */
+function operationRow({ method, path, query, operationId, summary }: Route): string {
+  const parameters = Object.keys(query?.properties ?? {})
+  const question = parameters.length > 0 ? `?${parameters.map(name => `${name}=`).join('&')}` : ''
+  return `| \`${method} ${path}${question}\` | \`${operationId}\` | ${summary} |`
+}
 
 /** The rows of docs/configuration.md. On a mismatch the test prints what they must be. */
 function settingsTable(schema: Schema): string[] {

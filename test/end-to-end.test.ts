@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import pg from 'pg'
 import { accept, finished, patchConfig, postCallback, range, readMetrics } from './support/callbacks.ts'
+import { checkAnswers } from './support/check-answers.ts'
 import { until } from './support/eventually.ts'
+import { callbackPortRoutes, documentOf } from './support/routes.ts'
 import { type Addresses, type System, startSystem } from './support/system.ts'
 
 /**
@@ -19,6 +21,7 @@ describe('end to end', function () {
   before(async () => {
     if (isIntegration) {
       at = addressesFromEnvironment()
+      checkAnswers(at.callbackUrl, await documentOf(callbackPortRoutes()))
       // Whoever has just typed `make run` need not wait before typing this.
       for (const url of [`${at.callbackUrl}/readyz`, `${at.clientUrl}/`]) await until(() => isOk(url), 30_000, `${url} answers`)
       db = new pg.Client({ connectionString: at.databaseUrl })
@@ -123,16 +126,30 @@ describe('end to end', function () {
   it('pages through the objects that are online', async () => {
     await accept(at.callbackUrl, range(5000, 10)).then(id => finished(at.callbackUrl, id))
     const seen: number[] = []
-    let next: string | undefined = '/v1/objects?online=true&limit=2&after=4999'
-    while (next) {
-      const page = (await (await fetch(`${at.callbackUrl}${next}`)).json()) as { items: { id: number; online: boolean }[]; next?: string }
+    let last: string | undefined
+    for (let next: string | undefined = '/v1/objects?online=true&limit=2'; next; ) {
+      const page = await readPage(at, next)
       seen.push(...page.items.map(item => item.id))
+      last = next
       next = page.next
     }
     assert.deepEqual(
-      seen.filter(id => id < 5010),
+      seen.filter(id => id >= 5000 && id < 5010),
       [5000, 5002, 5004, 5006, 5008],
     )
+    const { prev } = await readPage(at, last as string)
+    assert.ok(prev && (await readPage(at, prev)).items.length > 0)
+  })
+
+  it('lists callbacks, the newest first, by object, state and time', async () => {
+    const ids = [await accept(at.callbackUrl, [7000]), await accept(at.callbackUrl, [7000, 7001]), await accept(at.callbackUrl, [7001])]
+    for (const id of ids) await finished(at.callbackUrl, id)
+    const [first, second] = ids
+    const since = (await (await fetch(`${at.callbackUrl}/v1/callbacks/${first}`)).json()) as { received_at: string }
+    const query = `object_id=7000&state=completed&received_after=${encodeURIComponent(since.received_at)}`
+    const page = await readPage(at, `/v1/callbacks?${query}&limit=1`)
+    const rest = await readPage(at, page.next ?? assert.fail('there is no second page'))
+    assert.deepEqual([...page.items, ...rest.items].map(({ id }) => id) as unknown[], [second, first])
   })
 
   it('counts what it does', async () => {
@@ -150,6 +167,19 @@ describe('end to end', function () {
     }
   })
 })
+
+interface Page {
+  readonly items: readonly { readonly id: number; readonly online: boolean }[]
+  readonly next?: string
+  readonly prev?: string
+}
+
+async function readPage(at: Addresses, path: string): Promise<Page> {
+  const response = await fetch(`${at.callbackUrl}${path}`)
+  const text = await response.text()
+  assert.equal(response.status, 200, text)
+  return JSON.parse(text) as Page
+}
 
 interface Config {
   readonly latency: object

@@ -5,7 +5,7 @@ import { run } from '#foundation/lifecycle/run.ts'
 import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { callbackApp } from '../../services/callback-service/api/app.ts'
-import { callbackRoutes, type Inbox } from '../../services/callback-service/api/callbacks/post-callback.ts'
+import { type Inbox, postCallback } from '../../services/callback-service/api/callbacks/post-callback.ts'
 import { schema } from '../../services/callback-service/config.ts'
 
 /** Keeps a callback. @returns its id, when it is kept */
@@ -25,7 +25,8 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
         accept: async callback => ({ id: await store(callback), receivedAt: new Date(), isReplay: false, durability: 'database' }),
       }
       const telemetry = httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: () => true })
-      const routes = [callbackRoutes({ inbox, ...config.accept, isShuttingDown: () => false, onReceived: () => undefined })]
+      const onReceived = (): void => undefined
+      const routes = [postCallback({ inbox, ...config.accept, isShuttingDown: () => false, onReceived })]
       return [
         new Telemetry({ serviceName: name, ...config.tracing, logger }),
         {
@@ -35,7 +36,7 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
           },
         },
         adminServer({ ...config.admin, registry, settings, logger }),
-        new HttpServer({ name: 'http', ...config.http, logger, handler: callbackApp({ telemetry, routes, logger }) }),
+        new HttpServer({ name: 'http', ...config.http, logger, handler: callbackApp({ telemetry, routes, onReceived, logger }) }),
       ]
     },
   })

@@ -1,6 +1,6 @@
 import { heapSampling } from '#foundation/admin/profiles.ts'
 import { adminServer } from '#foundation/admin/server.ts'
-import { HEALTH_PATHS, healthRoutes } from '#foundation/http/health.ts'
+import { HEALTH_PATHS } from '#foundation/http/health.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
@@ -9,7 +9,7 @@ import { Signal } from '#foundation/lifecycle/signal.ts'
 import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { migrate } from '#prisma/migrate.ts'
-import { findCallback } from './adapters/postgres/callback-reader.ts'
+import { findCallback, listCallbacks } from './adapters/postgres/callback-reader.ts'
 import { pruneCallbacks } from './adapters/postgres/callback-retention.ts'
 import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
@@ -17,14 +17,13 @@ import { countLiveObjects, countUnfinishedCallbacks } from './adapters/postgres/
 import { storageProbe } from './adapters/postgres/schema.ts'
 import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
-import { readCallbackRoutes } from './api/callbacks/get-callback.ts'
-import { callbackRoutes } from './api/callbacks/post-callback.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
 import { countRefusals } from './api/gates/count-refusals.ts'
 import { readLimit } from './api/gates/read-limit.ts'
 import { refuseWhenFull } from './api/gates/refuse-when-full.ts'
-import { readObjectRoutes } from './api/objects/objects.ts'
-import { PROBLEMS, toProblem } from './api/problems.ts'
+import { PROBLEMS } from './api/problem-kinds.ts'
+import { toProblem } from './api/problems.ts'
+import { callbackServiceRoutes } from './api/routes.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
@@ -94,27 +93,31 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
-    routes: [
-      callbackRoutes({
+    onReceived,
+    routes: callbackServiceRoutes({
+      accepting: {
         inbox,
         signature: config.senders.secrets === '' ? undefined : new SenderSignature(config.senders.secrets.trim().split(/\s+/)),
         ...config.accept,
         isShuttingDown: () => http.isClosed,
         onReceived,
-      }),
-      healthRoutes([
+      },
+      checks: [
         { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
         // Who has worked before goes on accepting; a deployment that cannot work at all must not replace one that does.
         { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
         ...inbox.checks,
         { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
-      ]),
-      readCallbackRoutes(id => limited(async () => (await inbox.find(id)) ?? findCallback(readable.prisma, id))),
-      readObjectRoutes({
+      ],
+      callbacks: {
+        find: id => limited(async () => (await inbox.find(id)) ?? findCallback(readable.prisma, id)),
+        list: (filter, page) => limited(() => listCallbacks(readable.prisma, filter, page)),
+      },
+      objects: {
         find: id => limited(() => findObject(readable, id)),
-        list: page => limited(() => listObjects(readable, page)),
-      }),
-    ],
+        list: (filter, page) => limited(() => listObjects(readable, filter, page)),
+      },
+    }),
     logger,
   })
   const http: HttpServer = new HttpServer({
@@ -141,7 +144,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     registry,
     settings,
     logger,
-    routes: inbox.setAside ? [setAsideRoutes(inbox.setAside, logger)] : [],
+    routes: inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : [],
     kinds: PROBLEMS,
     translate: toProblem,
   })

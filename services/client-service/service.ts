@@ -1,6 +1,6 @@
 import { heapSampling } from '#foundation/admin/profiles.ts'
 import { adminServer } from '#foundation/admin/server.ts'
-import { HEALTH_PATHS, healthRoutes } from '#foundation/http/health.ts'
+import { HEALTH_PATHS } from '#foundation/http/health.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
@@ -10,7 +10,7 @@ import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { CallbackClient } from './adapters/callback-client.ts'
 import { clientApp } from './api/app.ts'
 import { HeldAnswers } from './api/held-answers.ts'
-import { objectRoutes } from './api/object-routes.ts'
+import { clientServiceRoutes } from './api/routes.ts'
 import type { schema } from './config.ts'
 import { clientMetrics } from './metrics.ts'
 import { CallbackEmitter } from './workers/callback-emitter.ts'
@@ -35,15 +35,13 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     handler: clientApp({
       isDown: () => settings.current.faults.down,
       telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
-      routes: [
-        objectRoutes({
-          behaviour: () => settings.current,
-          held,
-          random: Math.random,
-          onAnswer: fault => metrics.answered.inc({ fault }),
-        }),
-        healthRoutes([{ name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) }]),
-      ],
+      routes: clientServiceRoutes({
+        behaviour: () => settings.current,
+        held,
+        random: Math.random,
+        onAnswer: fault => metrics.answered.inc({ fault }),
+        checks: [{ name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) }],
+      }),
       logger,
     }),
   })

@@ -1,5 +1,7 @@
 import pg from 'pg'
+import { checkAnswers } from './check-answers.ts'
 import { createTestDatabase } from './database.ts'
+import { callbackPortRoutes, documentOf } from './routes.ts'
 import { ServiceProcess } from './service-process.ts'
 import { ZipkinCollector } from './zipkin-collector.ts'
 
@@ -37,6 +39,8 @@ export async function startSystem(options: { client?: Record<string, string>; ca
     ...options.client,
   })
   const started: ServiceProcess[] = []
+  const document = await documentOf(callbackPortRoutes())
+  const forget: (() => void)[] = []
   const startCallbackService = async (env: Record<string, string> = {}): Promise<ServiceProcess> => {
     const service = await ServiceProcess.start('callback-service', {
       DATABASE_URL: database.url,
@@ -46,6 +50,7 @@ export async function startSystem(options: { client?: Record<string, string>; ca
       ...env,
     })
     started.push(service)
+    forget.push(checkAnswers(service.url, document))
     return service
   }
   const callbackService = await (await startCallbackService()).ready()
@@ -61,6 +66,7 @@ export async function startSystem(options: { client?: Record<string, string>; ca
     db,
     startCallbackService,
     stop: async () => {
+      for (const end of forget) end()
       await Promise.all([...started, clientService].map(service => service.stop()))
       zipkin.stop()
       await db.end()

@@ -1,6 +1,7 @@
-import express, { type Express, type RequestHandler, type Router } from 'express'
+import express, { type Express, type RequestHandler } from 'express'
 import { requireDecodablePath, requireValidHost } from '#foundation/http/guards.ts'
-import { notFound, problemHandler } from '#foundation/http/problems.ts'
+import { notFound, problemHandler } from '#foundation/http/problem-handler.ts'
+import { type Route, routerOf } from '#foundation/http/route.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { PROBLEMS } from './problems.ts'
 
@@ -8,13 +9,13 @@ import { PROBLEMS } from './problems.ts'
 export function clientApp(options: {
   readonly isDown: () => boolean
   readonly telemetry: RequestHandler
-  readonly routes: readonly Router[]
+  readonly routes: readonly Route[]
   readonly logger: Logger
 }): Express {
   const app = express().disable('x-powered-by').disable('etag')
   app.use(resetWhile(options.isDown))
   app.use(options.telemetry, requireValidHost, requireDecodablePath)
-  app.use(...options.routes)
+  app.use(routerOf(options.routes))
   app.use(notFound)
   app.use(problemHandler({ kinds: PROBLEMS, logger: options.logger }))
   return app

@@ -1,40 +1,76 @@
 import { MIMEType } from 'node:util'
-import { type Request, Router } from 'express'
+import type { Request } from 'express'
+import Type from 'typebox'
 import { ConfigError, type Schema } from '../config/schema.ts'
 import type { Settings } from '../config/settings.ts'
+import { jsonAnswer } from '../http/answer.ts'
 import { readBody } from '../http/body.ts'
-import { HttpProblem, methodNotAllowed } from '../http/problems.ts'
+import { HttpProblem } from '../http/problems.ts'
+import { type Route, route } from '../http/route.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 /**
  * `GET /config`: all settings, secrets masked. `PATCH /config`: changes hot settings, all or none, by a JSON merge patch (RFC 7396), in which `null`
  * brings back what the service started with.
  */
-export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logger: Logger): Router {
-  return Router({ caseSensitive: true, strict: true })
-    .get('/config', (_request, response) => {
-      response.json(settings.masked())
-    })
-    .patch('/config', async (request, response) => {
-      requirePatchType(request)
-      const changes = parseJson(await readBody(request, 16 * 1024))
-      try {
-        settings.change(changes)
-      } catch (error) {
-        if (error instanceof ConfigError) throw new HttpProblem(error.code, error.message, { cause: error })
-        throw error
-      }
-      logger.info({ changes }, 'settings changed')
-      response.json(settings.masked())
-    })
-    .all('/config', methodNotAllowed('GET', 'HEAD', 'PATCH'))
+export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logger: Logger): readonly Route[] {
+  const shown = () => jsonAnswer(200, JSON.stringify(settings.masked()))
+  return [
+    route({
+      ...CONFIG,
+      method: 'GET',
+      operationId: 'getConfig',
+      summary: 'Shows all settings, secrets masked',
+      problems: [],
+      parse: () => undefined,
+      execute: shown,
+    }),
+    route({
+      ...CONFIG,
+      method: 'PATCH',
+      operationId: 'changeConfig',
+      summary: 'Changes settings that may change while the service runs, all or none',
+      body: { types: PATCH_TYPES, schema: Type.Object({}), example: { log: { level: 'debug' } } },
+      problems: [
+        ...['unsupported_media_type', 'unsupported_encoding', 'body_too_large', 'empty_body', 'invalid_json'],
+        ...['invalid_setting', 'unknown_setting', 'not_changeable'],
+      ],
+      async parse(request) {
+        requirePatchType(request)
+        return parseJson(await readBody(request, 16 * 1024))
+      },
+      execute(changes) {
+        try {
+          settings.change(changes)
+        } catch (error) {
+          if (error instanceof ConfigError) throw new HttpProblem(error.code, error.message, { cause: error })
+          throw error
+        }
+        logger.info({ changes }, 'settings changed')
+        return shown()
+      },
+    }),
+  ]
 }
 
-const PATCH_TYPES = ['application/merge-patch+json', 'application/json']
+const PATCH_TYPES = ['application/merge-patch+json', 'application/json'] as const
+
+const CONFIG = {
+  path: '/config',
+  access: 'operator',
+  limits: 'none',
+  answers: {
+    200: {
+      description: 'All settings as they are now, nested by their path.',
+      schema: Type.Object({}),
+      example: { log: { level: 'info' } },
+    },
+  },
+} as const
 
 /** Any page may send a form or text without asking first. For JSON its browser asks, and is told no. */
 function requirePatchType(request: Request): void {
-  if (PATCH_TYPES.includes(essenceOf(request.headers['content-type'] ?? '') ?? '')) return
+  if ((PATCH_TYPES as readonly unknown[]).includes(essenceOf(request.headers['content-type'] ?? ''))) return
   const types = PATCH_TYPES.join(', ')
   throw new HttpProblem('unsupported_media_type', `Send one of ${types}.`, { headers: { 'Accept-Patch': types } })
 }

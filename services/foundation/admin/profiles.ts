@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Response, Router } from 'express'
-import { HttpProblem, methodNotAllowed } from '../http/problems.ts'
+import Type from 'typebox'
+import type { Answer } from '../http/answer.ts'
+import { HttpProblem } from '../http/problems.ts'
+import { queryParameter } from '../http/query.ts'
+import { type Route, route } from '../http/route.ts'
 import type { Part } from '../lifecycle/parts.ts'
 
 const HEAP_SAMPLE_BYTES = 512 * 1024
@@ -20,38 +23,67 @@ export const heapSampling: Part = {
  * `GET /debug/pprof/profile?seconds=N` samples the CPU for 1 to 300 seconds (30), or until the asker is gone. `GET /debug/pprof/heap`
  * shows what lives on the heap, sampled every 512 KiB since the process started.
  */
-export function adminProfileRoutes(): Router {
+export function adminProfileRoutes(): readonly Route[] {
   let isProfilingCpu = false
-  return Router({ caseSensitive: true, strict: true })
-    .get('/debug/pprof/heap', async (_request, response) => {
-      const { encode, heap } = await import('@datadog/pprof')
-      sendProfile(response, 'heap', await encode(heap.profile()))
-    })
-    .get('/debug/pprof/profile', async (request, response) => {
-      const seconds = Number(request.query['seconds'] ?? 30)
-      if (!Number.isInteger(seconds) || seconds < 1 || seconds > 300)
-        throw new HttpProblem('invalid_parameter', 'seconds must be an integer from 1 to 300.')
-      if (isProfilingCpu)
-        throw new HttpProblem('profile_running', 'Another CPU profile is being taken; ask again when it is done.', {
-          headers: { 'Retry-After': '30' },
-        })
-      isProfilingCpu = true
-      const gone = new AbortController()
-      response.once('close', () => gone.abort())
-      try {
-        const { encode, time } = await import('@datadog/pprof')
-        time.start({ durationMillis: seconds * 1000 })
-        await sleep(seconds * 1000, undefined, { signal: gone.signal }).catch(() => undefined)
-        sendProfile(response, 'profile', await encode(time.stop()))
-      } finally {
-        isProfilingCpu = false
-      }
-    })
-    .all(['/debug/pprof/heap', '/debug/pprof/profile'], methodNotAllowed('GET', 'HEAD'))
+  return [
+    route({
+      ...PROFILE,
+      path: '/debug/pprof/heap',
+      operationId: 'getHeapProfile',
+      summary: 'Shows what lives on the heap',
+      problems: [],
+      parse: () => undefined,
+      async execute() {
+        const { encode, heap } = await import('@datadog/pprof')
+        return profile('heap', await encode(heap.profile()))
+      },
+    }),
+    route({
+      ...PROFILE,
+      path: '/debug/pprof/profile',
+      operationId: 'getCpuProfile',
+      summary: 'Samples the CPU for some seconds',
+      query: Type.Object({ seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_SECONDS, default: 30 })) }),
+      problems: ['invalid_parameter', 'profile_running'],
+      parse: request => queryParameter(request, 'seconds', readSeconds, `an integer from 1 to ${MAX_SECONDS}`) ?? 30,
+      async execute(seconds, response) {
+        if (isProfilingCpu)
+          throw new HttpProblem('profile_running', 'Another CPU profile is being taken; ask again when it is done.', {
+            headers: { 'Retry-After': '30' },
+          })
+        isProfilingCpu = true
+        const gone = new AbortController()
+        response.once('close', () => gone.abort())
+        try {
+          const { encode, time } = await import('@datadog/pprof')
+          time.start({ durationMillis: seconds * 1000 })
+          await sleep(seconds * 1000, undefined, { signal: gone.signal }).catch(() => undefined)
+          return profile('profile', await encode(time.stop()))
+        } finally {
+          isProfilingCpu = false
+        }
+      },
+    }),
+  ]
 }
 
-function sendProfile(response: Response, name: string, body: Buffer): void {
-  response.setHeader('Content-Type', 'application/octet-stream')
-  response.setHeader('Content-Disposition', `attachment; filename="${name}.pb.gz"`)
-  response.end(body)
+const MAX_SECONDS = 300
+
+const PROFILE = {
+  method: 'GET',
+  access: 'operator',
+  limits: 'none',
+  answers: {
+    200: { description: 'A profile for `go tool pprof`.', type: 'application/octet-stream', schema: Type.String({ format: 'binary' }) },
+  },
+} as const
+
+function readSeconds(text: string): number | undefined {
+  const seconds = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  return seconds >= 1 && seconds <= MAX_SECONDS ? seconds : undefined
+}
+
+function profile(name: string, body: Buffer): Answer {
+  const headers = { 'Content-Disposition': `attachment; filename="${name}.pb.gz"` }
+  return { status: 200, type: 'application/octet-stream', headers, body }
 }

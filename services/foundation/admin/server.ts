@@ -1,8 +1,12 @@
-import express, { type Router } from 'express'
+import express from 'express'
+import Type from 'typebox'
 import type { Schema } from '../config/schema.ts'
 import type { Settings } from '../config/settings.ts'
 import { requireValidHost } from '../http/guards.ts'
-import { HTTP_PROBLEMS, type HttpProblem, methodNotAllowed, notFound, type ProblemKind, problemHandler } from '../http/problems.ts'
+import { notFound, problemHandler, type Translate } from '../http/problem-handler.ts'
+import { HTTP_PROBLEMS, type ProblemKind } from '../http/problem-kinds.ts'
+import { type Route, route, routerOf } from '../http/route.ts'
+import { withSelfDescription } from '../http/self-description.ts'
 import { HttpServer } from '../http/server.ts'
 import { httpTelemetry } from '../http/telemetry.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -11,11 +15,7 @@ import { adminConfigRoutes } from './config.ts'
 import { requireOperator } from './guards.ts'
 import { adminProfileRoutes } from './profiles.ts'
 
-/**
- * The port for operators, not for senders: `/metrics` (Prometheus), `/debug/pprof/*` (profiles for `go tool pprof`), `/config`
- * (read; change what is hot). It has no authentication, listens on loopback unless told otherwise, and answers no page of another site.
- */
-export function adminServer<S extends Schema>(options: {
+export interface AdminOptions<S extends Schema> {
   readonly port: number
   readonly host: string
   /** Names under which it may be asked, separated by spaces, beside IP addresses and localhost. */
@@ -24,22 +24,55 @@ export function adminServer<S extends Schema>(options: {
   readonly settings: Settings<S>
   readonly logger: Logger
   /** What a service has for its operators beside, and how its errors are answered. */
-  readonly routes?: readonly Router[]
+  readonly routes?: readonly Route[]
   readonly kinds?: Readonly<Record<string, ProblemKind>>
-  readonly translate?: (error: unknown) => HttpProblem | undefined
-}): HttpServer {
-  const { registry, settings, logger, routes = [], kinds = HTTP_PROBLEMS, translate = () => undefined } = options
-  const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
+  readonly translate?: Translate
+}
+
+/**
+ * The port for operators, not for senders: `/metrics` (Prometheus), `/debug/pprof/*` (profiles for `go tool pprof`), `/config`
+ * (read; change what is hot). It has no authentication, listens on loopback unless told otherwise, and answers no page of another site.
+ */
+export function adminServer<S extends Schema>(options: AdminOptions<S>): HttpServer {
+  const { logger, kinds = HTTP_PROBLEMS, translate = () => undefined } = options
+  const app = express().disable('x-powered-by').disable('etag')
   app.use(
     httpTelemetry({ logger, isTraced: () => false }),
     requireValidHost,
     requireOperator(options.allowedHosts.split(/\s+/).filter(Boolean)),
   )
-  app.get('/metrics', async (_request, response) => {
-    response.type(registry.contentType).send(await registry.metrics())
-  })
-  app.all('/metrics', methodNotAllowed('GET', 'HEAD'))
-  app.use(adminProfileRoutes(), adminConfigRoutes(settings, logger), ...routes)
-  app.use(notFound, problemHandler({ kinds, translate, logger }))
+  app.use(routerOf(adminRoutes(options)), notFound, problemHandler({ kinds, translate, logger }))
   return new HttpServer({ name: 'admin', port: options.port, host: options.host, handler: app, logger, cutsAnswers: true })
+}
+
+/** All routes of the admin port. */
+export function adminRoutes<S extends Schema>({
+  registry,
+  settings,
+  logger,
+  routes = [],
+  kinds = HTTP_PROBLEMS,
+}: Pick<AdminOptions<S>, 'registry' | 'settings' | 'logger' | 'routes' | 'kinds'>): readonly Route[] {
+  return withSelfDescription({
+    title: 'Answerback admin API',
+    description: 'For the operators of one process. It has no authentication: keep it on loopback or inside.',
+    routes: [metricsRoute(registry), ...adminProfileRoutes(), ...adminConfigRoutes(settings, logger), ...routes],
+    kinds,
+    everywhere: ['host_not_allowed', 'cross_site'],
+  })
+}
+
+function metricsRoute(registry: Registry): Route {
+  return route({
+    method: 'GET',
+    path: '/metrics',
+    operationId: 'getMetrics',
+    summary: 'Gives the metrics of the process to Prometheus',
+    access: 'operator',
+    limits: 'none',
+    answers: { 200: { description: 'Metrics in the text format of Prometheus.', type: 'text/plain', schema: Type.String() } },
+    problems: [],
+    parse: () => undefined,
+    execute: async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
+  })
 }

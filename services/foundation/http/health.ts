@@ -1,5 +1,6 @@
-import { type RequestHandler, Router } from 'express'
-import { methodNotAllowed } from './problems.ts'
+import Type from 'typebox'
+import { jsonAnswer } from './answer.ts'
+import { type Route, route } from './route.ts'
 
 /** One thing a service needs: what it is, whether it is there, and if not, why. */
 export interface Check {
@@ -20,24 +21,68 @@ export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/', '/livez', '/ready
  * (`unavailable`), so that a balancer sends elsewhere.
  * `GET /livez`: 200 as long as the process answers at all; restarting it would not bring a database back.
  */
-export function healthRoutes(checks: readonly Check[]): Router {
-  const ready: RequestHandler = (_request, response) => {
-    const results = checks.map(check => [check.name, resultOf(check.problem(), check.note?.())] as const)
-    const failing = checks.filter((_, i) => results[i]?.[1].status === 'failing')
-    const isReady = failing.every(check => check.isDispensable?.())
-    if (!isReady) response.setHeader('Retry-After', '1')
-    response.status(isReady ? 200 : 503).json({
-      status: failing.length === 0 ? 'ok' : isReady ? 'degraded' : 'unavailable',
-      checks: Object.fromEntries(results),
-    })
-  }
-  return Router({ caseSensitive: true, strict: true })
-    .get('/', ready)
-    .get('/readyz', ready)
-    .get('/livez', (_request, response) => {
-      response.json({ status: 'ok' })
-    })
-    .all(['/', '/readyz', '/livez'], methodNotAllowed('GET', 'HEAD'))
+export function healthRoutes(checks: readonly Check[]): readonly Route[] {
+  const ready = { ...HEALTH, parse: () => undefined, execute: () => readiness(checks) } as const
+  return [
+    route({
+      ...ready,
+      path: '/',
+      operationId: 'getHealth',
+      summary: 'Says whether the service does its work, and what fails',
+      answers: READY,
+    }),
+    route({
+      ...ready,
+      path: '/readyz',
+      operationId: 'getReadiness',
+      summary: 'Says whether to send requests to this process',
+      answers: READY,
+    }),
+    route({
+      ...HEALTH,
+      path: '/livez',
+      operationId: 'getLiveness',
+      summary: 'Says that the process answers',
+      answers: {
+        200: { description: 'The process answers.', schema: Type.Object({ status: Type.Literal('ok') }), example: { status: 'ok' } },
+      },
+      parse: () => undefined,
+      execute: () => jsonAnswer(200, '{"status":"ok"}'),
+    }),
+  ]
+}
+
+const HEALTH = { method: 'GET', access: 'public', limits: 'none', problems: [] } as const
+
+const Checks = Type.Record(
+  Type.String(),
+  Type.Union([
+    Type.Object({ status: Type.Literal('ok'), note: Type.Optional(Type.String()) }, { additionalProperties: false }),
+    Type.Object({ status: Type.Literal('failing'), reason: Type.String() }, { additionalProperties: false }),
+  ]),
+)
+
+const READY = {
+  200: {
+    description: 'The service does its work: `ok`, or `degraded` where it does so without something.',
+    schema: Type.Object({ status: Type.Enum(['ok', 'degraded']), checks: Checks }, { additionalProperties: false }),
+    example: { status: 'ok', checks: { database: { status: 'ok' } } },
+  },
+  503: {
+    description: 'The service cannot do its work now.',
+    schema: Type.Object({ status: Type.Literal('unavailable'), checks: Checks }, { additionalProperties: false }),
+    headers: { 'Retry-After': Type.String() },
+    example: { status: 'unavailable', checks: { database: { status: 'failing', reason: 'connection refused' } } },
+  },
+} as const
+
+function readiness(checks: readonly Check[]) {
+  const results = checks.map(check => [check.name, resultOf(check.problem(), check.note?.())] as const)
+  const failing = checks.filter((_, i) => results[i]?.[1].status === 'failing')
+  const isReady = failing.every(check => check.isDispensable?.())
+  const status = failing.length === 0 ? 'ok' : isReady ? 'degraded' : 'unavailable'
+  const body = JSON.stringify({ status, checks: Object.fromEntries(results) })
+  return isReady ? jsonAnswer(200, body) : jsonAnswer(503, body, { 'Retry-After': '1' })
 }
 
 function resultOf(reason: string | undefined, note: string | undefined) {

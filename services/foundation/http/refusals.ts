@@ -1,7 +1,9 @@
 import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { context } from '../telemetry/tracing.ts'
-import { HTTP_PROBLEMS, type HttpProblemCode, problemBody } from './problems.ts'
+import { type Answer, headersOf, problemAnswer, writeAnswer } from './answer.ts'
+import { HTTP_PROBLEMS, type HttpProblemCode } from './problem-kinds.ts'
+import { HttpProblem } from './problems.ts'
 import { refusedWith } from './refused-connections.ts'
 import { bareIds } from './telemetry.ts'
 
@@ -66,9 +68,9 @@ function refuseLate(): void {
  * read and dropped for a moment: closing over unread bytes would reset the connection before the peer has read the answer.
  */
 export function writeProblem(socket: Duplex, code: HttpProblemCode, detail: string, asked: IncomingHttpHeaders = {}): void {
-  const { status, headers, body } = refusal(code, detail, asked)
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`)
+  const answer = refusal(code, detail, asked)
+  const lines = Object.entries(headersOf(answer)).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}\r\n${lines.join('')}\r\n${answer.body}`)
   // On CONNECT, Node takes its own listener away: without this one a peer that resets would end the process.
   socket.on('error', () => socket.destroy())
   socket.resume()
@@ -77,20 +79,11 @@ export function writeProblem(socket: Duplex, code: HttpProblemCode, detail: stri
 
 /** For a request that was parsed, and that no handler is to see. */
 export function refuseRequest(request: IncomingMessage, response: ServerResponse, code: HttpProblemCode, detail: string): void {
-  const { status, headers, body } = refusal(code, detail, request.headers)
-  response.writeHead(status, headers).end(body)
+  writeAnswer(response, refusal(code, detail, request.headers))
 }
 
-function refusal(code: HttpProblemCode, detail: string, asked: IncomingHttpHeaders) {
-  const kind = HTTP_PROBLEMS[code]
+function refusal(code: HttpProblemCode, detail: string, asked: IncomingHttpHeaders): Answer {
   const { requestId, active } = bareIds(asked)
-  const body = context.with(active, () => problemBody(code, kind, detail))
-  const headers = {
-    'X-Request-ID': requestId,
-    'Content-Type': 'application/problem+json',
-    'Content-Length': Buffer.byteLength(body),
-    ...(code === 'method_not_allowed' && { Allow: '' }),
-    Connection: 'close',
-  }
-  return { status: kind.status, headers, body }
+  const headers = { 'X-Request-ID': requestId, ...(code === 'method_not_allowed' && { Allow: '' }), Connection: 'close' }
+  return context.with(active, () => problemAnswer(new HttpProblem(code, detail, { headers }), HTTP_PROBLEMS[code]))
 }

@@ -6,7 +6,7 @@ import type { Part } from '../lifecycle/parts.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { HttpConnections } from './connections.ts'
 import { HttpListeners } from './listeners.ts'
-import { HTTP_PROBLEMS, type HttpProblemCode } from './problems.ts'
+import { HTTP_PROBLEMS, type HttpProblemCode } from './problem-kinds.ts'
 import { refuseRequest, refuseUnparsable, writeProblem } from './refusals.ts'
 
 /**

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { RequestHandler } from 'express'
 import type { Logger } from '../telemetry/logger.ts'
 import { type Context, context, contextFromHeaders, failSpan, SpanKind, startSpan, trace, unrecordedSpan } from '../telemetry/tracing.ts'
-import { HTTP_PROBLEMS } from './problems.ts'
+import { HTTP_PROBLEMS } from './problem-kinds.ts'
 import { refusedWith } from './refused-connections.ts'
 import { withRequestId } from './request-id.ts'
 

@@ -1,26 +1,72 @@
-import type { PrismaClient } from '#prisma'
-import type { ObjectId } from '../../domain/object-id.ts'
-import type { Unstored } from '../../domain/processing/claimed-callback.ts'
+import type { PageRequest } from '#foundation/http/paging.ts'
+import { Prisma, type PrismaClient } from '#prisma'
+import type { CallbackFilter, CallbackPosition, CallbackView, ListedCallback } from '../../domain/callback.ts'
 import { parseUnstored } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
-
-/** A callback as readers see it. `unstored` is undefined before its first attempt has ended. */
-export interface CallbackView {
-  readonly id: string
-  readonly state: 'pending' | 'running' | 'completed' | 'failed'
-  readonly attempts: number
-  readonly objectIds: readonly ObjectId[]
-  readonly unstored: readonly Unstored[] | undefined
-  readonly requestId: string | null
-  readonly traceparent: string | null
-  readonly receivedAt: Date
-  readonly dueAt: Date
-  readonly finishedAt: Date | null
-}
 
 /** @throws {StorageUnavailableError} @returns undefined when there is no such callback, or none any more */
 export async function findCallback(prisma: PrismaClient, id: string): Promise<CallbackView | undefined> {
   const row = await inDatabase(() => prisma.callback.findUnique({ where: { id } }))
   if (!row) return undefined
   return { ...row, unstored: row.unstored === null ? undefined : parseUnstored(row.unstored) }
+}
+
+/** A row as JSON: times in ISO 8601. */
+interface ListedRow extends Omit<ListedCallback, 'receivedAt' | 'dueAt' | 'finishedAt' | 'position'> {
+  readonly receivedAt: string
+  readonly dueAt: string
+  readonly finishedAt: string | null
+  readonly receivedUs: string
+}
+
+/**
+ * One page, newest first. There is no index on the time of receipt, which would make each callback dearer to accept: the whole table is read once, but
+ * where `state` is pending or running, which have an index. A read that takes longer than the connection's timeout is given up.
+ * @param page.position the page is read from there, in the order of the list whichever the direction
+ * @throws {StorageUnavailableError}
+ */
+export async function listCallbacks(
+  prisma: PrismaClient,
+  { state, receivedAfter, receivedBefore, objectId }: CallbackFilter,
+  { limit, position }: PageRequest<CallbackPosition>,
+): Promise<ListedCallback[]> {
+  const isBackward = position?.direction === 'before'
+  const order = Prisma.raw(isBackward ? 'ASC' : 'DESC')
+  const conditions = [
+    ...(state === undefined ? [] : [Prisma.sql`state = ${state}::callback_state`]),
+    ...(receivedAfter ? [Prisma.sql`received_at >= ${timestamp(receivedAfter)}`] : []),
+    ...(receivedBefore ? [Prisma.sql`received_at < ${timestamp(receivedBefore)}`] : []),
+    ...(objectId === undefined ? [] : [Prisma.sql`object_ids @> ARRAY[${objectId}::bigint]`]),
+    ...(position ? [Prisma.sql`(received_at, id) ${Prisma.raw(isBackward ? '>' : '<')} ${place(position.key)}`] : []),
+  ]
+  const [row] = await inDatabase(
+    () => prisma.$queryRaw<{ page: string | null }[]>`
+      SELECT json_agg(json_build_object('id', id, 'state', state, 'attempts', attempts, 'objectCount', cardinality(object_ids),
+        'requestId', request_id, 'traceparent', traceparent, 'receivedAt', received_at, 'dueAt', due_at, 'finishedAt', finished_at,
+        'receivedUs', (extract(epoch FROM received_at) * 1000000)::bigint::text) ORDER BY received_at DESC, id DESC)::text AS page
+      FROM (
+        SELECT * FROM callbacks WHERE ${conditions.length > 0 ? Prisma.join(conditions, ' AND ') : Prisma.sql`true`}
+        ORDER BY received_at ${order}, id ${order} LIMIT ${limit}
+      ) AS found`,
+  )
+  return (JSON.parse(row?.page ?? '[]') as ListedRow[]).map(listed)
+}
+
+function listed({ receivedUs, receivedAt, dueAt, finishedAt, ...row }: ListedRow): ListedCallback {
+  return {
+    ...row,
+    receivedAt: new Date(receivedAt),
+    dueAt: new Date(dueAt),
+    finishedAt: finishedAt === null ? null : new Date(finishedAt),
+    position: { receivedUs, id: row.id },
+  }
+}
+
+/** As a number: Postgres has no year 0, and other words for those before it. */
+function timestamp(date: Date): Prisma.Sql {
+  return Prisma.sql`to_timestamp(${date.getTime()}::float8 / 1000)`
+}
+
+function place({ receivedUs, id }: CallbackPosition): Prisma.Sql {
+  return Prisma.sql`('epoch'::timestamptz + ${receivedUs}::float8 * interval '1 microsecond', ${id}::uuid)`
 }

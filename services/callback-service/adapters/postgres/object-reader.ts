@@ -1,25 +1,8 @@
+import type { PageRequest } from '#foundation/http/paging.ts'
 import { Prisma, type PrismaClient } from '#prisma'
 import type { ObjectId } from '../../domain/object-id.ts'
+import type { ObjectFilter, ObjectView } from '../../domain/stored-object.ts'
 import { inDatabase } from './database.ts'
-
-/** An object as readers see it. */
-export interface ObjectRow {
-  readonly id: ObjectId
-  readonly online: boolean
-  /** When it was last fetched and online. */
-  readonly last_seen_at: Date | null
-  readonly stored_at: Date
-  readonly expires_at: Date
-  readonly callback_id: string
-}
-
-/** The same as it comes in pages: the id in digits, times in ISO 8601. */
-export interface ListedObject extends Pick<ObjectRow, 'online' | 'callback_id'> {
-  readonly id: string
-  readonly last_seen_at: string | null
-  readonly stored_at: string
-  readonly expires_at: string
-}
 
 export interface Readable {
   readonly prisma: PrismaClient
@@ -28,38 +11,46 @@ export interface Readable {
 }
 
 /** No reader gets an object that is past its time, deleted or not. @throws {StorageUnavailableError} */
-export async function findObject({ prisma, keepOffline }: Readable, id: ObjectId): Promise<ObjectRow | undefined> {
-  const rows = await inDatabase(
-    () => prisma.$queryRaw<ObjectRow[]>`
-      SELECT id, online, last_seen_at, stored_at, expires_at, callback_id FROM objects
-      WHERE id = ${id} AND (online OR ${keepOffline}::boolean) AND expires_at > clock_timestamp()`,
-  )
-  return rows[0]
+export async function findObject(readable: Readable, id: ObjectId): Promise<ObjectView | undefined> {
+  const [object] = await read(readable, Prisma.sql`id = ${id}`, { isBackward: false, limit: 1 })
+  return object
 }
 
 /**
- * One page, in the order of ids. It comes as one value: a thousand rows of dates and bigints take this process three times as long.
- * @param page.after the last id of the page before
+ * One page, in the order of ids, by the primary key.
+ * @param page.position the page is read from there, in the order of the list whichever the direction
  * @throws {StorageUnavailableError}
  */
-export async function listObjects(
+export function listObjects(
+  readable: Readable,
+  { online }: ObjectFilter,
+  { limit, position }: PageRequest<ObjectId>,
+): Promise<ObjectView[]> {
+  const isBackward = position?.direction === 'before'
+  const conditions = [
+    ...(position ? [Prisma.sql`id ${Prisma.raw(isBackward ? '<' : '>')} ${position.key}`] : []),
+    ...(online === undefined ? [] : [Prisma.sql`online = ${online}`]),
+  ]
+  return read(readable, conditions.length > 0 ? Prisma.join(conditions, ' AND ') : Prisma.sql`true`, { isBackward, limit })
+}
+
+/** What is found comes as one value: a thousand rows of dates and bigints take this process three times as long. */
+async function read(
   { prisma, keepOffline }: Readable,
-  page: { readonly online: boolean | undefined; readonly after: ObjectId | undefined; readonly limit: number },
-): Promise<ListedObject[]> {
-  const { online = null, after = null, limit } = page
+  condition: Prisma.Sql,
+  { isBackward, limit }: { readonly isBackward: boolean; readonly limit: number },
+): Promise<ObjectView[]> {
   const [row] = await inDatabase(
     () => prisma.$queryRaw<{ page: string | null }[]>`
-      SELECT json_agg(json_build_object('id', id::text, 'online', online, 'last_seen_at', ${iso('last_seen_at')},
-        'stored_at', ${iso('stored_at')}, 'expires_at', ${iso('expires_at')}, 'callback_id', callback_id) ORDER BY id)::text AS page
+      SELECT json_agg(json_build_object('id', id::text, 'online', online, 'lastSeenAt', ${iso('last_seen_at')},
+        'storedAt', ${iso('stored_at')}, 'expiresAt', ${iso('expires_at')}, 'callbackId', callback_id) ORDER BY id)::text AS page
       FROM (
         SELECT * FROM objects
-        WHERE (${after}::bigint IS NULL OR id > ${after}::bigint)
-          AND (${online}::boolean IS NULL OR online = ${online}::boolean)
-          AND (online OR ${keepOffline}::boolean) AND expires_at > clock_timestamp()
-        ORDER BY objects.id LIMIT ${limit}
+        WHERE ${condition} AND (online OR ${keepOffline}::boolean) AND expires_at > clock_timestamp()
+        ORDER BY objects.id ${Prisma.raw(isBackward ? 'DESC' : 'ASC')} LIMIT ${limit}
       ) AS found`,
   )
-  return JSON.parse(row?.page ?? '[]') as ListedObject[]
+  return JSON.parse(row?.page ?? '[]') as ObjectView[]
 }
 
 function iso(column: 'last_seen_at' | 'stored_at' | 'expires_at'): Prisma.Sql {

@@ -1,4 +1,4 @@
-import type { CallbackView } from '../postgres/callback-reader.ts'
+import type { CallbackView } from '../../domain/callback.ts'
 import type { AsideRow, SpooledRow } from './spool-file.ts'
 
 /** A callback that the database refused, as an operator sees it. */

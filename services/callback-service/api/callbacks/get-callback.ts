@@ -1,62 +1,35 @@
-import { Router } from 'express'
-import { HttpProblem, methodNotAllowed } from '#foundation/http/problems.ts'
-import type { ObjectId } from '../../domain/object-id.ts'
-import type { Unstored } from '../../domain/processing/claimed-callback.ts'
-import { sendJson } from '../json.ts'
-import { toProblem } from '../problems.ts'
+import Type from 'typebox'
+import { jsonAnswer } from '#foundation/http/answer.ts'
+import { HttpProblem } from '#foundation/http/problems.ts'
+import { pathParameter } from '#foundation/http/query.ts'
+import { type Route, route } from '#foundation/http/route.ts'
+import type { CallbackView } from '../../domain/callback.ts'
+import { Uuid } from '../schemas.ts'
+import { CALLBACK_EXAMPLE, CallbackSchema, callbackText } from './representation.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-/** A callback as the reader finds it. */
-export interface CallbackView {
-  readonly id: string
-  readonly state: string
-  readonly attempts: number
-  readonly objectIds: readonly ObjectId[]
-  /** undefined before the first attempt has ended */
-  readonly unstored: readonly Unstored[] | undefined
-  readonly requestId: string | null
-  readonly traceparent: string | null
-  readonly receivedAt: Date
-  readonly dueAt: Date
-  readonly finishedAt: Date | null
-}
-
 /** `GET /v1/callbacks/:id`: where a callback stands, and what became of each of its objects. */
-export function readCallbackRoutes(find: (id: string) => Promise<CallbackView | undefined>): Router {
-  return Router({ caseSensitive: true, strict: true })
-    .get('/v1/callbacks/:id', async (request, response) => {
-      const { id } = request.params
+export function getCallback(find: (id: string) => Promise<CallbackView | undefined>): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/callbacks/:id',
+    operationId: 'getCallback',
+    summary: 'Says where a callback stands, and what became of each of its objects',
+    access: 'read',
+    limits: 'reads',
+    params: Type.Object({ id: Uuid }),
+    answers: { 200: { description: 'The callback.', schema: CallbackSchema, example: CALLBACK_EXAMPLE } },
+    problems: ['invalid_id', 'callback_not_found', 'too_many_reads', 'storage_unavailable'],
+    parse(request) {
+      const id = pathParameter(request, 'id')
       if (!UUID.test(id)) throw new HttpProblem('invalid_id', 'The id of a callback is a UUID.')
-      const callback = await find(id).catch(error => {
-        throw toProblem(error) ?? error
-      })
+      return id
+    },
+    async execute(id) {
+      const callback = await find(id)
       if (!callback) throw new HttpProblem('callback_not_found', 'There is no callback with this id, or none any more.')
-      sendJson(response, 200, textOf(callback))
-    })
-    .all('/v1/callbacks/:id', methodNotAllowed('GET', 'HEAD'))
-}
-
-/** By hand as far as ids go: JSON.stringify with exact ids takes ten times as long, and a thousand of them would hold up everybody. */
-function textOf(callback: CallbackView): string {
-  const unstored = new Map(callback.unstored?.map(object => [object.id, object]))
-  const isUntouched = callback.unstored === undefined
-  const objects = callback.objectIds.map(id => {
-    const { outcome, reason } = unstored.get(id) ?? { outcome: isUntouched ? 'pending' : 'stored', reason: undefined }
-    return `{"id":${id},"href":"/v1/objects/${id}",${JSON.stringify({ outcome, reason }).slice(1)}`
+      return jsonAnswer(200, callbackText(callback))
+    },
   })
-  const rest = JSON.stringify({
-    kind: 'Callback',
-    id: callback.id,
-    href: `/v1/callbacks/${callback.id}`,
-    state: callback.state,
-    attempts: callback.attempts,
-    object_count: callback.objectIds.length,
-    received_at: callback.receivedAt,
-    ...(callback.state === 'pending' && { due_at: callback.dueAt }),
-    ...(callback.finishedAt && { finished_at: callback.finishedAt }),
-    request_id: callback.requestId ?? undefined,
-    trace_id: callback.traceparent?.split('-')[1],
-  })
-  return `${rest.slice(0, -1)},"objects":[${objects.join(',')}]}`
 }

@@ -1,16 +1,19 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { MIMEType } from 'node:util'
-import { type Request, type RequestHandler, Router } from 'express'
+import type { Request } from 'express'
+import Type from 'typebox'
+import { type Answer, jsonAnswer } from '#foundation/http/answer.ts'
 import { readBody } from '#foundation/http/body.ts'
-import { HttpProblem, methodNotAllowed } from '#foundation/http/problems.ts'
-import { refusedWith } from '#foundation/http/refused-connections.ts'
+import { HttpProblem } from '#foundation/http/problems.ts'
 import { requestIdOf } from '#foundation/http/request-id.ts'
+import { type Route, route } from '#foundation/http/route.ts'
 import { carrierOf, context, inSpan, SpanKind, type TraceCarrier } from '#foundation/telemetry/tracing.ts'
 import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import { parseCallback } from '../../domain/accepting/parse-callback.ts'
 import type { WrittenId } from '../../domain/object-id.ts'
-import { sendJson } from '../json.ts'
-import { overloaded, toAcceptProblem } from '../problems.ts'
+import { overloaded } from '../problems.ts'
+import { EXAMPLE_ID, EXAMPLE_TIME, Int64, Time, Uuid } from '../schemas.ts'
+import { requireJson, requireSingleHeaders } from './callback-headers.ts'
+import { hrefOfCallback } from './representation.ts'
 
 /** The inbox, as the door needs it. */
 export interface Inbox {
@@ -29,7 +32,7 @@ interface Signature {
   problem(body: Buffer, headers: IncomingHttpHeaders): string | undefined
 }
 
-export interface CallbackRouteOptions {
+export interface PostCallbackOptions {
   readonly inbox: Inbox
   /** Says why a request is not to be believed; undefined: all senders are. */
   readonly signature?: Signature | undefined
@@ -37,108 +40,151 @@ export interface CallbackRouteOptions {
   readonly maxBodyBytes: number
   /** Whether the port is closed already: what still comes in is to go elsewhere. */
   readonly isShuttingDown: () => boolean
-  /** Called for each request with what came of it: `accepted`, `replayed`, or the code of the problem. */
+  /** Called for each callback that is answered with 202: `accepted` or `replayed`. */
   readonly onReceived: (outcome: string) => void
 }
 
+interface ParsedCallback {
+  readonly objectIds: readonly WrittenId[]
+  readonly idempotencyKey: string | undefined
+}
+
+type Accepted = Awaited<ReturnType<Inbox['accept']>>
+
 /** `POST /callback`: 202 when the callback is stored, a problem when it is not. Never waits for the client service. */
-export function callbackRoutes(options: CallbackRouteOptions): Router {
-  return Router({ caseSensitive: true, strict: true }).post('/callback', acceptCallback(options)).all('/callback', methodNotAllowed('POST'))
-}
-
-function acceptCallback({
-  inbox,
-  signature,
-  maxObjectIds,
-  maxBodyBytes,
-  isShuttingDown,
-  onReceived,
-}: CallbackRouteOptions): RequestHandler {
-  return async (request, response) => {
-    try {
-      if (isShuttingDown())
-        throw new HttpProblem('shutting_down', 'Send it again; another instance will take it.', {
-          headers: { 'Retry-After': '1', Connection: 'close' },
-        })
-      // Before anything is done for it: a refusal is to cost little.
-      const { waitSeconds } = inbox
-      if (waitSeconds > 0) throw overloaded(waitSeconds)
+export function postCallback(options: PostCallbackOptions): Route {
+  return route({
+    ...factsFor(options),
+    async parse(request) {
+      requireOpen(options)
+      requireRoom(options)
       requireSingleHeaders(request)
-      const signedBody = signature && (await readSignedBody(request, signature, maxBodyBytes))
-      requireJson(request)
-      // Where callbacks are signed, only what is signed counts.
-      const idempotencyKey = parseIdempotencyKey(signature ? undefined : request.get('idempotency-key'), request.get('webhook-id'))
-      const body = signedBody ?? (await readBody(request, maxBodyBytes))
-      const objectIds = parseCallback(body, maxObjectIds)
-      const { id, receivedAt, isReplay, durability } = await inSpan(
-        'accept callback',
-        { kind: SpanKind.PRODUCER, attributes: { 'answerback.object.count': objectIds.length } },
-        async span => {
-          const active = context.active()
-          const accepted = await inbox.accept({ objectIds, idempotencyKey, requestId: requestIdOf(active), trace: carrierOf(active) })
-          span.setAttribute('answerback.callback.id', accepted.id).setAttribute('answerback.callback.durability', accepted.durability)
-          return accepted
-        },
-      )
-      const href = `/v1/callbacks/${id}`
-      response.setHeader('Location', href)
-      if (isReplay) response.setHeader('Idempotency-Replayed', 'true')
-      onReceived(isReplay ? 'replayed' : 'accepted')
-      // A replay gets the first answer again, whatever has become of the callback since.
-      const answer = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
-      sendJson(response, 202, JSON.stringify(answer))
-    } catch (error) {
-      const problem = error instanceof HttpProblem ? error : toAcceptProblem(error)
-      // What the server has cut off looks like a sender that went away.
-      onReceived(refusedWith.get(request.socket) ?? problem?.code ?? 'internal_error')
-      throw problem ?? error
-    }
-  }
+      const body = await authenticate(request, options)
+      return parse(request, body, options)
+    },
+    async execute(callback) {
+      const accepted = await accept(callback, options)
+      return answer(callback, accepted, options)
+    },
+  })
 }
 
-/** Nothing else is said to a stranger, but that the body cannot be read: it is what is signed. */
-async function readSignedBody(request: Request, signature: Signature, maxBytes: number): Promise<Buffer> {
-  const body = await readBody(request, maxBytes)
+function requireOpen({ isShuttingDown }: PostCallbackOptions): void {
+  if (isShuttingDown())
+    throw new HttpProblem('shutting_down', 'Send it again; another instance will take it.', {
+      headers: { 'Retry-After': '1', Connection: 'close' },
+    })
+}
+
+/** Before anything is done for the callback: a refusal is to cost little. */
+function requireRoom({ inbox }: PostCallbackOptions): void {
+  const { waitSeconds } = inbox
+  if (waitSeconds > 0) throw overloaded(waitSeconds)
+}
+
+/**
+ * A stranger learns nothing else, but that the body cannot be read: it is what is signed.
+ * @returns the body, where it had to be read; undefined where all senders are believed
+ */
+async function authenticate(request: Request, { signature, maxBodyBytes }: PostCallbackOptions): Promise<Buffer | undefined> {
+  if (!signature) return undefined
+  const body = await readBody(request, maxBodyBytes)
   const forgery = signature.problem(body, request.headers)
   if (forgery === undefined) return body
   throw new HttpProblem('invalid_signature', `${forgery}.`, { headers: { 'WWW-Authenticate': 'StandardWebhooks' } })
 }
 
-/** What decides about a callback. Node takes the first of two Content-Types, and of two others makes one. */
-const SINGLE_HEADERS: ReadonlySet<string> = new Set([
-  'content-type',
-  'idempotency-key',
-  'webhook-id',
-  'webhook-timestamp',
-  'webhook-signature',
-])
-
-/** Refuses two headers of one name: what stands between us and the sender may have read the other one. */
-function requireSingleHeaders({ rawHeaders }: Request): void {
-  const seen = new Set<string>()
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] as string).toLowerCase()
-    if (!SINGLE_HEADERS.has(name)) continue
-    if (seen.has(name)) throw new HttpProblem('bad_request', `The header ${name} may be sent once.`)
-    seen.add(name)
-  }
+async function parse(
+  request: Request,
+  signedBody: Buffer | undefined,
+  { signature, maxBodyBytes, maxObjectIds }: PostCallbackOptions,
+): Promise<ParsedCallback> {
+  requireJson(request)
+  // Where callbacks are signed, only what is signed counts.
+  const idempotencyKey = parseIdempotencyKey(signature ? undefined : request.get('idempotency-key'), request.get('webhook-id'))
+  const body = signedBody ?? (await readBody(request, maxBodyBytes))
+  return { objectIds: parseCallback(body, maxObjectIds), idempotencyKey }
 }
 
-/** JSON in UTF-8, by whatever `+json` name. */
-function requireJson(request: Request): void {
-  const header = request.headers['content-type']
-  if (header === 'application/json') return
-  if (header !== undefined && isJson(header)) return
-  throw new HttpProblem('unsupported_media_type', 'Send application/json in UTF-8.', { headers: { 'Accept-Post': 'application/json' } })
+function accept({ objectIds, idempotencyKey }: ParsedCallback, { inbox }: PostCallbackOptions): Promise<Accepted> {
+  const attributes = { 'answerback.object.count': objectIds.length }
+  return inSpan('accept callback', { kind: SpanKind.PRODUCER, attributes }, async span => {
+    const active = context.active()
+    const accepted = await inbox.accept({ objectIds, idempotencyKey, requestId: requestIdOf(active), trace: carrierOf(active) })
+    span.setAttribute('answerback.callback.id', accepted.id).setAttribute('answerback.callback.durability', accepted.durability)
+    return accepted
+  })
 }
 
-function isJson(header: string): boolean {
-  let type: MIMEType
-  try {
-    type = new MIMEType(header)
-  } catch {
-    return false
-  }
-  const isJsonType = type.essence === 'application/json' || (type.type === 'application' && type.subtype.endsWith('+json'))
-  return isJsonType && (type.params.get('charset') ?? 'utf-8').toLowerCase() === 'utf-8'
+/** A replay gets the first answer again, whatever has become of the callback since. */
+function answer({ objectIds }: ParsedCallback, accepted: Accepted, { onReceived }: PostCallbackOptions): Answer {
+  const { id, receivedAt, isReplay, durability } = accepted
+  const href = hrefOfCallback(id)
+  onReceived(isReplay ? 'replayed' : 'accepted')
+  const body = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
+  return jsonAnswer(202, JSON.stringify(body), isReplay ? { Location: href, 'Idempotency-Replayed': 'true' } : { Location: href })
+}
+
+/** The body's schema is for readers: bodies are read by `parseCallback`, which keeps ids exact. */
+function factsFor({ maxObjectIds, signature }: PostCallbackOptions) {
+  return {
+    method: 'POST',
+    path: '/callback',
+    operationId: 'postCallback',
+    summary: 'Accepts a callback: after a 202 it is never lost',
+    access: 'send',
+    limits: 'callbacks',
+    headers: Type.Object({
+      'Idempotency-Key': Type.Optional(
+        Type.String({
+          pattern: '^[!-~]{1,255}$',
+          description: 'Two callbacks with one key are one callback. Printable ASCII, bare or quoted.',
+        }),
+      ),
+      'webhook-id': Type.Optional(
+        Type.String({ pattern: '^[!-~]{1,255}$', description: 'The same, where Idempotency-Key is absent (Standard Webhooks).' }),
+      ),
+    }),
+    body: {
+      types: ['application/json'],
+      schema: Type.Object({ object_ids: Type.Array(Int64, { maxItems: maxObjectIds }) }),
+      example: { object_ids: [1, 2, 7] },
+    },
+    answers: {
+      202: {
+        description: 'The callback is on disk and cannot be lost.',
+        headers: {
+          Location: Type.String({ description: 'The href of the callback.' }),
+          'Idempotency-Replayed': Type.String({ description: '`true` where the callback was accepted before.' }),
+        },
+        schema: Type.Object(
+          {
+            kind: Type.Literal('Callback'),
+            id: Uuid,
+            href: Type.String(),
+            state: Type.Literal('pending'),
+            object_count: Type.Integer({ minimum: 0, maximum: maxObjectIds }),
+            received_at: Time,
+            durability: Type.Enum(['database', 'spooled']),
+          },
+          { additionalProperties: false },
+        ),
+        example: {
+          kind: 'Callback',
+          id: EXAMPLE_ID,
+          href: hrefOfCallback(EXAMPLE_ID),
+          state: 'pending',
+          object_count: 3,
+          received_at: EXAMPLE_TIME,
+          durability: 'database',
+        },
+      },
+    },
+    problems: [
+      ...['shutting_down', 'overloaded', ...(signature ? ['invalid_signature'] : []), 'unsupported_media_type', 'unsupported_encoding'],
+      ...['invalid_idempotency_key', 'body_too_large', 'empty_body', 'invalid_encoding', 'invalid_json', 'duplicate_member', 'too_deep'],
+      ...['not_an_object', 'missing_member', 'wrong_type', 'not_an_integer', 'out_of_range', 'too_many_ids'],
+      ...['idempotency_key_reused', 'value_refused', 'storage_unavailable'],
+    ],
+  } as const
 }

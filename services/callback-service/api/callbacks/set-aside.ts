@@ -1,8 +1,12 @@
-import { Router } from 'express'
-import { excerpt, HttpProblem, methodNotAllowed } from '#foundation/http/problems.ts'
+import Type from 'typebox'
+import { exactJson, jsonAnswer } from '#foundation/http/answer.ts'
+import { HttpProblem } from '#foundation/http/problems.ts'
+import { pathParameter, queryParameter } from '#foundation/http/query.ts'
+import { type Route, route } from '#foundation/http/route.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import type { ObjectId } from '../../domain/object-id.ts'
-import { exactJson, sendJson } from '../json.ts'
+import { CallbackReference, EXAMPLE_ID, EXAMPLE_TIME, Int64, Time } from '../schemas.ts'
+import { hrefOfCallback } from './representation.ts'
 
 /** More than anybody reads; the rest shows when these are gone. */
 const MAX_LISTED = 1000
@@ -32,43 +36,117 @@ export interface SetAside {
  * For operators: `GET /set-aside` lists what the database refused, `POST /set-aside/:id/put-back` gives one to the database once more
  * (`?without=baggage,tracestate` leaves out what may be refused), `DELETE /set-aside/:id` drops one for good and answers with what it was.
  */
-export function setAsideRoutes(spool: SetAside, logger: Logger): Router {
-  return Router({ caseSensitive: true, strict: true })
-    .get('/set-aside', async (_request, response) => {
-      const items = await spool.aside(MAX_LISTED)
-      sendJson(response, 200, exactJson({ kind: 'SetAsideList', size: items.length, items: items.map(representation) }))
-    })
-    .all('/set-aside', methodNotAllowed('GET', 'HEAD'))
-    .delete('/set-aside/:id', async (request, response) => {
-      const dropped = await spool.drop(request.params.id)
-      if (!dropped) throw notFound()
-      logger.warn({ callback_id: dropped.id, reason: dropped.reason }, 'a callback that was set aside is dropped')
-      sendJson(response, 200, exactJson(representation(dropped)))
-    })
-    .all('/set-aside/:id', methodNotAllowed('DELETE'))
-    .post('/set-aside/:id/put-back', async (request, response) => {
-      const { id } = request.params
-      const without = parseWithout(request.query['without'])
-      if (!(await spool.putBack(id, without))) throw notFound()
-      logger.info({ callback_id: id, without }, 'a callback that was set aside goes to the database again')
-      sendJson(response, 200, JSON.stringify({ kind: 'Callback', id, href: `/v1/callbacks/${id}`, state: 'pending' }))
-    })
-    .all('/set-aside/:id/put-back', methodNotAllowed('POST'))
+export function setAsideRoutes(spool: SetAside, logger: Logger): readonly Route[] {
+  return [
+    route({
+      ...OPERATORS,
+      method: 'GET',
+      path: '/set-aside',
+      operationId: 'listSetAside',
+      summary: 'Lists the callbacks that the database refused',
+      answers: { 200: { description: `At most ${MAX_LISTED} of them.`, schema: AsideList, example: listOf([EXAMPLE]) } },
+      problems: ['storage_unavailable'],
+      parse: () => undefined,
+      execute: async () => jsonAnswer(200, exactJson(listOf((await spool.aside(MAX_LISTED)).map(representation)))),
+    }),
+    route({
+      ...OPERATORS,
+      method: 'DELETE',
+      path: '/set-aside/:id',
+      operationId: 'dropSetAside',
+      summary: 'Drops a callback that was set aside, for good',
+      params: ID,
+      answers: { 200: { description: 'What the callback was.', schema: Aside, example: EXAMPLE } },
+      problems: ['callback_not_found', 'storage_unavailable'],
+      parse: request => pathParameter(request, 'id'),
+      async execute(id) {
+        const dropped = await spool.drop(id)
+        if (!dropped) throw notSetAside()
+        logger.warn({ callback_id: dropped.id, reason: dropped.reason }, 'a callback that was set aside is dropped')
+        return jsonAnswer(200, exactJson(representation(dropped)))
+      },
+    }),
+    route({
+      ...OPERATORS,
+      method: 'POST',
+      path: '/set-aside/:id/put-back',
+      operationId: 'putBackSetAside',
+      summary: 'Gives a callback that was set aside to the database again',
+      params: ID,
+      query: Type.Object({
+        without: Type.Optional(
+          Type.String({ pattern: WITHOUT, description: `What to leave out, separated by commas: ${OPTIONAL.join(', ')}.` }),
+        ),
+      }),
+      answers: { 200: { description: 'The callback is on its way to the database.', schema: PutBack, example: PUT_BACK_EXAMPLE } },
+      problems: ['invalid_parameter', 'callback_not_found', 'idempotency_key_reused', 'storage_unavailable'],
+      parse: request => ({
+        id: pathParameter(request, 'id'),
+        without: queryParameter(request, 'without', readColumns, `some of ${OPTIONAL.join(', ')}, separated by commas`) ?? [],
+      }),
+      async execute({ id, without }) {
+        if (!(await spool.putBack(id, without))) throw notSetAside()
+        logger.info({ callback_id: id, without }, 'a callback that was set aside goes to the database again')
+        return jsonAnswer(200, JSON.stringify({ kind: 'Callback', id, href: hrefOfCallback(id), state: 'pending' }))
+      },
+    }),
+  ]
 }
 
-function parseWithout(given: unknown): Optional[] {
-  if (given === undefined) return []
-  if (typeof given !== 'string') throw new HttpProblem('invalid_parameter', 'without may be given once.')
-  return given.split(',').map(name => {
-    const column = OPTIONAL.find(candidate => candidate === name)
-    if (column === undefined)
-      throw new HttpProblem('invalid_parameter', `${JSON.stringify(excerpt(name))} is none of ${OPTIONAL.join(', ')}.`)
-    return column
-  })
+const OPERATORS = { access: 'operator', limits: 'none' } as const
+const ID = Type.Object({ id: Type.String() })
+const WITHOUT = `^(${OPTIONAL.join('|')})(,(${OPTIONAL.join('|')}))*$`
+
+const Aside = Type.Object(
+  {
+    kind: Type.Literal('SetAsideCallback'),
+    id: Type.String(),
+    href: Type.String(),
+    reason: Type.String({ description: 'Why the database refused it.' }),
+    object_ids: Type.Array(Int64),
+    idempotency_key: Type.Optional(Type.String()),
+    received_at: Time,
+    request_id: Type.Optional(Type.String()),
+    trace_id: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+)
+
+const AsideList = Type.Object(
+  {
+    kind: Type.Literal('SetAsideList'),
+    id: Type.Literal('set-aside'),
+    href: Type.Literal('/set-aside'),
+    size: Type.Integer(),
+    items: Type.Array(Aside),
+  },
+  { additionalProperties: false },
+)
+
+const PutBack = Type.Object({ ...CallbackReference.properties, state: Type.Literal('pending') }, { additionalProperties: false })
+
+const PUT_BACK_EXAMPLE = { kind: 'Callback', id: EXAMPLE_ID, href: hrefOfCallback(EXAMPLE_ID), state: 'pending' }
+
+const EXAMPLE = {
+  kind: 'SetAsideCallback',
+  id: EXAMPLE_ID,
+  href: `/set-aside/${EXAMPLE_ID}`,
+  reason: 'invalid byte sequence for encoding "UTF8"',
+  object_ids: [7],
+  received_at: EXAMPLE_TIME,
 }
 
-function notFound(): HttpProblem {
+function readColumns(text: string): Optional[] | undefined {
+  const columns = text.split(',').map(name => OPTIONAL.find(candidate => candidate === name))
+  return columns.includes(undefined) ? undefined : (columns as Optional[])
+}
+
+function notSetAside(): HttpProblem {
   return new HttpProblem('callback_not_found', 'No such callback is set aside.')
+}
+
+function listOf(items: readonly object[]): object {
+  return { kind: 'SetAsideList', id: 'set-aside', href: '/set-aside', size: items.length, items }
 }
 
 function representation({ id, reason, objectIds, idempotencyKey, requestId, traceparent, receivedAt }: AsideView): object {

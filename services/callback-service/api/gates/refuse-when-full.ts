@@ -1,8 +1,9 @@
 import type { RequestListener } from 'node:http'
-import { problemBody } from '#foundation/http/problems.ts'
+import { problemAnswer, writeAnswer } from '#foundation/http/answer.ts'
 import { bareIds, type ObserveRequest } from '#foundation/http/telemetry.ts'
 import { context } from '#foundation/telemetry/tracing.ts'
-import { overloaded, PROBLEMS } from '../problems.ts'
+import { PROBLEMS } from '../problem-kinds.ts'
+import { overloaded } from '../problems.ts'
 
 const LABELS = { method: 'POST', route: '/callback', status: PROBLEMS.overloaded.status }
 
@@ -24,17 +25,14 @@ export function refuseWhenFull(options: {
       return
     }
     const started = performance.now()
-    const { code, message, headers } = overloaded(waitSeconds)
+    const problem = overloaded(waitSeconds)
     const { requestId, active } = bareIds(request.headers)
-    const body = context.with(active, () => problemBody(code, PROBLEMS.overloaded, message, { instance: LABELS.route }))
-    response.writeHead(PROBLEMS.overloaded.status, {
-      ...headers,
-      'X-Request-ID': requestId,
-      'Content-Type': 'application/problem+json',
-      'Content-Length': Buffer.byteLength(body),
-    })
-    response.end(body)
-    onReceived(code)
+    response.setHeader('X-Request-ID', requestId)
+    writeAnswer(
+      response,
+      context.with(active, () => problemAnswer(problem, PROBLEMS.overloaded, LABELS.route)),
+    )
+    onReceived(problem.code)
     observe(LABELS, (performance.now() - started) / 1000)
   }
 }

@@ -40,7 +40,7 @@ describe('POST /callback', () => {
     const problem = (await response.json()) as Problem
     assert.equal(response.headers.get('content-type'), 'application/problem+json')
     assert.deepEqual([response.status, problem.status, problem.code], [status, status, code])
-    assert.equal(problem.type, `urn:answerback:problem:${code}`)
+    assert.equal(problem.type, `/v1/errors/${code}`)
     assert.equal(problem.request_id, response.headers.get('x-request-id'))
     assert.ok(problem.title.length > 0 && problem.detail.length > 0)
     return problem

@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict'
-import type { CallbackView } from '../../api/callbacks/get-callback.ts'
+import type { PageRequest } from '#foundation/http/paging.ts'
 import { readLimit } from '../../api/gates/read-limit.ts'
-import type { ObjectView } from '../../api/objects/objects.ts'
+import type { CallbackView, ListedCallback } from '../../domain/callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import type { ObjectView } from '../../domain/stored-object.ts'
 import { ACCEPTED_ID, serveApi } from './serve-api.ts'
 
 const at = new Date(0)
-const object = (id: bigint): ObjectView => ({ id, online: true, last_seen_at: at, stored_at: at, expires_at: at, callback_id: ACCEPTED_ID })
+const time = at.toISOString()
+const object = (id: bigint): ObjectView => ({
+  id: String(id),
+  online: true,
+  lastSeenAt: time,
+  storedAt: time,
+  expiresAt: time,
+  callbackId: ACCEPTED_ID,
+})
 const view = (changes: Partial<CallbackView>): CallbackView => ({
   id: ACCEPTED_ID,
   state: 'pending',
@@ -88,22 +97,40 @@ describe('reading', () => {
       assert.match(text, /"id":-9223372036854775808,/)
     })
 
-    it('gives pages that name the next one until there is none', async () => {
-      const all = [1n, 2n, 3n].map(object)
-      api = await serveApi({
-        objects: {
-          find: async () => undefined,
-          list: async ({ after, limit }) => all.filter(({ id }) => after === undefined || BigInt(id) > after).slice(0, limit),
-        },
-      })
+    it('gives pages that name their neighbours: the first no previous one, the last no next one', async () => {
+      const all = [1n, 2n, 3n, 4n, 5n]
+      api = await serveApi({ objects: { find: async () => undefined, list: async (_filter, page) => pageOfIds(all, page).map(object) } })
       const first = await get('/v1/objects?limit=2&online=true')
-      assert.equal(first.link, '</v1/objects?online=true&limit=2&after=2>; rel="next"')
+      assert.deepEqual([idsOf(first.body), first.body['prev']], [[1, 2], undefined])
+      assert.equal(first.link, `<${first.body['next']}>; rel="next"`)
+      assert.match(String(first.body['next']), /^\/v1\/objects\?online=true&limit=2&cursor=[\w-]+$/)
       const second = await get(String(first.body['next']))
-      assert.equal(second.link, null)
-      assert.deepEqual(
-        (second.body['items'] as { id: number }[]).map(({ id }) => id),
-        [3],
-      )
+      assert.equal(second.link, `<${second.body['next']}>; rel="next", <${second.body['prev']}>; rel="prev"`)
+      const third = await get(String(second.body['next']))
+      assert.deepEqual([idsOf(third.body), third.body['next']], [[5], undefined])
+      assert.equal(third.link, `<${third.body['prev']}>; rel="prev"`)
+      const back = await get(String(third.body['prev']))
+      assert.deepEqual([idsOf(back.body), back.body['next'] === undefined], [[3, 4], false])
+      const start = await get(String(back.body['prev']))
+      assert.deepEqual([idsOf(start.body), start.body['prev']], [[1, 2], undefined])
+    })
+
+    it('answers 400 to a cursor that was changed, cut short, made up or taken from another list', async () => {
+      api = await serveApi({
+        objects: { find: async () => undefined, list: async (_filter, page) => pageOfIds([1n, 2n], page).map(object) },
+        listCallbacks: async () => [listed(1), listed(0)],
+      })
+      const cursorOf = async (path: string): Promise<string> =>
+        new URL(String((await get(path)).body['next']), api.url).searchParams.get('cursor') ?? assert.fail('there is none')
+      const cursor = await cursorOf('/v1/objects?limit=1')
+      const foreign = await cursorOf('/v1/callbacks?limit=1')
+      const other = Buffer.from(Buffer.from(cursor, 'base64url').toString().replace(/1$/, '2')).toString('base64url')
+      for (const forged of [foreign, other, cursor.slice(0, -2), `${cursor}=`, `${cursor}A`, 'zzz', '', '%00']) {
+        const { status, body } = await get(`/v1/objects?limit=1&cursor=${forged}`)
+        assert.deepEqual([status, body['code']], [400, 'invalid_parameter'], forged)
+        assert.ok(String(body['detail']).includes('"cursor"'), String(body['detail']))
+      }
+      assert.equal((await get(`/v1/objects?limit=1&cursor=${cursor}`)).status, 200)
     })
 
     for (const id of ['abc', '1.5', '9223372036854775808', '%00', '%2e%2e%2f', '01', '-0', '1e3']) {
@@ -130,8 +157,9 @@ describe('reading', () => {
       ['online=yes', 'online'],
       ['online=toString', 'online'],
       ['online=__proto__', 'online'],
-      ['after=zzz', 'after'],
-      ['after[x]=1', 'after[x]'],
+      ['cursor=zzz', 'cursor'],
+      ['after=1', 'after'],
+      ['cursor[x]=1', 'cursor[x]'],
       ['colour=red', 'colour'],
     ] as const) {
       it(`answers 400 invalid_parameter to ${query}, naming it`, async () => {
@@ -149,10 +177,7 @@ describe('reading', () => {
     })
 
     it('gives exact ids, and whether an object was never seen, in pages too', async () => {
-      const items = [
-        { ...object(9007199254740993n), last_seen_at: null },
-        { ...object(1n), id: '-9223372036854775808', stored_at: at.toISOString() },
-      ]
+      const items = [{ ...object(9007199254740993n), lastSeenAt: null }, object(-(2n ** 63n))]
       api = await serveApi({ objects: { find: async () => undefined, list: async () => items } })
       const { text } = await get('/v1/objects')
       const of = (id: string, seen: string): string =>
@@ -160,7 +185,7 @@ describe('reading', () => {
         '"stored_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.000Z",' +
         `"callback":{"kind":"Callback","id":"${ACCEPTED_ID}","href":"/v1/callbacks/${ACCEPTED_ID}"}}`
       const list = [of('9007199254740993', 'null'), of('-9223372036854775808', '"1970-01-01T00:00:00.000Z"')].join(',')
-      assert.equal(text, `{"kind":"ObjectList","href":"/v1/objects?limit=100","size":2,"items":[${list}]}`)
+      assert.equal(text, `{"kind":"ObjectList","id":"objects","href":"/v1/objects?limit=100","size":2,"items":[${list}]}`)
     })
 
     it('answers 503 too_many_reads at once while as many are under way as may, and reads again when one is over', async () => {
@@ -189,6 +214,48 @@ describe('reading', () => {
     })
   })
 
+  describe('GET /v1/callbacks', () => {
+    it('gives what the filters ask for, without the objects, and keeps the filters in its links', async () => {
+      const asked: unknown[] = []
+      api = await serveApi({
+        listCallbacks: async (filter, page) => {
+          asked.push(filter, page)
+          return [listed(2), listed(1)]
+        },
+      })
+      const query = 'state=completed&received_after=1970-01-01T00%3A00%3A00.000Z&object_id=-7&limit=1'
+      const { status, body } = await get(`/v1/callbacks?${query}`)
+      assert.equal(status, 200)
+      assert.deepEqual(asked, [
+        { state: 'completed', receivedAfter: at, receivedBefore: undefined, objectId: -7n },
+        { limit: 2, position: undefined },
+      ])
+      assert.deepEqual([body['kind'], body['id'], body['href'], body['size']], ['CallbackList', 'callbacks', `/v1/callbacks?${query}`, 1])
+      assert.ok(String(body['next']).startsWith(`/v1/callbacks?${query}&cursor=`), String(body['next']))
+      await get(String(body['next']))
+      const position = { direction: 'after', key: { receivedUs: '2', id: listed(2).id } }
+      assert.deepEqual(asked[3], { limit: 2, position })
+    })
+
+    for (const [query, name] of [
+      ['state=done', 'state'],
+      ['state=constructor', 'state'],
+      ['received_after=yesterday', 'received_after'],
+      ['received_after=2026-02-31T99:00:00Z', 'received_after'],
+      ['received_before=2026-11-22', 'received_before'],
+      ['object_id=1.5', 'object_id'],
+      ['object_id=9223372036854775808', 'object_id'],
+      ['colour=red', 'colour'],
+    ] as const) {
+      it(`answers 400 invalid_parameter to ${query}, naming it`, async () => {
+        api = await serveApi()
+        const { status, body } = await get(`/v1/callbacks?${query}`)
+        assert.deepEqual([status, body['code']], [400, 'invalid_parameter'])
+        assert.ok(String(body['detail']).includes(`"${name}"`), String(body['detail']))
+      })
+    }
+  })
+
   describe('health', () => {
     it('is ready while the database is, and alive in any case', async () => {
       let problem: string | undefined
@@ -202,3 +269,19 @@ describe('reading', () => {
     })
   })
 })
+
+/** What a reader gives of ids that ascend. */
+function pageOfIds(all: readonly bigint[], { limit, position }: PageRequest<bigint>): bigint[] {
+  if (position?.direction === 'before') return all.filter(id => id < position.key).slice(-limit)
+  return all.filter(id => position === undefined || id > position.key).slice(0, limit)
+}
+
+function idsOf(body: Record<string, unknown>): number[] {
+  return (body['items'] as { id: number }[]).map(({ id }) => id)
+}
+
+function listed(receivedUs: number): ListedCallback {
+  const { objectIds, unstored, ...facts } = view({ state: 'completed', finishedAt: at })
+  const id = `01890a5d-ac96-774b-bcce-${String(receivedUs).padStart(12, '0')}`
+  return { ...facts, id, objectCount: objectIds.length, position: { receivedUs: String(receivedUs), id } }
+}

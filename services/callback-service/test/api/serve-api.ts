@@ -1,25 +1,29 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { pino } from 'pino'
-import { healthRoutes } from '#foundation/http/health.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
+import { checkAnswers } from '../../../../test/support/check-answers.ts'
+import { documentOf } from '../../../../test/support/routes.ts'
 import { callbackApp } from '../../api/app.ts'
-import { type CallbackView, readCallbackRoutes } from '../../api/callbacks/get-callback.ts'
-import { type CallbackRouteOptions, callbackRoutes, type Inbox } from '../../api/callbacks/post-callback.ts'
+import type { ListCallbacks } from '../../api/callbacks/list-callbacks.ts'
+import type { Inbox, PostCallbackOptions } from '../../api/callbacks/post-callback.ts'
 import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
-import { type ObjectReader, readObjectRoutes } from '../../api/objects/objects.ts'
+import type { ObjectReader } from '../../api/objects/read-objects.ts'
+import { callbackServiceRoutes } from '../../api/routes.ts'
+import type { CallbackView } from '../../domain/callback.ts'
 
 export const ACCEPTED_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
 export interface ApiDoubles {
   readonly inbox?: Inbox
   readonly findCallback?: (id: string) => Promise<CallbackView | undefined>
+  readonly listCallbacks?: ListCallbacks
   readonly objects?: ObjectReader
   readonly storageProblem?: () => string | undefined
-  readonly signature?: CallbackRouteOptions['signature']
+  readonly signature?: PostCallbackOptions['signature']
   readonly maxBodyBytes?: number
   readonly drainMs?: number
 }
@@ -40,23 +44,20 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   }
   const onReceived = (outcome: string): void => void outcomes.push(outcome)
   const observe = (labels: (typeof measured)[number]): void => void measured.push(labels)
-  const app = callbackApp({
-    telemetry: httpTelemetry({ logger, observe, isTraced: () => true }),
-    routes: [
-      callbackRoutes({
-        inbox,
-        signature: doubles.signature,
-        maxObjectIds: 1000,
-        maxBodyBytes: doubles.maxBodyBytes ?? 65_536,
-        isShuttingDown: () => server.isClosed,
-        onReceived,
-      }),
-      healthRoutes([{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }]),
-      readCallbackRoutes(doubles.findCallback ?? (async () => undefined)),
-      readObjectRoutes(doubles.objects ?? { find: async () => undefined, list: async () => [] }),
-    ],
-    logger,
+  const routes = callbackServiceRoutes({
+    accepting: {
+      inbox,
+      signature: doubles.signature,
+      maxObjectIds: 1000,
+      maxBodyBytes: doubles.maxBodyBytes ?? 65_536,
+      isShuttingDown: () => server.isClosed,
+      onReceived,
+    },
+    checks: [{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }],
+    callbacks: { find: doubles.findCallback ?? (async () => undefined), list: doubles.listCallbacks ?? (async () => []) },
+    objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
   })
+  const app = callbackApp({ telemetry: httpTelemetry({ logger, observe, isTraced: () => true }), routes, onReceived, logger })
   const server: HttpServer = new HttpServer({
     name: 'test',
     port: 0,
@@ -69,11 +70,14 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 1, logger })
   telemetry.start()
   await server.start()
+  const url = `http://127.0.0.1:${server.port}`
+  const forget = checkAnswers(url, await documentOf(routes))
   const stop = async (): Promise<void> => {
+    forget()
     await server.stop()
     await telemetry.stop()
   }
-  return { server, url: `http://127.0.0.1:${server.port}`, accepted, outcomes, measured, logged, stop }
+  return { server, url, accepted, outcomes, measured, logged, stop }
 }
 
 export interface RawAnswer {

@@ -5,7 +5,8 @@ import { Settings } from '#foundation/config/settings.ts'
 import type { HttpServer } from '#foundation/http/server.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { type AsideView, type SetAside, setAsideRoutes } from '../../api/callbacks/set-aside.ts'
-import { PROBLEMS, toProblem } from '../../api/problems.ts'
+import { PROBLEMS } from '../../api/problem-kinds.ts'
+import { toProblem } from '../../api/problems.ts'
 import { IdempotencyKeyReusedError } from '../../domain/accepting/accept-errors.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 
@@ -44,7 +45,7 @@ describe('/set-aside', () => {
       registry: createRegistry(),
       settings: new Settings({}, { argv: [], env: {} }),
       logger,
-      routes: [setAsideRoutes(spool, logger)],
+      routes: setAsideRoutes(spool, logger),
       kinds: PROBLEMS,
       translate: toProblem,
     })
@@ -66,7 +67,7 @@ describe('/set-aside', () => {
     const item =
       `{"kind":"SetAsideCallback","id":"${ID}","href":"/set-aside/${ID}","reason":"bigint out of range","object_ids":[1,9007199254740993],` +
       `"idempotency_key":"k","received_at":"1970-01-01T00:00:00.000Z","request_id":"r1","trace_id":"${'a'.repeat(32)}"}`
-    assert.equal(text, `{"kind":"SetAsideList","size":1,"items":[${item}]}`)
+    assert.equal(text, `{"kind":"SetAsideList","id":"set-aside","href":"/set-aside","size":1,"items":[${item}]}`)
   })
 
   it('puts one back, without what is named', async () => {

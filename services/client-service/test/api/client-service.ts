@@ -1,11 +1,10 @@
 import { pino } from 'pino'
-import { healthRoutes } from '#foundation/http/health.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { clientApp } from '../../api/app.ts'
 import { HeldAnswers } from '../../api/held-answers.ts'
-import { type Behaviour, objectRoutes } from '../../api/object-routes.ts'
+import { type Behaviour, clientServiceRoutes } from '../../api/routes.ts'
 
 const logger = pino({ level: 'silent' })
 
@@ -45,15 +44,13 @@ export class TestClientService {
       handler: clientApp({
         isDown: () => this.#behaviour.faults.down,
         telemetry: httpTelemetry({ logger, isTraced: () => true }),
-        routes: [
-          objectRoutes({
-            behaviour: () => this.#behaviour,
-            held: this.held,
-            random: () => this.random(),
-            onAnswer: kind => this.answers.push(kind),
-          }),
-          healthRoutes([]),
-        ],
+        routes: clientServiceRoutes({
+          behaviour: () => this.#behaviour,
+          held: this.held,
+          random: () => this.random(),
+          onAnswer: kind => this.answers.push(kind),
+          checks: [],
+        }),
         logger,
       }),
     })

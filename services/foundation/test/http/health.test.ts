@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import express from 'express'
 import { pino } from 'pino'
 import { type Check, HEALTH_PATHS, healthRoutes } from '../../http/health.ts'
-import { HTTP_PROBLEMS, notFound, problemHandler } from '../../http/problems.ts'
+import { notFound, problemHandler } from '../../http/problem-handler.ts'
+import { HTTP_PROBLEMS } from '../../http/problem-kinds.ts'
+import { routerOf } from '../../http/route.ts'
 import { HttpServer } from '../../http/server.ts'
 
 describe('healthRoutes', () => {
@@ -15,7 +17,7 @@ describe('healthRoutes', () => {
 
   before(async () => {
     const logger = pino({ level: 'silent' })
-    const app = express().use(healthRoutes(checks), notFound, problemHandler({ kinds: HTTP_PROBLEMS, logger }))
+    const app = express().use(routerOf(healthRoutes(checks)), notFound, problemHandler({ kinds: HTTP_PROBLEMS, logger }))
     server = new HttpServer({ name: 'test', port: 0, host: '127.0.0.1', handler: app, logger })
     await server.start()
   })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
-import { findObject, listObjects, type ObjectRow, type Readable } from '../../../adapters/postgres/object-reader.ts'
+import { findObject, listObjects, type Readable } from '../../../adapters/postgres/object-reader.ts'
 import type { ObjectStore } from '../../../adapters/postgres/object-store.ts'
 import { countLiveObjects } from '../../../adapters/postgres/row-counts.ts'
 import { ValueRefusedError } from '../../../domain/storage-errors.ts'
+import type { ObjectView } from '../../../domain/stored-object.ts'
 import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
@@ -72,14 +73,14 @@ describe('ObjectStore', () => {
 
     it('knows when an object was last seen online, also while it is offline', async () => {
       await put(1n, { online: false, fetchedAtMs: 1 })
-      assert.equal((await find(1n))?.last_seen_at, null)
+      assert.equal((await find(1n))?.lastSeenAt, null)
       await put(1n, { online: true, fetchedAtMs: 2 })
       const seen = await find(1n)
-      assert.deepEqual(seen?.last_seen_at, seen?.stored_at)
+      assert.deepEqual(seen?.lastSeenAt, seen?.storedAt)
       await put(1n, { online: false, fetchedAtMs: 3 })
       const gone = await find(1n)
-      assert.deepEqual([gone?.online, gone?.last_seen_at], [false, seen?.last_seen_at])
-      assert.ok(gone && seen && gone.stored_at > seen.stored_at)
+      assert.deepEqual([gone?.online, gone?.lastSeenAt], [false, seen?.lastSeenAt])
+      assert.ok(gone && seen && gone.storedAt > seen.storedAt)
     })
 
     it('lets no older fetch overwrite a newer one, nor keep it alive', async () => {
@@ -99,7 +100,7 @@ describe('ObjectStore', () => {
 
       const visible = async (id: bigint): Promise<unknown[]> => [
         (await find(id))?.online,
-        (await listObjects(readable, { online: undefined, after: undefined, limit: 10 })).map(row => row.id),
+        (await listObjects(readable, { online: undefined }, { limit: 10, position: undefined })).map(row => row.id),
         await countLiveObjects(readable),
       ]
 
@@ -168,7 +169,7 @@ describe('ObjectStore', () => {
       await Promise.all([put(1n, { online: true, fetchedAtMs: 1000 }), put(1n, { online: false, fetchedAtMs: 2000 })])
       const object = await find(1n)
       assert.equal(object?.online, false)
-      assert.deepEqual(object?.last_seen_at, object?.stored_at)
+      assert.deepEqual(object?.lastSeenAt, object?.storedAt)
     })
 
     it('stores what comes within a moment in few statements', async () => {
@@ -212,12 +213,12 @@ describe('ObjectStore', () => {
       assert.deepEqual(await list({}), [2n])
       assert.equal(await countLiveObjects(readable), 1)
       await put(1n)
-      assert.equal((await find(1n))?.id, 1n)
+      assert.equal((await find(1n))?.id, '1')
     })
 
     it('finds an object by its exact id, and none that is not there', async () => {
       await put(9007199254740993n)
-      assert.equal((await find(9007199254740993n))?.id, 9007199254740993n)
+      assert.equal((await find(9007199254740993n))?.id, '9007199254740993')
       assert.equal(await find(9007199254740992n), undefined)
       assert.equal(await find(-(2n ** 63n)), undefined)
     })
@@ -234,12 +235,14 @@ describe('ObjectStore', () => {
     it('gives the same of an object in a page as by itself', async () => {
       await put(-5n)
       await put(6n, { online: false })
-      for (const listed of await listObjects(readable, { online: undefined, after: undefined, limit: 2 })) {
-        const { id, ...object } = JSON.parse(
-          JSON.stringify(await find(BigInt(listed.id)), (_name, value) => (typeof value === 'bigint' ? String(value) : value)),
-        )
-        assert.deepEqual(listed, { id, ...object })
-      }
+      const listed = await listObjects(readable, { online: undefined }, { limit: 2, position: undefined })
+      assert.deepEqual(listed, [await find(-5n), await find(6n)])
+    })
+
+    it('gives the page before a place in the same order, its nearest neighbours at the end', async () => {
+      await Promise.all([1n, 2n, 3n, 4n].map(id => put(id)))
+      assert.deepEqual(await list({ limit: 2, before: 4n }), [2n, 3n])
+      assert.deepEqual(await list({ limit: 2, before: 1n }), [])
     })
 
     it('shows the online ones, the others, or all', async () => {
@@ -250,12 +253,15 @@ describe('ObjectStore', () => {
     })
   })
 
-  function find(id: bigint): Promise<ObjectRow | undefined> {
+  function find(id: bigint): Promise<ObjectView | undefined> {
     return findObject(readable, id)
   }
 
-  async function list(page: { online?: boolean; after?: bigint; limit?: number }): Promise<bigint[]> {
-    const objects = await listObjects(readable, { online: page.online, after: page.after, limit: page.limit ?? 100 })
+  async function list(page: { online?: boolean; after?: bigint; before?: bigint; limit?: number }): Promise<bigint[]> {
+    const direction = page.before === undefined ? 'after' : 'before'
+    const key = page.before ?? page.after
+    const position = key === undefined ? undefined : ({ direction, key } as const)
+    const objects = await listObjects(readable, { online: page.online }, { limit: page.limit ?? 100, position })
     return objects.map(({ id }) => BigInt(id))
   }
 })

@@ -1,0 +1,42 @@
+import { MIMEType } from 'node:util'
+import type { Request } from 'express'
+import { HttpProblem } from '#foundation/http/problems.ts'
+
+/** What decides about a callback. Node takes the first of two Content-Types, and of two others makes one. */
+const SINGLE_HEADERS: ReadonlySet<string> = new Set([
+  'content-type',
+  'idempotency-key',
+  'webhook-id',
+  'webhook-timestamp',
+  'webhook-signature',
+])
+
+/** Refuses two headers of one name: what stands between us and the sender may have read the other one. */
+export function requireSingleHeaders({ rawHeaders }: Request): void {
+  const seen = new Set<string>()
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase()
+    if (!SINGLE_HEADERS.has(name)) continue
+    if (seen.has(name)) throw new HttpProblem('bad_request', `The header ${name} may be sent once.`)
+    seen.add(name)
+  }
+}
+
+/** JSON in UTF-8, by whatever `+json` name. */
+export function requireJson(request: Request): void {
+  const header = request.headers['content-type']
+  if (header === 'application/json') return
+  if (header !== undefined && isJson(header)) return
+  throw new HttpProblem('unsupported_media_type', 'Send application/json in UTF-8.', { headers: { 'Accept-Post': 'application/json' } })
+}
+
+function isJson(header: string): boolean {
+  let type: MIMEType
+  try {
+    type = new MIMEType(header)
+  } catch {
+    return false
+  }
+  const isJsonType = type.essence === 'application/json' || (type.type === 'application' && type.subtype.endsWith('+json'))
+  return isJsonType && (type.params.get('charset') ?? 'utf-8').toLowerCase() === 'utf-8'
+}

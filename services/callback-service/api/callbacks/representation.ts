@@ -1,0 +1,90 @@
+import Type from 'typebox'
+import { CALLBACK_STATES, type CallbackView, type ListedCallback } from '../../domain/callback.ts'
+import { EXAMPLE_ID, EXAMPLE_TIME, Int64, Time, Uuid } from '../schemas.ts'
+
+const FACTS = {
+  kind: Type.Literal('Callback'),
+  id: Uuid,
+  href: Type.String(),
+  state: Type.Enum([...CALLBACK_STATES]),
+  attempts: Type.Integer({ minimum: 0 }),
+  object_count: Type.Integer({ minimum: 0 }),
+  received_at: Time,
+  due_at: Type.Optional(Type.String({ format: 'date-time', description: 'When it is to be worked on. Only while it is pending.' })),
+  finished_at: Type.Optional(Time),
+  request_id: Type.Optional(Type.String({ description: 'The X-Request-ID it came with, or got.' })),
+  trace_id: Type.Optional(Type.String({ description: 'Its trace, for Zipkin.' })),
+}
+
+/** A callback in a list. */
+export const ListedCallbackSchema = Type.Object(FACTS, { additionalProperties: false })
+
+/** A callback by itself. */
+export const CallbackSchema = Type.Object(
+  {
+    ...FACTS,
+    objects: Type.Array(
+      Type.Object(
+        {
+          kind: Type.Literal('Object'),
+          id: Int64,
+          href: Type.String(),
+          outcome: Type.Enum(['pending', 'stored', 'offline', 'not_found', 'failed']),
+          reason: Type.Optional(Type.String({ description: 'Why, where the outcome is failed, or pending after an attempt.' })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+export const LISTED_EXAMPLE = {
+  kind: 'Callback',
+  id: EXAMPLE_ID,
+  href: `/v1/callbacks/${EXAMPLE_ID}`,
+  state: 'completed',
+  attempts: 1,
+  object_count: 1,
+  received_at: EXAMPLE_TIME,
+  finished_at: '2026-11-22T02:55:18.046Z',
+  request_id: 'b98b7c10-1770-4632-a88b-2bc52c4c55ed',
+  trace_id: '1517db913aeb54b216513a73cb9123ce',
+}
+
+export const CALLBACK_EXAMPLE = { ...LISTED_EXAMPLE, objects: [{ kind: 'Object', id: 7, href: '/v1/objects/7', outcome: 'stored' }] }
+
+export function hrefOfCallback(id: string): string {
+  return `/v1/callbacks/${id}`
+}
+
+export function listedText(callback: ListedCallback): string {
+  return JSON.stringify(factsOf(callback, callback.objectCount))
+}
+
+/** By hand as far as ids go: JSON.stringify with exact ids takes ten times as long, and a thousand of them would hold up everybody. */
+export function callbackText(callback: CallbackView): string {
+  const unstored = new Map(callback.unstored?.map(object => [object.id, object]))
+  const isUntouched = callback.unstored === undefined
+  const objects = callback.objectIds.map(id => {
+    const { outcome, reason } = unstored.get(id) ?? { outcome: isUntouched ? 'pending' : 'stored', reason: undefined }
+    return `{"kind":"Object","id":${id},"href":"/v1/objects/${id}",${JSON.stringify({ outcome, reason }).slice(1)}`
+  })
+  return `${JSON.stringify(factsOf(callback, callback.objectIds.length)).slice(0, -1)},"objects":[${objects.join(',')}]}`
+}
+
+function factsOf(callback: Omit<CallbackView, 'objectIds' | 'unstored'>, objectCount: number): object {
+  return {
+    kind: 'Callback',
+    id: callback.id,
+    href: hrefOfCallback(callback.id),
+    state: callback.state,
+    attempts: callback.attempts,
+    object_count: objectCount,
+    received_at: callback.receivedAt,
+    ...(callback.state === 'pending' && { due_at: callback.dueAt }),
+    ...(callback.finishedAt && { finished_at: callback.finishedAt }),
+    request_id: callback.requestId ?? undefined,
+    trace_id: callback.traceparent?.split('-')[1],
+  }
+}

@@ -1,0 +1,111 @@
+import Type from 'typebox'
+import { jsonAnswer } from '#foundation/http/answer.ts'
+import {
+  linkHeader,
+  listSchema,
+  listText,
+  PAGE_HEADERS,
+  PAGE_PARAMETERS,
+  type PageRequest,
+  type Paging,
+  pageOf,
+  readPageRequest,
+} from '#foundation/http/paging.ts'
+import { HttpProblem } from '#foundation/http/problems.ts'
+import { pathParameter, queryParameter, readBoolean } from '#foundation/http/query.ts'
+import { type Route, route } from '#foundation/http/route.ts'
+import { type ObjectId, parseObjectId } from '../../domain/object-id.ts'
+import type { ObjectFilter, ObjectView } from '../../domain/stored-object.ts'
+import { CallbackReference, EXAMPLE_ID, Int64, Int64Text, Time } from '../schemas.ts'
+
+export interface ObjectReader {
+  find(id: ObjectId): Promise<ObjectView | undefined>
+  /** A page in the order of ids. @param page.limit one more than is shown, which tells whether there is more */
+  list(filter: ObjectFilter, page: PageRequest<ObjectId>): Promise<readonly ObjectView[]>
+}
+
+/** `GET /v1/objects` and `GET /v1/objects/:id`: what is known of objects and has not expired. */
+export function readObjects(objects: ObjectReader): readonly Route[] {
+  return [
+    route({
+      ...READ,
+      path: '/v1/objects',
+      operationId: 'listObjects',
+      summary: 'Lists the objects that are stored, in the order of their ids',
+      query: Type.Object({ online: Type.Optional(Type.Boolean()), ...PAGE_PARAMETERS }),
+      answers: {
+        200: {
+          description: 'A page of objects.',
+          schema: listSchema('ObjectList', 'objects', ObjectSchema),
+          headers: PAGE_HEADERS,
+          example: { kind: 'ObjectList', id: 'objects', href: '/v1/objects?limit=100', size: 1, items: [EXAMPLE] },
+        },
+      },
+      problems: ['invalid_parameter', 'too_many_reads', 'storage_unavailable'],
+      parse: request => ({
+        online: queryParameter(request, 'online', readBoolean, 'true or false'),
+        page: readPageRequest(request, PAGING),
+      }),
+      async execute({ online, page: asked }) {
+        const found = await objects.list({ online }, { ...asked, limit: asked.limit + 1 })
+        const page = pageOf({ paging: PAGING, asked, filters: { online: online?.toString() }, found, keyOf: ({ id }) => BigInt(id) })
+        return jsonAnswer(200, listText('ObjectList', 'objects', page, page.items.map(textOf)), linkHeader(page))
+      },
+    }),
+    route({
+      ...READ,
+      path: '/v1/objects/:id',
+      operationId: 'getObject',
+      summary: 'Says what is known of an object',
+      params: Type.Object({ id: Int64Text }),
+      answers: { 200: { description: 'The object.', schema: ObjectSchema, example: EXAMPLE } },
+      problems: ['invalid_id', 'object_not_found', 'too_many_reads', 'storage_unavailable'],
+      parse(request) {
+        const id = parseObjectId(pathParameter(request, 'id'))
+        if (id === undefined) throw new HttpProblem('invalid_id', 'The id of an object is a 64-bit signed integer.')
+        return id
+      },
+      async execute(id) {
+        const object = await objects.find(id)
+        if (!object) throw new HttpProblem('object_not_found', 'No such object is stored, or none any more.')
+        return jsonAnswer(200, textOf(object))
+      },
+    }),
+  ]
+}
+
+const READ = { method: 'GET', access: 'read', limits: 'reads' } as const
+
+const PAGING: Paging<ObjectId> = { list: 'objects', path: '/v1/objects', write: String, read: parseObjectId }
+
+const ObjectSchema = Type.Object(
+  {
+    kind: Type.Literal('Object'),
+    href: Type.String(),
+    id: Int64,
+    online: Type.Boolean(),
+    last_seen_at: Type.Union([Time, Type.Null()], { description: 'When it was last fetched online.' }),
+    stored_at: Time,
+    expires_at: Type.String({ format: 'date-time', description: 'From then on nobody finds it.' }),
+    callback: CallbackReference,
+  },
+  { additionalProperties: false },
+)
+
+const EXAMPLE = {
+  kind: 'Object',
+  href: '/v1/objects/2',
+  id: 2,
+  online: true,
+  last_seen_at: '2026-11-22T02:55:18.046Z',
+  stored_at: '2026-11-22T02:55:18.046Z',
+  expires_at: '2026-11-22T02:55:48.046Z',
+  callback: { kind: 'Callback', id: EXAMPLE_ID, href: `/v1/callbacks/${EXAMPLE_ID}` },
+}
+
+/** By hand: JSON.stringify with exact ids takes ten times as long, and a page of a thousand would hold up everybody. */
+function textOf({ id, online, lastSeenAt, storedAt, expiresAt, callbackId }: ObjectView): string {
+  const times = `"last_seen_at":${JSON.stringify(lastSeenAt)},"stored_at":"${storedAt}","expires_at":"${expiresAt}"`
+  const callback = `{"kind":"Callback","id":"${callbackId}","href":"/v1/callbacks/${callbackId}"}`
+  return `{"kind":"Object","href":"/v1/objects/${id}","id":${id},"online":${online},${times},"callback":${callback}}`
+}

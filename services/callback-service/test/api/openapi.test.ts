@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import type { Router } from 'express'
+import { HTTP_PROBLEMS } from '#foundation/http/problem-kinds.ts'
+import { routerOf } from '#foundation/http/route.ts'
+import { adminPortRoutes, callbackPortRoutes, documentOf } from '../../../../test/support/routes.ts'
+import { PROBLEMS } from '../../api/problem-kinds.ts'
+import { serveApi } from './serve-api.ts'
+
+interface Content {
+  readonly schema: object
+  readonly example?: unknown
+  readonly examples?: Readonly<Record<string, { readonly value: unknown }>>
+}
+
+interface Operation {
+  readonly operationId: string
+  readonly requestBody?: { readonly content: Readonly<Record<string, Content>> }
+  readonly responses: Readonly<Record<string, { readonly content: Readonly<Record<string, Content>> }>>
+}
+
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  readonly components: object
+}
+
+for (const [port, routes] of Object.entries({ 'the port of senders': callbackPortRoutes(), 'the admin port': adminPortRoutes() })) {
+  describe(`the OpenAPI document of ${port}`, () => {
+    let document: Document
+    let operations: readonly (readonly [string, Operation])[]
+
+    before(async () => {
+      document = (await documentOf(routes)) as Document
+      operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+        Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation] as const),
+      )
+    })
+
+    it('is valid OpenAPI 3.1', async () => {
+      const validator = new Validator()
+      const { valid, errors } = await validator.validate({ ...document })
+      assert.deepEqual([valid, errors, validator.version], [true, undefined, '3.1'])
+    })
+
+    it('has every route that the router has, and no other', () => {
+      assert.deepEqual(operations.map(([name]) => name).toSorted(), mounted(routerOf(routes)).toSorted())
+    })
+
+    it('names every operation, each by another name', () => {
+      const ids = operations.map(([, { operationId }]) => operationId)
+      assert.equal(new Set(ids).size, ids.length)
+      assert.ok(
+        ids.every(id => /^[a-z][A-Za-z]+$/.test(id)),
+        ids.join(', '),
+      )
+    })
+
+    it('has every problem code that a route may answer, under its status', () => {
+      for (const route of routes) {
+        const path = route.path.replaceAll(/:(\w+)/g, '{$1}')
+        const { responses = {} } = document.paths[path]?.[route.method.toLowerCase()] ?? {}
+        for (const code of [...route.problems, 'internal_error']) {
+          const kind: { status: number } = PROBLEMS[code as keyof typeof PROBLEMS]
+          assert.ok(responses[kind.status]?.content['application/problem+json']?.examples?.[code], `${route.operationId}: ${code}`)
+        }
+      }
+    })
+
+    it('has examples that are what their schemas say, one for each body of JSON', () => {
+      const ajv = new Ajv2020({ strict: false, allErrors: true })
+      addFormats.default(ajv)
+      ajv.addSchema(document, 'api')
+      let seen = 0
+      for (const [name, { requestBody, responses }] of operations) {
+        for (const bodies of [requestBody, ...Object.values(responses)]) {
+          for (const [type, { schema, example, examples = {} }] of Object.entries(bodies?.content ?? {})) {
+            if (!type.endsWith('json') || name.includes('/v1/openapi.json')) continue
+            const values = example === undefined ? Object.values(examples).map(({ value }) => value) : [example]
+            assert.ok(values.length > 0, `${name} has no example of ${type}`)
+            const validate = ajv.compile(withAbsoluteRefs(schema))
+            for (const value of values) assert.ok(validate(value), `${name}: ${ajv.errorsText(validate.errors)}`)
+            seen += values.length
+          }
+        }
+      }
+      assert.ok(seen > 50, `only ${seen} examples`)
+    })
+  })
+}
+
+describe('GET /v1/openapi.json', () => {
+  it('gives the document, its bounds of ids exact', async () => {
+    const api = await serveApi()
+    const text = await (await fetch(`${api.url}/v1/openapi.json`)).text()
+    await api.stop()
+    assert.match(text, /"maximum":9223372036854775807/)
+    assert.deepEqual(JSON.parse(text), await documentOf(callbackPortRoutes()))
+  })
+})
+
+describe('GET /v1/errors', () => {
+  let api: Awaited<ReturnType<typeof serveApi>>
+
+  before(async () => {
+    api = await serveApi()
+  })
+
+  after(() => api.stop())
+
+  it('lists every code of the service', async () => {
+    const { items } = (await (await fetch(`${api.url}/v1/errors`)).json()) as { items: { id: string }[] }
+    assert.deepEqual(
+      items.map(({ id }) => id),
+      Object.keys(PROBLEMS),
+    )
+  })
+
+  it('is where the type of a problem leads', async () => {
+    const { type } = (await (await fetch(`${api.url}/nowhere`)).json()) as { type: string }
+    const page = await (await fetch(new URL(type, `${api.url}/nowhere`))).json()
+    assert.deepEqual(page, { kind: 'ProblemKind', id: 'not_found', href: '/v1/errors/not_found', ...HTTP_PROBLEMS.not_found })
+  })
+
+  for (const code of ['nothing', 'toString', '__proto__']) {
+    it(`answers 404 problem_not_found to the code ${code}`, async () => {
+      const response = await fetch(`${api.url}/v1/errors/${code}`)
+      assert.deepEqual([response.status, ((await response.json()) as { code: string }).code], [404, 'problem_not_found'])
+    })
+  }
+})
+
+/** What Express has been told, read from its own stack. */
+function mounted(router: Router): string[] {
+  return router.stack.flatMap(({ route }) => {
+    const methods = Object.keys((route as unknown as { methods: Record<string, boolean> }).methods)
+    const path = String(route?.path).replaceAll(/:(\w+)/g, '{$1}')
+    return methods.filter(method => method !== '_all').map(method => `${method.toUpperCase()} ${path}`)
+  })
+}
+
+function withAbsoluteRefs(schema: object): object {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"api#/')) as object
+}

@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto'
+import type { Request } from 'express'
+import Type, { type TSchema } from 'typebox'
+import { queryParameter } from './query.ts'
+
+/** A place in a list, and in which direction to read from there. What stands at the place itself is not read. */
+export interface Position<Key> {
+  readonly direction: 'after' | 'before'
+  readonly key: Key
+}
+
+/** One list and its cursors. */
+export interface Paging<Key> {
+  /** Names the list: a cursor of another list is refused. */
+  readonly list: string
+  readonly path: string
+  /** A key as text, and back; undefined for what is no key. */
+  readonly write: (key: Key) => string
+  readonly read: (text: string) => Key | undefined
+}
+
+/** Which page is asked for. Without a position it is the first. */
+export interface PageRequest<Key> {
+  readonly limit: number
+  readonly position: Position<Key> | undefined
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[]
+  /** Links to this page and its neighbours; undefined where there is none. */
+  readonly href: string
+  readonly next: string | undefined
+  readonly prev: string | undefined
+}
+
+const DEFAULT_LIMIT = 100
+const MAX_LIMIT = 1000
+
+/** The query parameters of every list. */
+export const PAGE_PARAMETERS = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT, description: 'Items on a page.' })),
+  cursor: Type.Optional(
+    Type.String({ pattern: '^[A-Za-z0-9_-]+$', description: 'A page of the list. Take it unchanged from a link of the same list.' }),
+  ),
+}
+
+/** The headers of every list. */
+export const PAGE_HEADERS = { Link: Type.String({ description: 'The pages before and after this one (RFC 8288): `prev`, `next`.' }) }
+
+/** @param id the name of the list */
+export function listSchema(kind: string, id: string, item: TSchema) {
+  return Type.Object(
+    {
+      kind: Type.Literal(kind),
+      id: Type.Literal(id),
+      href: Type.String(),
+      size: Type.Integer({ minimum: 0, maximum: MAX_LIMIT }),
+      next: Type.Optional(Type.String({ description: 'The next page. Missing on the last.' })),
+      prev: Type.Optional(Type.String({ description: 'The previous page. Missing on the first.' })),
+      items: Type.Array(item),
+    },
+    { additionalProperties: false },
+  )
+}
+
+/** @throws {HttpProblem} invalid_parameter */
+export function readPageRequest<Key>(request: Request, paging: Paging<Key>): PageRequest<Key> {
+  return {
+    limit: queryParameter(request, 'limit', readLimit, `an integer from 1 to ${MAX_LIMIT}`) ?? DEFAULT_LIMIT,
+    position: queryParameter(request, 'cursor', text => readCursor(paging, text), 'a cursor from a link of this list'),
+  }
+}
+
+/**
+ * Makes a page of what was found.
+ * @param found in the order of the list, and one more than `limit` where there are more: at its end, or at its beginning for a page before a position
+ * @param filters query parameters that every link keeps
+ */
+export function pageOf<Item, Key>(options: {
+  readonly paging: Paging<Key>
+  readonly asked: PageRequest<Key>
+  readonly filters: Readonly<Record<string, string | undefined>>
+  readonly found: readonly Item[]
+  readonly keyOf: (item: Item) => Key
+}): Page<Item> {
+  const { paging, asked, filters, found, keyOf } = options
+  const { limit, position } = asked
+  const isBackward = position?.direction === 'before'
+  const hasMore = found.length > limit
+  const items = isBackward ? found.slice(-limit) : found.slice(0, limit)
+  const link = (to: Position<Key> | undefined): string => hrefOf(paging, filters, limit, to)
+  const beside = (direction: Position<Key>['direction'], item: Item | undefined): string | undefined =>
+    item && link({ direction, key: keyOf(item) })
+  return {
+    items,
+    href: link(position),
+    // Whoever comes from one side can go back there.
+    next: hasMore || isBackward ? beside('after', items.at(-1)) : undefined,
+    prev: isBackward ? (hasMore ? beside('before', items[0]) : undefined) : position && beside('before', items[0]),
+  }
+}
+
+/** `Link` (RFC 8288), where there is a neighbour. */
+export function linkHeader({ next, prev }: Page<unknown>): Record<string, string> {
+  const links = [next && `<${next}>; rel="next"`, prev && `<${prev}>; rel="prev"`].filter(Boolean)
+  return links.length > 0 ? { Link: links.join(', ') } : {}
+}
+
+/**
+ * @param items as JSON, each
+ */
+export function listText(kind: string, id: string, { href, next, prev, items }: Page<unknown>, texts: readonly string[]): string {
+  const list = JSON.stringify({ kind, id, href, size: items.length, next, prev })
+  return `${list.slice(0, -1)},"items":[${texts.join(',')}]}`
+}
+
+function hrefOf<Key>(
+  paging: Paging<Key>,
+  filters: Readonly<Record<string, string | undefined>>,
+  limit: number,
+  to?: Position<Key>,
+): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(filters)) if (value !== undefined) query.set(name, value)
+  query.set('limit', String(limit))
+  if (to) query.set('cursor', writeCursor(paging, to))
+  return `${paging.path}?${query}`
+}
+
+function readLimit(text: string): number | undefined {
+  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0
+  return limit >= 1 && limit <= MAX_LIMIT ? limit : undefined
+}
+
+/** Opaque, but no secret: a cursor opens nothing that its list does not show. The sum tells what was made up, cut short or taken from another list. */
+function writeCursor<Key>({ list, write }: Paging<Key>, { direction, key }: Position<Key>): string {
+  const text = `${direction} ${write(key)}`
+  return Buffer.from(`${sumOf(list, text)} ${text}`).toString('base64url')
+}
+
+function readCursor<Key>(paging: Paging<Key>, cursor: string): Position<Key> | undefined {
+  const [, direction, written = ''] = /^\S+ (after|before) (.*)$/s.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
+  const key = paging.read(written)
+  if (direction === undefined || key === undefined) return undefined
+  const position = { direction: direction as Position<Key>['direction'], key }
+  return writeCursor(paging, position) === cursor ? position : undefined
+}
+
+function sumOf(list: string, text: string): string {
+  return createHash('sha256').update(`${list}\n${text}`).digest('base64url').slice(0, 8)
+}

@@ -1,0 +1,45 @@
+import { pino } from 'pino'
+import { adminRoutes } from '#foundation/admin/server.ts'
+import { Settings } from '#foundation/config/settings.ts'
+import type { Route } from '#foundation/http/route.ts'
+import { createRegistry } from '#foundation/telemetry/metrics.ts'
+import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
+import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
+import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
+
+/** The routes of the callback service for looking at. Nothing stands behind them. */
+export function callbackPortRoutes(): readonly Route[] {
+  const nobody = () => Promise.reject(new Error('nothing stands behind this route'))
+  return callbackServiceRoutes({
+    accepting: {
+      inbox: { waitSeconds: 0, accept: nobody },
+      maxObjectIds: 1000,
+      maxBodyBytes: 65_536,
+      isShuttingDown: () => false,
+      onReceived: () => undefined,
+    },
+    checks: [],
+    callbacks: { find: nobody, list: nobody },
+    objects: { find: nobody, list: nobody },
+  })
+}
+
+/** The routes of its admin port, with a spool. */
+export function adminPortRoutes(): readonly Route[] {
+  const nobody = () => Promise.reject(new Error('nothing stands behind this route'))
+  const logger = pino({ level: 'silent' })
+  return adminRoutes({
+    registry: createRegistry(),
+    settings: new Settings({}, { argv: [], env: {} }),
+    logger,
+    routes: setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+    kinds: PROBLEMS,
+  })
+}
+
+/** The OpenAPI document of these routes, as `GET /v1/openapi.json` gives it. */
+export async function documentOf(routes: readonly Route[]): Promise<object> {
+  const route = routes.find(({ path }) => path === '/v1/openapi.json')
+  const answer = await route?.answer({} as never, {} as never)
+  return JSON.parse(String(answer?.body)) as object
+}
