@@ -3,7 +3,7 @@ import { scanJson } from './json-scan.ts'
 
 export const MAX_DEPTH = 32
 
-/** What is wrong with a callback's body. `code` is stable; `pointer` (RFC 6901) says where. */
+/** The body of a callback is invalid. `code` is stable; `pointer` (RFC 6901) says where the fault is. */
 export class InvalidCallbackError extends Error {
   readonly code: InvalidCallbackCode
   readonly pointer: string | undefined
@@ -28,14 +28,16 @@ export type InvalidCallbackCode =
   | 'out_of_range'
   | 'too_many_ids'
 
-/** Bodies as nearly every sender writes them: nothing but integers in nothing but `object_ids`. They need no scan. The text is JSON already. */
+/**
+ * Matches the bodies that nearly all senders write: only `object_ids`, with only integers. They need no scan. The text must be valid JSON.
+ */
 const PLAIN = /^\s*\{\s*"object_ids"\s*:\s*\[[-\d,\s]*\]\s*\}/
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * Reads the ids a callback names: `{"object_ids": [int64, ...]}`, other members ignored.
- * Ids are exact, also beyond 2^53; duplicates are dropped, the order of first mention is kept.
+ * Reads the ids that a callback names: `{"object_ids": [int64, ...]}`. Other members are ignored.
+ * Ids are exact, also beyond 2^53. Duplicates are dropped, and the order of first mention is kept.
  * @param body UTF-8, with or without a byte order mark
  * @param maxObjectIds counted before duplicates are dropped
  * @throws {InvalidCallbackError}
@@ -66,7 +68,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** @returns undefined when an id is beyond what a double holds exactly: the source text must tell */
+/** @returns undefined if a double cannot hold one of the ids exactly: then the ids must be read from the source text */
 function plainIds(value: unknown, maxObjectIds: number): number[] | undefined {
   const { object_ids: numbers } = value as { object_ids: number[] }
   checkCount(numbers.length, maxObjectIds)
@@ -98,8 +100,8 @@ function checkCount(count: number, maxObjectIds: number): void {
 }
 
 /**
- * The exact value of a JSON number that must be an int64: `1e3` is 1000, `1.0` is 1, `-0` is 0.
- * Bounded by its digits, so a hundred thousand of them, or an exponent of a billion, cost nothing.
+ * Reads the exact value of a JSON number that must be an int64: `1e3` is 1000, `1.0` is 1, `-0` is 0.
+ * The number of digits is checked first, so that a hundred thousand digits or an exponent of a billion cost nothing.
  */
 function exactInt64(source: string, pointer: string): ObjectId {
   const [, sign, whole, fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/.exec(source) as unknown as string[]
@@ -115,7 +117,7 @@ function exactInt64(source: string, pointer: string): ObjectId {
   return id
 }
 
-/** By hand: a regular expression would take quadratic time on zeros that do not stand at the end. */
+/** Removes the zeros in a loop, because a regular expression takes quadratic time if the zeros are not at the end. */
 function withoutTrailingZeros(digits: string): string {
   let end = digits.length
   while (digits[end - 1] === '0') end -= 1
