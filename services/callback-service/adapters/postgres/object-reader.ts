@@ -6,14 +6,14 @@ import { inDatabase } from './database.ts'
 export interface ObjectRow {
   readonly id: ObjectId
   readonly online: boolean
-  /** When it was last fetched and online. */
+  /** When a fetch last found it online; null if none has. */
   readonly last_seen_at: Date | null
   readonly stored_at: Date
   readonly expires_at: Date
   readonly callback_id: string
 }
 
-/** The same as it comes in pages: the id in digits, times in ISO 8601. */
+/** An object as pages list it: the id is a string of digits, times are in ISO 8601. */
 export interface ListedObject extends Pick<ObjectRow, 'online' | 'callback_id'> {
   readonly id: string
   readonly last_seen_at: string | null
@@ -27,7 +27,11 @@ export interface Readable {
   readonly keepOffline: boolean
 }
 
-/** No reader gets an object that is past its time, deleted or not. @throws {StorageUnavailableError} */
+/**
+ * Reads one object. An expired object is never returned, deleted or not.
+ * @returns undefined if there is no such object that readers may see
+ * @throws {StorageUnavailableError} the database cannot be read now
+ */
 export async function findObject({ prisma, keepOffline }: Readable, id: ObjectId): Promise<ObjectRow | undefined> {
   const rows = await inDatabase(
     () => prisma.$queryRaw<ObjectRow[]>`
@@ -38,9 +42,10 @@ export async function findObject({ prisma, keepOffline }: Readable, id: ObjectId
 }
 
 /**
- * One page, in the order of ids. It comes as one value: a thousand rows of dates and bigints take this process three times as long.
- * @param page.after the last id of the page before
- * @throws {StorageUnavailableError}
+ * Reads one page of objects, ordered by id. Postgres returns the page as one JSON value, because a thousand rows of dates and bigints take
+ * this process three times as long.
+ * @param page.after the last id of the previous page
+ * @throws {StorageUnavailableError} the database cannot be read now
  */
 export async function listObjects(
   { prisma, keepOffline }: Readable,

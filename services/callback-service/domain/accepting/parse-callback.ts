@@ -56,7 +56,7 @@ function decode(body: Uint8Array): string {
   } catch (error) {
     throw new InvalidCallbackError('invalid_encoding', 'The body is not UTF-8.', undefined, { cause: error })
   }
-  if (text.trim() === '') throw new InvalidCallbackError('empty_body', 'Send {"object_ids": [...]}.')
+  if (text.trim() === '') throw new InvalidCallbackError('empty_body', 'The body is empty. Send {"object_ids": [...]}.')
   return text
 }
 
@@ -64,7 +64,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new InvalidCallbackError('invalid_json', 'The body is not one JSON value (RFC 8259).', undefined, { cause: error })
+    throw new InvalidCallbackError('invalid_json', 'The body is not a valid JSON value (RFC 8259).', undefined, { cause: error })
   }
 }
 
@@ -78,7 +78,7 @@ function plainIds(value: unknown, maxObjectIds: number): number[] | undefined {
 
 function scannedIds(text: string, value: unknown, maxObjectIds: number): ObjectId[] {
   const scan = scanJson(text, 'object_ids')
-  if (scan.depth > MAX_DEPTH) throw new InvalidCallbackError('too_deep', `The body is nested deeper than ${MAX_DEPTH}.`)
+  if (scan.depth > MAX_DEPTH) throw new InvalidCallbackError('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`)
   if (scan.duplicate !== undefined) throw new InvalidCallbackError('duplicate_member', 'A member is named twice.', scan.duplicate)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidCallbackError('not_an_object', `The body is ${nameOf(value)}, not an object.`, '')
@@ -96,7 +96,7 @@ function scannedIds(text: string, value: unknown, maxObjectIds: number): ObjectI
 
 function checkCount(count: number, maxObjectIds: number): void {
   if (count > maxObjectIds)
-    throw new InvalidCallbackError('too_many_ids', `${count} ids; a callback may name at most ${maxObjectIds}.`, '/object_ids')
+    throw new InvalidCallbackError('too_many_ids', `The callback names ${count} ids; at most ${maxObjectIds} are allowed.`, '/object_ids')
 }
 
 /**
@@ -125,7 +125,7 @@ function withoutTrailingZeros(digits: string): string {
 }
 
 function outOfRange(pointer: string): InvalidCallbackError {
-  return new InvalidCallbackError('out_of_range', 'An id is beyond the 64-bit signed integers.', pointer)
+  return new InvalidCallbackError('out_of_range', 'An id is outside the range of signed 64-bit integers.', pointer)
 }
 
 function nameOf(value: unknown): string {
