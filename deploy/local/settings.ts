@@ -2,18 +2,20 @@ import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 
 const port = (doc: string, fallback: number) => setting<number>({ doc, format: 'tcp-port', default: fallback })
 
-/** The settings of `make run`. Both services also read their own settings from the environment, except the ports and addresses named here. */
+/**
+ * The settings of `make run`. Both services also read their own settings from the environment, except the ports and addresses named here.
+ */
 export const schema = {
   callback: {
-    port: port('Port of the callback service..', 9090),
-    adminPort: port('Admin port of the callback service, for metrics, profiles and settings..', 6060),
+    port: port('Port of the callback service.', 9090),
+    adminPort: port('Admin port of the callback service, for metrics, profiles and settings.', 6060),
   },
   client: {
-    port: port('Port of the client service..', 9010),
-    adminPort: port('Admin port of the client service, for metrics and fault switches..', 6061),
+    port: port('Port of the client service.', 9010),
+    adminPort: port('Admin port of the client service, for metrics and fault switches.', 6061),
   },
   postgres: {
-    port: port('Port of the embedded PostgreSQL, on 127.0.0.1..', 5433),
+    port: port('Port of the embedded PostgreSQL, on 127.0.0.1.', 5433),
   },
   database: {
     url: setting<string>({
