@@ -91,7 +91,7 @@ describe('migrate', () => {
     await write('2_second', 'CREATE TABLE u (a int)')
     await assert.rejects(migrate({ url: database.url, folder: url() }), {
       code: 'migration_changed',
-      message: /1_first was changed after it had been applied/,
+      message: /1_first was changed after this database applied it/,
     })
     assert.ok(!(await tables()).includes('u'))
   })

@@ -5,11 +5,11 @@ import { ConfigError, helpText, setting } from '#foundation/config/schema.ts'
 import { Settings } from '#foundation/config/settings.ts'
 
 /**
- * Brings a database to the schema of prisma/migrations, in place of `prisma migrate deploy`: the Prisma CLI and its engine are no part of
- * our image, and a service must be able to migrate when it starts.
+ * The key of Prisma's advisory lock for migrations. This file brings a database to the schema of prisma/migrations and replaces `prisma
+ * migrate deploy`: our image does not contain the Prisma CLI, and a service must be able to migrate when it starts.
  *
- * The table `_prisma_migrations` is kept as Prisma keeps it, under Prisma's own advisory lock, so that either may go on where the other
- * ended and both exclude each other
+ * It writes the table `_prisma_migrations` in the same way as Prisma, under the same lock. So they exclude each other, and each can
+ * continue where the other ended
  * (https://github.com/prisma/prisma-engines/tree/main/schema-engine/connectors/sql-schema-connector/src/flavour/postgres).
  */
 const PRISMA_MIGRATE_LOCK = 72_707_369
@@ -17,24 +17,26 @@ const PRISMA_MIGRATE_LOCK = 72_707_369
 const CONNECT_TIMEOUT_MS = 5000
 const LOCK_TIMEOUT_MS = 5000
 const LOCK_TRY_MS = 1000
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** SQLSTATE of a lock timeout: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const LOCK_NOT_AVAILABLE = '55P03'
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
 
 export interface Migration {
-  /** The name of its folder. They are applied in the order of their names. */
+  /** The name of its folder. Migrations are applied in the order of their names. */
   readonly name: string
   readonly sql: string
   /** SHA-256 of the file, in hex. */
   readonly checksum: string
 }
 
-/** What migrating says of itself; a pino logger fits. */
+/** The logger that `migrate` needs, such as one of pino. */
 export interface MigrationLogger {
   info(fields: object, message: string): void
 }
 
-/** The database and the migrations on disk contradict each other; a person must decide. */
+/**
+ * The database cannot be migrated, because a migration failed or the database and the files contradict each other. An operator must decide.
+ */
 export class MigrationError extends Error {
   readonly code: 'migration_changed' | 'migration_unfinished' | 'migration_failed'
 
@@ -45,12 +47,12 @@ export class MigrationError extends Error {
 }
 
 /**
- * Applies what is missing, each migration in one transaction. Any number may call it at once: they wait for each other, the first one applies.
- * Migrations that the database has and the disk has not are left alone: an older version may start beside a newer one.
- * @param options.signal ends the wait for others, or the migration under way: nothing of it stays
- * @returns the names applied by this call, in order
- * @throws {MigrationError} an applied migration was changed since, one was left unfinished by Prisma, or one fails (nothing of it stays)
- * @throws whatever `pg` throws when the database cannot be reached; nothing is retried
+ * Applies the missing migrations, each in one transaction. Any number of processes may call it at once: they wait for each other, and the
+ * first one applies the migrations. It ignores applied migrations that have no file, because an older version may start beside a newer one.
+ * @param options.signal ends the wait for others, or the migration under way, which then leaves nothing behind
+ * @returns the names of the migrations that this call applied, in order
+ * @throws {MigrationError} an applied migration was changed, Prisma left one unfinished, or one fails (and leaves nothing behind)
+ * @throws the error of `pg` if the database cannot be reached; the call does not try again
  */
 export async function migrate(options: { url: string; logger?: MigrationLogger; folder?: URL; signal?: AbortSignal }): Promise<string[]> {
   const { signal } = options
@@ -61,7 +63,7 @@ export async function migrate(options: { url: string; logger?: MigrationLogger; 
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: 'answerback-migrate',
   })
-  // A connection that breaks fails the query under way, which is where it is dealt with.
+  // A broken connection also fails the query under way, and the error is handled there.
   client.on('error', () => {})
   const aborted = Promise.withResolvers<never>()
   const abort = (): void => aborted.reject(signal?.reason)
@@ -70,7 +72,7 @@ export async function migrate(options: { url: string; logger?: MigrationLogger; 
     return await Promise.race([migrateWith(client, migrations, options.logger), aborted.promise])
   } finally {
     signal?.removeEventListener('abort', abort)
-    // Closing rolls back what is under way. A server that does not answer would not let go of a connection that is being made.
+    // Closing rolls back the transaction under way. After an abort we do not wait for it: with a hung server, `end` would never resolve.
     const ended = client.end()
     if (!signal?.aborted) await ended
   }
@@ -87,7 +89,9 @@ async function migrateWith(client: pg.Client, migrations: readonly Migration[], 
   return pending.map(migration => migration.name)
 }
 
-/** Waits until the lock is ours; it is held until the session ends. A wait that nobody is behind any more ends within `LOCK_TRY_MS`. */
+/**
+ * Waits for the lock, which the session holds until it ends. If this process dies while it waits, the server notices within `LOCK_TRY_MS`.
+ */
 async function lock(client: pg.Client): Promise<void> {
   await client.query(`SET lock_timeout = ${LOCK_TRY_MS}`)
   for (;;) {
@@ -100,21 +104,21 @@ async function lock(client: pg.Client): Promise<void> {
   }
 }
 
-/** What went wrong in `migrate`, as a sentence for a person. */
+/** Turns an error of `migrate` into a sentence for an operator. */
 export function explainMigrationError(error: unknown): string {
   if (error instanceof MigrationError) return error.message
-  // A refused connection to a name with several addresses is an AggregateError without a message of its own.
+  // If a host name has several addresses, a refused connection is an AggregateError with an empty message.
   const cause = error instanceof AggregateError ? error.errors[0] : error
   return `the database cannot be migrated: ${cause instanceof Error ? cause.message : cause}`
 }
 
-/** The names of the migrations on disk that are not among those applied, in the order in which they must be. */
+/** Lists the names of the migrations that are not applied yet, in the order in which they must be applied. */
 export async function pendingMigrations(appliedNames: Iterable<string>): Promise<string[]> {
   const applied = new Set(appliedNames)
   return (await migrationNames(MIGRATIONS)).filter(name => !applied.has(name))
 }
 
-/** All migrations on disk, in order. */
+/** Reads all migrations from their files, in order. */
 export async function readMigrations(folder: URL = MIGRATIONS): Promise<Migration[]> {
   const names = await migrationNames(folder)
   return Promise.all(
@@ -153,14 +157,14 @@ function findPending(migrations: readonly Migration[], applied: readonly Applied
   if (unfinished)
     throw new MigrationError(
       'migration_unfinished',
-      `migration ${unfinished.migration_name} was begun by Prisma and left unfinished: resolve it with \`prisma migrate resolve\` first`,
+      `Prisma left the migration ${unfinished.migration_name} unfinished: resolve it with \`prisma migrate resolve\` first`,
     )
   const checksums = new Map(applied.map(row => [row.migration_name, row.checksum]))
   const changed = migrations.find(({ name, checksum }) => checksums.has(name) && checksums.get(name) !== checksum)
   if (changed)
     throw new MigrationError(
       'migration_changed',
-      `migration ${changed.name} was changed after it had been applied to this database: restore its file and put the change into a new migration`,
+      `the migration ${changed.name} was changed after this database applied it: restore its file and put the change into a new migration`,
     )
   return migrations.filter(({ name }) => !checksums.has(name))
 }
@@ -168,7 +172,7 @@ function findPending(migrations: readonly Migration[], applied: readonly Applied
 async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
   try {
     await client.query('BEGIN')
-    // Whoever waits for a table's lock holds up all who come after: rather fail than stop a running service's traffic.
+    // A statement that waits for a table lock blocks all later ones. The migration fails rather than stop the traffic of a running service.
     await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
     await client.query(sql)
     await client.query(
@@ -178,7 +182,7 @@ async function apply(client: pg.Client, { name, sql, checksum }: Migration): Pro
     )
     await client.query('COMMIT')
   } catch (cause) {
-    // Closing the session rolls back what is left of the transaction.
+    // The end of the session rolls back the transaction.
     throw new MigrationError('migration_failed', `migration ${name} failed: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
 }
@@ -200,9 +204,14 @@ if (import.meta.main) await main()
 async function main(): Promise<void> {
   const schema = {
     database: {
-      url: setting<string>({ doc: 'The database to migrate.', format: 'postgres-url', default: null, secret: true }),
+      url: setting<string>({
+        doc: 'PostgreSQL database to migrate, as a postgresql:// URL.',
+        format: 'postgres-url',
+        default: null,
+        secret: true,
+      }),
       sessionUrl: setting<string>({
-        doc: 'Its address without a pooler, where database.url leads to one; empty: database.url.',
+        doc: 'PostgreSQL URL for migrations, which need sessions. Set it if database.url leads to a pooler. Empty: database.url.',
         format: 'optional-postgres-url',
         default: '',
         secret: true,

@@ -13,8 +13,8 @@ import { exitOnSetupError, SetupError } from './setup-error.ts'
 import { Summary } from './summary.ts'
 
 /**
- * `make run` runs everything on this machine without Docker: an embedded PostgreSQL, the callback service and the client service, with one log.
- * Ctrl-C (or SIGTERM) stops them one after the other, in reverse order. A second Ctrl-C kills them.
+ * `make run` runs everything on this machine without Docker: an embedded PostgreSQL, the callback service and the client service, with one
+ * log. Ctrl-C (or SIGTERM) stops them one after the other, in reverse order. A second Ctrl-C kills them.
  */
 const LOCAL = fileURLToPath(new URL('../../.local/', import.meta.url))
 const URL_FILE = `${LOCAL}database-url`
@@ -115,7 +115,8 @@ async function requireFreePorts(config: RunConfig): Promise<void> {
   const problems = wanted
     .filter((_, i) => taken[i])
     .map(
-      ([, port, what, env]) => `port ${port} is in use, but ${what} needs it: stop what listens there, or choose another port with ${env}=`,
+      ([, port, what, env]) =>
+        `port ${port} is in use, but ${what} needs it: stop the program that listens there, or choose another port with ${env}=`,
     )
   if (problems.length > 0) throw new SetupError('port_in_use', problems.join('\n'))
 }

@@ -2,7 +2,9 @@ import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 
 const port = (doc: string, fallback: number) => setting<number>({ doc, format: 'tcp-port', default: fallback })
 
-/** The settings of `make run`. Both services also read their own settings from the environment, except the ports and addresses named here. */
+/**
+ * The settings of `make run`. Both services also read their own settings from the environment, except the ports and addresses named here.
+ */
 export const schema = {
   callback: {
     port: port('Port of the callback service.', 9090),

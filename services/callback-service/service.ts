@@ -37,7 +37,7 @@ import { objectExpirer } from './workers/object-expirer.ts'
 import { rowCount } from './workers/row-count.ts'
 import { StorageWatch } from './workers/storage-watch.ts'
 
-/** Joins the rooms. @returns what starts, in order; reversed, what stops */
+/** Joins the rooms of the callback service. @returns the parts in the order in which they start; they stop in reverse order */
 export function parts({ settings, logger }: ServiceContext<typeof schema>): Part[] {
   const config = settings.current
   const registry = createRegistry()
@@ -104,7 +104,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       },
       checks: [
         { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
-        // Who has worked before goes on accepting; a deployment that cannot work at all must not replace one that does.
+        // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
         { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
         ...inbox.checks,
         { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
@@ -150,7 +150,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
 
   const warn = (values: Config): void => {
-    for (const warning of warningsAbout(values)) logger.warn({ reason: warning }, 'settings to think over')
+    for (const warning of warningsAbout(values)) logger.warn({ reason: warning }, 'settings need attention')
   }
   warn(config)
   settings.onChange(next => {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from '#foundation/telemetry/metrics.ts'
 
-/** What the client service counts. docs/operations.md says how to read it. */
+/** The metrics of the client service. docs/operations.md explains them. */
 export function clientMetrics(registry: Registry, now: { readonly held: () => number; readonly outstanding: () => number }) {
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number): void => {
@@ -13,21 +13,21 @@ export function clientMetrics(registry: Registry, now: { readonly held: () => nu
       },
     })
   }
-  gauge('objects_held_answers', 'Questions for objects that wait for their answer.', now.held)
-  gauge('emitter_outstanding_callbacks', 'Callbacks that are not taken yet.', now.outstanding)
+  gauge('objects_held_answers', 'Number of requests for objects that wait for their answer.', now.held)
+  gauge('emitter_outstanding_callbacks', 'Number of callbacks that the callback service has not accepted yet.', now.outstanding)
   return {
     answered: new Counter({
       name: 'objects_answered_total',
-      help: 'Answers to questions for objects by the fault put into them; none: a good answer.',
+      help: 'Number of answers to requests for objects, by injected fault. `none` is a good answer.',
       labelNames: ['fault'],
       registers,
     }),
     emitted: new Counter({
       name: 'emitter_callbacks_total',
-      help: 'Callbacks by what became of them: taken, refused (4xx), skipped (too many outstanding), abandoned (by a stop).',
+      help: 'Number of callbacks by outcome: taken, refused (4xx), skipped (too many outstanding), abandoned (by a stop).',
       labelNames: ['outcome'],
       registers,
     }),
-    retries: new Counter({ name: 'emitter_retries_total', help: 'Times a callback was sent again.', registers }),
+    retries: new Counter({ name: 'emitter_retries_total', help: 'Number of times that a callback was sent again.', registers }),
   }
 }

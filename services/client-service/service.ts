@@ -15,7 +15,7 @@ import type { schema } from './config.ts'
 import { clientMetrics } from './metrics.ts'
 import { CallbackEmitter } from './workers/callback-emitter.ts'
 
-/** Joins the rooms. @returns what starts, in order; reversed, what stops */
+/** Joins the rooms of the client service. @returns the parts in the order in which they start; they stop in reverse order */
 export function parts({ settings, logger }: ServiceContext<typeof schema>): Part[] {
   const config = settings.current
   const registry = createRegistry()

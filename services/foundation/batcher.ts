@@ -1,21 +1,19 @@
 import { inHalves } from './halving.ts'
 
-/**
- * Gathers items that arrive together into one write: group commit.
- *
- * Items that come while a write is under way form the next batch; with `lingerMs` a batch also waits that long for company.
- * At most `maxInFlight` writes run at once. Every wait is bounded: by `maxWaiting` items (then `add` is refused) and, where
- * `timeoutMs` is set, by time (then the item is answered `BatchTimeoutError`, whether or not its write is under way).
- */
 export interface BatcherOptions<Item, Result> {
-  /** Writes all items or none. @returns one result an item, in order */
+  /** Writes all items or none. @returns one result for each item, in order */
   readonly write: (items: readonly Item[]) => Promise<readonly Result[]>
+  /** Most items in one write. */
   readonly maxBatch: number
+  /** Most writes at once (default: 1). */
   readonly maxInFlight?: number
+  /** Most items that wait for a write (default: no bound). */
   readonly maxWaiting?: number
+  /** Time a batch that is not full waits for more items (default: 0). */
   readonly lingerMs?: number
+  /** Longest time an item waits for its outcome (default: no bound). */
   readonly timeoutMs?: number
-  /** Whether an error is one item's own fault: the batch is then halved until that item stands alone. */
+  /** Whether one item is to blame for an error. If so, the batch is halved until that item is alone. */
   readonly isItemFault?: (error: unknown) => boolean
   readonly onWrite?: (size: number, seconds: number) => void
 }
@@ -36,9 +34,15 @@ interface Entry<Item, Result> {
   settled: boolean
 }
 
+/**
+ * Gathers items that arrive together into one write (group commit). Items that arrive while a write is under way form the next batch.
+ *
+ * Every wait is bounded. If `maxWaiting` items are waiting, `add` refuses more. After `timeoutMs` an item fails with `BatchTimeoutError`,
+ * whether or not its write is under way.
+ */
 export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>
-  /** In order of arrival, so also of deadline. Holds what waits and what is being written until it is answered. */
+  /** Items that wait for a write, in order of arrival, which is also the order of their deadlines. */
   #waiting: Entry<Item, Result>[] = []
   readonly #writing = new Set<readonly Entry<Item, Result>[]>()
   #linger: NodeJS.Timeout | undefined
@@ -54,9 +58,10 @@ export class Batcher<Item, Result> {
   }
 
   /**
+   * Adds an item to the next batch. Resolves with its result when the batch is written.
    * @throws {BatcherFullError} `maxWaiting` items are waiting already; nothing was done
-   * @throws {BatchTimeoutError} no outcome within `timeoutMs`; the write may still happen
-   * @throws what `write` threw for the batch this item was in
+   * @throws {BatchTimeoutError} there is no outcome within `timeoutMs`; the write may still happen
+   * @throws what `write` threw for the item's batch
    */
   add(item: Item): Promise<Result> {
     const { maxWaiting = Number.POSITIVE_INFINITY, timeoutMs = Number.POSITIVE_INFINITY } = this.#options
@@ -101,7 +106,7 @@ export class Batcher<Item, Result> {
 
   readonly #isItemFault = (error: unknown): boolean => this.#options.isItemFault?.(error) ?? false
 
-  /** Answers all of the batch, unless it is to be halved. */
+  /** Writes a batch and settles its items. @throws the error if the batch must be halved */
   async #write(batch: readonly Entry<Item, Result>[]): Promise<void> {
     const started = performance.now()
     try {

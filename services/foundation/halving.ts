@@ -1,8 +1,9 @@
 /**
- * Writes a batch. Where it fails because of one item, writes its halves instead, so that the others are written and the item at fault fails alone.
- * @param write writes all of what it is given, or throws and writes none
- * @param isItemFault whether an error of `write` is the fault of one item
- * @throws what `write` threw for other reasons, or for a single item; what comes after that is not written
+ * Writes a batch. If the write fails because of one item, it writes the two halves instead. So the other items are written, and the bad
+ * item fails alone.
+ * @param write writes all items, or throws and writes none
+ * @param isItemFault whether one item is to blame for an error of `write`
+ * @throws the error of `write` if no item is to blame, or if the item is alone; later items are then not written
  */
 export async function inHalves<Item>(
   items: readonly Item[],

@@ -73,8 +73,8 @@ describe('make run', () => {
     const { child, log } = run({})
     assert.deepEqual(await once(child, 'close'), [1, null])
     assert.deepEqual(log().trim().split('\n'), [
-      `port ${ports.CALLBACK_PORT} is in use, but the callback service needs it: stop what listens there, or choose another port with CALLBACK_PORT=`,
-      `port ${ports.CLIENT_ADMIN_PORT} is in use, but the client service's admin port needs it: stop what listens there, or choose another port with CLIENT_ADMIN_PORT=`,
+      `port ${ports.CALLBACK_PORT} is in use, but the callback service needs it: stop the program that listens there, or choose another port with CALLBACK_PORT=`,
+      `port ${ports.CLIENT_ADMIN_PORT} is in use, but the client service's admin port needs it: stop the program that listens there, or choose another port with CLIENT_ADMIN_PORT=`,
     ])
     for (const server of servers) server.close()
   })

@@ -2,7 +2,7 @@ import type { TraceCarrier } from '#foundation/telemetry/tracing.ts'
 import type { WrittenId } from '../domain/object-id.ts'
 import { keyedCallbackId, newCallbackId } from './callback-id.ts'
 
-/** A callback as it comes through the door. */
+/** A callback as the API received it. */
 export interface ReceivedCallback {
   readonly objectIds: readonly WrittenId[]
   readonly idempotencyKey: string | undefined
@@ -10,13 +10,15 @@ export interface ReceivedCallback {
   readonly trace: TraceCarrier
 }
 
-/** The same with its id. `objectIds` are in Postgres' notation of arrays, exact: the id, the inbox and the spool need that text. */
+/**
+ * A received callback with its id. `objectIds` is an exact Postgres array literal, because the id, the inbox and the spool need that text.
+ */
 export interface NewCallback extends Omit<ReceivedCallback, 'objectIds'> {
   readonly id: string
   readonly objectIds: string
 }
 
-/** A callback as its columns are written: in the inbox and in the spool alike. */
+/** The columns of a callback, the same in the inbox and in the spool. */
 export interface CallbackColumns {
   readonly id: string
   readonly object_ids: string

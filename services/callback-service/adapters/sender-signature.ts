@@ -1,26 +1,28 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { SIGNATURE_TOLERANCE_SECONDS } from '../domain/accepting/signature-window.ts'
 
-/** A sender that rotates its secrets sends two; more would only cost time before anybody is known. */
+/** Most signatures to check. A sender that rotates its secrets sends two; checking more would only cost time for an unknown sender. */
 const MAX_SIGNATURES = 16
 
 /**
- * Checks that a request was signed by somebody who knows one of the secrets, as Standard Webhooks defines it: HMAC-SHA-256 over
- * `webhook-id`, `webhook-timestamp` (within five minutes of now) and the body's very bytes, any of the signatures in `webhook-signature`;
- * compared in constant time (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+ * Checks that somebody who knows one of the secrets signed a request, as Standard Webhooks defines it
+ * (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md). The signature is an HMAC-SHA-256 over
+ * `webhook-id`, `webhook-timestamp` (within five minutes of now) and the exact bytes of the body. One valid signature in
+ * `webhook-signature` is enough. The comparison takes constant time.
  *
- * By hand, because the package `standardwebhooks` signs the body as text: bytes that are not UTF-8 would pass for the characters they decode to.
+ * This class does not use the package `standardwebhooks`, because that signs the body as text. Different bytes that are not UTF-8 would
+ * have the same signature.
  */
 export class SenderSignature {
   readonly #keys: readonly Buffer[]
 
-  /** @param secrets `whsec_` and base64, or base64 alone; several while they are rotated. @throws {Error} one is empty */
+  /** @param secrets each is base64, with or without `whsec_` before it; several during a rotation. @throws {Error} a secret is empty */
   constructor(secrets: readonly string[]) {
     this.#keys = secrets.map(secret => Buffer.from(secret.replace(/^whsec_/, ''), 'base64'))
     if (this.#keys.some(key => key.length === 0)) throw new Error('a secret of senders is empty')
   }
 
-  /** @returns why the request is not to be believed; undefined when it is */
+  /** @returns why the request cannot be trusted; undefined if its signature is valid */
   problem(body: Buffer, headers: Readonly<Record<string, string | string[] | undefined>>): string | undefined {
     const [id, at, list] = ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map(name => String(headers[name] ?? ''))
     if (!id || !at || !list) return 'It needs the headers webhook-id, webhook-timestamp and webhook-signature'
@@ -33,6 +35,6 @@ export class SenderSignature {
       const wanted = Buffer.from(createHmac('sha256', key).update(`${id}.${at}.`).update(body).digest('base64'))
       return given.some(signature => signature.length === wanted.length && timingSafeEqual(signature, wanted))
     })
-    return isSigned ? undefined : 'None of its signatures is one of a sender we know'
+    return isSigned ? undefined : 'None of its signatures comes from a known sender'
   }
 }

@@ -5,9 +5,9 @@ export interface Backoff {
 }
 
 /**
- * @param failures how many tries have failed so far, from 1
- * @param random from 0 up to 1
- * @returns milliseconds to wait: anything from 0 to base × 2^(failures-1), that bounded by `maxMs`
+ * @param failures number of tries that have failed so far, at least 1
+ * @param random at least 0 and below 1
+ * @returns milliseconds to wait: from 0 to base × 2^(failures-1), at most `maxMs`
  */
 export function backoffMs({ baseMs, maxMs }: Backoff, failures: number, random: number): number {
   return random * Math.min(maxMs, baseMs * 2 ** (failures - 1))

@@ -2,7 +2,9 @@ import type { Logger } from '#foundation/telemetry/logger.ts'
 import { Database } from '../adapters/postgres/database.ts'
 import type { Config } from '../config.ts'
 
-/** Connections to Postgres, apart by what they are for: neither slow reads nor a backlog of work takes those that accept callbacks. */
+/**
+ * The pools of connections to Postgres, one for each purpose. So neither slow reads nor a backlog can use up the connections for accepting.
+ */
 export interface Databases {
   readonly accept: Database
   readonly work: Database

@@ -15,7 +15,7 @@ import { RightMissingError } from '../domain/storage-errors.ts'
 import type { CallbackMetrics } from '../metrics.ts'
 
 interface Needs {
-  /** As it is now: some of it changes while the service runs. */
+  /** Returns the current settings. Some of them change while the service runs. */
   readonly config: () => Config
   readonly metrics: CallbackMetrics
   readonly database: Database
@@ -23,15 +23,15 @@ interface Needs {
   readonly logger: Logger
 }
 
-/** What fetches objects from the client service and has them stored. */
+/** The parts that fetch objects from the client service and store them. */
 export interface Fetching {
   readonly store: ObjectStore
   readonly fetcher: ObjectFetcher
   readonly breaker: CircuitBreaker
   readonly sharedFetches: SharedFetches
-  /** Requests may leave again sooner than the breaker said. */
+  /** Emitted when requests may leave again earlier than the breaker said. */
   readonly resumed: Signal
-  /** Ends all requests under way and begins no more. */
+  /** Ends all requests under way, and lets no more begin. */
   interrupt(): Promise<void>
 }
 

@@ -24,41 +24,41 @@ interface Needs {
   readonly database: Database
   readonly clock: DatabaseClock
   readonly logger: Logger
-  /** Callbacks are in the inbox that were not there before. */
+  /** Emitted when there are new callbacks in the inbox. */
   readonly arrived: Signal
-  /** The database did not take a callback. */
+  /** Called when the database did not take a callback. */
   readonly onRefused: (reason: string) => void
 }
 
-/** What accepts callbacks: the inbox, and where one is set up, the spool and its drain. */
+/** The parts that accept callbacks: the inbox and, if one is configured, the spool with its drain. */
 export interface CallbackIntake {
-  /** Seconds after which there may be room for another callback; 0: there is. */
+  /** Seconds until there may be room for another callback; 0 if there is room now. */
   readonly waitSeconds: number
-  /** @throws what the inbox and the spool throw */
+  /** Accepts a callback. @throws what the inbox and the spool throw */
   accept(callback: ReceivedCallback): Promise<DurablyAccepted>
-  /** A callback that is not in the database yet. */
+  /** Finds a callback that is still in the spool. @returns undefined if it is not there */
   find(id: string): Promise<CallbackView | undefined>
-  /** Whether the spool is being moved into the inbox: what lies on one disk goes first, before anything is worked on. */
+  /** Whether the drain is moving callbacks. Nothing is claimed meanwhile, because callbacks that lie on one disk only go first. */
   readonly isDraining: boolean
-  /** Whether callbacks can be accepted without the database, as far as is known. */
+  /** Whether callbacks can be accepted without the database, as far as this process knows. */
   readonly hasSpool: boolean
   readonly backlog: Backlog
-  /** What the database refused; undefined where there is no spool. */
+  /** The callbacks that the database refused; undefined if there is no spool. */
   readonly setAside: SetAside | undefined
   readonly checks: readonly Check[]
-  /** Callbacks that wait for a commit. */
+  /** Number of callbacks that wait for a commit. */
   readonly waiting: number
   readonly spool: Pick<CallbackSpool, 'callbacks' | 'setAsideCount' | 'bytes'> | undefined
   readonly parts: readonly Part[]
 }
 
-/** The callbacks that the database refused, for an operator. */
+/** Gives an operator access to the callbacks that the database refused. */
 type SetAside = Pick<CallbackSpool, 'aside' | 'putBack' | 'drop'>
 
-/** Some 3 MB of them. */
+/** Most idempotency keys to remember. They take about 3 MB. */
 const MAX_KNOWN_KEYS = 20_000
 
-/** Joins what accepts callbacks. */
+/** Joins the parts that accept callbacks. */
 export function intake(needs: Needs): CallbackIntake {
   const { config, metrics, database, arrived } = needs
   const inbox = new CallbackInbox({
@@ -154,7 +154,9 @@ function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
   return { spool, drain }
 }
 
-/** What the drain has moved, the spool no longer knows. Its ids are made anew: those of the releases before were made of the key alone. */
+/**
+ * Remembers the keys that the spool forgets after a drain. It makes their ids again, because earlier releases made ids from the key alone.
+ */
 function rememberKeys(keys: KnownKeys, rows: readonly SpooledRow[], rivals: ReadonlySet<string>): void {
   for (const { id, idempotency_key: key, object_ids } of rows)
     if (key && !rivals.has(id)) keys.remember(key, keyedCallbackId(key, object_ids))

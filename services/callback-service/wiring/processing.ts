@@ -17,7 +17,7 @@ import { CallbackWorker } from '../workers/callback-worker.ts'
 import { claimWatch } from '../workers/claim-watch.ts'
 import type { Fetching } from './fetching.ts'
 
-/** A worker whose connection was cut has a new one by then. */
+/** Time a worker may be without its lock before it counts as dead. A worker whose connection was cut gets a new one within this time. */
 const SESSION_GRACE_MS = 500
 
 interface Needs {
@@ -26,14 +26,14 @@ interface Needs {
   readonly database: Database
   readonly clock: DatabaseClock
   readonly fetching: Fetching
-  /** Callbacks are in the inbox that were not there before. */
+  /** Emitted when there are new callbacks in the inbox. */
   readonly arrived: Signal
-  /** Whether nothing is to be claimed for the moment. */
+  /** Whether the worker must not claim now. */
   readonly isHeldUp: () => boolean
   readonly logger: Logger
 }
 
-/** What works on callbacks: claims them, has their objects fetched, and settles them. */
+/** The parts that work on callbacks: they claim them, fetch their objects, and settle them. */
 export interface Processing {
   readonly session: WorkerSession
   readonly worker: CallbackWorker

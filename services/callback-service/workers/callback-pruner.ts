@@ -5,7 +5,10 @@ import { isStorageTrouble } from '../domain/storage-errors.ts'
 const BATCH = 1000
 const REST_MS = 5000
 
-/** Forgets callbacks, and their idempotency keys, that finished longer ago than the retention. Every 5 s; at once again after a full batch. */
+/**
+ * Deletes callbacks, with their idempotency keys, that finished longer ago than the retention. It runs every 5 s, and again at once after a
+ * full batch.
+ */
 export function callbackPruner({ prune, logger }: { readonly prune: (limit: number) => Promise<number>; readonly logger: Logger }): Loop {
   return new Loop({
     name: 'prune callbacks',

@@ -18,13 +18,13 @@ export interface CallbackWorkerOptions {
   readonly claims: Claims
   /** This worker's number while it may claim. */
   readonly workerNumber: () => number | undefined
-  /** What it is worth claiming now; undefined when nothing is. */
+  /** What the worker may claim now; undefined if nothing. */
   readonly quota: (running: number) => ClaimQuota | undefined
-  /** Does the callback's work; throws on a bug only. */
+  /** Processes a callback. It throws only if it has a bug. */
   readonly process: (callback: ClaimedCallback) => Promise<Verdict>
   /** The verdict on a callback whose processing threw. */
   readonly crashed: (callback: ClaimedCallback) => Verdict
-  /** Tells the processing to end what it is at: called once, when the worker stops. */
+  /** Interrupts all processing. Called once, when the worker stops. */
   readonly interrupt: () => Promise<void>
   readonly pollMs: number
   readonly onClaimed: (callback: ClaimedCallback) => void
@@ -35,9 +35,9 @@ export interface CallbackWorkerOptions {
 const SETTLE_RETRY_MS = 500
 
 /**
- * Claims callbacks that are due and works on each at once, so that a slow one never holds up another.
- * Woken by every accept; looks by itself every `pollMs` for what others accepted and what is to be tried again.
- * Stop: claims no more, interrupts the work, and hands back what is unfinished, uncharged.
+ * Claims callbacks that are due and starts each of them at once, so that a slow callback does not delay others.
+ * Every accept wakes the worker. Every `pollMs` it also looks for callbacks that other replicas accepted, or whose next attempt is due.
+ * Stop: it claims no more, interrupts the processing, and gives unfinished callbacks back, uncharged.
  */
 export class CallbackWorker implements Part {
   readonly name = 'callback worker'
@@ -45,7 +45,7 @@ export class CallbackWorker implements Part {
   readonly #loop: Loop
   readonly #running = new Set<Promise<void>>()
   #isStopping = false
-  /** Whether the last look left callbacks behind for want of room. */
+  /** Whether the last claim may have left callbacks behind because there was no room. */
   #wasFull = false
 
   constructor(options: CallbackWorkerOptions) {
@@ -58,7 +58,7 @@ export class CallbackWorker implements Part {
     })
   }
 
-  /** Callbacks being worked on. */
+  /** Number of callbacks that the worker works on. */
   get running(): number {
     return this.#running.size
   }
@@ -67,7 +67,7 @@ export class CallbackWorker implements Part {
     this.#loop.start()
   }
 
-  /** There may be something to claim. */
+  /** Makes the worker look at once, because there may be something to claim. */
   wake(): void {
     this.#loop.wake()
   }
@@ -125,8 +125,8 @@ export class CallbackWorker implements Part {
   }
 
   /**
-   * Until it is written, or we stop, or it is no trouble that passes: then the claim ends here, and the callback is taken over and tried
-   * again, and charged, as often as any other.
+   * Writes the verdict, and tries again until that succeeds or the worker stops. It also gives up on an error that does not pass. The claim
+   * then ends without a verdict: a worker takes the callback over, and the attempt is charged.
    */
   async #settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
     const { claims, logger } = this.#options
@@ -139,7 +139,7 @@ export class CallbackWorker implements Part {
           return false
         }
         if (this.#isStopping) {
-          logger.warn({ callback_id: callback.id, err: error }, 'callback not handed back: it will be taken over')
+          logger.warn({ callback_id: callback.id, err: error }, 'callback not given back: another worker will take it over')
           return false
         }
         await new Promise(resolve => setTimeout(resolve, SETTLE_RETRY_MS))

@@ -7,17 +7,17 @@ export interface ClaimWatchOptions {
   /** Reads the signs of life of all workers. */
   readonly look: () => Promise<readonly WorkerSign[]>
   readonly liveness: Pick<WorkerLiveness, 'observe' | 'interrupted'>
-  /** Gives back what the dead had claimed. @returns how many callbacks */
+  /** Gives the callbacks of dead workers back to the inbox. @returns number of callbacks */
   readonly takeOver: (workerNumber: number, dead: readonly number[]) => Promise<number>
   /** This worker's number while it may claim. */
   readonly workerNumber: () => number | undefined
   readonly intervalMs: number
-  /** There are callbacks to claim. */
+  /** Called when callbacks were taken over, so that they can be claimed. */
   readonly onTakenOver: (count: number) => void
   readonly logger: Logger
 }
 
-/** Looks every `intervalMs` which workers live, and gives the callbacks of the dead back to the inbox. */
+/** Checks every `intervalMs` which workers are alive, and gives the callbacks of dead workers back to the inbox. */
 export function claimWatch(options: ClaimWatchOptions): Loop {
   const { look, liveness, takeOver, workerNumber, intervalMs, onTakenOver, logger } = options
   const pass = async (): Promise<number> => {
@@ -27,7 +27,7 @@ export function claimWatch(options: ClaimWatchOptions): Loop {
     })
     const number = workerNumber()
     if (number === undefined) {
-      // Without a session of its own it cannot tell who lost theirs in the same outage.
+      // Without a session of its own, this process cannot tell which workers lost theirs in the same outage.
       liveness.interrupted()
       return intervalMs
     }

@@ -3,8 +3,8 @@ import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 
 /**
- * Migrates in the background, and again until it succeeds: the database may come later than we do. Stopping ends a migration under way; nothing
- * of it stays.
+ * Migrates the database in the background, and tries again until that succeeds, because the database may start later than the service. A
+ * stop ends the migration under way and leaves nothing of it behind.
  */
 export function databaseMigration(migrate: (signal: AbortSignal) => Promise<unknown>, logger: Logger): Part {
   return new Loop({

@@ -14,15 +14,15 @@ export interface ObjectExpirerOptions {
 }
 
 const BATCH = 1000
-/** Objects that expire within so many milliseconds of each other share a statement. */
+/** Objects that expire within this time of each other share a statement. */
 const GATHER_MS = 3
-/** Other processes store objects we hear nothing of. */
+/** Longest rest. Other processes store objects that this process does not know of. */
 const MAX_REST_MS = 500
 
 /**
- * Deletes objects when their time has come: sleeps until the nearest `expires_at`, deletes what is due in batches, goes on at once
- * after a full one. Never early; late by a timer and a statement. Any number of services may do so at once. No timer per object:
- * a restart just continues.
+ * Deletes objects when they expire. It sleeps until the nearest `expires_at`, deletes expired objects in batches, and continues at once
+ * after a full batch. Objects are never deleted early, and late only by a timer and a statement. Any number of services can run it
+ * together. It needs no timer per object, so it simply continues after a restart.
  */
 export function objectExpirer({ store, onExpired, logger }: ObjectExpirerOptions): Loop {
   return new Loop({

@@ -3,10 +3,10 @@ import type { Logger } from '#foundation/telemetry/logger.ts'
 import { isStorageTrouble } from '../domain/storage-errors.ts'
 
 const INTERVAL_MS = 2000
-/** Counting goes through every row: it takes at most 1 % of the time, so a million rows are counted less often. */
+/** Rest after a count, as a multiple of its duration. A count reads every row, so it may take at most 1 % of the time. */
 const REST_PER_WORK = 100
 
-/** Counts rows again and again: at most every 2 s, and with rests of a hundred times as long as the count took. */
+/** Counts rows regularly: at most every 2 s, with a rest of at least a hundred times the duration of the count. */
 export function rowCount({ count, logger }: { readonly count: () => Promise<void>; readonly logger: Logger }): Loop {
   return new Loop({
     name: 'count rows',

@@ -14,20 +14,20 @@ interface Spooled {
 /** The spool, as its drain needs it. */
 export interface DrainableSpool<Row extends Spooled> {
   readonly callbacks: number
-  /** What the database has not taken yet, in order. */
+  /** Reads the oldest callbacks that the database has not taken yet, in order. */
   oldest(limit: number): Promise<Row[]>
-  /** Forgets all that came up to `seq`, or up to where it was told last. */
+  /** Forgets the callbacks up to and including `seq`. Without `seq`, it uses that of the last call. */
   forget(seq?: number): Promise<void>
-  /** Keeps a callback aside, for a person to look at, when those up to it are forgotten. */
+  /** Notes that the database refuses a callback. The next `forget` sets it aside for an operator. */
   setAside(seq: number, reason: string): void
 }
 
 export interface SpoolDrainOptions<Row extends Spooled> {
   readonly spool: DrainableSpool<Row>
   /**
-   * Writes rows into the inbox, in their order; what is there already it leaves.
-   * @returns those whose idempotency key another callback has: they were taken without it
-   * @throws {ValueRefusedError} one of the rows is refused; none was taken
+   * Writes rows into the inbox, in their order. Rows that are there already stay as they are.
+   * @returns the callbacks that were taken without their idempotency key, because another callback has it
+   * @throws {ValueRefusedError} the database refuses one of the rows; none was taken
    */
   readonly takeOver: (rows: readonly Row[]) => Promise<readonly { readonly id: string; readonly ownerId: string }[]>
   readonly onDrained: (count: number) => void
@@ -35,12 +35,12 @@ export interface SpoolDrainOptions<Row extends Spooled> {
 }
 
 const BATCH = 256
-/** How often is looked for callbacks in the spool; a look costs nothing while there are none. */
+/** Time between two looks at the spool. A look costs nothing while the spool is empty. */
 const INTERVAL_MS = 50
 
 /**
- * Moves what is spooled into the inbox as soon as the database takes it: in order, and each once by its id, because a batch is forgotten only
- * when it is committed, and one that is written again changes nothing.
+ * Moves spooled callbacks into the inbox, in order, as soon as the database takes them. Each arrives exactly once. The spool forgets a
+ * batch only after its commit, and writing a batch twice changes nothing, because a callback keeps its id.
  */
 export class SpoolDrain<Row extends Spooled> implements Part {
   readonly name = 'spool drain'
@@ -55,7 +55,7 @@ export class SpoolDrain<Row extends Spooled> implements Part {
     this.#loop = new Loop({ name: 'drain spool', logger: options.logger, isReportedElsewhere: isStorageTrouble, pass: () => this.#drain() })
   }
 
-  /** Whether callbacks are moving, and more are to come. A drain that is stuck holds up nothing. */
+  /** Whether the drain is moving callbacks and more will follow. False if it is stuck, so that it does not hold up the worker. */
   get isMoving(): boolean {
     return this.#isMoving
   }
@@ -81,7 +81,7 @@ export class SpoolDrain<Row extends Spooled> implements Part {
     return this.#isMoving ? 0 : INTERVAL_MS
   }
 
-  /** @returns whether there may be more */
+  /** Moves one batch. @returns whether there may be more */
   async #moveBatch(): Promise<boolean> {
     const { spool, onDrained } = this.#options
     const rows = await spool.oldest(BATCH)
@@ -90,15 +90,15 @@ export class SpoolDrain<Row extends Spooled> implements Part {
     this.#moved += taken
     onDrained(taken)
     const forgotten = spool.forget(rows.at(-1)?.seq)
-    // A full disk takes no deletion. It is no reason to leave the rest on it: all is forgotten with the last batch, or the trouble told.
+    // On a full disk the deletion fails. The drain moves the rest all the same: the last batch deletes everything, or reports the error.
     await (mayBeMore ? forgotten.catch(() => undefined) : forgotten)
     return mayBeMore
   }
 
   /**
-   * What the database refuses, found by halving, is kept aside for a person to look at: it must not hold up the others, and it was answered
-   * with 202.
-   * @returns how many were taken
+   * Writes rows into the inbox. It finds a callback that the database refuses by halving the batch, and sets it aside for an operator. Such
+   * a callback must not hold up the others, and must not be dropped, because it was answered with 202.
+   * @returns number of rows that the database has taken
    */
   async #takeOver(rows: readonly Row[]): Promise<number> {
     if (rows.length === 0) return 0

@@ -4,16 +4,19 @@ import type { Logger } from '#foundation/telemetry/logger.ts'
 import { TroubleLog } from '#foundation/telemetry/trouble-log.ts'
 
 const INTERVAL_MS = 500
-/** A commit of its own, when nobody else has committed for so long: a database may answer questions while every commit hangs. */
+/** Time without a commit after which the watch commits something itself. A database may answer queries while every commit hangs. */
 const COMMIT_EVERY_MS = 5000
-/** A refusal counts for this long: a full disk takes the commit that we make, which needs no room, and not the callbacks. */
+/**
+ * How long a refusal counts as a problem. On a full disk the watch's own commit succeeds, because it needs no room, but callbacks do not.
+ */
 const REFUSED_MS = 1500
 
 /**
- * Knows whether callbacks can be stored: asks the database twice a second, so that health answers need not. Until it has answered once,
- * the answer is no. It also commits something: every 5 s where no callback was committed, and while anything is or was just wrong.
+ * Knows whether callbacks can be stored. It asks the database twice a second, so that health checks need not. Until the database has
+ * answered once, the answer is no. It also commits something: after 5 s without a committed callback, and while there is or just was a
+ * problem.
  *
- * Each new reason is logged once, until all is well again: those it finds, and those that accepting meets (`refused`).
+ * Each new reason is logged once until all is well again. Reasons come from the watch itself and from accepting (`refused`).
  */
 export class StorageWatch implements Part {
   readonly name = 'storage watch'
@@ -21,13 +24,13 @@ export class StorageWatch implements Part {
   readonly #accepting: TroubleLog
   #problem: string | undefined = 'the database has not answered yet'
   #committedAtMs = Number.NEGATIVE_INFINITY
-  /** Why the last callback was not stored; undefined when one has been since. */
+  /** Why the last callback was not stored; undefined if it was. */
   #refusal: { readonly reason: string; readonly atMs: number } | undefined
 
-  /** @param options.probe throws what is wrong, in words for an operator; returns what is worth a line in the log all the same */
+  /** @param options.probe throws the problem, in words for an operator; if all is well, it returns a caution to log, or undefined */
   constructor({ probe, logger }: { readonly probe: (isWriting: boolean) => Promise<string | undefined>; readonly logger: Logger }) {
     const database = new TroubleLog(logger, { began: 'the database takes no callbacks', ended: 'the database takes callbacks again' })
-    const cautions = new TroubleLog(logger, { began: 'the database works, but not as asked', ended: 'the database works as asked' })
+    const cautions = new TroubleLog(logger, { began: 'the database ignores our settings', ended: 'the database uses our settings' })
     this.#accepting = new TroubleLog(logger, {
       began: 'a callback was not stored in the database',
       ended: 'callbacks are stored in the database again',
@@ -56,20 +59,20 @@ export class StorageWatch implements Part {
     })
   }
 
-  /** @returns undefined when all is well */
+  /** Why callbacks cannot be stored; undefined if all is well. */
   get problem(): string | undefined {
     if (this.#problem !== undefined || !this.#refusal) return this.#problem
     return performance.now() - this.#refusal.atMs < REFUSED_MS ? `a callback was not stored: ${this.#refusal.reason}` : undefined
   }
 
-  /** Says that a callback was committed. */
+  /** Notes that a callback was committed. */
   accepted(): void {
     this.#committedAtMs = performance.now()
     this.#refusal = undefined
     this.#accepting.end()
   }
 
-  /** Says that the database did not take a callback. The next look commits something, to see whether that still works. */
+  /** Notes that the database did not take a callback. The next look commits something, to check whether that works. */
   refused(reason: string): void {
     this.#committedAtMs = Number.NEGATIVE_INFINITY
     this.#refusal = { reason, atMs: performance.now() }

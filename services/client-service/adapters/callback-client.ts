@@ -5,19 +5,19 @@ import type { Part } from '#foundation/lifecycle/parts.ts'
 import { carrierOf, context, failSpan, inSpan, type Span, SpanKind } from '#foundation/telemetry/tracing.ts'
 import type { EmittedCallback, PostOutcome } from '../domain/emitted-callback.ts'
 
-/** The most connections to the callback service; more callbacks wait for one, within their timeout. */
+/** Most connections to the callback service. Further callbacks wait for a connection, within their timeout. */
 const MAX_CONNECTIONS = 64
 
 export interface CallbackClientOptions {
-  /** The callback service; a path in it is kept before `/callback`. */
+  /** URL of the callback service. Its path, if any, is the prefix of `/callback`. */
   readonly url: string
-  /** To sign callbacks with, as Standard Webhooks defines it; empty: they are not signed. */
+  /** Secret that signs callbacks, as Standard Webhooks defines it. Empty: callbacks are not signed. */
   readonly secret: string
-  /** Bound for a whole attempt: connection, headers and body. Read for each one. */
+  /** Longest time for a whole attempt: connection, headers and body. It is read for each attempt. */
   readonly timeoutMs: () => number
 }
 
-/** The callback service over HTTP: `POST /callback`. */
+/** Sends callbacks to the callback service over HTTP: `POST /callback`. */
 export class CallbackClient implements Part {
   readonly name = 'callback client'
   readonly #url: URL
@@ -29,16 +29,16 @@ export class CallbackClient implements Part {
     this.#url = new URL(`${url.replace(/\/$/, '')}/callback`)
     this.#timeoutMs = timeoutMs
     this.#webhook = secret === '' ? undefined : new Webhook(secret)
-    // undici's own timeouts watch single phases; the attempt as a whole has one signal.
+    // undici's timeouts bound single phases. One signal bounds the whole attempt instead.
     this.#pool = new Pool(this.#url.origin, { connections: MAX_CONNECTIONS, headersTimeout: 0, bodyTimeout: 0 })
   }
 
-  /** Ends what is under way. */
+  /** Ends all requests under way. */
   async stop(): Promise<void> {
     await this.#pool.destroy()
   }
 
-  /** Sends a callback once, in a client span of the active trace. An abort of `signal` is `unavailable` like any other missing answer. */
+  /** Sends a callback once, in a client span of the active trace. An aborted request is `unavailable`, like any other without an answer. */
   post(callback: EmittedCallback, signal: AbortSignal): Promise<PostOutcome> {
     const attributes = {
       'http.request.method': 'POST',
@@ -70,7 +70,7 @@ export class CallbackClient implements Part {
       body: text,
       signal,
     })
-    // Read to its end, the connection serves the next callback; the answer's text says nothing the status does not.
+    // The body is read to its end, so that the connection can serve the next callback. Its text adds nothing to the status.
     await body.dump()
     span.setAttribute('http.response.status_code', statusCode)
     if (statusCode >= 200 && statusCode < 300) return { kind: 'taken' }

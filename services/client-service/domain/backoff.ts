@@ -4,17 +4,17 @@ export interface Backoff {
   readonly retryMaxMs: number
 }
 
-/** Where a callback stands that was not taken. */
+/** The failures of a callback that was not taken yet. */
 export interface Failure {
-  /** How often it was not, from 1. */
+  /** Number of failed sends so far, at least 1. */
   readonly failures: number
-  /** What the receiver asked for. */
+  /** The Retry-After of the receiver, if it sent one. */
   readonly retryAfterMs: number | undefined
 }
 
 /**
- * @param random from 0 up to 1
- * @returns milliseconds to wait: what the receiver asked for, and then 0 to base × 2^(failures-1); each bounded by `retryMaxMs`
+ * @param random at least 0 and below 1
+ * @returns milliseconds to wait: the Retry-After plus 0 to base × 2^(failures-1), each at most `retryMaxMs`
  */
 export function backoffMs({ retryBaseMs, retryMaxMs }: Backoff, { failures, retryAfterMs = 0 }: Failure, random: number): number {
   return Math.min(retryMaxMs, retryAfterMs) + random * Math.min(retryMaxMs, retryBaseMs * 2 ** (failures - 1))

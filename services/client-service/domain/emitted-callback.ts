@@ -1,11 +1,11 @@
-/** A callback on its way to the callback service: the same key and the same ids each time it is sent. */
+/** A callback that the emitter sends. It has the same key and the same ids each time it is sent. */
 export interface EmittedCallback {
   /** UUID */
   readonly idempotencyKey: string
   readonly objectIds: readonly number[]
 }
 
-/** What became of sending it once. Only `unavailable` (5xx, no answer in time, none at all) is worth another try. */
+/** The result of sending a callback once. Only `unavailable` (5xx, a timeout, or no connection) is worth another try. */
 export type PostOutcome =
   | { readonly kind: 'taken' }
   | { readonly kind: 'refused'; readonly status: number }

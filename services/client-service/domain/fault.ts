@@ -1,6 +1,6 @@
 import type { ObjectId } from './object.ts'
 
-/** What can go wrong with an answer on purpose, and the setting that says how often. */
+/** The faults that can be injected into an answer, and the setting for the share of each. */
 const SHARES = {
   error: 'errorShare',
   too_many_requests: 'tooManyRequestsShare',
@@ -14,17 +14,18 @@ const SHARES = {
 
 export type Fault = keyof typeof SHARES
 
-/** Each from 0 to 1, together 1 at most; what is left are good answers. `down` resets them all. */
+/** The share of each fault, from 0 to 1. Together they are at most 1; the rest are good answers. `down` resets all answers. */
 export type FaultShares = { readonly [F in Fault as (typeof SHARES)[F]]: number } & {
   readonly down: boolean
-  /** The only objects whose answers go wrong, as ids and ranges of ids, both ends included, separated by commas: `7,100..130`. Empty: all. */
+  /** The objects that faults apply to: ids and inclusive ranges, separated by commas, as in `7,100..130`. Empty: all objects. */
   readonly objectIds: string
 }
 
 type IdRange = readonly [first: ObjectId, last: ObjectId]
 
 /**
- * @param random from 0 up to 1
+ * Chooses the fault for one answer.
+ * @param random at least 0 and below 1
  * @returns undefined for a good answer
  */
 export function chooseFault(shares: FaultShares, id: ObjectId, random: number): Fault | undefined {

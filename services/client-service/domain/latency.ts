@@ -1,10 +1,10 @@
-/** How slow the service is: an answer takes from `minMs` to `maxMs`. */
+/** How long an answer takes: from `minMs` to `maxMs`. */
 export interface Latency {
   readonly minMs: number
   readonly maxMs: number
 }
 
-/** @param random from 0 up to 1 */
+/** @param random at least 0 and below 1 @returns milliseconds that an answer takes */
 export function latencyMs({ minMs, maxMs }: Latency, random: number): number {
   return minMs + random * (maxMs - minMs)
 }

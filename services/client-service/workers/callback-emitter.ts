@@ -10,11 +10,11 @@ import { randomIds } from '../domain/random-ids.ts'
 
 /** The callback service, as the emitter needs it. */
 export interface CallbackReceiver {
-  /** Sends once, in the active trace; throws on a bug only. */
+  /** Sends a callback once, in the active trace. It throws only if it has a bug. */
   post(callback: EmittedCallback, signal: AbortSignal): Promise<PostOutcome>
 }
 
-/** What the emitter does now. It may change while it runs: then `wake` it. */
+/** The emitter's settings. They may change while it runs: call `wake` after a change. */
 export interface EmitterPolicy extends Backoff {
   readonly enabled: boolean
   readonly intervalMs: number
@@ -32,15 +32,15 @@ export interface CallbackEmitterOptions {
   readonly logger: Logger
 }
 
-/** What became of a callback; `skipped`: it was never made. */
+/** The final outcome of a callback. `skipped`: the emitter did not create it. */
 export type Emission = 'taken' | 'refused' | 'abandoned' | 'skipped'
 
 /**
- * Sends a callback with random ids every `intervalMs`, the first at once, each in a trace of its own.
+ * Sends a callback with random ids every `intervalMs`, the first one at once, each in its own trace.
  *
- * One that is not taken is sent again, with the same key, until it is, or is refused (4xx: final); newer ones go on meanwhile. While
- * `maxOutstanding` are on their way no new one is made: what was begun is kept, what was not is skipped and counted.
- * Stop waits for nobody: rests and requests under way end at once, and what is not taken by then is abandoned, logged and counted.
+ * The emitter sends a callback again, with the same key, until it is taken or refused (4xx, final). Newer callbacks are sent meanwhile.
+ * While `maxOutstanding` callbacks are not taken, it creates no new ones: it skips and counts them. Stop waits for nothing: rests and
+ * requests under way end at once. Callbacks not taken by then are abandoned, logged and counted.
  */
 export class CallbackEmitter implements Part {
   readonly name = 'callback emitter'
@@ -55,7 +55,7 @@ export class CallbackEmitter implements Part {
     this.#loop = new Loop({ name: 'emit callbacks', logger: options.logger, pass: async signal => this.#pass(signal) })
   }
 
-  /** Callbacks that are not taken yet. */
+  /** Number of callbacks that are not taken yet. */
   get outstanding(): number {
     return this.#outstanding.size
   }
@@ -64,7 +64,7 @@ export class CallbackEmitter implements Part {
     this.#loop.start()
   }
 
-  /** The policy may have changed. */
+  /** Applies a changed policy at once. */
   wake(): void {
     this.#loop.wake()
   }
@@ -90,7 +90,7 @@ export class CallbackEmitter implements Part {
     const { policy, random, onEmitted } = this.#options
     const callback = { idempotencyKey: randomUUID(), objectIds: randomIds(policy(), random) }
     const attributes = { 'answerback.object.count': callback.objectIds.length }
-    // An empty carrier is no parent: whatever is active here, the trace begins with this span.
+    // An empty carrier means no parent, so that a new trace begins with this span.
     const emission = inSpan('emit callback', { parent: contextFromCarrier({}), attributes }, async span => {
       const outcome = await this.#deliver(callback, signal)
       span.setAttribute('answerback.emission.outcome', outcome)
@@ -124,7 +124,7 @@ export class CallbackEmitter implements Part {
     return 'abandoned'
   }
 
-  /** A streak of failures is logged once when it begins and once when it ends. */
+  /** Logs a streak of failures once when it begins; `noteSuccess` logs its end. */
   #noteFailure(reason: string): void {
     if (!this.#isFailing) this.#options.logger.warn({ reason }, 'callbacks are not taken, retrying until they are')
     this.#isFailing = true

@@ -1,9 +1,13 @@
 import convict from 'convict'
 
 /**
- * The formats of settings. Text from the environment or the command line is read strictly: `12abc` is no number.
- * count: an integer from 1; integer: from 0; seconds: above 0, at most ten years, fractions allowed; ratio: 0 to 1; host: never empty, which would listen
- * on every address; urls without credentials but the database's.
+ * The formats of settings. Text from the environment or the command line is read strictly: `12abc` is not a number.
+ * - count: an integer of at least 1
+ * - integer: an integer of at least 0
+ * - seconds: a number above 0, at most ten years, with or without a fraction
+ * - ratio: a number from 0 to 1
+ * - host: never empty, because the empty host means every address
+ * - URLs: without credentials, except those of the database
  */
 export type FormatName =
   | 'tcp-port'
@@ -21,13 +25,13 @@ export type FormatName =
   | 'postgres-url'
   | 'optional-postgres-url'
 
-/** Timers hold no more milliseconds than this, Postgres no larger `integer`. */
+/** Largest number of milliseconds of a timer, and largest `integer` of Postgres. */
 const MAX_INTEGER = 2 ** 31 - 1
 
-/** What a URL must be; it never says what it is: there is a password in it. */
+/** Describes a valid URL in error messages. They never contain the URL itself, because there is a password in it. */
 const POSTGRES_URL = 'a postgresql:// URL; in its user name and password %, #, / and ? are written %25, %23, %2F and %3F'
 
-/** Ten years. Postgres adds it to any date that a clock may show. */
+/** Ten years. Postgres can add this to any date that a clock may show. */
 const MAX_SECONDS = 3650 * 86_400
 
 addNumber('tcp-port', 'an integer from 0 to 65535', value => Number.isInteger(value) && value >= 0 && value <= 65_535)
@@ -45,7 +49,11 @@ add(
   value => typeof value === 'boolean',
   text => (text === 'true' || text === 'false' ? text === 'true' : text),
 )
-add('webhook-secrets', 'secrets as Standard Webhooks has them: whsec_ and base64 of 24 to 64 bytes, separated by spaces', areWebhookSecrets)
+add(
+  'webhook-secrets',
+  'secrets in the format of Standard Webhooks (whsec_ and base64 of 24 to 64 bytes), separated by spaces',
+  areWebhookSecrets,
+)
 add('http-url', 'an http or https URL without credentials', isPlainHttpUrl)
 add('optional-http-url', 'an http or https URL without credentials, or empty', value => value === '' || isPlainHttpUrl(value))
 add('postgres-url', POSTGRES_URL, isPostgresUrl)
@@ -82,8 +90,8 @@ function isPlainHttpUrl(value: unknown): boolean {
 }
 
 /**
- * A raw #, / or ? ends the part before the host: what follows is taken for a path, a query or a fragment, and holds the rest of a password, up to an @.
- * A raw % is no URL at all, or another password.
+ * Detects a password with characters that are not encoded. A raw #, / or ? ends the part before the host. The rest of the password, up to
+ * the @, then looks like a path, a query or a fragment. A raw % makes the URL invalid, or means another password.
  */
 function isPostgresUrl(value: unknown): boolean {
   if (!hasProtocol(value, ['postgres:', 'postgresql:'])) return false

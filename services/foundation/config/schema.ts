@@ -1,21 +1,24 @@
 import type { FormatName } from './formats.ts'
 
-/** One setting. Its environment variable is `env`, or its path in capitals (`fetch.timeoutMs`: FETCH_TIMEOUT_MS); its flag is that in kebab case. */
+/**
+ * One setting. Its environment variable is `env`, or by default its path in capitals (`fetch.timeoutMs`: FETCH_TIMEOUT_MS). Its flag is the
+ * variable in kebab case (`--fetch-timeout-ms`).
+ */
 export interface Setting<T> {
   readonly doc: string
   readonly format: FormatName | readonly T[]
-  /** null: there is none, and the setting is required. */
+  /** The default value. null means that there is none and that the setting is required. */
   readonly default: T | null
   readonly env?: string
-  /** May change while the service runs, through PATCH /config. */
+  /** Whether the setting may change while the service runs, through PATCH /config. */
   readonly hot?: true
-  /** Printed without what is secret in it. */
+  /** Whether the secret part of the value is masked when it is shown. */
   readonly secret?: true
 }
 
 export type Schema = { readonly [key: string]: Setting<unknown> | Schema }
 
-/** The values a schema describes: nested objects, deeply frozen. */
+/** The values of a schema's settings: nested objects, deeply frozen. */
 export type Values<S> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : Values<S[K]> }
 
 export interface SettingRow extends Setting<unknown> {
@@ -24,7 +27,7 @@ export interface SettingRow extends Setting<unknown> {
   readonly flag: string
 }
 
-/** What is wrong with the configuration, one sentence a line; the user's to mend. */
+/** The configuration is wrong, and the user must correct it. The message has one sentence per line. */
 export class ConfigError extends Error {
   readonly code: 'invalid_setting' | 'unknown_setting' | 'not_changeable'
 
@@ -39,7 +42,7 @@ export function setting<T>(row: Setting<T>): Setting<T> {
   return row
 }
 
-/** All settings of a schema, in its order. */
+/** Lists all settings of a schema, in its order. */
 export function settingRows(schema: Schema, prefix = ''): SettingRow[] {
   return Object.entries(schema).flatMap(([key, entry]) => {
     const path = prefix + key
@@ -49,7 +52,7 @@ export function settingRows(schema: Schema, prefix = ''): SettingRow[] {
   })
 }
 
-/** The text of `--help`. */
+/** Makes the text of `--help`. */
 export function helpText(command: string, schema: Schema): string {
   const rows = settingRows(schema).map(row => {
     const fallback = row.default === null ? 'required' : `default ${JSON.stringify(row.default)}`
@@ -64,7 +67,7 @@ export function helpText(command: string, schema: Schema): string {
   ].join('\n')
 }
 
-/** Tells a setting from a group of them. */
+/** Whether an entry is a setting and not a group of settings. */
 export function isSetting(entry: Setting<unknown> | Schema): entry is Setting<unknown> {
   return typeof entry['doc'] === 'string'
 }

@@ -3,17 +3,20 @@ import './formats.ts'
 import { ConfigError, isSetting, type Schema, type SettingRow, settingRows, type Values } from './schema.ts'
 import { leaves, messageOf, readEnv, readFile, readFlags } from './sources.ts'
 
-/** Where settings come from, and what must hold between them. */
+/** The sources of the settings, and the check across several of them. */
 export interface SettingsOptions<S> {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Asked at the start and before a change holds, when each setting is valid by itself. @returns what contradicts what, a sentence */
+  /**
+   * Called at the start and before each change, when each setting is valid by itself.
+   * @returns a sentence that describes a contradiction between settings; undefined if there is none
+   */
   readonly check?: ((values: Values<S>) => string | undefined) | undefined
 }
 
 /**
- * The settings of a running service: defaults < file (`--config`, JSON) < environment < command line, strictly validated.
- * `current` is read once by what cannot change, and again and again by what is hot.
+ * The settings of a running service, strictly validated. The order of precedence is: defaults < file (`--config`, JSON) < environment <
+ * command line. Code that uses a hot setting reads `current` each time.
  */
 export class Settings<S extends Schema> {
   readonly #schema: S
@@ -22,15 +25,16 @@ export class Settings<S extends Schema> {
   readonly #check: SettingsOptions<S>['check']
   readonly #listeners: ((next: Values<S>) => void)[] = []
   #current: Values<S>
-  /** What the service started with: a change to null brings it back. */
+  /** The values that the service started with. A change to null restores them. */
   readonly #initial: ReadonlyMap<string, unknown>
 
-  /** @throws {ConfigError} with one line for each value that is wrong, or about the first flag or key that is unknown */
+  /** Reads all sources. @throws {ConfigError} with one line for each invalid value, or about the first unknown flag or key */
   constructor(schema: S, options: SettingsOptions<S>) {
     this.#schema = schema
     this.#rows = settingRows(schema)
     this.#check = options.check
-    // Convict has defaults and formats; it does not read for us: of `0x10` and `1e3` its own reader of flags makes numbers.
+    // Convict provides defaults and formats, but does not read flags or the environment: its own reader turns `0x10` and `1e3` into
+    // numbers.
     this.#convict = convict(convictSchema(schema), { env: {}, args: [] })
     const { file, flags } = readFlags(this.#rows, options.argv)
     for (const [path, value] of [...readFile(schema, file), ...readEnv(this.#rows, options.env), ...flags]) this.#set(path, value)
@@ -48,9 +52,9 @@ export class Settings<S extends Schema> {
   }
 
   /**
-   * Changes hot settings, all or none.
-   * @param changes nested like the settings themselves (a JSON merge patch, RFC 7396); null brings back what the service started with
-   * @throws {ConfigError} unknown_setting, not_changeable or invalid_setting, naming the path
+   * Changes hot settings, either all or none.
+   * @param changes nested like the settings (a JSON merge patch, RFC 7396); null restores the value that the service started with
+   * @throws {ConfigError} unknown_setting, not_changeable or invalid_setting; the message names the path
    */
   change(changes: unknown): void {
     const wanted = leaves(this.#schema, changes)
@@ -70,7 +74,7 @@ export class Settings<S extends Schema> {
     for (const listener of this.#listeners) listener(this.#current)
   }
 
-  /** The values as they may be shown: nested, secrets masked. */
+  /** Returns all values in a form that may be shown: nested, with secrets masked. */
   masked(): object {
     const values = structuredClone(this.#current) as Record<string, unknown>
     for (const row of this.#rows.filter(candidate => candidate.secret)) {
@@ -114,7 +118,7 @@ function convictSchema(schema: Schema): convict.Schema<unknown> {
   return Object.fromEntries(entries) as convict.Schema<unknown>
 }
 
-/** A URL keeps all but its passwords, so that one sees where it leads; anything else is hidden whole. What is empty hides nothing. */
+/** Masks a secret. A URL loses only its passwords, so that a reader can see where it leads. An empty value stays empty. */
 function maskSecret(value: string): string {
   if (value === '') return ''
   if (!URL.canParse(value)) return '***'

@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { ConfigError, isSetting, type Schema, type SettingRow } from './schema.ts'
 
-/** Values as they were given, each with the path of its setting. */
+/** Values from one source, each with the path of its setting. */
 export type Given = [path: string, value: unknown][]
 
-/** Reads `--flag=value`s. `file` is what `--config` names. @throws {ConfigError} a flag that is unknown, or no flag */
+/**
+ * Reads the flags `--flag=value`. `file` is the value of `--config`.
+ * @throws {ConfigError} a flag is unknown, or an argument is not a flag
+ */
 export function readFlags(rows: readonly SettingRow[], argv: readonly string[]): { file: string | undefined; flags: Given } {
   const options = Object.fromEntries(['config', ...rows.map(row => row.flag.slice(2))].map(flag => [flag, { type: 'string' as const }]))
   try {
@@ -13,8 +16,8 @@ export function readFlags(rows: readonly SettingRow[], argv: readonly string[]):
     return { file: values['config'] as string | undefined, flags: given(rows, row => values[row.flag.slice(2)]) }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // It is not repeated: it may be the secret of a setting whose name went wrong.
-    const message = code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL' ? 'an argument is no --setting=value' : messageOf(error)
+    // The message does not repeat the argument, because it may be the secret of a setting whose name is misspelt.
+    const message = code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL' ? 'an argument is not of the form --setting=value' : messageOf(error)
     throw new ConfigError(`${message} (--help lists them all)`)
   }
 }
@@ -27,7 +30,7 @@ function given(rows: readonly SettingRow[], read: (row: SettingRow) => unknown):
   return rows.map((row): Given[number] => [row.path, read(row)]).filter(([, value]) => value !== undefined)
 }
 
-/** @throws {ConfigError} it cannot be read, or holds what is no setting */
+/** Reads a JSON file of settings. @throws {ConfigError} the file cannot be read, or contains something that is not a setting */
 export function readFile(schema: Schema, file: string | undefined): Given {
   if (file === undefined) return []
   try {
@@ -37,7 +40,10 @@ export function readFile(schema: Schema, file: string | undefined): Given {
   }
 }
 
-/** Walks nested settings beside their schema: a name that is not in it, `__proto__` too, goes nowhere. A value may be null. @throws {ConfigError} */
+/**
+ * Lists the values of nested settings. Names that are not in the schema, such as `__proto__`, are errors. A value may be null.
+ * @throws {ConfigError} a name is unknown, or a value has the wrong shape
+ */
 export function leaves(schema: Schema, values: unknown, prefix = ''): Given {
   if (typeof values !== 'object' || values === null || Array.isArray(values))
     throw new ConfigError(
@@ -53,7 +59,7 @@ export function leaves(schema: Schema, values: unknown, prefix = ''): Given {
   })
 }
 
-/** The words of whatever was thrown. */
+/** Returns the message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

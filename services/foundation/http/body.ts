@@ -4,16 +4,17 @@ import { stopParsing } from './refusals.ts'
 
 const LINGER_MS = 500
 const LINGER_BYTES = 1024 * 1024
-/** Chunks a body may come in, however small; each costs as much work as a thousand bytes. */
+/** Number of chunks that may be of any size. Each chunk costs as much work as a thousand bytes. */
 const FREE_CHUNKS = 1024
-/** Bytes the chunks beyond them must have, on average. */
+/** Least average size of the chunks beyond `FREE_CHUNKS`, in bytes. */
 const MIN_CHUNK_BYTES = 16
 
 /**
- * Reads a request body whole. It takes at most twice the memory of what has come, however small its chunks are.
- * @param maxBytes what is beyond is not kept: up to 1 MiB more, for half a second, is read and dropped, so that the sender gets to
- *   read the answer instead of a reset
- * @throws {HttpProblem} body_too_large, unsupported_encoding (nothing is inflated), bad_request (the sender went away, or sends crumbs)
+ * Reads the whole body of a request. It uses at most twice the memory of the bytes received, however small the chunks are.
+ * @param maxBytes size of the largest body. It reads and drops up to 1 MiB of a larger body for half a second, so that the sender sees the
+ *   answer and not a reset
+ * @throws {HttpProblem} body_too_large; unsupported_encoding (nothing is decompressed); bad_request (the sender went away, or its chunks
+ *   are too small)
  */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const encoding = request.headers['content-encoding']
@@ -47,7 +48,7 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
 
 const NOTHING = Buffer.alloc(0)
 
-/** One buffer for all that is appended, at most twice as large as that. Beyond `maxBytes` it only counts. */
+/** One buffer for all appended bytes, at most twice as large as those. Beyond `maxBytes` it only counts the bytes. */
 class GrowingBuffer {
   readonly #maxBytes: number
   #buffer: Buffer = NOTHING
@@ -57,7 +58,7 @@ class GrowingBuffer {
     this.#maxBytes = maxBytes
   }
 
-  /** All that was appended, kept or not. */
+  /** Number of bytes appended, including those not kept. */
   get size(): number {
     return this.#size
   }
@@ -74,7 +75,7 @@ class GrowingBuffer {
 
   #keep(chunk: Buffer, size: number): void {
     if (this.#size === 0) {
-      // Most bodies come whole: they are not copied.
+      // Most bodies come in one chunk, which is not copied.
       this.#buffer = chunk
       return
     }
@@ -91,7 +92,7 @@ function tooLarge(maxBytes: number): HttpProblem {
   return new HttpProblem('body_too_large', `A body may have at most ${maxBytes} bytes.`, { headers: { Connection: 'close' } })
 }
 
-/** Parsing more of them would cost more than they are worth. */
+/** Stops parsing the request, because tiny chunks cost too much work, and makes the problem for its answer. */
 function crumbs(request: IncomingMessage): HttpProblem {
   stopParsing(request.socket)
   return new HttpProblem('bad_request', 'The chunks of the body are too small.', { headers: { Connection: 'close' } })

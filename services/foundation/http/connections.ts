@@ -1,48 +1,49 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** A request that came before the one ahead of it was answered. */
+/** A request that arrived before the previous one was answered. */
 interface HeldRequest {
   readonly request: IncomingMessage
   readonly response: ServerResponse
 }
 
-/** An open connection. */
+/** The state of an open connection. */
 interface Connection {
-  /** What it waits for an answer to. */
+  /** The request that is being answered. */
   request: IncomingMessage | undefined
   wasUsed: boolean
-  /** Requests that wait for their turn, first come first. */
+  /** Requests that wait for their turn, in order of arrival. */
   readonly held: HeldRequest[]
-  /** What is to be said when all that came before is answered: nothing that follows can be read. */
+  /** Sends a refusal after all earlier requests are answered. Nothing after them can be read. */
   refuse: (() => void) | undefined
 }
 
 export interface HttpConnectionsOptions {
-  /** Answers a request. Called for one request of a connection at a time. */
+  /** Answers a request. It is called for one request of a connection at a time. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
-  /** Called when a request is over: answered, or its connection is gone. */
+  /** Called when a request is answered, or when its connection has closed. */
   readonly onOver: () => void
 }
 
-/** Requests one connection may send ahead. What Node has read at once may hold thousands. */
+/** Most requests that one connection may send ahead. One read of Node can contain thousands. */
 const MAX_HELD = 256
-/** Requests all connections together may send ahead: some 4 KB each. */
+/** Most requests that all connections together may send ahead. Each takes about 4 KB. */
 const MAX_HELD_IN_ALL = 8192
-/** What a held request with a chunked body counts for: what has come of its body may be thousands of chunks. */
+/** Weight of a held request with a chunked body, because thousands of its chunks may have arrived. Other requests have weight 1. */
 const CHUNKED_WEIGHT = 64
-/** Bytes of answers that wait in memory, over all connections, for peers to read them. */
+/** Most bytes of answers, over all connections, that wait in memory for peers to read them. */
 const MAX_UNREAD_BYTES = 64 * 1024 * 1024
 
 /**
- * The open connections of a server. One request of a connection is answered at a time: those it sends ahead wait, and nothing more is read from it
- * meanwhile, so that the rest waits in the kernel and the sender is told to stop by TCP. A connection that sends too many ahead is closed.
+ * The open connections of a server. It answers one request of a connection at a time. Requests sent ahead wait, and the server reads
+ * nothing more from that connection meanwhile. The rest waits in the kernel, and TCP makes the sender stop. A connection that sends too
+ * many requests ahead is closed.
  */
 export class HttpConnections {
   readonly #options: HttpConnectionsOptions
   readonly #open = new Map<Socket, Connection>()
   #held = 0
-  /** Connections that have requests held, and none under way. */
+  /** Connections that have held requests, and none under way. */
   readonly #waiting: [Socket, Connection][] = []
 
   constructor(options: HttpConnectionsOptions) {
@@ -53,7 +54,7 @@ export class HttpConnections {
     return this.#open.size
   }
 
-  /** Whether a request of this connection is being handled. */
+  /** Whether the connection has a request under way. */
   isHandling(socket: Socket): boolean {
     return this.#open.get(socket)?.request !== undefined
   }
@@ -61,18 +62,18 @@ export class HttpConnections {
   add(socket: Socket): void {
     const connection: Connection = { request: undefined, wasUsed: false, held: [], refuse: undefined }
     this.#open.set(socket, connection)
-    // Node resumes by itself at the end of each request; it does so before this.
+    // Node itself resumes the socket at the end of each request, before this handler runs.
     socket.on('resume', () => {
       if (isPaused(connection)) socket.pause()
     })
     socket.once('close', () => this.#forget(socket))
   }
 
-  /** Has a request answered, now or when those before it are. */
+  /** Answers a request now, or after the earlier ones of its connection. */
   take(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
     const connection = this.#open.get(socket)
-    // What Node had read of a connection that is being closed goes on being parsed. Nobody would get the answers.
+    // Node still parses bytes that it had read from a connection that is being closed. Nobody would get these answers.
     if (!connection) return
     if (hasUselessBody(request)) request.resume()
     if (connection.request || isPaused(connection)) this.#hold(connection, { request, response })
@@ -80,8 +81,8 @@ export class HttpConnections {
   }
 
   /**
-   * Calls `refuse` as soon as all that came before is answered: whatever is said earlier would be taken for the answer to that.
-   * @param refuse says why nothing more is read from the connection
+   * Calls `refuse` after all earlier requests are answered. If it came earlier, the peer would take it for the answer to one of them.
+   * @param refuse sends the reason why nothing more is read from the connection
    */
   refuse(socket: Socket, refuse: () => void): void {
     const connection = this.#open.get(socket)
@@ -94,8 +95,9 @@ export class HttpConnections {
   }
 
   /**
-   * Closes the connection that is missed least: the oldest that does not wait for us and was not used since it was looked at last (the clock algorithm,
-   * which costs a request next to nothing). Who does not read its answer does not wait for us. Where all do, it is the newest.
+   * Closes the oldest connection that waits for no answer and was not used since the last look. This is the clock algorithm, whose cost per
+   * request is negligible. A peer that does not read its answer does not count as waiting. If all connections wait for an answer, it closes the
+   * newest.
    */
   makeRoom(newest: Socket): void {
     let leaving = newest
@@ -113,8 +115,8 @@ export class HttpConnections {
   }
 
   /**
-   * Looks for peers that do not read their answers, and has them watched: Node tells when nothing of a write was taken for `timeoutMs`. While more bytes
-   * wait in memory than may, closes the oldest of them.
+   * Finds peers that do not read their answers, and sets a timeout for each: Node reports when a peer has taken nothing of a write for
+   * `timeoutMs`. While too many bytes wait in memory, it closes the oldest of these connections.
    */
   watchUnread(timeoutMs: number): void {
     let unread = 0
@@ -129,7 +131,7 @@ export class HttpConnections {
     }
   }
 
-  /** Closes all connections that have not sent a whole request. @param alsoWaiting and those that wait for an answer */
+  /** Closes all connections that have not sent a whole request. @param alsoWaiting whether to close those that wait for an answer too */
   cutOff(alsoWaiting: boolean): void {
     for (const [socket, { request }] of this.#open) if (!request?.complete || alsoWaiting) socket.destroy()
   }
@@ -157,8 +159,8 @@ export class HttpConnections {
   }
 
   /**
-   * Requests sent ahead are handled one in each turn of the event loop, whoever sent them: those who send one at a time do not wait for
-   * those who send thousands.
+   * Queues a connection with held requests. Over all connections, one such request is handled per turn of the event loop. So a peer that
+   * sends one request at a time does not wait for one that sends thousands.
    */
   #queue(socket: Socket, connection: Connection): void {
     if (this.#waiting.push([socket, connection]) === 1) setImmediate(this.#takeTurn)
@@ -199,7 +201,7 @@ function isPaused({ held, refuse }: Connection): boolean {
   return held.length > 0 || refuse !== undefined
 }
 
-/** Nobody reads the body of a GET, and bodies that nobody reads pile up: chunks of one byte take a hundred times as much. */
+/** Whether the request has a body that nobody reads. Such bodies fill the memory: chunks of one byte take a hundred times their size. */
 function hasUselessBody({ method, headers }: IncomingMessage): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false
   return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined

@@ -1,12 +1,12 @@
 import { type AddressInfo, createServer, type Server } from 'node:net'
 
-/** Node takes one new connection from a socket in each turn of the event loop. */
+/** Number of listening sockets. Node takes one new connection from each socket per turn of the event loop. */
 const SOCKETS = 4
 const BACKLOG = 4096
 
 /**
- * Listens on one port with several sockets, where the kernel shares connections out among such (Linux, SO_REUSEPORT): a burst of them is taken
- * that many times as fast while the process is busy. What the others take is handed to `server`.
+ * Listens on one port with several sockets, if the kernel distributes connections among them (Linux, SO_REUSEPORT). While the process is
+ * busy, a burst of connections is then accepted four times as fast. The other sockets hand their connections to `server`.
  */
 export class HttpListeners {
   readonly #server: Server
@@ -16,13 +16,13 @@ export class HttpListeners {
     this.#server = server
   }
 
-  /** @throws what the operating system says, where the port cannot be had alone */
+  /** Starts to listen. @throws the error of the operating system if the port is not free */
   async start(port: number, host: string): Promise<void> {
     if (process.platform !== 'linux') {
       await listen(this.#server, { port, host, backlog: BACKLOG })
       return
     }
-    // A socket that shares its port would also share that of another process.
+    // With SO_REUSEPORT, the socket could also share the port with another process.
     if (port !== 0) await assureFree(port, host)
     await listen(this.#server, { port, host, backlog: BACKLOG, reusePort: true })
     const chosen = (this.#server.address() as AddressInfo).port
@@ -33,7 +33,7 @@ export class HttpListeners {
     }
   }
 
-  /** Takes no connections from now on. Resolves when all those there are have ended. */
+  /** Accepts no more connections. Resolves when all open ones have ended. */
   async stop(): Promise<void> {
     await Promise.all([this.#server, ...this.#others].map(close))
   }

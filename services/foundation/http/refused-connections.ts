@@ -1,4 +1,7 @@
 import type { HttpProblemCode } from './problem-kinds.ts'
 
-/** What a connection was refused with while its request came in. Whoever handles that request sees a sender that went away. */
+/**
+ * The problem with which a connection was refused while its request arrived. The handler of that request only sees that the sender went
+ * away.
+ */
 export const refusedWith = new WeakMap<object, HttpProblemCode>()

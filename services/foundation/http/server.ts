@@ -9,42 +9,47 @@ import { HttpListeners } from './listeners.ts'
 import { HTTP_PROBLEMS, type HttpProblemCode } from './problem-kinds.ts'
 import { refuseRequest, refuseUnparsable, writeProblem } from './refusals.ts'
 
-/**
- * An HTTP server that stays answerable: what trickles is cut off, what is no HTTP gets a problem body too, and stopping loses no request.
- *
- * Limits: headers 16 KiB and complete within 8 s, the request within 9 s (looked for twenty times a second, so that few are found at once), an idle
- * connection 10 s.
- * At most `maxConnections`: beyond them one that waits for no answer and was not used of late makes room, so that thousands of silent ones shut
- * nobody out; where all wait for an answer, the newest goes.
- * One request of a connection is answered at a time (HttpConnections). A peer that takes nothing of its answer for 5 to 10 s is cut off, and sooner
- * where too many bytes wait for peers.
- * Stop: for `drainMs` the port stays open, answering as before but closing each connection with its answer, so that what was sent
- * before the stop is not reset; then it closes, waits for the answers under way, and after a second cuts off whoever has not sent
- * a whole request: nothing else would end a silent connection then.
- */
 export interface HttpServerOptions {
   readonly name: string
   readonly port: number
   readonly host: string
   readonly handler: RequestListener
   readonly logger: Logger
-  /** No bound when left out. */
+  /** Most open connections (default: no bound). */
   readonly maxConnections?: number
+  /** Time at the stop during which the port stays open (default: 0). */
   readonly drainMs?: number
-  /** Whether that second is all that answers under way get too: for what may take minutes and can be asked again. */
+  /** Whether the stop also cuts off answers under way after a second. This suits answers that take minutes and can be requested again. */
   readonly cutsAnswers?: boolean
-  /** Told of each refusal that the handler never sees: of what is no HTTP, or did not arrive in time. */
+  /** Called for each refusal that the handler does not see, because the request was not HTTP or did not arrive in time. */
   readonly onRefused?: (refusal: Refusal) => void
 }
 
 export interface Refusal {
   readonly code: string
   readonly status: number
-  /** `unknown` where not even that could be read. */
+  /** The method of the request; `unknown` if the server could not read it. */
   readonly method: string
   readonly url: string | undefined
 }
 
+/**
+ * An HTTP server that stays available. It cuts off peers that are too slow, answers requests that are not HTTP with a problem body, and
+ * loses no request when it stops.
+ *
+ * Limits: headers have at most 16 KiB and arrive within 8 s. A whole request arrives within 9 s. An idle connection stays open for 10 s.
+ * The server checks these times twenty times a second, so that each check finds few connections.
+ *
+ * Beyond `maxConnections`, the server closes a connection that waits for no answer and was not used recently. So thousands of silent
+ * connections shut nobody out. If all connections wait for an answer, it closes the newest.
+ *
+ * The server answers one request of a connection at a time (see `HttpConnections`). It cuts off a peer that takes nothing of its answer for
+ * 5 to 10 s, or sooner if too many bytes wait for peers.
+ *
+ * Stop: for `drainMs` the port stays open. The server answers as before, but closes each connection after its answer, so that requests sent
+ * before the stop are not reset. Then it closes the port and waits for the answers under way. After a second it cuts off peers that have
+ * not sent a whole request.
+ */
 export class HttpServer implements Part {
   readonly name: string
   readonly #options: HttpServerOptions
@@ -63,7 +68,7 @@ export class HttpServer implements Part {
     this.#options = options
     this.#connections = new HttpConnections({
       handle: this.#handle,
-      // An answer begun before the drain and ended after it leaves a kept-alive connection, which would hold the stop until it idles out.
+      // An answer that begins before the drain and ends after it leaves an idle connection. That would delay the stop until its timeout.
       onOver: () => this.#isClosed && this.#server.closeIdleConnections(),
     })
     this.#server = createServer(
@@ -73,7 +78,7 @@ export class HttpServer implements Part {
         requestTimeout: 9000,
         connectionsCheckingInterval: 50,
         keepAliveTimeout: 10_000,
-        // A missing Host is refused in `handler`, with a body like every other refusal.
+        // `handler` refuses a request without Host, with a problem body like every other refusal.
         requireHostHeader: false,
         noDelay: true,
       },
@@ -92,7 +97,7 @@ export class HttpServer implements Part {
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
       this.#connections.refuse(socket, () =>
         refuseUnparsable(error, socket, code => {
-          // A request that is being handled is counted where it ends.
+          // A request that is being handled is counted when it ends.
           if (!this.#connections.isHandling(socket)) this.#tellRefused(code)
         }),
       ),
@@ -107,27 +112,27 @@ export class HttpServer implements Part {
     })
   }
 
-  /** The port it listens on: the one chosen when 0 was asked for. */
+  /** The port that the server listens on. If the option was 0, it is the port that the system chose. */
   get port(): number {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Connections that are open. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#connections.count
   }
 
-  /** True from the first moment of stopping on. */
+  /** Whether the stop has begun. */
   get isDraining(): boolean {
     return this.#isDraining
   }
 
-  /** True once the port is closed: what still arrives on an open connection is to be refused. */
+  /** Whether the port is closed. Requests that still arrive on an open connection must then be refused. */
   get isClosed(): boolean {
     return this.#isClosed
   }
 
-  /** @throws {Error} with a sentence that names the port, when it cannot be had */
+  /** Starts to listen. @throws {Error} the port is not available; the message is a sentence that names it */
   async start(): Promise<void> {
     const { port, host, logger } = this.#options
     await this.#listeners.start(port, host).catch(error => {
@@ -143,7 +148,7 @@ export class HttpServer implements Part {
     await sleep(this.#options.drainMs ?? 0)
     await this.#calm()
     this.#isClosed = true
-    // A closed server of Node's checks its timeouts no more, so a peer that never sends its request would hold the stop for ever.
+    // A closed Node server no longer checks its timeouts. A peer that never sends its request would otherwise block the stop forever.
     const stragglers = setInterval(() => this.#connections.cutOff(this.#options.cutsAnswers ?? false), STRAGGLER_MS)
     await this.#listeners.stop()
     clearInterval(stragglers)
@@ -151,8 +156,8 @@ export class HttpServer implements Part {
   }
 
   /**
-   * Waits, a second at the most, until nothing has arrived for a moment: on a busy machine what was sent before the stop may still lie in the
-   * kernel when the drain is over, and closing the port would reset it.
+   * Waits until nothing has arrived for 25 ms, at most one second. On a busy machine, requests sent before the stop may still wait in the
+   * kernel after the drain. Closing the port would reset them.
    */
   async #calm(): Promise<void> {
     const until = performance.now() + MAX_CALM_MS
@@ -166,10 +171,7 @@ export class HttpServer implements Part {
     const { logger, maxConnections } = this.#options
     if (performance.now() - this.#toldFullAt > TELL_FULL_MS) {
       this.#toldFullAt = performance.now()
-      logger.warn(
-        { connections: maxConnections },
-        'too many connections: those that wait for no answer and were not used of late are closed',
-      )
+      logger.warn({ connections: maxConnections }, 'too many connections: closing those that wait for no answer and were not used recently')
     }
     this.#connections.makeRoom(newest)
   }
@@ -189,7 +191,7 @@ export class HttpServer implements Part {
   }
 }
 
-/** A kept-alive connection was idle for long, or the peer took nothing of what waits for it. */
+/** Closes a connection that was idle for too long, or whose peer takes nothing of its answer. */
 function onSilence(socket: Socket): void {
   const isIdle = socket.timeout !== UNREAD_MS
   if (isIdle || socket.writableLength > 0) socket.destroy()
@@ -199,18 +201,18 @@ const CALM_MS = 25
 const MAX_CALM_MS = 1000
 const STRAGGLER_MS = 1000
 const TELL_FULL_MS = 10_000
-/** Node looks once when the last write was so long ago, and once more if some of it was taken meanwhile. */
+/** Time since the last write after which Node checks a socket. If the peer has taken a part by then, Node checks once more. */
 const UNREAD_MS = 4500
 const WATCH_MS = 1000
 
-/** What Express takes apart: a path, an http URL (RFC 9112, 3.2.2), or the asterisk of OPTIONS. */
+/** Whether Express can parse the request target: a path, an http URL (RFC 9112, 3.2.2), or the asterisk of OPTIONS. */
 function isTarget(url: string): boolean {
   return url.startsWith('/') || url === '*' || (/^https?:\/\//i.test(url) && URL.canParse(url))
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code === 'EADDRINUSE')
-    return new Error(`port ${port} is in use: stop what listens there or choose another port`, { cause: error })
-  if (error.code === 'EACCES') return new Error(`port ${port} needs rights this process does not have`, { cause: error })
+    return new Error(`port ${port} is in use: stop the program that listens there, or choose another port`, { cause: error })
+  if (error.code === 'EACCES') return new Error(`port ${port} needs rights that this process does not have`, { cause: error })
   return new Error(`cannot listen on ${host}:${port}: ${error.message}`, { cause: error })
 }

@@ -1,23 +1,25 @@
 import type { Logger } from '../telemetry/logger.ts'
 import { MAX_TIMER_MS } from './rest.ts'
 
-/**
- * The skeleton of every background duty: run one pass, rest as long as the pass says, and again.
- *
- * A pass that throws is tried again after a rest that doubles from `retryMs` (100) to `maxRetryMs` (1000); a streak of failures
- * is logged once when it begins and once when it ends. `wake()` cuts a rest short, and a wake during a pass is not lost.
- */
 export interface LoopOptions {
   readonly name: string
   readonly logger: Logger
-  /** @returns milliseconds to rest; 0 goes on at once, Infinity rests until woken */
+  /** Does the work once. @returns milliseconds to rest; 0 continues at once, Infinity rests until `wake` */
   readonly pass: (signal: AbortSignal) => Promise<number>
+  /** Rest after the first failure (default: 100). It doubles with each further failure. */
   readonly retryMs?: number
+  /** Longest rest after a failure (default: 1000). */
   readonly maxRetryMs?: number
-  /** Trouble that another duty reports: logged at debug here, so that one outage is not told six times. */
+  /** Whether another duty reports the error. Then it is logged at debug here, so that one outage is not logged six times. */
   readonly isReportedElsewhere?: (error: unknown) => boolean
 }
 
+/**
+ * The skeleton of every background duty: it runs a pass, rests as long as the pass says, and starts again.
+ *
+ * If a pass throws, the loop tries again after a rest. It logs a streak of failures once when it begins and once when it ends. `wake()`
+ * ends a rest early. A wake during a pass is not lost.
+ */
 export class Loop {
   readonly name: string
   readonly #options: LoopOptions
@@ -26,7 +28,7 @@ export class Loop {
   #woken = false
   #running: Promise<void> | undefined
   #failures = 0
-  /** How loud the end of a streak of failures is: as loud as its beginning. */
+  /** The log level for the end of a streak of failures. It corresponds to that of its beginning. */
   #level: 'info' | 'debug' = 'info'
 
   constructor(options: LoopOptions) {
@@ -38,13 +40,13 @@ export class Loop {
     this.#running ??= this.#run()
   }
 
-  /** Ends the rest under way, or the next one before it begins. */
+  /** Ends the rest under way. During a pass, it skips the next rest. */
   wake(): void {
     this.#woken = true
     this.#endRest()
   }
 
-  /** Lets the pass under way end (its signal is aborted) and resolves when it has. */
+  /** Aborts the signal of the pass under way, and resolves when that pass has ended. */
   async stop(): Promise<void> {
     this.#stop.abort()
     this.wake()
@@ -77,15 +79,15 @@ export class Loop {
   #logFailure(error: unknown): void {
     const { logger, name, isReportedElsewhere } = this.#options
     const level = isReportedElsewhere?.(error) ? 'debug' : 'info'
-    // One line a streak; but what nobody else reports is told also when the streak began with what somebody does.
+    // Each streak is logged once. If it began with an error that is reported elsewhere, the first other error is logged too.
     if (this.#failures > 0 && (level === 'debug' || this.#level === 'info')) return
     this.#level = level
-    // Expected trouble carries a code and needs no stack.
+    // Expected errors have a code and need no stack trace.
     const what = error instanceof Error && 'code' in error ? { reason: error.message, code: error.code } : { err: error }
     logger[this.#level === 'info' ? 'warn' : 'debug']({ duty: name, ...what }, 'background duty failed, retrying')
   }
 
-  /** No AbortController: one is woken by every commit, and an abort costs as much as ten timers. */
+  /** Rests for that time. It uses no AbortController, because every commit wakes a loop, and an abort costs as much as ten timers. */
   #sleep(restMs: number): Promise<void> {
     return new Promise(resolve => {
       const timer = setTimeout(resolve, Math.min(restMs, MAX_TIMER_MS)).unref()

@@ -1,15 +1,16 @@
-/**
- * One list says what starts; reversed, it says what stops.
- *
- * Start is sequential and stops at the first failure, after stopping what had started. Stop tolerates parts that were
- * never started, goes on after an error and reports the first one. Both may be called again: calls share one promise.
- */
+/** A part of a service that may need to be started and stopped. `stop` must tolerate a part that was never started. */
 export interface Part {
   readonly name: string
   start?(): Promise<void> | void
   stop?(): Promise<void> | void
 }
 
+/**
+ * Starts the parts of a service in order, one after the other, and stops them in reverse order.
+ *
+ * If a part fails to start, those before it are stopped. If a part fails to stop, the others are stopped all the same. Both methods may be
+ * called again: all calls share one promise.
+ */
 export class Lifecycle {
   readonly #parts: readonly Part[]
   readonly #onStopError: (part: string, error: unknown) => void
@@ -18,7 +19,7 @@ export class Lifecycle {
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
-  /** @param onStartError told before the parts are stopped, which may take its time */
+  /** @param onStartError called before the parts are stopped, because that may take time */
   constructor(
     parts: readonly Part[],
     onStopError: (part: string, error: unknown) => void,
@@ -29,18 +30,18 @@ export class Lifecycle {
     this.#onStartError = onStartError
   }
 
-  /** The parts whose stop has begun and not ended: what a missed deadline leaves behind. */
+  /** The names of the parts whose stop has begun but not ended. After a missed deadline, these were left running. */
   get stillStopping(): readonly string[] {
     return [...this.#stopping]
   }
 
-  /** @throws what the first failing part threw, after everything started before it was stopped */
+  /** Starts all parts. @throws the error of the first part that fails, after the parts before it were stopped */
   start(): Promise<void> {
     this.#started ??= this.#startAll()
     return this.#started
   }
 
-  /** @throws the first error of a part's stop, after all parts were stopped */
+  /** Stops all parts. @throws the first error, after all parts were stopped */
   stop(): Promise<void> {
     this.#stopped ??= this.#stopAll()
     return this.#stopped
@@ -53,7 +54,7 @@ export class Lifecycle {
         await part.start?.()
       } catch (error) {
         this.#onStartError(part.name, error)
-        // What does not stop is told by onStopError already.
+        // `onStopError` has reported the error already.
         await this.stop().catch(() => undefined)
         throw error
       }

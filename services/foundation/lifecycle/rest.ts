@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A timer holds at most 2^31 - 1 ms; ending early once in 24 days is harmless. */
+/** Longest time of a timer, 2^31 - 1 ms. A rest that ends early after 24 days is harmless. */
 export const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** Resolves after so many milliseconds, or at once when `signal` is aborted. Does not keep the process alive. */
+/** Resolves after `ms` milliseconds, or as soon as `signal` is aborted. It does not keep the process alive. */
 export async function rest(ms: number, signal: AbortSignal): Promise<void> {
   try {
     await sleep(Math.min(ms, MAX_TIMER_MS), undefined, { signal, ref: false })
@@ -12,7 +12,10 @@ export async function rest(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Rests of thousands at a time that end together: on one AbortSignal each new listener would be compared with all there are. */
+/**
+ * Thousands of rests that can be ended together. One AbortSignal for all would be slow, because it compares each new listener with all
+ * others.
+ */
 export class Rests {
   readonly #ends = new Set<() => void>()
 
@@ -20,7 +23,7 @@ export class Rests {
     return this.#ends.size
   }
 
-  /** Resolves after so many milliseconds, or when all are ended. Does not keep the process alive. */
+  /** Resolves after `ms` milliseconds, or when `endAll` is called. It does not keep the process alive. */
   rest(ms: number): Promise<void> {
     return new Promise(resolve => {
       const end = (): void => {
@@ -33,7 +36,7 @@ export class Rests {
     })
   }
 
-  /** Ends those under way; later ones are rests as ever. */
+  /** Ends the rests under way. It has no effect on later rests. */
   endAll(): void {
     for (const end of [...this.#ends]) end()
   }

@@ -5,7 +5,7 @@ import { Settings, type SettingsOptions } from '../config/settings.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { Lifecycle, type Part } from './parts.ts'
 
-/** The old generation is collected when it has grown by so much: left alone it may treble first, and resident memory never shrinks again. */
+/** Growth of the old generation after which V8 collects it. By default it may treble first, and resident memory never shrinks again. */
 const HEAP_GROWING_PERCENT = 60
 
 export interface ServiceContext<S extends Schema> {
@@ -14,10 +14,11 @@ export interface ServiceContext<S extends Schema> {
 }
 
 /**
- * Runs one service as a process: settings, start, signals, stop, exit code.
+ * Runs one service as a process: it reads the settings, starts the parts, handles signals, and stops with an exit code.
  *
- * Exit codes: 0 stopped when asked (SIGTERM, SIGINT); 1 could not start, crashed, or missed `shutdown.timeoutMs`; 2 wrong settings.
- * A second signal, of either kind, exits at once. An exception nobody caught is logged and ends the process: what was accepted is in the database.
+ * Exit codes: 0 after a clean stop by SIGTERM or SIGINT; 1 after a crash, a failed start, or a missed `shutdown.timeoutMs`; 2 for wrong
+ * settings. A second signal of either kind ends the process at once. An uncaught exception is logged and ends the process. That is safe,
+ * because everything accepted is on a disk.
  */
 export async function run<S extends BaseSchema>(options: {
   readonly name: string
@@ -101,7 +102,7 @@ async function stopAndExit(stopping: Stopping): Promise<void> {
   process.exit(isClean ? 0 : 1)
 }
 
-/** Whatever hangs, the process ends `timeoutMs` from now. */
+/** Ends the process in `timeoutMs`, even if a part hangs. */
 function exitLate({ lifecycle, logger, timeoutMs }: Stopping): void {
   setTimeout(() => {
     logger.error({ timeout_ms: timeoutMs, still_stopping: lifecycle.stillStopping }, 'service did not stop in time')

@@ -1,6 +1,6 @@
 /**
- * Tells listeners that something has happened. It joins two parts of which one is made before the other: the first emits, the second listens.
- * A listener must not throw: it is called by whoever emits.
+ * Tells listeners that something has happened. It joins two parts if one is created before the other: the first emits, the second listens.
+ * A listener must not throw, because the emitting part calls it directly.
  */
 export class Signal {
   readonly #listeners: (() => void)[] = []

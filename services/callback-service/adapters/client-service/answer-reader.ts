@@ -5,12 +5,12 @@ import { FetchError } from '../../domain/fetching/fetched-object.ts'
 import { garbage } from './object-answer.ts'
 
 const MAX_ANSWER_BYTES = 64 * 1024
-/** An answer in more pieces costs far more work than its bytes tell. An honest one comes in a few. */
+/** Most pieces of an answer. More pieces cost far more work than their bytes; an honest answer comes in a few. */
 const MAX_PIECES = 1024
-/** Answers with a status of 1xx before the one that counts. */
+/** Most answers with a 1xx status before the final one. */
 const MAX_INFORMATIONAL = 8
 
-/** An answer of the client service, whatever its status. */
+/** An answer of the client service, with any status. */
 export interface Answer {
   readonly statusCode: number
   readonly retryAfter: number | undefined
@@ -20,8 +20,8 @@ export interface Answer {
 const NOTHING = Buffer.alloc(0)
 
 /**
- * Reads one answer whole, within its bounds of size and time. It takes the place of `Pool.request`, whose stream, AbortSignal and listeners
- * cost as much as the request itself.
+ * Reads one whole answer within bounds of size and time. It replaces `Pool.request`, whose stream, AbortSignal and listeners cost as much
+ * as the request itself.
  */
 export class AnswerReader implements Dispatcher.DispatchHandler {
   readonly #resolve: (answer: Answer) => void
@@ -33,7 +33,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
   #headers: IncomingHttpHeaders = {}
   #informational = 0
   #pieces = 0
-  /** Copied into one buffer: each piece as it comes keeps all that was read with it from the socket. */
+  /** One buffer with a copy of each piece. Keeping a piece itself would keep the whole socket buffer that it lies in. */
   #body = NOTHING
   #size = 0
 
@@ -91,7 +91,10 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
     this.#size = size
   }
 
-  /** A request that still waits for its connection has no controller yet: it fails now, and is aborted when it would begin. */
+  /**
+   * Ends the request at its deadline. If it still waits for a connection, it has no controller: it fails now, and is aborted when it
+   * begins.
+   */
   #expire(): void {
     this.#timeout = new FetchError('timeout', { isRetryable: true, isHostTrouble: true })
     if (this.#controller) this.#controller.abort(this.#timeout)

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 
 /**
- * The label of a request's result: `ok`, `not_found` or the reason it failed. A client service may answer with any status of three digits.
- * Those without a name share one label, so that the number of series is bounded.
+ * Returns the metric label for the result of a request: `ok`, `not_found` or the reason of the failure. A client service may answer with
+ * any status of three digits. Statuses without a name share one label, so that the number of series is bounded.
  */
 export function fetchResult(result: string): string {
   const [, status] = /^http_(\d+)$/.exec(result) ?? []

@@ -2,17 +2,17 @@ import { FetchError } from '../../domain/fetching/fetched-object.ts'
 import type { ObjectId } from '../../domain/object-id.ts'
 
 /**
- * Reads `{id, online}`, which must be about the object that was asked for.
- * @throws {FetchError} `invalid_answer`
+ * Reads `{id, online}`. The `id` must be that of the requested object.
+ * @throws {FetchError} `invalid_answer`: the answer is not such an object
  */
 export function parseOnline(body: string, id: ObjectId): boolean {
   const answer = parsed(() => JSON.parse(body) as { id?: unknown; online?: unknown } | null)
   if (typeof answer?.id !== 'number' || exactId(body, answer.id) !== id) throw garbage('the answer is about another object')
-  if (typeof answer.online !== 'boolean') throw garbage('online is no boolean')
+  if (typeof answer.online !== 'boolean') throw garbage('online is not a boolean')
   return answer.online
 }
 
-/** Beyond 2^53 a double does not say which id was meant: there the digits as they were written count. */
+/** Reads the exact id of an answer. Beyond 2^53 a double cannot hold it, so the digits in the source text count. */
 function exactId(body: string, id: number): bigint | undefined {
   if (Number.isSafeInteger(id)) return BigInt(id)
   const sources = new Map<unknown, string>()
@@ -22,12 +22,12 @@ function exactId(body: string, id: number): bigint | undefined {
       return value
     }),
   )
-  // Objects within the answer may have ids of their own.
+  // Nested objects of the answer may also have an `id`.
   const source = sources.get(answer) ?? ''
   return /^-?\d{1,19}$/.test(source) ? BigInt(source) : undefined
 }
 
-/** No JSON throws, and what is nested too deep to be visited. */
+/** Turns the errors of a parser into garbage: it throws for invalid JSON, and for JSON that is nested too deep for its stack. */
 function parsed<T>(parse: () => T): T {
   try {
     return parse()
@@ -36,13 +36,16 @@ function parsed<T>(parse: () => T): T {
   }
 }
 
-/** ECMAScript 2026: https://github.com/tc39/proposal-json-parse-with-source; TypeScript does not know it yet. */
+/**
+ * `JSON.parse` with source text (ECMAScript 2026, https://github.com/tc39/proposal-json-parse-with-source), which TypeScript does not know
+ * yet.
+ */
 const parseWithSource = JSON.parse as (
   text: string,
   reviver: (this: unknown, key: string, value: unknown, context: { source: string }) => unknown,
 ) => unknown
 
-/** The answer is none: worth another try, and trouble of the host. */
+/** Makes the error for an invalid answer. It is retryable and counts as trouble of the host. */
 export function garbage(detail: string, options: ErrorOptions = {}): FetchError {
   return new FetchError('invalid_answer', { isRetryable: true, isHostTrouble: true }, { cause: new Error(detail, options) })
 }

@@ -17,20 +17,20 @@ import { type Answer, AnswerReader } from './answer-reader.ts'
 import { parseOnline } from './object-answer.ts'
 
 export interface ObjectClientOptions {
-  /** Where the client service is; its path, if any, comes before that of an object. Nothing else is ever asked. */
+  /** Address of the client service. Its path, if any, is the prefix of an object's path. The client sends requests to no other address. */
   readonly url: string
-  /** A connection that waits for a request is closed after so long, or sooner where the client service says so. */
+  /** Longest time an idle connection stays open. The client service may ask for less. */
   readonly keepAliveMs: number
-  /** Bytes of a callback's baggage that are passed on: whole members, as many as fit. */
+  /** Most bytes of a callback's baggage to pass on. Only whole members are passed on. */
   readonly maxBaggageBytes: number
-  /** Bound for a whole request, headers and body; read for each one. */
+  /** Longest time for a whole request, headers and body. It is read for each request. */
   readonly timeoutMs: () => number
 }
 
 /**
- * The client service over HTTP: `GET <url>/objects/:id` → `{id, online}`.
- * Its answers are not trusted: one origin, no redirects, no decompression, at most 64 KiB in at most 1,024 pieces after at most 8 informational
- * ones, the whole request within `timeoutMs`. An answer whose `id` differs or whose `online` is no boolean is garbage.
+ * Asks the client service for objects over HTTP: `GET <url>/objects/:id` → `{id, online}`. It does not trust the answers. It asks one
+ * origin, follows no redirect and decompresses nothing. It accepts at most 64 KiB in at most 1,024 pieces, after at most 8 informational
+ * answers. The whole request takes at most `timeoutMs`. An answer with another `id`, or whose `online` is not a boolean, is invalid.
  */
 export class ObjectClient implements Part {
   readonly name = 'object client'
@@ -39,7 +39,7 @@ export class ObjectClient implements Part {
   readonly #pool: Pool
   readonly #maxBaggageBytes: number
   readonly #timeoutMs: () => number
-  /** The spans of recorded requests, by what they brought. */
+  /** The spans of recorded requests, by the answers that they brought. */
   readonly #spans = new WeakMap<ObjectAnswer, Span>()
 
   constructor(options: ObjectClientOptions) {
@@ -47,7 +47,7 @@ export class ObjectClient implements Part {
     this.#path = `${this.#url.pathname.replace(/\/+$/, '')}/objects/`
     this.#maxBaggageBytes = options.maxBaggageBytes
     this.#timeoutMs = options.timeoutMs
-    // Connections are bounded by the requests under way, which the object fetcher bounds; each request by its own timer.
+    // The pool needs no bounds: the object fetcher bounds the requests under way, and each request has its own timer.
     this.#pool = new Pool(this.#url.origin, {
       connections: null,
       pipelining: 1,
@@ -58,15 +58,15 @@ export class ObjectClient implements Part {
     })
   }
 
-  /** Ends all requests under way: they fail with the reason `connection`. */
+  /** Ends all requests under way. They fail with the reason `connection`. */
   async stop(): Promise<void> {
     await this.#pool.destroy()
   }
 
   /**
-   * Asks once, in the trace that is active here.
-   * @returns undefined when there is no such object (404)
-   * @throws {FetchError} with the verdict: timeouts, resets, 5xx, 408, 425, 429 and garbage are worth another try, any other status is final
+   * Sends one request for an object, in the active trace.
+   * @returns undefined if there is no such object (404)
+   * @throws {FetchError} retryable after a timeout, a reset, an invalid answer, 5xx, 408, 425 or 429; any other status is final
    */
   async fetch(id: ObjectId): Promise<ObjectAnswer | undefined> {
     const active = context.active()
@@ -88,7 +88,7 @@ export class ObjectClient implements Part {
     }
   }
 
-  /** Shows in the active trace that another callback's fetch served it: a span that links to that fetch. */
+  /** Adds a span to the active trace that links to the fetch of another callback, because that fetch served this one too. */
   shared(id: ObjectId, answer: ObjectAnswer | undefined, sinceMs: number): void {
     if (!isSampled(context.active())) return
     const fetchSpan = answer && this.#spans.get(answer)
@@ -100,7 +100,7 @@ export class ObjectClient implements Part {
     span.end()
   }
 
-  /** A sender's baggage must not make the request larger than the client service allows. */
+  /** Builds the headers of a request. A sender's baggage must not make it larger than the client service allows. */
   #headersIn(active: Context, span: Span | undefined): Record<string, string | undefined> {
     const carrier = carrierOf(active)
     const baggage = leadingMembers(carrier.baggage, this.#maxBaggageBytes)
@@ -130,14 +130,14 @@ export class ObjectClient implements Part {
   }
 }
 
-/** The members of a list, divided by commas, that fit into so many bytes; a header has one character a byte. */
+/** Returns the first members of a comma-separated list that fit into `maxBytes`. A header has one byte per character. */
 function leadingMembers(list: string | undefined, maxBytes: number): string | undefined {
   if (list === undefined || list.length <= maxBytes) return list
   const end = list.lastIndexOf(',', maxBytes)
   return end > 0 ? list.slice(0, end) : undefined
 }
 
-/** Request Timeout, Too Early, Too Many Requests: the host is well, and the object is to be asked again. */
+/** Request Timeout, Too Early, Too Many Requests: the host is well and wants us to ask for the object again. */
 const PUSHED_BACK: readonly number[] = [408, 425, 429]
 
 function statusError(statusCode: number, retryAfterMs: number | undefined): FetchError {

@@ -10,23 +10,23 @@ import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 
 /**
- * Who works on which callback. A claim holds while its worker lives (see `WorkerSession`) and is proved by its token, one for each
- * call of `claim`: settling without it changes nothing, so a worker that was taken for dead cannot write over its successor.
+ * Records which worker works on which callback. A claim lasts while its worker lives (see `WorkerSession`). Each call of `claim` makes a
+ * new token, and settling requires it. So a worker that was declared dead cannot overwrite the result of its successor.
  */
 export class CallbackClaims {
   readonly #prisma: PrismaClient
   readonly #clock: DatabaseClock
   readonly #maxCrashes: number
   readonly #keepOffline: boolean
-  /** Tokens whose callbacks are being worked on, or may be: also those of claims whose outcome is unknown yet. Value: how many callbacks. */
+  /** Tokens in use, including those of claims that are still under way. The value is the number of callbacks under the token. */
   readonly #tokens = new Map<string, number>()
-  /** Tokens of claims that came back as an error, though they may have happened. */
+  /** Tokens of claims that ended with an error. Postgres may have executed them all the same. */
   readonly #unanswered = new Set<string>()
   readonly #settler: Batcher<{ callback: ClaimedCallback; verdict: Verdict }, boolean>
 
   /**
-   * @param options.maxCrashes callbacks that were in this many crashes are no suspects any more: they are claimed to be failed
-   * @param options.keepOffline as in `ObjectStore` (true)
+   * @param options.maxCrashes a callback that was in this many crashes is no longer a suspect: a worker claims it and fails it
+   * @param options.keepOffline whether objects that are offline are kept (default: true)
    */
   constructor(options: { prisma: PrismaClient; clock: DatabaseClock; maxCrashes: number; keepOffline?: boolean }) {
     this.#prisma = options.prisma
@@ -41,12 +41,12 @@ export class CallbackClaims {
   }
 
   /**
-   * Claims callbacks that are due, the most urgent first; what others claim at the same moment is skipped, not waited for.
-   * @param quota what there is room for; the callback that fills it is claimed whole
-   * @throws {StorageUnavailableError} perhaps after claiming; `takeOver` gives such claims back
+   * Claims callbacks that are due, the most urgent first. It skips callbacks that others claim at the same moment.
+   * @param quota what the claim may take; the callback that fills the quota is claimed whole
+   * @throws {StorageUnavailableError} the claim may have happened all the same; `takeOver` gives such callbacks back
    */
   async claim(workerNumber: number, { callbacks, objects, minAgeMs, crashes }: ClaimQuota): Promise<ClaimedCallback[]> {
-    // Of two made in this process the later is the greater, also within a millisecond: takeOver needs that.
+    // UUIDs made in one process always increase, even within a millisecond. `takeOver` relies on that.
     const token = uuidv7()
     this.#tokens.set(token, callbacks)
     const sentMs = performance.now()
@@ -73,15 +73,15 @@ export class CallbackClaims {
             RETURNING c.*
           )
           SELECT c.id, c.attempts, c.crashes, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
-            -- Where a worker died: what it stored for this very callback needs no second fetch. What others stored may be from before the
-            -- callback came, and times do not tell: clocks step.
+            -- After a worker has died: an object that it stored for this callback needs no second fetch. An object that others stored may be
+            -- older than the callback. Comparing times cannot show that, because clocks step.
             CASE WHEN c.attempts > 1 THEN ARRAY(
               SELECT o.id FROM objects o
               WHERE o.id = ANY (c.object_ids) AND o.callback_id = c.id AND (o.online OR ${this.#keepOffline}::boolean)
             )::text END AS fresh_ids,
             extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms
           FROM claimed c
-          -- An UPDATE returns its rows in any order.
+          -- UPDATE returns its rows in no particular order.
           ORDER BY c.priority DESC, c.due_at`,
       )
       if (rows[0]) this.#clock.observe(rows[0].now_ms, sentMs)
@@ -97,27 +97,27 @@ export class CallbackClaims {
 
   /**
    * Writes how a callback leaves its worker. Safe to repeat.
-   * @returns false when the claim was lost meanwhile: somebody else works on it, and nothing was changed
+   * @returns false if another worker has taken the callback over; then nothing has changed
    * @throws {StorageUnavailableError} the outcome is unknown; try again
-   * @throws {ValueRefusedError} Postgres refuses this very verdict; nothing was changed
+   * @throws {ValueRefusedError} Postgres refuses this verdict; nothing has changed
    */
   async settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
     return this.#settler.add({ callback, verdict })
   }
 
-  /** Says that the callback's worker is done with it, settled or given up. Once for each claimed callback. */
+  /** Says that the worker no longer works on a callback, settled or not. Call it once for each claimed callback. */
   release(callback: ClaimedCallback): void {
     this.#keepToken(callback.token, (this.#tokens.get(callback.token) ?? 1) - 1)
   }
 
   /**
-   * Gives back to the inbox what nobody works on: callbacks of the dead, each of which was in a crash then, and our own that could not be
-   * settled. An attempt whose claim came back as an error, though it had happened, is not charged.
-   * @param dead numbers of workers
-   * @returns how many callbacks
+   * Gives callbacks that nobody works on back to the inbox: those of dead workers, and our own that could not be settled. The former count
+   * one crash more. An attempt is not charged if its claim ended with an error although Postgres had executed it.
+   * @param dead numbers of the dead workers
+   * @returns number of callbacks given back
    */
   async takeOver(workerNumber: number, dead: readonly number[]): Promise<number> {
-    // A claim made while the statement is on its way is in the database perhaps, and not in this list: what is newer is not judged.
+    // A claim made while this statement is under way may be in the database but not in this list. So the statement ignores newer tokens.
     const newest = uuidv7()
     const tokens = [...this.#tokens.keys()]
     const unanswered = [...this.#unanswered]
@@ -155,7 +155,9 @@ export class CallbackClaims {
     return items.map(item => settled.has(item.callback.id))
   }
 
-  /** What was taken over from us although we live was in no crash: our session was lost for a moment, or we hung. */
+  /**
+   * Takes back the crash of callbacks that were taken over from us. We are alive, so there was no crash: our session was lost, or we hung.
+   */
   async #absolve(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return
     await inDatabase(

@@ -17,24 +17,24 @@ export interface CallbackInboxOptions {
   readonly onCommit: (size: number, seconds: number) => void
 }
 
-/** Two callbacks that came with one idempotency key and different object ids, and were both acknowledged. */
+/** Two callbacks with one idempotency key and different object ids that were both answered with 202. */
 export interface Rivals {
   readonly id: string
-  /** Whose the key is. */
+  /** The id of the callback that has the key. */
   readonly ownerId: string
 }
 
-/** What the database has under a callback's id or idempotency key. */
+/** The callback that the database has under an id or an idempotency key. */
 interface Owner {
   readonly id: string
   readonly received_at: Date
-  /** Whether it names the same objects, in any order. */
+  /** Whether it names the same objects, possibly in another order. */
   readonly is_same: boolean
 }
 
 /**
- * Inserts callbacks: those that arrive together share one multi-row insert, and each is answered when its row is committed.
- * One auto-committed statement, so that a process killed anywhere leaves a row or none.
+ * Inserts callbacks into the database. Callbacks that arrive together share one multi-row insert, and each is answered when its row is
+ * committed. The insert is one auto-committed statement. A process killed at any point therefore leaves either the whole row or none.
  */
 export class CallbackInbox {
   readonly #prisma: PrismaClient
@@ -59,11 +59,11 @@ export class CallbackInbox {
   }
 
   /**
-   * @returns when the row is on disk
-   * @throws {StorageUnavailableError} not committed, or nobody knows
-   * @throws {OverloadedError} too many wait already; nothing was stored
-   * @throws {IdempotencyKeyReusedError} the key came with other ids before
-   * @throws {ValueRefusedError} Postgres refuses this very row
+   * Resolves when the row is on the disk.
+   * @throws {StorageUnavailableError} the row was not committed, or the outcome is unknown
+   * @throws {OverloadedError} too many callbacks are waiting already; nothing was stored
+   * @throws {IdempotencyKeyReusedError} the key came with other object ids before
+   * @throws {ValueRefusedError} Postgres refuses this row
    */
   async insert(callback: NewCallback): Promise<Accepted> {
     const result = await this.#batcher.add(callback).catch(translate)
@@ -72,8 +72,8 @@ export class CallbackInbox {
   }
 
   async #insertAll(rows: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
-    // One row comes back, not one a callback: which ids were inserted is told only when some were not. Callbacks of one commit are received at
-    // the same moment, and due a microsecond apart, so that they are claimed in the order in which they came.
+    // The statement returns one row for all callbacks. It lists the inserted ids only if some were not inserted. The callbacks of one
+    // commit have the same time of receipt. They are due a microsecond apart, so that they are claimed in the order in which they came.
     const [inserted] = await inDatabase(
       () => this.#prisma.$queryRaw<{ received_at: Date | null; ids: string[] | null }[]>`
         WITH inserted AS (
@@ -83,7 +83,7 @@ export class CallbackInbox {
               AS (id uuid, object_ids text, idempotency_key text, request_id text, traceparent text, tracestate text, baggage text)
             ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, n),
             (SELECT clock_timestamp() AS now, ${WAIT_FOR_DISK} OFFSET 0) t
-          -- One order for all writers: two that insert the same keys wait for each other instead of deadlocking. Of rivals the first one wins.
+          -- All writers use the same order, so that two with the same keys wait for each other and cannot deadlock. The first of two rivals wins.
           ORDER BY idempotency_key, n
           ON CONFLICT DO NOTHING
           RETURNING id, received_at
@@ -92,7 +92,7 @@ export class CallbackInbox {
     )
     const accepted = ({ id }: NewCallback): Accepted => ({ id, receivedAt: inserted?.received_at as Date, isReplay: false })
     if (!inserted?.ids) return rows.map(accepted)
-    // By position: copies have the same id, and only the first of them was inserted.
+    // The result goes by position, because copies have the same id and only the first of them was inserted.
     const left = new Set(inserted.ids)
     const isInserted = rows.map(({ id }) => left.delete(id))
     const owners = (await this.#findOwners(rows.filter((_, n) => !isInserted[n]).map(columns))).values()
@@ -100,11 +100,11 @@ export class CallbackInbox {
   }
 
   /**
-   * Takes over what was spooled, with the moment each was received and in their order. Safe to repeat: what is there already is left as it
-   * is, but for an insert that hung and came through after all: untouched yet, it gets the moment that its sender was told.
-   * A callback whose idempotency key another one has is kept too, without the key: it was acknowledged.
-   * @returns those, with whose the key is
-   * @throws {StorageUnavailableError}
+   * Takes over spooled callbacks in their order, with their times of receipt. Safe to repeat: rows that are there already stay as they are.
+   * The exception is a row of an insert that hung and succeeded later. If nobody has worked on it yet, it gets the time that its sender was
+   * told. If another callback has the idempotency key, the spooled one is kept without the key, because it was answered with 202.
+   * @returns the callbacks kept without their key, each with the owner of the key
+   * @throws {StorageUnavailableError} the outcome is unknown; try again
    * @throws {ValueRefusedError} Postgres refuses one of the rows; none was taken
    */
   async takeOver(rows: readonly SpooledRow[]): Promise<Rivals[]> {
@@ -112,7 +112,7 @@ export class CallbackInbox {
       () => this.#prisma.$executeRaw`
         WITH durable AS MATERIALIZED (SELECT ${WAIT_FOR_DISK}, ${LEAVE_A_MARK}),
         spooled AS MATERIALIZED (
-          -- Never in the future, whatever clock the spool had, and due in the order of the spool, though that clock was put back meanwhile.
+          -- No time lies in the future, whatever the spool's clock said. The rows are due in the order of the spool, even if its clock went back.
           SELECT r.*, least(to_timestamp(received_ms / 1000), t.now) AS received_at,
             least(to_timestamp(max(received_ms) OVER (ORDER BY n) / 1000), t.now - max(n) OVER () * interval '1 microsecond')
               + n * interval '1 microsecond' AS due_at
@@ -122,7 +122,7 @@ export class CallbackInbox {
             (SELECT clock_timestamp() AS now OFFSET 0) t
         ), moved AS (
           UPDATE callbacks c SET received_at = s.received_at, due_at = s.due_at FROM spooled s
-          -- By the primary key, whatever the statistics say: after an outage they know of no backlog, and a join would read all of it.
+          -- The array forces a search by the primary key. After an outage the statistics know of no backlog, and a join would read all of it.
           WHERE c.id = ANY (ARRAY(SELECT id FROM spooled)) AND c.id = s.id AND c.state = 'pending' AND c.attempts = 0
             AND c.received_at > s.received_at
         )
@@ -139,7 +139,7 @@ export class CallbackInbox {
     return rivals.map(({ row, ownerId }) => ({ id: row.id, ownerId }))
   }
 
-  /** @returns for each row what is known under its id or its idempotency key, by position */
+  /** @returns for each row, by position, the callback that has its id or its idempotency key; undefined if there is none */
   async #findOwners(rows: readonly CallbackColumns[]): Promise<(Owner | undefined)[]> {
     const found = await inDatabase(
       () => this.#prisma.$queryRaw<(Owner & { n: number })[]>`
@@ -166,18 +166,22 @@ export class CallbackInbox {
 function outcomeUnder(owner: Owner | undefined, { idempotencyKey }: NewCallback): Accepted | Error {
   if (!owner) return forgottenJustNow()
   if (!owner.is_same) return new IdempotencyKeyReusedError()
-  // Without a key it is this very callback: the spool, which did not answer in time, has kept it and given it to the database.
+  // Without a key it is the same callback, not a replay. The spool did not answer in time, but kept the callback and gave it to the
+  // database.
   return { id: owner.id, receivedAt: owner.received_at, isReplay: idempotencyKey !== undefined }
 }
 
-/** A row with the id that its key and object ids give: the releases before made ids of the key alone, so that rivals had the same. */
+/**
+ * Removes the key of a row, and makes its id from the key and the object ids. Earlier releases used the key alone, so rivals had the same
+ * id.
+ */
 function withoutKey(row: SpooledRow): SpooledRow {
   return { ...row, id: keyedCallbackId(row.idempotency_key ?? row.id, row.object_ids), idempotency_key: undefined }
 }
 
-/** The callback that was in the way is gone: tried again, this one is inserted. */
+/** The error for a conflict with a callback that has been deleted since. The next try inserts the row. */
 function forgottenJustNow(): StorageUnavailableError {
-  return new StorageUnavailableError('the callback under this key was forgotten just now')
+  return new StorageUnavailableError('the callback with this key was deleted just now')
 }
 
 function translate(error: unknown): never {

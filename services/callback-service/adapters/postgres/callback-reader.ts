@@ -4,7 +4,11 @@ import type { CallbackFilter, CallbackPosition, CallbackView, ListedCallback } f
 import { parseUnstored } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
 
-/** @throws {StorageUnavailableError} @returns undefined when there is no such callback, or none any more */
+/**
+ * Reads one callback.
+ * @returns undefined if there is no such callback, or no longer
+ * @throws {StorageUnavailableError} the database cannot be read now
+ */
 export async function findCallback(prisma: PrismaClient, id: string): Promise<CallbackView | undefined> {
   const row = await inDatabase(() => prisma.callback.findUnique({ where: { id } }))
   if (!row) return undefined

@@ -3,10 +3,10 @@ import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 
 /**
- * Deletes callbacks, and with them their idempotency keys, that finished longer ago than the retention.
- * @param options.limit at most this many
- * @returns how many
- * @throws {StorageUnavailableError}
+ * Deletes callbacks, with their idempotency keys, that finished longer ago than the retention.
+ * @param options.limit most callbacks to delete
+ * @returns number of callbacks deleted
+ * @throws {StorageUnavailableError} the outcome is unknown; try again
  */
 export async function pruneCallbacks(
   { prisma, clock }: { readonly prisma: PrismaClient; readonly clock: DatabaseClock },
@@ -17,7 +17,7 @@ export async function pruneCallbacks(
       DELETE FROM callbacks WHERE id IN (
         SELECT id FROM callbacks WHERE finished_at < least(now(), to_timestamp(${clock.latestNowMs()}::float8 / 1000))
           - make_interval(secs => ${retentionSeconds}::float8)
-          -- A clock that went forward makes callbacks look older than they are, and a forgotten key is a second callback.
+          -- If the clock went forward, callbacks look older than they are. Deleting a key too early could let a second callback in.
           - (SELECT make_interval(secs => coalesce(sum(step_ms), 0) / 1000) FROM clock_steps
              WHERE step_ms > 0 AND noticed_at > now() - make_interval(secs => ${retentionSeconds}::float8))
         ORDER BY finished_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)`,

@@ -1,7 +1,7 @@
 import type { ObjectId } from '../../domain/object-id.ts'
 import type { ClaimedCallback, Unstored, Verdict } from '../../domain/processing/claimed-callback.ts'
 
-/** What a claim returns of a row of `callbacks`. */
+/** The columns that a claim returns for a row of `callbacks`. */
 export interface ClaimedRow {
   readonly id: string
   readonly attempts: number
@@ -17,19 +17,19 @@ export interface ClaimedRow {
   readonly now_ms: number
 }
 
-/** When and under which token a row was claimed. Moments are those of this process's monotonic clock. */
+/** When and under which token a row was claimed. Both times are by this process's monotonic clock. */
 interface Claim {
   readonly token: string
   readonly claimedAtMs: number
-  /** When the database's clock was last seen to step. */
+  /** When this process last noticed a step of the database's clock. */
   readonly steppedAtMs: number
 }
 
-/** A claimed row as the rules know it: what is still to be fetched, and what is known for good. */
+/** Turns a claimed row into the callback that the domain works on, with its missing objects and its final outcomes. */
 export function claimedCallback(row: ClaimedRow, { token, claimedAtMs, steppedAtMs }: Claim): ClaimedCallback {
   const earlier = row.unstored === null ? undefined : parseUnstored(row.unstored)
   const open = earlier?.filter(object => object.outcome === 'pending').map(object => object.id) ?? parseIds(row.object_ids)
-  // The clock may have gone back since the callback came: then it seems to come from the future.
+  // If the clock has gone back since the callback came, its time of receipt lies in the future.
   const waitedMs = Math.max(0, row.now_ms - row.received_ms)
   const fresh = new Set(parseIds(row.fresh_ids ?? '{}'))
   return {
@@ -41,33 +41,34 @@ export function claimedCallback(row: ClaimedRow, { token, claimedAtMs, steppedAt
     unstored: earlier?.filter(object => object.outcome !== 'pending') ?? [],
     receivedAtMs: row.received_ms,
     waitedMs,
-    // How long it waited is not known if the clock stepped meanwhile: then only what leaves from now on is fresh for certain.
+    // If the clock has stepped since the callback came, its waiting time is unknown. Then only fetches that leave after the step are surely
+    // fresh.
     freshFromMs: Math.max(claimedAtMs - waitedMs, steppedAtMs),
     trace: { traceparent: row.traceparent ?? undefined, tracestate: row.tracestate ?? undefined, baggage: row.baggage ?? undefined },
     requestId: row.request_id ?? undefined,
   }
 }
 
-/** @param array a bigint[] as Postgres writes it: `{1,2,3}` */
+/** @param array a bigint[] in Postgres' text format: `{1,2,3}` */
 function parseIds(array: string): ObjectId[] {
   return array === '{}' ? [] : array.slice(1, -1).split(',').map(BigInt)
 }
 
-/** A verdict as the statement that settles reads it. */
+/** Turns a verdict into the JSON that the settling statement reads. */
 export function settlement({ callback, verdict }: { callback: ClaimedCallback; verdict: Verdict }): object {
   const isPending = verdict.state === 'pending'
   return {
     id: callback.id,
     token: callback.token,
     state: verdict.state,
-    // Ids stand as text: a JSON number beyond 2^53 would not survive most readers.
+    // Ids are strings, because most JSON readers lose digits of a number beyond 2^53.
     unstored: verdict.unstored.map(object => ({ ...object, id: String(object.id) })),
     delay_ms: isPending ? verdict.delayMs : 0,
     refund: isPending && !verdict.isCharged ? 1 : 0,
   }
 }
 
-/** Reads the `unstored` column as `settle` writes it. */
+/** Reads the column `unstored`, which `settle` writes. */
 export function parseUnstored(column: unknown): Unstored[] {
   return (column as { id: string; outcome: Unstored['outcome']; reason?: string }[]).map(object => ({ ...object, id: BigInt(object.id) }))
 }

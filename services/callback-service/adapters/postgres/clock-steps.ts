@@ -3,18 +3,22 @@ import type { PrismaClient } from '#prisma'
 import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 
-/** What is less may be our own doing: a virtual machine that is moved stands still for a moment, and its clock with it. */
+/**
+ * Smallest step to correct. A smaller one may be an error of measurement: the clock of a virtual machine stands still while the machine
+ * moves.
+ */
 const MIN_STEP_MS = 1000
 
-/** Callbacks moved by one statement. */
+/** Most callbacks that one statement moves. */
 const BATCH = 10_000
 
-/** A database that cannot move all its objects within a statement's time keeps their times as they are. */
+/** Most tries for one step. If the database cannot move all objects within the time of one statement, it keeps the old times. */
 const MAX_TRIES = 5
 
 /**
- * Makes up for steps of the database's clock. What was stored before a step carries times of the clock as it was: objects would expire too
- * late or too early, and callbacks would be due in an hour. All of that is moved by the step, by one replica: the number of the step decides which.
+ * Makes up for steps of the database's clock. Rows stored before a step have times of the old clock. Their objects would expire too late or
+ * too early, and their callbacks might be due in an hour. One replica moves all these times by the step; the number of the step decides
+ * which replica.
  */
 export class ClockSteps {
   readonly #prisma: PrismaClient
@@ -30,13 +34,13 @@ export class ClockSteps {
   }
 
   /**
-   * Makes up for a step that the clock has noticed, unless another replica did.
-   * @param latest number of the last step that a replica made up for, as just read
-   * @throws {StorageUnavailableError} nothing was moved; the next call tries again, a few times
+   * Makes up for a step that the clock has noticed, unless another replica has done so.
+   * @param latest number of the last step that a replica made up for, read just before
+   * @throws {StorageUnavailableError} nothing was moved; the next calls try again, up to five times in all
    */
   async makeUp(latest: number): Promise<void> {
     const { step } = this.#clock
-    // Safe to repeat, and not numbered: whoever did it before us may have died in the middle.
+    // This is safe to repeat, and has no number: the replica that began it may have died half-way.
     if (this.#known === undefined || (step && step.byMs < 0)) await this.#moveUntouched()
     const isMadeUp = this.#known !== undefined && latest > this.#known
     this.#known = latest
@@ -46,22 +50,18 @@ export class ClockSteps {
       this.#tries += 1
       const hasMoved = await this.#move(latest + 1, step.byMs, performance.now() - step.afterMs)
       this.#known = latest + 1
-      if (hasMoved)
-        this.#logger.warn({ step_ms: Math.round(step.byMs) }, "the database's clock stepped: what was stored before has moved with it")
+      if (hasMoved) this.#logger.warn({ step_ms: Math.round(step.byMs) }, "the database's clock stepped: stored times have moved with it")
     } else if (isWorthIt) {
-      this.#logger.error(
-        { step_ms: Math.round(step.byMs) },
-        "the database's clock stepped: what was stored before could not be moved with it",
-      )
+      this.#logger.error({ step_ms: Math.round(step.byMs) }, "the database's clock stepped: stored times could not be moved with it")
     }
     this.#tries = 0
     this.#clock.forgetStep()
   }
 
   /**
-   * Of objects, those stored since the step have the right times: they were stored within the last `sinceMs`. Callbacks that nobody has worked on
-   * were due when they came: where that is in the future, the clock went back.
-   * @returns false when another replica was faster
+   * Moves the times of objects stored before the step. Those stored within the last `sinceMs` have the right times already. If the clock
+   * went back, it also moves the callbacks that wait for their next attempt.
+   * @returns false if another replica was faster
    */
   async #move(number: number, byMs: number, sinceMs: number): Promise<boolean> {
     const [row] = await inDatabase(
@@ -80,7 +80,7 @@ export class ClockSteps {
     return row?.won ?? false
   }
 
-  /** They go before those that came since the step, and keep their order. */
+  /** Makes callbacks that nobody has worked on due now, if the clock went back. They go before newer callbacks and keep their order. */
   async #moveUntouched(): Promise<void> {
     const move = (): Promise<number> =>
       inDatabase(

@@ -5,13 +5,13 @@ import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { ADVISORY_CLASS } from './worker-session.ts'
 
-/** What a worker needs to know about the others, and about the database they share. */
+/** What a worker must know about the other workers and about the shared database. */
 export interface ClusterState {
   /** One for each worker that has a row or a claim. */
   readonly workers: readonly WorkerSign[]
-  /** Crashes of the least suspected callback that is due; undefined when there is none. */
+  /** The fewest crashes of a suspect that is due; undefined if no suspect is due. */
   readonly suspectCrashes: number | undefined
-  /** Number of the last step of the clock that a replica made up for; 0 before the first. */
+  /** Number of the last clock step that a replica made up for; 0 before the first one. */
   readonly clockStep: number
 }
 
@@ -23,15 +23,15 @@ interface Row {
 }
 
 /**
- * Reads all of it in one statement, and lets the clock observe the time. A few times a second from each replica.
- * @throws {StorageUnavailableError}
+ * Reads the cluster state in one statement, and lets `clock` observe the database's time. Each replica calls it a few times a second.
+ * @throws {StorageUnavailableError} the database cannot be read now
  */
 export async function readClusterState(
   prisma: PrismaClient,
   { clock, maxCrashes }: { clock: DatabaseClock; maxCrashes: number },
 ): Promise<ClusterState> {
   const sentMs = performance.now()
-  // xmin, the transaction that wrote the row, is another after each renewal, whatever the clock says.
+  // `xmin` is the transaction that wrote the row. It changes with each renewal, whatever the clock says.
   const [row] = await inDatabase(
     () => prisma.$queryRaw<Row[]>`
       SELECT (

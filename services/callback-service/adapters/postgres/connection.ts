@@ -4,13 +4,13 @@ import pg from 'pg'
 /** The code of a CancelRequest. https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const CANCEL_REQUEST = 80_877_102
 
-/** What we set ourselves: `pg` would let the URL win. */
+/** Parameters that we set ourselves. They are removed from the URL, because `pg` prefers the values in the URL. */
 const OUR_PARAMETERS = ['options', 'statement_timeout', 'query_timeout', 'idle_in_transaction_session_timeout']
 
 /**
- * Joins a URL with the settings that a session must have. Ours win over those in the URL's `options`; the URL keeps the rest
- * (`application_name`, `ssl...`, other `options`). They travel as one startup parameter, `options`, which a pooler may be told to ignore:
- * nothing that a promise rests on may depend on them.
+ * Joins a URL with the settings that a session must have. Our settings win over those in the URL's `options`. The URL keeps the rest
+ * (`application_name`, `ssl...`, other `options`). The settings travel as one startup parameter, `options`, which a pooler may ignore.
+ * The promise of a 202 must therefore not depend on them.
  */
 export function sessionWith(
   url: string,
@@ -20,28 +20,30 @@ export function sessionWith(
   const theirs = bare.searchParams.getAll('options')
   for (const name of OUR_PARAMETERS) bare.searchParams.delete(name)
   const ours = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
-  // Of two with the same name the server takes the later one.
+  // If a name comes twice, the server uses the later value.
   return { connectionString: bare.href, options: [...theirs, ...ours].join(' ') }
 }
 
 /**
- * A connection that can be given up in the middle of a statement. It then ends only when the server has let go of it: a backend that waits for a
- * synchronous standby notices neither a statement timeout nor a closed socket, and would outlive the connection without bound.
+ * A connection that the pool can give up in the middle of a statement. It ends only when the server has released it. A backend that waits
+ * for a synchronous standby notices neither a statement timeout nor a closed socket, and would outlive the connection for any time.
  */
 export class PostgresConnection extends pg.Client {
   readonly #letGoMs: number
   #onGone: (() => void) | undefined
   #gone: Promise<void> | undefined
 
-  /** @param config.connectionTimeoutMillis also how long the server may take to let go: one that takes longer is away, or the connection is dead */
+  /**
+   * @param config.connectionTimeoutMillis also the longest time to wait for the release; a server that takes longer is down or unreachable
+   */
   constructor(config: pg.ClientConfig & { connectionTimeoutMillis: number }) {
     super(config)
     this.#letGoMs = config.connectionTimeoutMillis
   }
 
   /**
-   * Says that nobody waits for the statement under way any more. Whatever becomes of it, its answer counts for nothing.
-   * @param onGone called once, after `end`, when the server has let go of the connection
+   * Says that nobody waits any longer for the statement under way. Its answer is ignored.
+   * @param onGone called once, after `end`, when the server has released the connection
    */
   giveUp(onGone: () => void): void {
     this.#onGone ??= onGone
@@ -58,17 +60,18 @@ export class PostgresConnection extends pg.Client {
     void this.#gone.then(onEnd as () => void)
   }
 
-  /** Asks the server to end the statement. Resolves when it has, when the connection is gone, or after `#letGoMs`. */
+  /** Asks the server to cancel the statement. Resolves when it is cancelled, when the connection has ended, or after `#letGoMs`. */
   async #cancel(): Promise<void> {
     const free = new Promise<void>(resolve => {
       this.once('drain', resolve)
       this.once('end', resolve)
     })
-    // In the clear, as every libpq before 17 sends it: the key is of no use to anybody else, this connection is never used again.
+    // The request is not encrypted, as in every libpq before 17. The key is useless to others, because this connection is never used again.
     const socket = this.host.startsWith('/') ? connect(`${this.host}/.s.PGSQL.${this.port}`) : connect(this.port, this.host)
     socket.on('connect', () => socket.write(this.#cancelRequest()))
-    socket.on('error', () => undefined) // A server that cannot be reached has closed our connection too, or the deadline ends the wait.
-    // The other side closes when it has passed the request on. Until then we keep both: PgBouncer 1.18 dies of a sender who hangs up too early.
+    socket.on('error', () => undefined) // An unreachable server has closed our connection too, or the deadline ends the wait.
+    // The other side closes the socket after it has passed the request on. We wait for that, because PgBouncer 1.18 crashes if we close
+    // first.
     const heard = new Promise(resolve => socket.once('close', resolve))
     let deadline: NodeJS.Timeout | undefined
     const late = new Promise(resolve => {

@@ -1,27 +1,27 @@
-/** Two clocks may drift apart by this share of the time. */
+/** Most drift between two clocks, as a share of the elapsed time. */
 const DRIFT = 0.001
-/** An observation this far outside of what was expected is a step. Timers are not more exact. */
+/** An observation further than this outside the expected bounds is a step. Timers are no more exact. */
 const TOLERANCE_MS = 2
 
-/** Time that a statement may take to begin. */
+/** Longest time that a statement may take to begin. */
 const ROOM_MS = 100
 const FAR_AHEAD_MS = 1e14
 
-/** A sudden change of the database's clock, as it was noticed. */
+/** A sudden change of the database's clock that this process has noticed. */
 export interface ClockStep {
-  /** Above 0: the clock went forward. */
+  /** Size of the step. A positive value means that the clock went forward. */
   readonly byMs: number
-  /** The last moment at which the clock was still as before, by this process's monotonic clock. */
+  /** The last moment at which the clock had not stepped yet, by this process's monotonic clock. */
   readonly afterMs: number
 }
 
 /**
- * The database's clock, read between statements, in epoch milliseconds. It is known within the time that an answer takes: each answer that
- * says what time it is bounds the difference to this process's monotonic clock from both sides
- * (Cristian's algorithm, https://en.wikipedia.org/wiki/Cristian%27s_algorithm). An answer that fits no bound shows that the clock stepped.
+ * Estimates the database's clock between statements, in epoch milliseconds. The error is at most the round trip of an answer. Each answer
+ * that contains the time bounds the difference to this process's monotonic clock from both sides (Cristian's algorithm,
+ * https://en.wikipedia.org/wiki/Cristian%27s_algorithm). An answer outside these bounds shows that the clock stepped.
  */
 export class DatabaseClock {
-  /** Monotonic time minus the database's time: at least, at most. */
+  /** Lower and upper bound of the monotonic time minus the database's time. */
   #least = Number.NEGATIVE_INFINITY
   #most = Number.POSITIVE_INFINITY
   #observedAtMs = 0
@@ -30,12 +30,12 @@ export class DatabaseClock {
   #steppedAtMs = Number.NEGATIVE_INFINITY
 
   /**
-   * Takes in what the database said the time was.
-   * @param sentMs when the question left, by the monotonic clock
-   * @param receivedMs when the answer came
+   * Learns from an answer that contains the database's time.
+   * @param sentMs when the statement left, by the monotonic clock
+   * @param receivedMs when the answer came, by the monotonic clock
    */
   observe(databaseMs: number, sentMs: number, receivedMs = performance.now()): void {
-    // An answer that was on its way when a step was noticed may tell the time from before it.
+    // An answer to a statement that left before the step was noticed may contain the old time.
     if (sentMs < this.#steppedAtMs) return
     const [least, most] = [sentMs - databaseMs, receivedMs - databaseMs]
     const slackMs = DRIFT * Math.max(0, receivedMs - this.#observedAtMs)
@@ -50,37 +50,43 @@ export class DatabaseClock {
     this.#observedAtMs = receivedMs
   }
 
-  /** The time now: never ahead of the database, and never going back but in a step. Before the first observation this machine's clock must do. */
+  /**
+   * The time now. It is never ahead of the database, and goes back only if the clock steps. Before the first observation it is the time of
+   * this machine's clock.
+   */
   nowMs(): number {
     if (!Number.isFinite(this.#most)) return Date.now()
     this.#lastMs = Math.max(this.#lastMs, this.at(performance.now()))
     return this.#lastMs
   }
 
-  /** What the database's clock, as it is now, showed at a moment of the monotonic clock; never ahead of it. */
+  /** Converts a moment of the monotonic clock to the database's clock as it is now. The result is never ahead of that clock. */
   at(monotonicMs: number): number {
     return Number.isFinite(this.#most) ? monotonicMs - this.#most : Date.now() - (performance.now() - monotonicMs)
   }
 
   /**
-   * The latest that it can be now, with some room, unless the clock stepped since it was observed. Before the first observation, a moment
-   * thousands of years ahead.
+   * The latest time that the database's clock can show now, plus 100 ms, unless it has stepped since the last observation. Before the first
+   * observation, a time thousands of years ahead.
    */
   latestNowMs(): number {
     return Math.min(performance.now() - this.#least + ROOM_MS, FAR_AHEAD_MS)
   }
 
-  /** When the last step was noticed, by the monotonic clock: what the database wrote before cannot be compared with what it writes now. */
+  /**
+   * When the last step was noticed, by the monotonic clock. Times that the database wrote before it cannot be compared with those it writes
+   * now.
+   */
   get steppedAtMs(): number {
     return this.#steppedAtMs
   }
 
-  /** A step that was noticed and not made up for yet; several are one. */
+  /** The step that was noticed but not made up for yet. Several steps are added up. */
   get step(): ClockStep | undefined {
     return this.#step
   }
 
-  /** Says that the step was made up for. */
+  /** Forgets the step, because it was made up for. */
   forgetStep(): void {
     this.#step = undefined
   }

@@ -6,11 +6,6 @@ import { Prisma, PrismaClient } from '#prisma'
 import { RightMissingError, StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { PostgresConnection, sessionWith } from './connection.ts'
 
-/**
- * One pool of connections to Postgres, through Prisma. Every wait is bounded: for a connection, for an answer (then the connection
- * is given up, and every idle one closed), on the server's side, and for a peer that vanished. A connection that was given up keeps its place
- * in the pool until the server has let go of it: what hangs there is counted.
- */
 export interface DatabaseOptions {
   readonly name: string
   readonly url: string
@@ -20,6 +15,11 @@ export interface DatabaseOptions {
   readonly logger: Logger
 }
 
+/**
+ * One pool of connections to Postgres, through Prisma. Every wait is bounded: for a connection, for an answer, on the server's side, and
+ * for a peer that vanished. If an answer does not come in time, the pool gives the connection up and closes all idle ones. A connection
+ * that was given up keeps its place in the pool until the server has released it, so that statements that hang there count.
+ */
 export class Database implements Part {
   readonly name: string
   readonly prisma: PrismaClient
@@ -31,14 +31,15 @@ export class Database implements Part {
     this.queryTimeoutMs = queryTimeoutMs
     const pool = new pg.Pool({
       ...sessionWith(url, {
-        // Not synchronous_commit: `on` would weaken a server's `remote_apply`. What must be on disk says so itself (WAIT_FOR_DISK).
+        // synchronous_commit is not set here, because `on` would weaken `remote_apply`. Statements that must wait for the disk use
+        // WAIT_FOR_DISK.
         statement_timeout: queryTimeoutMs,
         idle_in_transaction_session_timeout: 10_000,
         tcp_keepalives_idle: 5,
         tcp_keepalives_interval: 2,
         tcp_keepalives_count: 3,
       }),
-      // The pool hands it its own options.
+      // The pool passes its own options to the constructor.
       Client: PostgresConnection as unknown as new () => PostgresConnection,
       max: maxConnections,
       connectionTimeoutMillis: connectTimeoutMs,
@@ -61,10 +62,10 @@ export class Database implements Part {
   }
 }
 
-/** What the driver says of a statement that was not answered in time. */
+/** The driver's message for a statement that was not answered in time. */
 const QUERY_TIMED_OUT = 'Query read timeout'
 
-/** Nobody gets the place of a connection that was given up before the server has ended its backend. */
+/** Makes the pool smaller by one until the server has ended the backend of a connection that was given up. */
 function keepPlace(pool: pg.Pool, client: pg.PoolClient): void {
   pool.options.max -= 1
   const connection = client as unknown as PostgresConnection
@@ -73,30 +74,38 @@ function keepPlace(pool: pg.Pool, client: pg.PoolClient): void {
   })
 }
 
-/** What made one connection silent may have silenced them all: the next statement gets a new one, instead of waiting out each in turn. */
+/**
+ * Closes the idle connections. If one connection is silent, all may be. The next statement then gets a new connection instead of waiting
+ * for each of the old ones.
+ */
 function closeIdle(pool: pg.Pool): void {
   for (let left = pool.idleCount; left > 0; left -= 1) {
     pool.connect().then(
       client => client.release(true),
-      () => undefined, // One that cannot be had needs no closing.
+      () => undefined, // A connection that the pool cannot get needs no closing.
     )
   }
 }
 
 /**
- * Makes the commit of the statement that selects it wait for the disk, and for the synchronous standby where there is one, whatever the session,
- * the database or a pooler have set. `remote_apply` waits for more and is left alone.
+ * A statement that selects this expression waits at its commit for the disk, and for the synchronous standby if there is one. The settings
+ * of the session, the database or a pooler do not change that. `remote_apply` waits for even more, so it stays.
  */
 export const WAIT_FOR_DISK = Prisma.sql`set_config('synchronous_commit',
   CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)`
 
 /**
- * Makes a statement that changes nothing wait too: a message of some bytes in the log, for nobody. What it found may be visible and not yet on
- * the disk or the standby; commits are written in order, so that it is when this one is.
+ * Makes a statement that changes no row wait too, because it writes a few bytes into the write-ahead log. The rows that it reads may be
+ * visible before they are on the disk or the standby. Commits are written in order, so they are there when this one is.
  */
 export const LEAVE_A_MARK = Prisma.sql`pg_logical_emit_message(true, 'answerback', ''::text) IS NOT NULL`
 
-/** Runs a statement; what goes wrong is told apart into what is worth trying again, what is not, and what is a bug of ours. */
+/**
+ * Runs a statement and translates its errors.
+ * @throws {StorageUnavailableError} trying again may help
+ * @throws {ValueRefusedError} trying again cannot help
+ * @throws the error itself if it is a bug of ours
+ */
 export async function inDatabase<T>(statement: () => PromiseLike<T>): Promise<T> {
   try {
     return await statement()
@@ -106,8 +115,8 @@ export async function inDatabase<T>(statement: () => PromiseLike<T>): Promise<T>
 }
 
 /**
- * SQLSTATE classes 22 (data exception) and 23 (integrity) are the value's fault; anything else, from a refused connection to a
- * full disk, is the database's. https://www.postgresql.org/docs/current/errcodes-appendix.html
+ * SQLSTATE classes 22 (data exception) and 23 (integrity) mean that a value is wrong. All other errors, from a refused connection to a full
+ * disk, mean that the database is in trouble. https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 function translate(error: unknown): unknown {
   if (BUGS.some(bug => error instanceof bug)) return error
@@ -117,17 +126,17 @@ function translate(error: unknown): unknown {
   if (sqlState === '42P01' || sqlState === '42703')
     return new StorageUnavailableError('the database is not migrated: run `make migrate`', { cause: error })
   if (sqlState === '42501') return new RightMissingError(message, { cause: error })
-  const advice = message.startsWith('unsupported startup parameter') ? ': the pooler must have it in ignore_startup_parameters' : ''
+  const advice = message.startsWith('unsupported startup parameter') ? ': add it to ignore_startup_parameters of the pooler' : ''
   return new StorageUnavailableError(message + advice, { cause: error })
 }
 
 const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError, Prisma.PrismaClientValidationError]
 
-/** Prisma wraps what the driver said: `meta.driverAdapterError.cause` holds the SQLSTATE, the end of the message the words. */
+/** Unwraps an error of Prisma: `meta.driverAdapterError.cause` has the SQLSTATE, and the end of the message has the driver's words. */
 function describe(error: unknown): { sqlState: string | undefined; message: string } {
   const meta = (error as { meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string } } } }).meta
   const cause = meta?.driverAdapterError?.cause
-  // A refused connection to a name with several addresses is an AggregateError without a message of its own.
+  // If a host name has several addresses, a refused connection is an AggregateError with an empty message.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error
   const message = first instanceof Error ? first.message : String(first)
   return { sqlState: cause?.originalCode, message: cause?.originalMessage ?? /Message: `(.*)`$/s.exec(message)?.[1] ?? message }

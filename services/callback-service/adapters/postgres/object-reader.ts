@@ -10,16 +10,20 @@ export interface Readable {
   readonly keepOffline: boolean
 }
 
-/** No reader gets an object that is past its time, deleted or not. @throws {StorageUnavailableError} */
+/**
+ * Reads one object. An expired object is never returned, deleted or not.
+ * @returns undefined if there is no such object that readers may see
+ * @throws {StorageUnavailableError} the database cannot be read now
+ */
 export async function findObject(readable: Readable, id: ObjectId): Promise<ObjectView | undefined> {
   const [object] = await read(readable, Prisma.sql`id = ${id}`, { isBackward: false, limit: 1 })
   return object
 }
 
 /**
- * One page, in the order of ids, by the primary key.
- * @param page.position the page is read from there, in the order of the list whichever the direction
- * @throws {StorageUnavailableError}
+ * Reads one page of objects, ordered by id, by the primary key.
+ * @param page.position where the page begins, in the order of the list in both directions
+ * @throws {StorageUnavailableError} the database cannot be read now
  */
 export function listObjects(
   readable: Readable,

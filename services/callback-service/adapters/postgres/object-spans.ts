@@ -9,11 +9,11 @@ import {
   trace,
 } from '#foundation/telemetry/tracing.ts'
 
-/** A statement stores objects of several callbacks: each callback's trace gets one span for it. */
+/** The spans of one statement that stores objects of several callbacks. The trace of each callback gets one span. */
 export class StoreSpans {
   readonly #spans = new Map<string, { span: Span; traceparent: string | undefined; count: number }>()
 
-  /** @returns what the expiry of an object will hang on; undefined where the trace is not recorded */
+  /** @returns the parent of the later span that deletes the object; undefined if the trace is not recorded */
   traceparentFor(parent: Context): string | undefined {
     const parentId = trace.getSpanContext(parent)?.spanId
     if (parentId === undefined || !isSampled(parent)) return undefined
@@ -34,20 +34,22 @@ export class StoreSpans {
     for (const { span, count } of this.#spans.values()) span.setAttribute('answerback.object.count', count).end()
   }
 
-  /** Ends them as those of a statement that failed. */
+  /** Ends the spans and marks them as failed. */
   fail(error: unknown): void {
     for (const { span } of this.#spans.values()) failSpan(span, error)
     this.end()
   }
 }
 
-/** An object that was deleted: how late, and in which trace it had been stored (undefined or null: in none that is recorded). */
+/** An object that was deleted. */
 export interface ExpiredRow {
+  /** Time from its expiry to its deletion. */
   readonly late_ms: number
+  /** The span that stored it; null if that trace is not recorded. */
   readonly traceparent: string | null
 }
 
-/** Ends each trace that stored these objects with the span of their deletion: one a trace and statement, not one an object. */
+/** Adds a span for the deletion to each trace that stored these objects: one span per trace and statement, not one per object. */
 export function traceExpiry(expired: readonly ExpiredRow[], startTime: number): void {
   const byTrace = Map.groupBy(
     expired.filter(row => row.traceparent !== null),

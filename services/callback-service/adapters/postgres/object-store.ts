@@ -8,21 +8,21 @@ import { inDatabase, WAIT_FOR_DISK } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { type ExpiredRow, StoreSpans, traceExpiry } from './object-spans.ts'
 
-/** How long an answer waits for others before it is stored: long enough to share a statement, too short to be noticed. */
+/** Time an answer waits for others before it is stored: long enough to share a statement, too short to matter. */
 const LINGER_MS = 10
 
 /** What one pass of expiry did. */
 export interface Expired {
-  /** How late each deleted object went, milliseconds; never negative. */
+  /** Milliseconds from the expiry of each deleted object to its deletion, never negative. */
   readonly latenessMs: readonly number[]
-  /** Milliseconds until the next object expires; undefined when there is none. */
+  /** Milliseconds until the next object expires; undefined if there is none. */
   readonly nextInMs: number | undefined
 }
 
 export interface ObjectStoreOptions {
   readonly prisma: PrismaClient
   readonly clock: DatabaseClock
-  /** Seconds an object lives after it is stored; read for each statement. */
+  /** Seconds from the storing of an object to its expiry. It is read for each statement. */
   readonly ttlSeconds: () => number
   readonly onStored: (count: number, seconds: number) => void
 }
@@ -33,7 +33,7 @@ interface Sighting {
   readonly context: Context
 }
 
-/** The objects last seen, each until it expires. No reader gets one that is past its time, deleted or not. */
+/** Stores the last known state of each object until it expires. */
 export class ObjectStore {
   readonly #prisma: PrismaClient
   readonly #clock: DatabaseClock
@@ -55,20 +55,20 @@ export class ObjectStore {
   }
 
   /**
-   * Stores an object just fetched, in one statement with others that come within 10 ms, in the trace that is active here.
-   * Safe to repeat; a fetch that left before the stored one changes nothing. Times are the database's. On disk when it resolves: a crash of
-   * the database between this and the verdict on the callback must not take the object away.
-   * @throws {StorageUnavailableError} not stored, or nobody knows
+   * Stores a fetched object, in the active trace and in one statement with others that come within 10 ms.
+   * Safe to repeat: a fetch that left before the stored one changes nothing. Times are the database's. The object is on the disk when this
+   * resolves. If the database crashes before the callback is settled, the object is therefore not lost.
+   * @throws {StorageUnavailableError} the object was not stored, or the outcome is unknown
    */
   upsert(object: FetchedObject, callbackId: string): Promise<void> {
     return this.#batcher.add({ object, callbackId, context: context.active() })
   }
 
   /**
-   * Deletes objects whose time has come, the longest overdue first; rows that another service is deleting are left to it. Where the clock went
-   * forward in a step, objects that only seem expired are left until that is made up for.
-   * @param limit at most so many
-   * @throws {StorageUnavailableError}
+   * Deletes expired objects, the longest overdue first. It skips rows that another service is deleting. If the clock stepped forward, it
+   * leaves objects that only seem expired until a replica has made up for the step.
+   * @param limit most objects to delete
+   * @throws {StorageUnavailableError} the outcome is unknown; try again
    */
   async deleteExpired(limit: number): Promise<Expired> {
     const started = Date.now()
@@ -79,7 +79,7 @@ export class ObjectStore {
           SELECT id FROM objects WHERE expires_at <= least(now(), to_timestamp(${this.#clock.latestNowMs()}::float8 / 1000))
           ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
         ), expired AS (
-          -- By an array, not a join: statistics of rows that live half a minute are always stale, and a join is then planned as a scan of all.
+          -- An array instead of a join: the statistics of such short-lived rows are always stale, and Postgres would plan a join as a full scan.
           DELETE FROM objects o WHERE o.id = ANY (ARRAY(SELECT id FROM due))
           RETURNING extract(epoch FROM clock_timestamp() - o.expires_at)::float8 * 1000 AS late_ms, o.traceparent
         )
@@ -97,7 +97,7 @@ export class ObjectStore {
     const spans = new StoreSpans()
     const latest = latestOfEach(sightings).map(sighting => ({ ...sighting, traceparent: spans.traceparentFor(sighting.context) }))
     try {
-      // Where the clock went back unnoticed, the first try tells: then the times are those of the clock as it is now.
+      // If the clock went back unnoticed, the first try notices it. The second try then uses the times of the new clock.
       if (!(await this.#write(latest)) && !(await this.#write(latest))) {
         throw new StorageUnavailableError("the database's clock stepped while objects were stored")
       }
@@ -109,13 +109,13 @@ export class ObjectStore {
     return sightings.map(() => undefined)
   }
 
-  /** @returns false when a fetch seems to have left in the future: the clock went back, and nothing was written */
+  /** @returns false if a fetch seems to have left in the future: then the clock has gone back, and nothing was written */
   async #write(sightings: readonly TracedSighting[]): Promise<boolean> {
     const rows = sightings.map(({ object, callbackId, isSeen, traceparent }) => ({
       id: String(object.id),
       online: object.online,
       seen: isSeen,
-      // What it was when the question left counts no more once the clock has stepped.
+      // If the clock has stepped since the request left, the time noted then is wrong. It is computed again by the new clock.
       fetched_ms: object.leftAtMs > this.#clock.steppedAtMs ? object.fetchedAtMs : this.#clock.at(object.leftAtMs),
       callback_id: callbackId,
       traceparent,
@@ -131,7 +131,7 @@ export class ObjectStore {
           FROM json_to_recordset(${JSON.stringify(rows)}::json) AS
             r(id bigint, online boolean, seen boolean, fetched_ms float8, callback_id uuid, traceparent text), t
           WHERE to_timestamp(${lastFetchedMs}::float8 / 1000) <= t.now
-          -- One order for all writers: two that store the same objects wait for each other instead of deadlocking.
+          -- All writers use the same order, so that two that store the same objects wait for each other and cannot deadlock.
           ORDER BY r.id
           ON CONFLICT (id) DO UPDATE SET
             online = excluded.online,
@@ -141,7 +141,7 @@ export class ObjectStore {
             expires_at = excluded.expires_at,
             callback_id = excluded.callback_id,
             traceparent = excluded.traceparent
-          -- A fetch from the future left before the clock went back.
+          -- A stored fetch that lies in the future left before the clock went back.
           WHERE objects.fetched_at <= excluded.fetched_at OR objects.fetched_at > excluded.stored_at
         )
         SELECT extract(epoch FROM now)::float8 * 1000 AS now_ms, to_timestamp(${lastFetchedMs}::float8 / 1000) <= now AS is_written FROM t`,
@@ -153,7 +153,10 @@ export class ObjectStore {
 
 type TracedSighting = Sighting & { readonly isSeen: boolean; readonly traceparent: string | undefined }
 
-/** One statement may not touch a row twice: of an object that was fetched twice the later fetch counts, and it was seen if either saw it. */
+/**
+ * Keeps one sighting of each object, because one statement may not change a row twice. The later fetch counts. The object counts as seen if
+ * any of its fetches found it online.
+ */
 function latestOfEach(sightings: readonly Sighting[]): (Sighting & { isSeen: boolean })[] {
   const latest = new Map<ObjectId, Sighting & { isSeen: boolean }>()
   for (const sighting of sightings) {

@@ -2,17 +2,20 @@ import type { PrismaClient } from '#prisma'
 import { inDatabase } from './database.ts'
 import type { Readable } from './object-reader.ts'
 
-/** Callbacks that are not finished. @throws {StorageUnavailableError} */
+/** Counts the callbacks that are not finished. @throws {StorageUnavailableError} the database cannot be read now */
 export async function countUnfinishedCallbacks(prisma: PrismaClient): Promise<number> {
   const rows = await inDatabase(
-    // Two counts, each by its own partial index: one over both states reads the finished ones too.
+    // Two counts, each with its own partial index. A single count over both states would also read the finished callbacks.
     () => prisma.$queryRaw<{ count: bigint }[]>`
       SELECT (SELECT count(*) FROM callbacks WHERE state = 'pending') + (SELECT count(*) FROM callbacks WHERE state = 'running') AS count`,
   )
   return Number(rows[0]?.count ?? 0)
 }
 
-/** Objects that readers see: not expired, and online unless offline ones are kept. @throws {StorageUnavailableError} */
+/**
+ * Counts the objects that readers see: not expired, and online unless offline ones are kept.
+ * @throws {StorageUnavailableError} the database cannot be read now
+ */
 export async function countLiveObjects({ prisma, keepOffline }: Readable): Promise<number> {
   const rows = await inDatabase(
     () => prisma.$queryRaw<{ count: bigint }[]>`

@@ -4,9 +4,9 @@ import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { type Database, inDatabase, LEAVE_A_MARK, WAIT_FOR_DISK } from './database.ts'
 
 /**
- * Tells whether callbacks can be stored: the database answers, has our schema, and can be written to.
- * @returns a probe to call again and again; once the schema is there it is not asked for again. `isWriting`: whether to commit something too, which
- * leaves no row. It returns what an operator should know although all is well, and throws what is wrong, in words for an operator.
+ * Makes a probe that checks whether callbacks can be stored: the database answers, has our schema, and can be written to.
+ * @returns the probe, to be called regularly. It checks the schema until it is there. With `isWriting` it also commits something, which
+ * leaves no row. It throws the problem, in words for an operator. If all is well, it returns a caution for the operator, or undefined.
  */
 export function storageProbe({ prisma, queryTimeoutMs }: Database): (isWriting?: boolean) => Promise<string | undefined> {
   let isMigrated = false
@@ -38,14 +38,16 @@ async function requireWritable(prisma: PrismaClient, queryTimeoutMs: number): Pr
   )
   if (session?.is_standby)
     throw new StorageUnavailableError(
-      'the database is read-only: it is a standby (pg_is_in_recovery), and the address must lead to the primary',
+      'the database is read-only: it is a standby (pg_is_in_recovery), but the address must lead to the primary',
     )
   if (session?.is_read_only) throw new StorageUnavailableError('the database is read-only (default_transaction_read_only is on)')
   if (session?.is_bounded) return undefined
-  return `the server has statement_timeout ${session?.statement_timeout} for us, not ${queryTimeoutMs}ms: a pooler leaves out what we ask for, and we cancel what takes too long`
+  return `the server has statement_timeout ${session?.statement_timeout} for us, not ${queryTimeoutMs}ms: a pooler drops our settings, and the service itself cancels slow statements`
 }
 
-/** What accepting does, but for the row: it needs the same right and the same lock, and waits for the same disk and standby. */
+/**
+ * Does the same as accepting a callback, without a row. It needs the same right and the same lock, and waits for the same disk and standby.
+ */
 async function commit(prisma: PrismaClient): Promise<void> {
   await inDatabase(
     () => prisma.$queryRaw`

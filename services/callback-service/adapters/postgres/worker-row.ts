@@ -1,26 +1,30 @@
 import type pg from 'pg'
 
-/** The first key of our workers' advisory locks; the second is the worker's number. Any constant nobody else uses. */
+/**
+ * The first key of our workers' advisory locks; the second key is the worker's number. The value is arbitrary, but nobody else may use it.
+ */
 export const ADVISORY_CLASS = 0x616e7377
 
 /** The advisory locks of workers in this database. `l.objid` is the worker's number. */
 const WORKER_LOCKS = `pg_locks l WHERE l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::oid AND l.objsubid = 2 AND l.granted
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
-/** A worker's row, and the server process that is to hold its lock. */
+/** A worker's row, and the server process that must hold its lock. */
 export interface WorkerRow {
   readonly number: number
   readonly host: string
   readonly pid: number
   readonly leaseMs: number
+  /** The process id of the server process at the other end of the connection. */
   readonly backend: number
-  /** Whether the number was not ours before: a sequence that fell back gives numbers out again, and what is in the row is another's. */
+  /** Whether the number is new to this process. A sequence that fell back gives numbers out again, so the row may be another worker's. */
   readonly isNew: boolean
 }
 
 /**
- * Writes the lease in one statement that also proves that its connection still holds the lock: a pooler may have handed it to another one.
- * @returns false, and nothing was written, when it does not
+ * Writes the lease in one statement. The statement also proves that its connection still holds the lock, because a pooler may have sent it
+ * to another server connection.
+ * @returns false if the connection does not hold the lock; then nothing was written
  */
 export async function renew(client: pg.Client, { number, host, pid, leaseMs, backend, isNew }: WorkerRow): Promise<boolean> {
   const { rowCount } = await client.query(
@@ -34,19 +38,19 @@ export async function renew(client: pg.Client, { number, host, pid, leaseMs, bac
   return rowCount === 1
 }
 
-/** @returns a number that no worker has had, unless the sequence fell back */
+/** Takes a worker number. @returns a number that no worker has had before, unless the sequence fell back */
 export async function takeNumber(client: pg.Client): Promise<number> {
   const { rows } = await client.query<{ number: number }>(`SELECT nextval(pg_get_serial_sequence('workers', 'number'))::int AS number`)
   return (rows[0] as { number: number }).number
 }
 
-/** @returns whether the lock is ours now */
+/** Tries to take the lock of a worker. @returns whether this connection holds it now */
 export async function tryLock(client: pg.Client, number: number): Promise<boolean> {
   const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS locked', [ADVISORY_CLASS, number])
   return rows[0]?.locked ?? false
 }
 
-/** Ends the connection that holds the lock of this process. @returns false when the lock is another's */
+/** Ends the connection that holds the lock of this process. @returns false if another process holds the lock */
 export async function endHolder(client: pg.Client, { number, host, pid }: Pick<WorkerRow, 'number' | 'host' | 'pid'>): Promise<boolean> {
   const { rowCount } = await client.query(
     `SELECT pg_terminate_backend(l.pid, 1000) FROM workers w, ${WORKER_LOCKS} AND l.objid = w.number::oid
@@ -56,7 +60,10 @@ export async function endHolder(client: pg.Client, { number, host, pid }: Pick<W
   return rowCount !== 0
 }
 
-/** Deletes rows of workers that died long ago. Whoever holds a lock lives: when a clock steps every lease looks old. */
+/**
+ * Deletes the rows of workers that died long ago. It keeps the row of a worker that holds its lock, because every lease looks old after a
+ * clock step.
+ */
 export async function clearAway(client: pg.Client): Promise<void> {
   await client.query(
     `DELETE FROM workers w WHERE w.lease_expires_at < now() - interval '1 hour'

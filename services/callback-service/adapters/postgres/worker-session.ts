@@ -15,23 +15,24 @@ const CONNECT_TIMEOUT_MS = 2000
 const QUERY_TIMEOUT_MS = 3000
 
 const NEEDS_SESSIONS =
-  'a connection pooler stands before the database: set database.sessionUrl (DATABASE_SESSION_URL) to an address that keeps sessions'
+  'there is a connection pooler in front of the database: set database.sessionUrl (DATABASE_SESSION_URL) to an address that keeps sessions'
 
 export interface WorkerSessionOptions {
   readonly url: string
-  /** Whether an operator says that a session at this address stays on one server connection (`database.sessionUrl`). */
+  /** Whether the operator has declared that a session at this address stays on one server connection (`database.sessionUrl`). */
   readonly keepsSessions?: boolean
   readonly leaseMs: number
   readonly logger: Logger
 }
 
 /**
- * Proves that this process lives, in two ways: an advisory lock on one connection of its own, which the server drops the instant the
- * process dies, and a lease renewed on the same connection, which runs out when the process hangs but keeps its sockets. Each renewal updates the
- * worker's row, and proves in the same statement that the lock is still held.
+ * Proves in two ways that this process is alive, on a connection of its own. It holds an advisory lock, which the server releases as soon
+ * as the process dies. It also renews a lease, which expires if the process hangs but keeps its sockets. Each renewal updates the worker's
+ * row, and proves in the same statement that the connection still holds the lock.
  *
- * A lost connection is made again at once, with the same number, so that claims outlive a restart of Postgres. Where Postgres
- * still believes in the lost one, it is ended; short TCP keepalives on the server's side end that of a process that vanished without a word.
+ * If the connection is lost, the session opens a new one at once, with the same number, so that claims outlive a restart of Postgres. If
+ * Postgres still keeps the lost connection, the session ends it. Short TCP keepalives on the server's side end the connection of a process
+ * that vanished without closing it.
  */
 export class WorkerSession implements Part {
   readonly name = 'worker session'
@@ -40,13 +41,13 @@ export class WorkerSession implements Part {
   readonly #loop: Loop
   readonly #troubles: TroubleLog
   #client: pg.Client | undefined
-  /** The server's process at the other end of the connection. */
+  /** Process id of the server process at the other end of the connection. */
   #backend = 0
   #number: number | undefined
-  /** Whether the row under our number is not ours yet. */
+  /** Whether we have not written the row under our number yet. */
   #isNew = true
   #sessions = 0
-  /** Whether the address was seen to hand our statements to other connections. */
+  /** Whether the address has sent our statements to another server connection. */
   #isShared = false
   #heldSinceMs: number | undefined
   #problem: string | undefined = 'the worker has no session yet'
@@ -55,7 +56,7 @@ export class WorkerSession implements Part {
     this.#options = options
     this.#self = { host: hostname(), pid: process.pid, leaseMs: options.leaseMs }
     this.#troubles = new TroubleLog(options.logger, {
-      began: 'worker session lost or not to be had, retrying',
+      began: 'worker session lost or unavailable, retrying',
       ended: 'worker session held',
     })
     this.#loop = new Loop({
@@ -68,27 +69,27 @@ export class WorkerSession implements Part {
     })
   }
 
-  /** The worker's number while lock and lease are held; undefined when nothing may be claimed. */
+  /** The worker's number while it holds its lock and its lease; undefined while it may not claim. */
   get workerNumber(): number | undefined {
     return this.#heldSinceMs === undefined ? undefined : this.#number
   }
 
-  /** Since when lock and lease are held without a break, by `performance.now()`; undefined while they are not. */
+  /** Since when the worker has held its lock and its lease without a break, by `performance.now()`; undefined while it does not. */
   get heldSinceMs(): number | undefined {
     return this.#heldSinceMs
   }
 
-  /** Whether this process has had no more than one session so far. */
+  /** Whether this process has had at most one session so far. */
   get isFirstSession(): boolean {
     return this.#sessions < 2
   }
 
-  /** Whether a session that is missing can be waited for: there was one, and the address is not known to be of no use. */
+  /** Whether a missing session may come back: there was one before, and the address did not turn out to be useless. */
   get mayComeBack(): boolean {
     return this.#sessions > 0 && !this.#isShared
   }
 
-  /** Why there is no session; undefined while there is one. */
+  /** Why this process has no session; undefined while it has one. */
   get problem(): string | undefined {
     return this.#problem
   }
@@ -97,7 +98,7 @@ export class WorkerSession implements Part {
     this.#loop.start()
   }
 
-  /** Gives number and lock back. Whatever is still claimed can be taken over from here on. */
+  /** Gives the number and the lock back. From then on, other workers can take over callbacks that are still claimed. */
   async stop(): Promise<void> {
     await this.#loop.stop()
     const client = this.#client
@@ -139,7 +140,7 @@ export class WorkerSession implements Part {
         tcp_keepalives_idle: 2,
         tcp_keepalives_interval: 1,
         tcp_keepalives_count: 3,
-        // A lease says that we live, not that the disk or a standby is fast: it must not run out because commits hang.
+        // The lease must not expire while commits hang. It proves that we are alive, not that the disk or a standby is fast.
         synchronous_commit: 'off',
       }),
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -161,14 +162,17 @@ export class WorkerSession implements Part {
   }
 
   /**
-   * A server says which process it is when a connection begins; a pooler makes that up. Behind one that gives each transaction another server
-   * connection, the lock of a session stays with whoever comes next.
+   * Whether a pooler is in between. When a connection begins, a server announces its process id, but a pooler announces an invented one. If
+   * the pooler uses another server connection for each transaction, the lock stays with a connection that others use next.
    */
   #isPooled(client: pg.Client): boolean {
     return (client as unknown as { processID: number }).processID !== this.#backend
   }
 
-  /** The statement came to another server process, or the lock is gone. Behind a pooler that never ends well: others take over what we work on. */
+  /**
+   * The error for a renewal that did not find the lock. Behind a pooler the session is useless from then on, because others would take over
+   * our callbacks again and again.
+   */
   #lockLost(client: pg.Client): StorageUnavailableError {
     if (!this.#isPooled(client)) return new StorageUnavailableError('the worker lost its lock')
     this.#isShared = true
@@ -176,9 +180,10 @@ export class WorkerSession implements Part {
   }
 
   /**
-   * Our lost connection may live on in the eyes of Postgres, for seconds or, behind a proxy that holds its end open, for good: it is
-   * ended. Anybody else with our number (sequences may fall back when a standby takes over) keeps it, and we take another.
-   * @throws always; the next try finds the way clear
+   * Ends our lost connection, if it still holds the lock. Postgres may keep it for seconds, or forever behind a proxy that holds its end
+   * open. If another worker holds the lock, it keeps the number, and we take another one. A sequence may fall back when a standby takes
+   * over.
+   * @throws always; the next try finds the lock free
    */
   async #takeLockFrom(client: pg.Client, number: number): Promise<never> {
     if (!(await endHolder(client, { ...this.#self, number }))) this.#forgetNumber()

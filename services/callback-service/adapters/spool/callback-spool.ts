@@ -12,30 +12,33 @@ import type { AsideRow, Kept, NumberedRow, OptionalColumn, RefusedRow, SpoolStat
 import { type AsideCallback, asideOf, viewOf } from './spooled-callback.ts'
 
 export interface CallbackSpoolOptions {
-  /** The file; its folder is made when missing. */
+  /** The spool's file. Its folder is made if it is missing. */
   readonly path: string
-  /** Beyond so many bytes callbacks are refused. */
+  /** Size of the file's content from which the spool refuses callbacks. */
   readonly maxBytes: number
   readonly maxBatch: number
   readonly maxWaiting: number
   readonly timeoutMs: number
-  /** What time it is, epoch milliseconds: the database's, as far as it is known. */
+  /** The time of the database's clock as this process knows it, in epoch milliseconds. */
   readonly nowMs: () => number
-  /** Which callback is known to have an idempotency key in the database. */
+  /** The id of the callback that has an idempotency key in the database; undefined if this process does not know one. */
   readonly ownerOf: (idempotencyKey: string) => string | undefined
-  /** Called with each write: how many callbacks are in the spool that were not there before, and how long it took. */
+  /** Called after each write with the number of callbacks that are new in the spool, and with the time the write took. */
   readonly onKept: (count: number, seconds: number) => void
   readonly logger: Logger
 }
 
-/** How often a spool that could not be written is tried again. */
+/** Time between two tries to open or write a broken spool. */
 const RETRY_MS = 1000
-/** A question takes 0.1 ms, or as long as the flush before it. What the database takes does not wait for a disk that hangs. */
+/**
+ * Longest time to wait for an answer of the spool, so that accepting does not wait for a disk that hangs. Usually it takes 0.1 ms plus a
+ * flush.
+ */
 const QUESTION_TIMEOUT_MS = 100
 
 /**
- * Where callbacks wait while the database cannot take them: a journal on the local disk, flushed before `append` resolves. Those that arrive
- * together share one flush. What a process left there when it died is found by the next one.
+ * A journal on the local disk where callbacks wait while the database cannot take them. It is flushed before `append` resolves. Callbacks
+ * that arrive together share one flush. If a process dies, the next one finds its callbacks in the file.
  */
 export class CallbackSpool implements Part {
   readonly name = 'spool'
@@ -45,14 +48,14 @@ export class CallbackSpool implements Part {
   readonly #upkeep: Loop
   readonly #tried = Promise.withResolvers<void>()
   #file: SpoolConnection | undefined
-  /** Why it is not open. */
+  /** Why the file is not open; undefined while it is open. */
   #problem: string | undefined = 'not open yet'
   #state: SpoolState = { callbacks: 0, setAside: 0, bytes: 0, problem: undefined, isDamaged: false }
   #arriving = 0
   #takenSeq = 0
-  /** Up to there: what the database refused. It is set aside when the rest is forgotten. */
+  /** Rows that the database refused. The next `forget` sets them aside. */
   #refused: RefusedRow[] = []
-  /** Whether the rows read last were all there were. */
+  /** Whether the last read returned all rows that were left. */
   #wereAll = false
   #mustFollow = true
 
@@ -80,26 +83,26 @@ export class CallbackSpool implements Part {
     })
   }
 
-  /** Callbacks that the database has not taken yet, or that are on their way to the disk. */
+  /** Number of callbacks that the database has not taken yet, including those on their way to the disk. */
   get callbacks(): number {
     return this.#state.callbacks + this.#arriving
   }
 
   /**
-   * Whether what comes must go behind what is here: until the database has taken all there was. What arrived meanwhile follows at once, but
-   * does not hold up what comes: where callbacks arrive all the time, the spool is never empty. A spool that cannot be written is not in use: the
-   * database is all there is.
+   * Whether new callbacks must queue in the spool, until the database has taken all that was in it. Callbacks that arrived during that last
+   * read follow at once, but new ones need not queue behind them. Otherwise constant traffic would keep the spool in use forever. A spool
+   * that cannot be written is not in use: then callbacks go to the database alone.
    */
   get isInUse(): boolean {
     return this.problem === undefined && this.#mustFollow && this.callbacks > 0
   }
 
-  /** Callbacks that the database refused: they stay here, for a person to look at. */
+  /** Number of callbacks that the database refused. They stay in the spool until an operator decides. */
   get setAsideCount(): number {
     return this.#state.setAside
   }
 
-  /** Whether it can keep another callback, as far as is known. */
+  /** Whether the spool can keep another callback, as far as this process knows. */
   get hasRoom(): boolean {
     return this.problem === undefined && this.#state.bytes < this.#options.maxBytes
   }
@@ -108,14 +111,14 @@ export class CallbackSpool implements Part {
     return this.#state.bytes
   }
 
-  /** Why it is of no use; undefined while it is. */
+  /** Why the spool cannot keep callbacks; undefined while it can. */
   get problem(): string | undefined {
     return this.#problem ?? this.#state.problem
   }
 
   /**
-   * Opens the file. Where that cannot be done, because it is no spool, cannot be written, or another process still has it open, the service does
-   * without and it is tried again: what the database takes should not be refused for the lack of a spool.
+   * Opens the file. That fails if the file is not a spool, cannot be written, or is open in another process. The service then works without
+   * a spool and tries again, because it can still accept callbacks into the database.
    */
   async start(): Promise<void> {
     this.#upkeep.start()
@@ -131,8 +134,8 @@ export class CallbackSpool implements Part {
         onState: state => this.#know(state),
         onBroken: error => {
           this.#file = undefined
-          this.#problem = 'it broke while it was open'
-          logger.error({ err: error }, 'the spool broke: it is opened again')
+          this.#problem = 'the spool broke while it was open'
+          logger.error({ err: error }, 'the spool broke: opening it again')
         },
       })
     } catch (error) {
@@ -140,7 +143,7 @@ export class CallbackSpool implements Part {
       throw new Error(this.#problem, { cause: error })
     }
     this.#problem = undefined
-    // All that is in the file is given out, once more where it was before: it may be another file.
+    // The drain starts again at the beginning of the file, because it may be another file than before.
     this.#takenSeq = 0
     this.#refused = []
     this.#mustFollow = true
@@ -148,11 +151,11 @@ export class CallbackSpool implements Part {
 
   #know(state: SpoolState): void {
     if (state.isDamaged && !this.#state.isDamaged)
-      this.#options.logger.error({ reason: state.problem }, 'the spool is damaged: it is only read, nothing is kept in it')
+      this.#options.logger.error({ reason: state.problem }, 'the spool is damaged: it keeps no new callbacks')
     this.#state = state
   }
 
-  /** Closes the file when what is on its way is on the disk. What it holds stays there. */
+  /** Closes the file after the callbacks under way are on the disk. Its callbacks stay in it. */
   async stop(): Promise<void> {
     await this.#upkeep.stop()
     if (!this.#file) return
@@ -162,10 +165,10 @@ export class CallbackSpool implements Part {
   }
 
   /**
-   * @returns when the callback is on the disk
-   * @throws {StorageUnavailableError} the spool is full, broken or damaged
-   * @throws {OverloadedError} too many wait already; nothing was stored
-   * @throws {IdempotencyKeyReusedError} the key came with other ids before
+   * Resolves when the callback is on the disk.
+   * @throws {StorageUnavailableError} the spool is full, broken or damaged, or the outcome is unknown
+   * @throws {OverloadedError} too many callbacks are waiting already; nothing was stored
+   * @throws {IdempotencyKeyReusedError} the key came with other object ids before
    */
   async append(callback: NewCallback): Promise<Accepted> {
     this.#arriving += 1
@@ -181,7 +184,10 @@ export class CallbackSpool implements Part {
     }
   }
 
-  /** Whether another callback here has this one's idempotency key, with other object ids. @returns undefined when nobody knows in time */
+  /**
+   * Whether the spool holds a callback with the same idempotency key and other object ids.
+   * @returns undefined if no answer comes within 100 ms
+   */
   async holdsRival(callback: NewCallback): Promise<boolean | undefined> {
     if (!this.#file || this.callbacks === 0) return false
     try {
@@ -192,7 +198,7 @@ export class CallbackSpool implements Part {
     }
   }
 
-  /** What the database has not taken yet, in the order in which it came. */
+  /** Reads the oldest callbacks that the database has not taken yet, in the order in which they came. */
   async oldest(limit: number): Promise<NumberedRow[]> {
     const rows = (await this.#opened.call('oldest', { after: this.#takenSeq, limit })) as NumberedRow[]
     this.#wereAll = rows.length < limit
@@ -200,8 +206,9 @@ export class CallbackSpool implements Part {
   }
 
   /**
-   * Forgets what the database has taken: all that came up to `seq`, or up to where it was told last. What it refused of that is set aside.
-   * @throws {StorageUnavailableError} it is still in the file, because the disk is full or broken; it is not given out again
+   * Forgets the callbacks that the database has taken, up to and including `seq`, and sets aside those that it refused.
+   * @param seq default: the `seq` of the last call
+   * @throws {StorageUnavailableError} the disk is full or broken: the callbacks stay in the file, but `oldest` does not return them again
    */
   async forget(seq = this.#takenSeq): Promise<void> {
     this.#takenSeq = seq
@@ -211,27 +218,30 @@ export class CallbackSpool implements Part {
     this.#refused = this.#refused.filter(row => !refused.includes(row))
   }
 
-  /** Keeps a callback aside that the database refuses, for a person to look at, when those up to it are forgotten. */
+  /** Notes that the database refuses a callback. The next `forget` sets it aside for an operator. */
   setAside(seq: number, reason: string): void {
     this.#refused.push({ seq, reason })
   }
 
-  /** @returns undefined when it is not here, or the file is damaged: it is with the database soon, or cannot be read */
+  /**
+   * Finds a callback that the database has not taken yet.
+   * @returns undefined if it is not in the spool, or if the file is closed or damaged
+   */
   async find(id: string): Promise<CallbackView | undefined> {
     if (!this.#file || this.#state.isDamaged || this.callbacks === 0) return undefined
     const row = (await this.#opened.call('find', id)) as NumberedRow | undefined
     return row && row.seq > this.#takenSeq ? viewOf(row) : undefined
   }
 
-  /** What the database refused, the oldest first. @throws {StorageUnavailableError} the file cannot be read */
+  /** Lists the callbacks that the database refused, the oldest first. @throws {StorageUnavailableError} the file cannot be read */
   async aside(limit: number): Promise<AsideCallback[]> {
     return ((await this.#opened.call('aside', { limit })) as AsideRow[]).map(asideOf)
   }
 
   /**
-   * Gives what was set aside to the database once more, without some of its columns.
+   * Puts a callback that was set aside back into the queue for the database, without some of its columns.
    * @returns whether there was such a callback
-   * @throws {IdempotencyKeyReusedError} its key came with other ids since
+   * @throws {IdempotencyKeyReusedError} its key has come with other object ids since
    * @throws {StorageUnavailableError} the file cannot be written
    */
   async putBack(id: string, without: readonly OptionalColumn[]): Promise<boolean> {
@@ -240,7 +250,11 @@ export class CallbackSpool implements Part {
     return outcome === 'put_back'
   }
 
-  /** Forgets what was set aside, for good. @returns what it was; undefined when there was none. @throws {StorageUnavailableError} */
+  /**
+   * Deletes a callback that was set aside.
+   * @returns the callback; undefined if there was none.
+   * @throws {StorageUnavailableError} the file cannot be written
+   */
   async drop(id: string): Promise<AsideCallback | undefined> {
     const row = (await this.#opened.call('drop', id)) as AsideRow | undefined
     return row && asideOf(row)
@@ -249,7 +263,8 @@ export class CallbackSpool implements Part {
   async #appendAll(callbacks: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
     const { nowMs, ownerOf, onKept } = this.#options
     const received_ms = nowMs()
-    // Asked now, not earlier: the database has the keys of what was forgotten before, and the file those of what is forgotten later.
+    // `ownerOf` is asked now, not earlier. It knows the keys of callbacks that the spool has forgotten by now; the file has those of the
+    // others.
     const isRival = callbacks.map(({ id, idempotencyKey: key }) => key !== undefined && (ownerOf(key) ?? id) !== id)
     const rows = callbacks.filter((_, n) => !isRival[n]).map(callback => ({ ...columns(callback), received_ms }))
     const started = performance.now()

@@ -6,19 +6,19 @@ import type { SpoolAnswer, SpoolCall } from './spool-thread.ts'
 export interface SpoolConnectionOptions {
   readonly path: string
   readonly maxBytes: number
-  /** Called with what is known of the file, once it is open and with each answer. */
+  /** Called with the state of the file when it is open, and with each answer. */
   readonly onState: (state: SpoolState) => void
-  /** Called when the thread ends by itself; what was asked has failed by then. */
+  /** Called if the thread ends by itself. All calls under way have failed by then. */
   readonly onBroken: (error: unknown) => void
 }
 
-/** The thread that has the spool's file open: it is asked for one of the file's methods, and answers in order. */
+/** A connection to the thread that has the spool's file open. A call runs one of the file's methods there. The answers come in order. */
 export class SpoolConnection {
   readonly #thread: Worker
   readonly #calls: { readonly resolve: (result: unknown) => void; readonly reject: (error: unknown) => void }[] = []
   #hasEnded = false
 
-  /** @throws {Error} the file cannot be opened */
+  /** Starts the thread, which opens the file. @throws {Error} the file cannot be opened */
   static open(options: SpoolConnectionOptions): Promise<SpoolConnection> {
     const { path, maxBytes, onState } = options
     const thread = new Worker(new URL('./spool-thread.ts', import.meta.url), { workerData: { path, maxBytes }, stderr: true })
@@ -50,7 +50,7 @@ export class SpoolConnection {
     thread.on('exit', code => end(new Error(`its thread ended with ${code}`)))
   }
 
-  /** @throws {StorageUnavailableError} the file cannot do it, or the thread has ended */
+  /** Runs a method of the file in the thread. @throws {StorageUnavailableError} the method failed, or the thread has ended */
   call<Name extends SpoolCall['name']>(name: Name, argument: Extract<SpoolCall, { name: Name }>['argument']): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#hasEnded) return reject(unavailable(new Error('it is closed')))

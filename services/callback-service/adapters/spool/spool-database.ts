@@ -2,28 +2,29 @@ import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statS
 import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
-/** Counts the forms that the file has had; it stands in `PRAGMA user_version`. Files of version 0 have no table `set_aside`. */
+/** Version of the file's schema, kept in `PRAGMA user_version`. Files of version 0 have no table `set_aside`. */
 const VERSION = 1
 
 const COLUMNS = `id TEXT NOT NULL UNIQUE, object_ids TEXT NOT NULL, idempotency_key TEXT UNIQUE, request_id TEXT, traceparent TEXT, tracestate TEXT,
   baggage TEXT, received_ms REAL NOT NULL`
 
-/** Checking 128 MiB takes 0.2 s, or 2.5 s when the disk has to be read; 1 GiB would take 19 s, in which nothing could be spooled. */
+/** Largest content to check for damage. 128 MiB take 0.2 s, or 2.5 s if the disk must be read. 1 GiB would block the spool for 19 s. */
 const MAX_CHECKED_BYTES = 128 * 2 ** 20
 
 /**
- * Opens the file of a spool, and makes it, its folder and its tables when they are missing. When it returns, they are on the disk. What it makes, and the
- * file if it is there already, nobody but its owner may read: it holds what senders sent.
+ * Opens the file of a spool. It makes the file, its folder and its tables if they are missing. When it returns, they are on the disk. Only
+ * the owner may read the file and what this function makes, because the file holds the senders' data.
  *
- * A file of the release before gets the table that it lacks. The rows that were set aside in it wait for the database again: most of them came
- * with a used idempotency key, and are taken now; the others are set aside again. Nothing is changed in a damaged file.
- * @returns with the damage that was found
- * @throws {Error} it is no database, or of a newer release (then it is left as it is), or another process has it open
+ * A file of an earlier release gets the table that it lacks. Rows that were set aside in it wait for the database again. Most of them came
+ * with a used idempotency key, and the database takes them now. The others are set aside again. A damaged file is not changed.
+ * @returns the open database, and the damage that was found, if any
+ * @throws {Error} the file is not a database, is open in another process, or comes from a newer release (then it stays as it is)
  */
 export function openSpoolDatabase(file: string): { readonly db: DatabaseSync; readonly damage: string | undefined } {
   const path = resolve(file)
   const firstFolder = mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  // SQLite gives its journals the mode of the file. One that is there is not opened: closing it would take its locks from this process.
+  // SQLite gives its journals the mode of the file. An existing file is not opened here, because closing it would drop this process's locks
+  // on it.
   if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600))
   for (const file of [path, `${path}-wal`, `${path}-shm`]) closeToOthers(file)
   const db = new DatabaseSync(path)
@@ -42,7 +43,7 @@ export function openSpoolDatabase(file: string): { readonly db: DatabaseSync; re
   }
 }
 
-/** Whoever lends us a file of theirs decides who else may read it. */
+/** Takes the rights of other users away from a file of ours. If another user owns the file, that user decides who may read it. */
 function closeToOthers(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found && (found.mode & 0o077) !== 0 && found.uid === process.getuid?.()) chmodSync(path, found.mode & 0o700)
@@ -58,8 +59,8 @@ function migrate(db: DatabaseSync): void {
 }
 
 /**
- * A file survives a power cut when its folder is flushed too, and a folder when the one above it is
- * (https://man7.org/linux/man-pages/man2/fsync.2.html).
+ * Flushes the folder of the file and the new folders above it. A file survives a power cut only if its folder is flushed too. The same holds
+ * for a folder and the folder above it (https://man7.org/linux/man-pages/man2/fsync.2.html).
  */
 function flushFolders(path: string, firstMade: string | undefined): void {
   const last = dirname(firstMade ?? path)
@@ -71,13 +72,13 @@ function flushFolders(path: string, firstMade: string | undefined): void {
   }
 }
 
-/** What the file holds, without the pages that are free. */
+/** Size of the file's content, without its free pages. */
 export function contentBytes(db: DatabaseSync): number {
   const pragma = (name: string): number => Number(db.prepare(`PRAGMA ${name}`).get()?.[name])
   return (pragma('page_count') - pragma('freelist_count')) * pragma('page_size')
 }
 
-/** Looks for damage in what the file holds, unless that is too much to be read at once: then damage shows when it is met. */
+/** Checks the content of the file for damage. If the content is too large for a check, damage shows when it is read. */
 function damageIn(db: DatabaseSync): string | undefined {
   if (contentBytes(db) > MAX_CHECKED_BYTES) return undefined
   try {
@@ -89,12 +90,12 @@ function damageIn(db: DatabaseSync): string | undefined {
   }
 }
 
-/** SQLITE_CORRUPT, SQLITE_NOTADB: https://www.sqlite.org/rescode.html */
+/** Whether an error shows damage of the file: SQLITE_CORRUPT or SQLITE_NOTADB, https://www.sqlite.org/rescode.html */
 export function isDamage(error: unknown): boolean {
   return [11, 26].includes(primaryCode(error))
 }
 
-/** SQLITE_FULL */
+/** Whether an error shows a full disk (SQLITE_FULL). */
 export function isFull(error: unknown): boolean {
   return primaryCode(error) === 13
 }

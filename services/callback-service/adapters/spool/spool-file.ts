@@ -2,17 +2,20 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CallbackColumns } from '../new-callback.ts'
 import { contentBytes, isDamage, isFull, openSpoolDatabase } from './spool-database.ts'
 
-/** A callback as it lies in the spool. `received_ms`: epoch milliseconds, by the database's clock as far as it was known. */
+/** A row of the spool. `received_ms`: epoch milliseconds by the database's clock, as far as the process knew it. */
 export interface SpooledRow extends CallbackColumns {
   readonly received_ms: number
 }
 
-/** `seq` counts the rows of a file in the order in which they came. */
+/** A row with its number. `seq` counts the rows of a file in the order in which they came. */
 export interface NumberedRow extends SpooledRow {
   readonly seq: number
 }
 
-/** What came of a row: it is kept now, or was before; or its key came with other ids before; or nothing more can be kept. */
+/**
+ * The result for an appended row: it is kept (now, or earlier: `isReplay`), its key came with other object ids before, or the spool is
+ * full.
+ */
 export type Kept = { readonly id: string; readonly receivedMs: number; readonly isReplay: boolean } | 'key_reused' | 'no_room'
 
 /** A row that the database refuses, and why. */
@@ -26,18 +29,18 @@ export interface AsideRow extends SpooledRow {
   readonly reason: string
 }
 
-/** What may be left out of a row that is put back, because it may be what the database refuses: nothing is done by it. */
+/** A column that can be left out of a row that is put back. No work depends on it, but the database may refuse its value. */
 export type OptionalColumn = 'request_id' | 'traceparent' | 'tracestate' | 'baggage'
 
 export interface SpoolState {
-  /** That wait for the database. */
+  /** Number of callbacks that wait for the database. */
   readonly callbacks: number
-  /** That the database refused. */
+  /** Number of callbacks that the database refused. */
   readonly setAside: number
   readonly bytes: number
-  /** Why nothing can be kept; undefined while it can. */
+  /** Why the file can keep nothing; undefined while it can. */
   readonly problem: string | undefined
-  /** Whether the file itself is damaged: it is only read from then on. */
+  /** Whether the file itself is damaged. From then on it is only read. */
   readonly isDamaged: boolean
 }
 
@@ -45,10 +48,11 @@ const COLUMNS = ['id', 'object_ids', 'idempotency_key', 'request_id', 'tracepare
 const SET_ASIDE = `INSERT INTO set_aside (${COLUMNS}, reason) SELECT ${COLUMNS}, ? FROM spool WHERE seq = ? ON CONFLICT DO NOTHING`
 
 /**
- * A journal of callbacks in one SQLite file: each `append` is on the disk when it returns (WAL with `synchronous=FULL`: every commit flushes
- * the journal, https://www.sqlite.org/pragma.html#pragma_synchronous). One process at a time has it open. Blocks while it works.
+ * A journal of callbacks in one SQLite file. When `append` returns, its rows are on the disk: in WAL mode with `synchronous=FULL`, every
+ * commit flushes the journal (https://www.sqlite.org/pragma.html#pragma_synchronous). Only one process at a time can open the file. Its
+ * methods block.
  *
- * A damaged file is only read: what comes before the damage is given out, and nothing is changed.
+ * A damaged file is not changed. Its rows can be read up to the damage.
  */
 export class SpoolFile {
   readonly #db: DatabaseSync
@@ -57,13 +61,13 @@ export class SpoolFile {
   readonly #findFirst: StatementSync
   #callbacks: number
   #setAside: number
-  /** What went wrong since the last write that succeeded. */
+  /** The last error since a write succeeded; undefined if there was none. */
   #problem: string | undefined
   #damage: string | undefined
-  /** Where what a damaged file still has to give out begins. */
+  /** The last `seq` that was forgotten in a damaged file, which cannot delete rows. */
   #droppedSeq = 0
 
-  /** @throws {Error} the file is no spool, or of a newer release, or another process has it open */
+  /** Opens the file. @throws {Error} the file is not a spool, comes from a newer release, or is open in another process */
   constructor({ path, maxBytes }: { readonly path: string; readonly maxBytes: number }) {
     const { db, damage } = openSpoolDatabase(path)
     this.#db = db
@@ -88,8 +92,9 @@ export class SpoolFile {
   }
 
   /**
-   * Keeps all rows for which there is room, or none of them. What was set aside and comes again waits for the database again.
-   * @throws {Error} the disk or the file is broken: nothing was kept
+   * Keeps all rows, or none if there is no room. If a row was set aside and comes again, it waits for the database again.
+   * @returns the result for each row, by position
+   * @throws {Error} the disk or the file is broken, and nothing was kept
    */
   append(rows: readonly SpooledRow[]): Kept[] {
     if (contentBytes(this.#db) >= this.#maxBytes) return rows.map(row => this.#find(row) ?? 'no_room')
@@ -112,7 +117,7 @@ export class SpoolFile {
     }
   }
 
-  /** Those behind `after`, in the order in which they came. Of a damaged file those before the damage. */
+  /** Reads the rows after `after`, in the order in which they came. In a damaged file, it reads up to the damage. */
   oldest({ after, limit }: { readonly after: number; readonly limit: number }): NumberedRow[] {
     const rows = this.#upToDamage(`SELECT seq, ${COLUMNS} FROM spool NOT INDEXED WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
     return [...rows] as unknown as NumberedRow[]
@@ -123,15 +128,15 @@ export class SpoolFile {
     return row as unknown as NumberedRow | undefined
   }
 
-  /** Tells of each row whether another one behind `after` has its idempotency key, with other object ids. */
+  /** Checks for each row whether a row after `after` has the same idempotency key and other object ids. */
   areRivals({ rows, after }: { readonly rows: readonly CallbackColumns[]; readonly after: number }): boolean[] {
     const rival = this.#db.prepare('SELECT 1 FROM spool WHERE idempotency_key = ? AND id <> ? AND object_ids <> ? AND seq > ?')
     return this.#watch(() => rows.map(row => rival.get(row.idempotency_key ?? null, row.id, row.object_ids, after) !== undefined))
   }
 
   /**
-   * Forgets what the database has taken, all that came up to `seq`, and sets aside for a person what it refused.
-   * @throws {Error} the disk is full or broken: nothing was changed
+   * Deletes the rows that the database has taken, up to and including `seq`, and sets aside those that it refused.
+   * @throws {Error} the disk is full or broken, and nothing has changed
    */
   forget({ seq, refused }: { readonly seq: number; readonly refused: readonly RefusedRow[] }): void {
     if (this.#damage !== undefined) {
@@ -148,15 +153,15 @@ export class SpoolFile {
     this.#callbacks -= dropped
   }
 
-  /** What was set aside, the oldest first. */
+  /** Lists the rows that were set aside, the oldest first. */
   aside({ limit }: { readonly limit: number }): AsideRow[] {
     const rows = this.#watch(() => this.#db.prepare(`SELECT ${COLUMNS}, reason FROM set_aside ORDER BY rowid LIMIT ?`).all(limit))
     return rows as unknown as AsideRow[]
   }
 
   /**
-   * Has what was set aside wait for the database again, behind the others, without some of its columns.
-   * @returns undefined when no such row is set aside
+   * Moves a row that was set aside to the end of the spool, without some of its columns.
+   * @returns undefined if no such row is set aside
    */
   putBack({ id, without }: { readonly id: string; readonly without: readonly OptionalColumn[] }): 'put_back' | 'key_reused' | undefined {
     const kept = COLUMNS.map(column => ((without as readonly string[]).includes(column) ? 'NULL' : column))
@@ -172,14 +177,14 @@ export class SpoolFile {
     return outcome
   }
 
-  /** Forgets what was set aside, for good. @returns what it was; undefined when no such row is set aside */
+  /** Deletes a row that was set aside. @returns the row; undefined if no such row is set aside */
   drop(id: string): AsideRow | undefined {
     const row = this.#commit(() => this.#db.prepare(`DELETE FROM set_aside WHERE id = ? RETURNING ${COLUMNS}, reason`).get(id))
     if (row) this.#setAside -= 1
     return row as unknown as AsideRow | undefined
   }
 
-  /** Finds out whether it can be written again, after it could not. @throws {Error} it cannot */
+  /** Checks whether the file can be written again. @throws {Error} it cannot */
   probe(): void {
     this.#commit(() => this.#db.exec(`PRAGMA user_version = ${this.#db.prepare('PRAGMA user_version').get()?.['user_version']}`))
   }
@@ -191,7 +196,7 @@ export class SpoolFile {
   #find(row: SpooledRow): Kept | undefined {
     const first = this.#findFirst.get(row.id, row.idempotency_key ?? null) as unknown as SpooledRow | undefined
     if (!first) return undefined
-    // The same id is made of the same key and object ids, in any order; the releases before made other ids.
+    // The same key and the same object ids, in any order, give the same id. Earlier releases made other ids, so the object ids count too.
     return first.id === row.id || first.object_ids === row.object_ids
       ? { id: first.id, receivedMs: first.received_ms, isReplay: true }
       : 'key_reused'
@@ -203,7 +208,7 @@ export class SpoolFile {
 
   #count(rows: string, ...values: number[]): number {
     for (const { count } of this.#upToDamage(`SELECT count(*) AS count FROM ${rows}`, ...values)) return Number(count)
-    // Damaged: one by one, up to there.
+    // The file is damaged: count row by row up to the damage.
     return [...this.#upToDamage(`SELECT 1 FROM ${rows}`, ...values)].length
   }
 

@@ -3,19 +3,19 @@ import { SpoolFile, type SpoolState } from './spool-file.ts'
 
 type Calls = Pick<SpoolFile, 'append' | 'oldest' | 'find' | 'areRivals' | 'forget' | 'aside' | 'putBack' | 'drop' | 'probe' | 'close'>
 
-/** What the service asks of the thread: one of the file's methods. */
+/** A message to the thread: a call of one of the file's methods. */
 export type SpoolCall = {
   readonly [Name in keyof Calls]: { readonly name: Name; readonly argument: Parameters<Calls[Name]>[0] }
 }[keyof Calls]
 
-/** What comes back: the state first, once the file is open; then an answer a call, in order. */
+/** A message from the thread. The first one has the state of the open file. Then there is one answer for each call, in order. */
 export interface SpoolAnswer {
   readonly result?: unknown
   readonly error?: unknown
   readonly state?: SpoolState
 }
 
-/** The spool has a thread of its own, because a flush to the disk blocks whoever waits for it. */
+/** The spool has its own thread, because a flush to the disk blocks the thread that waits for it. */
 const file = new SpoolFile(workerData)
 tell({ state: file.state })
 parentPort?.on('message', ({ name, argument }: SpoolCall) => {

@@ -1,9 +1,9 @@
-/** More callbacks are waiting for a commit than is good for them. The sender is to come back a little later. */
+/** Too many callbacks are waiting for a commit. The sender should send this one again a little later. */
 export class OverloadedError extends Error {
   readonly code = 'overloaded'
 }
 
-/** An idempotency key names one callback for as long as that is remembered. */
+/** Another callback with different object ids already has this idempotency key. The database remembers a key as long as its callback. */
 export class IdempotencyKeyReusedError extends Error {
   readonly code = 'idempotency_key_reused'
 

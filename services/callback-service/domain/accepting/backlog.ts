@@ -1,8 +1,8 @@
 const MAX_WAIT_SECONDS = 60
 
 /**
- * How many callbacks are unfinished, between one count of them and the next: what was counted, and what was accepted here since.
- * What other replicas accept shows with the next count.
+ * Estimates how many callbacks are unfinished: the last count plus the callbacks that this process has accepted since.
+ * Callbacks that other replicas accept appear with the next count.
  */
 export class Backlog {
   readonly #max: number
@@ -31,7 +31,7 @@ export class Backlog {
     this.#accepted += 1
   }
 
-  /** Seconds after which there may be room for another; 0: there is. */
+  /** Seconds until there may be room for another callback, at most 60; 0 if there is room now. */
   get waitSeconds(): number {
     const excess = this.#counted + this.#accepted - this.#max
     if (excess < 0) return 0

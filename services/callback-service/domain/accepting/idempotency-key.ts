@@ -6,10 +6,10 @@ export class InvalidIdempotencyKeyError extends Error {
 }
 
 /**
- * Reads the header `Idempotency-Key` (IETF draft-ietf-httpapi-idempotency-key-header) or, where it is absent, `webhook-id` (Standard Webhooks).
- * The draft's quoted form and the bare form most senders use name the same key.
+ * Reads the header `Idempotency-Key` (IETF draft-ietf-httpapi-idempotency-key-header) or, if it is absent, `webhook-id` (Standard
+ * Webhooks). The draft's quoted form and the bare form that most senders use name the same key.
  * @returns undefined when the request carries neither
- * @throws {InvalidIdempotencyKeyError} empty, over 255 characters, or not printable ASCII
+ * @throws {InvalidIdempotencyKeyError} the key is empty, over 255 characters long, or not printable ASCII
  */
 export function parseIdempotencyKey(idempotencyKey: string | undefined, webhookId: string | undefined): string | undefined {
   const header = idempotencyKey ?? webhookId

@@ -2,7 +2,7 @@ import { StorageUnavailableError } from '../storage-errors.ts'
 import { IdempotencyKeyReusedError } from './accept-errors.ts'
 import type { KnownKeys } from './known-keys.ts'
 
-/** A callback that cannot be lost any more. */
+/** A callback that is on a disk and can no longer be lost. */
 export interface Accepted {
   readonly id: string
   readonly receivedAt: Date
@@ -11,36 +11,36 @@ export interface Accepted {
 
 export type Durability = 'database' | 'spooled'
 
-/** And where it is: in the database, or on this machine's disk until the database takes it. */
+/** An accepted callback, and where it is: in the database, or on this machine's disk until the database takes it. */
 export type DurablyAccepted = Accepted & { readonly durability: Durability }
 
-/** What the intake must know of a callback. One with an idempotency key has an id made from the key and what it names. */
+/** What the intake must know of a callback. If it has an idempotency key, its id is made from the key and the object ids. */
 export interface Identified {
   readonly id: string
   readonly idempotencyKey: string | undefined
 }
 
-/** Where callbacks are kept first of all: the database. */
+/** The database, which is where the intake tries to keep a callback first. */
 export interface Inbox<Callback> {
   /**
-   * @returns when the callback is committed
-   * @throws {StorageUnavailableError} not kept, or nobody knows
-   * @throws {IdempotencyKeyReusedError} not kept: another callback has its key
+   * Resolves when the callback is committed.
+   * @throws {StorageUnavailableError} the callback was not kept, or the outcome is unknown
+   * @throws {IdempotencyKeyReusedError} the callback was not kept, because another one has its key
    */
   insert(callback: Callback): Promise<Accepted>
 }
 
-/** Where callbacks are kept while the database cannot take them: a file on this machine. */
+/** A file on this machine that keeps callbacks while the database cannot take them. */
 export interface Spool<Callback> {
   /**
-   * @returns when the callback is on the disk
-   * @throws {StorageUnavailableError} not kept, or nobody knows
-   * @throws {IdempotencyKeyReusedError} not kept: another callback has its key
+   * Resolves when the callback is on the disk.
+   * @throws {StorageUnavailableError} the callback was not kept, or the outcome is unknown
+   * @throws {IdempotencyKeyReusedError} the callback was not kept, because another one has its key
    */
   append(callback: Callback): Promise<Accepted>
-  /** Whether what comes must go behind what it holds. */
+  /** Whether new callbacks must queue behind those in the spool. */
   readonly isInUse: boolean
-  /** Whether a callback with the same key and other object ids waits in it. @returns undefined when it does not say so in time */
+  /** Whether the spool holds a callback with the same key and other object ids. @returns undefined if the spool does not answer in time */
   holdsRival(callback: Callback): Promise<boolean | undefined>
 }
 
@@ -51,12 +51,12 @@ export interface IntakeOptions<Callback> {
 }
 
 /**
- * Keeps a callback in the database, or in the spool when the database cannot take it in time. Until the database has taken what is in
- * the spool, what comes goes behind it, so that the order is kept; only where the spool is full or broken the database is asked first again.
- * A write that failed may have happened: the same id makes one callback of the two.
+ * Keeps a callback in the database, or in the spool if the database cannot take it in time. Until the database has taken the whole spool,
+ * new callbacks queue behind it, which keeps their order. While the spool is full or broken, the intake tries the database first again.
+ * A write that failed may have happened all the same. The callback then is in both places under one id, which makes it one callback.
  *
- * Rivals, callbacks with one idempotency key and different object ids, are told apart by the database alone where there is no spool. Where there
- * is one, two of them must not be kept in two places: they take turns in this process, and each is compared with what the other place holds.
+ * Rivals are callbacks with one idempotency key and different object ids. Without a spool the database alone finds them.
+ * With a spool, two rivals must not be kept in two places. They take turns in this process, and each is compared with the other place.
  */
 export class Intake<Callback extends Identified> {
   readonly #options: IntakeOptions<Callback>
@@ -67,8 +67,9 @@ export class Intake<Callback extends Identified> {
   }
 
   /**
-   * @throws {StorageUnavailableError} neither has it, or nobody knows
-   * @throws {IdempotencyKeyReusedError} neither has it: another callback has its key
+   * Resolves when the callback is in the database or in the spool.
+   * @throws {StorageUnavailableError} neither kept the callback, or the outcome is unknown
+   * @throws {IdempotencyKeyReusedError} neither kept the callback, because another one has its key
    */
   accept(callback: Callback): Promise<DurablyAccepted> {
     const { inbox, spool } = this.#options
@@ -77,7 +78,7 @@ export class Intake<Callback extends Identified> {
     return idempotencyKey === undefined ? this.#keep(callback, spool) : this.#keepInTurn(callback, idempotencyKey, spool)
   }
 
-  /** Copies share one outcome. A rival waits for it, because it decides where the rival is compared with what. */
+  /** Copies share one outcome. A rival waits for that outcome, because it decides in which place the rival must look for the key. */
   async #keepInTurn(callback: Callback, key: string, spool: Spool<Callback>): Promise<DurablyAccepted> {
     for (let other = this.#underWay.get(key); other; other = this.#underWay.get(key)) {
       if (other.id === callback.id) return { ...(await other.outcome), isReplay: true }
@@ -91,7 +92,7 @@ export class Intake<Callback extends Identified> {
   async #keep(callback: Callback, spool: Spool<Callback>): Promise<DurablyAccepted> {
     const inDatabase = (): Promise<DurablyAccepted> => this.#keepInDatabase(callback)
     const inSpool = (): Promise<DurablyAccepted> => kept('spooled', spool.append(callback))
-    // Asked first, the spool says itself what it holds under this key.
+    // `append` itself checks which callback the spool holds under this key.
     if (spool.isInUse) return orElse(inSpool, inDatabase)
     const hasRival = callback.idempotencyKey === undefined ? false : await spool.holdsRival(callback)
     if (hasRival) throw new IdempotencyKeyReusedError()
@@ -101,7 +102,7 @@ export class Intake<Callback extends Identified> {
   async #keepInDatabase(callback: Callback): Promise<DurablyAccepted> {
     const { inbox, keys } = this.#options
     const accepted = await kept('database', inbox.insert(callback))
-    // Of a replay nobody here knows how soon the database will forget it.
+    // A replay may be old: this process does not know how soon the database will forget its key.
     if (callback.idempotencyKey !== undefined && !accepted.isReplay) keys.remember(callback.idempotencyKey, callback.id)
     return accepted
   }
@@ -120,7 +121,7 @@ async function orElse<T>(first: () => Promise<T>, second: () => Promise<T>): Pro
   }
 }
 
-/** Of two rivals the first may have been kept, though nobody knows: then nobody knows of the second whether it may be. */
+/** If the outcome of the first rival is unknown, the second one may not be kept either: the first may have the key. */
 function failWithUnknown(error: unknown): void {
   if (error instanceof StorageUnavailableError)
     throw new StorageUnavailableError('another callback came under this idempotency key, and nobody knows whether it was kept', {

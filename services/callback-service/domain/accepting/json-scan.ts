@@ -1,28 +1,28 @@
-/** What `JSON.parse` does not tell of a text: how deep it is, whether a member is named twice, and how its numbers were written. */
+/** What `JSON.parse` does not tell about a text: its depth, whether a member is named twice, and how its numbers were written. */
 export interface JsonScan {
   /** How many arrays and objects enclose the innermost value, itself included. */
   readonly depth: number
-  /** RFC 6901 pointer to the first member whose name its object had already. */
+  /** RFC 6901 pointer to the first member whose name appears twice in its object. */
   readonly duplicate: string | undefined
-  /** The source text of each element of the array that is the named member of the outermost object; empty when there is none. */
+  /** The source text of each element of the array in the wanted member of the outermost object; empty if there is no such array. */
   readonly elements: readonly string[]
 }
 
 interface Frame {
   readonly isObject: boolean
   readonly names: Set<string>
-  /** Whether the next string is a member's name. */
+  /** Whether the next string is the name of a member. */
   expectsName: boolean
-  /** The member or index the scan stands in. */
+  /** The member or index that the scan has reached. */
   key: string | number
-  /** Start of the current element's text. */
+  /** Where the text of the current element starts. */
   start: number
 }
 
 /**
- * Scans a text that `JSON.parse` has accepted, once, without recursion.
- * @param text valid JSON; anything else gives nonsense
- * @param member the member of the outermost object whose elements are wanted
+ * Scans a text that `JSON.parse` has accepted, in one pass and without recursion.
+ * @param text valid JSON; the result for anything else is meaningless
+ * @param member the wanted member of the outermost object
  */
 export function scanJson(text: string, member: string): JsonScan {
   const stack: Frame[] = []
@@ -77,7 +77,7 @@ export function scanJson(text: string, member: string): JsonScan {
   return { depth, duplicate, elements }
 }
 
-/** @param at index of the opening quote @returns index after the closing one */
+/** @param at index of the opening quote @returns index after the closing quote */
 function endOfString(text: string, at: number): number {
   let end = at + 1
   while (text[end] !== '"') end += text[end] === '\\' ? 2 : 1

@@ -1,7 +1,7 @@
 export interface KnownKeysOptions {
-  /** No more than so many are remembered, and at least half as many: the oldest half goes at once, which costs less than one after the other. */
+  /** Most keys to remember. The oldest half is dropped at once, which costs less than dropping keys one by one. */
   readonly max: number
-  /** After so long the database may have forgotten a key. */
+  /** Time after which the database may have forgotten a key. */
   readonly forgetAfterMs: number
   /** A clock that never steps. */
   readonly nowMs: () => number
@@ -12,7 +12,10 @@ interface Owner {
   readonly atMs: number
 }
 
-/** Which callback has an idempotency key, of those the database took from this process lately: for when the database cannot be asked. */
+/**
+ * Remembers which callback has an idempotency key, for the callbacks that the database recently took from this process. The spool asks it
+ * while the database cannot be asked.
+ */
 export class KnownKeys {
   readonly #options: KnownKeysOptions
   #young = new Map<string, Owner>()
@@ -30,7 +33,7 @@ export class KnownKeys {
     this.#young = new Map()
   }
 
-  /** @returns the callback's id; undefined when the key is not known, or may be free again */
+  /** @returns the id of the callback that has the key; undefined if the key is unknown or may be free again */
   ownerOf(key: string): string | undefined {
     const owner = this.#young.get(key) ?? this.#old.get(key)
     return owner && this.#options.nowMs() - owner.atMs < this.#options.forgetAfterMs ? owner.id : undefined

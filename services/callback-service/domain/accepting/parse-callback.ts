@@ -3,7 +3,7 @@ import { scanJson } from './json-scan.ts'
 
 export const MAX_DEPTH = 32
 
-/** What is wrong with a callback's body. `code` is stable; `pointer` (RFC 6901) says where. */
+/** The body of a callback is invalid. `code` is stable; `pointer` (RFC 6901) says where the fault is. */
 export class InvalidCallbackError extends Error {
   readonly code: InvalidCallbackCode
   readonly pointer: string | undefined
@@ -28,14 +28,16 @@ export type InvalidCallbackCode =
   | 'out_of_range'
   | 'too_many_ids'
 
-/** Bodies as nearly every sender writes them: nothing but integers in nothing but `object_ids`. They need no scan. The text is JSON already. */
+/**
+ * Matches the bodies that nearly all senders write: only `object_ids`, with only integers. They need no scan. The text must be valid JSON.
+ */
 const PLAIN = /^\s*\{\s*"object_ids"\s*:\s*\[[-\d,\s]*\]\s*\}/
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * Reads the ids a callback names: `{"object_ids": [int64, ...]}`, other members ignored.
- * Ids are exact, also beyond 2^53; duplicates are dropped, the order of first mention is kept.
+ * Reads the ids that a callback names: `{"object_ids": [int64, ...]}`. Other members are ignored.
+ * Ids are exact, also beyond 2^53. Duplicates are dropped, and the order of first mention is kept.
  * @param body UTF-8, with or without a byte order mark
  * @param maxObjectIds counted before duplicates are dropped
  * @throws {InvalidCallbackError}
@@ -54,7 +56,7 @@ function decode(body: Uint8Array): string {
   } catch (error) {
     throw new InvalidCallbackError('invalid_encoding', 'The body is not UTF-8.', undefined, { cause: error })
   }
-  if (text.trim() === '') throw new InvalidCallbackError('empty_body', 'Send {"object_ids": [...]}.')
+  if (text.trim() === '') throw new InvalidCallbackError('empty_body', 'The body is empty. Send {"object_ids": [...]}.')
   return text
 }
 
@@ -62,11 +64,11 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new InvalidCallbackError('invalid_json', 'The body is not one JSON value (RFC 8259).', undefined, { cause: error })
+    throw new InvalidCallbackError('invalid_json', 'The body is not a valid JSON value (RFC 8259).', undefined, { cause: error })
   }
 }
 
-/** @returns undefined when an id is beyond what a double holds exactly: the source text must tell */
+/** @returns undefined if a double cannot hold one of the ids exactly: then the ids must be read from the source text */
 function plainIds(value: unknown, maxObjectIds: number): number[] | undefined {
   const { object_ids: numbers } = value as { object_ids: number[] }
   checkCount(numbers.length, maxObjectIds)
@@ -76,7 +78,7 @@ function plainIds(value: unknown, maxObjectIds: number): number[] | undefined {
 
 function scannedIds(text: string, value: unknown, maxObjectIds: number): ObjectId[] {
   const scan = scanJson(text, 'object_ids')
-  if (scan.depth > MAX_DEPTH) throw new InvalidCallbackError('too_deep', `The body is nested deeper than ${MAX_DEPTH}.`)
+  if (scan.depth > MAX_DEPTH) throw new InvalidCallbackError('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`)
   if (scan.duplicate !== undefined) throw new InvalidCallbackError('duplicate_member', 'A member is named twice.', scan.duplicate)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidCallbackError('not_an_object', `The body is ${nameOf(value)}, not an object.`, '')
@@ -94,12 +96,12 @@ function scannedIds(text: string, value: unknown, maxObjectIds: number): ObjectI
 
 function checkCount(count: number, maxObjectIds: number): void {
   if (count > maxObjectIds)
-    throw new InvalidCallbackError('too_many_ids', `${count} ids; a callback may name at most ${maxObjectIds}.`, '/object_ids')
+    throw new InvalidCallbackError('too_many_ids', `The callback names ${count} ids; at most ${maxObjectIds} are allowed.`, '/object_ids')
 }
 
 /**
- * The exact value of a JSON number that must be an int64: `1e3` is 1000, `1.0` is 1, `-0` is 0.
- * Bounded by its digits, so a hundred thousand of them, or an exponent of a billion, cost nothing.
+ * Reads the exact value of a JSON number that must be an int64: `1e3` is 1000, `1.0` is 1, `-0` is 0.
+ * The number of digits is checked first, so that a hundred thousand digits or an exponent of a billion cost nothing.
  */
 function exactInt64(source: string, pointer: string): ObjectId {
   const [, sign, whole, fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/.exec(source) as unknown as string[]
@@ -115,7 +117,7 @@ function exactInt64(source: string, pointer: string): ObjectId {
   return id
 }
 
-/** By hand: a regular expression would take quadratic time on zeros that do not stand at the end. */
+/** Removes the zeros in a loop, because a regular expression takes quadratic time if the zeros are not at the end. */
 function withoutTrailingZeros(digits: string): string {
   let end = digits.length
   while (digits[end - 1] === '0') end -= 1
@@ -123,7 +125,7 @@ function withoutTrailingZeros(digits: string): string {
 }
 
 function outOfRange(pointer: string): InvalidCallbackError {
-  return new InvalidCallbackError('out_of_range', 'An id is beyond the 64-bit signed integers.', pointer)
+  return new InvalidCallbackError('out_of_range', 'An id is outside the range of signed 64-bit integers.', pointer)
 }
 
 function nameOf(value: unknown): string {

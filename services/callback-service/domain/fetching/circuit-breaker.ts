@@ -3,18 +3,20 @@ import { type RetryAfter, RetryAfters } from './retry-afters.ts'
 import { type Inquiry, Witnesses } from './witnesses.ts'
 
 export interface CircuitBreakerOptions {
-  /** Distinct objects that must fail before the host is in doubt at once. */
+  /** Number of distinct objects whose failures put the host in doubt at once. */
   readonly objects: number
+  /** Time from the opening to the first probe. */
   readonly openMs: number
+  /** Longest time between two probes. */
   readonly maxOpenMs: number
-  /** Bound for what a Retry-After may ask. */
+  /** Longest time that a Retry-After may ask for. */
   readonly maxPauseMs: number
-  /** Called when requests may leave again sooner than `waitMs` said. */
+  /** Called when requests may leave again earlier than `waitMs` said. */
   readonly onResumed: () => void
   readonly nowMs: () => number
 }
 
-/** Leave to send one request. Report its end once, or not at all when a stop ended it. */
+/** Permission to send one request. The caller reports its end once, or not at all if a stop ended it. */
 export interface Pass {
   readonly id: ObjectId
   readonly isProbe: boolean
@@ -22,26 +24,26 @@ export interface Pass {
   readonly inquiry: Inquiry | undefined
 }
 
-/** `answered`: also with a 404 or another final status. `pushed_back`: the host is there, and wants the object to be asked later. */
+/** `answered` includes a 404 or another final status. `pushed_back`: the host is up, and wants us to ask for the object later. */
 export type PassResult = 'answered' | 'pushed_back' | 'failed'
 
 const QUIET_MS = 250
 const LONG_QUIET_MS = 5000
 const PATIENCE_MS = 650
-/** Failing objects remembered beyond those that it takes to be in doubt. They are no witnesses. */
+/** Failing objects to remember beyond those that put the host in doubt. They cannot be witnesses. */
 const MAX_FAILING = 1000
 
 /**
- * Decides whether a request may leave for the client service now, and whether trouble is the host's or the object's.
+ * Decides whether a request may leave for the client service now, and whether the host or the object is to blame for a failure.
  *
- * The host is in doubt when `objects` distinct ones have failed since its last answer and that was `QUIET_MS` ago. With fewer objects the
- * doubt arises `LONG_QUIET_MS` after the first failure. Then the breaker asks the witnesses: the objects that were answered last.
- * Any answer ends the doubt. The breaker opens when all witnesses fail, or when nothing is answered for `PATIENCE_MS`.
- * While it is open, a probe may leave every `openMs`; that doubles with each probe, up to `maxOpenMs`. The first answer closes it.
- * An answer to a request that left before the doubt arose does not.
+ * The host is in doubt if `objects` distinct objects have failed since its last answer, and that answer is `QUIET_MS` old. If fewer objects
+ * fail, the doubt arises `LONG_QUIET_MS` after the first failure. Then the breaker asks for the witnesses, the objects that were answered
+ * last. Any answer ends the doubt. The breaker opens if all witnesses fail, or if nothing is answered for `PATIENCE_MS`. While the breaker
+ * is open, a probe may leave every `openMs`. This time doubles with each probe, up to `maxOpenMs`. The first answer closes the breaker,
+ * unless its request left before the doubt arose.
  *
- * An object that sends a Retry-After is left alone for so long. When several do, the whole host is paused (see `RetryAfters`). The pause
- * ends early when all witnesses are answered.
+ * If an object sends a Retry-After, the breaker leaves it alone for that time. If several objects do, it pauses the whole host (see
+ * `RetryAfters`). The pause ends early if all witnesses are answered.
  */
 export class CircuitBreaker {
   readonly #options: CircuitBreakerOptions
@@ -55,11 +57,11 @@ export class CircuitBreaker {
   #closedAtMs = Number.NEGATIVE_INFINITY
   #nextProbeAtMs = 0
   #probes = 0
-  /** Changes when a doubt arises and when the breaker closes. */
+  /** Increases when a doubt arises and when the breaker closes. */
   #epoch = 0
-  /** Whether the host is down; undefined while there is no doubt about it. */
+  /** Asks whether the host is down; undefined while the host is not in doubt. */
   #outageInquiry: Inquiry | undefined
-  /** Whether it was right to pause the host. */
+  /** Asks whether it was right to pause the host. */
   #pauseInquiry: Inquiry | undefined
   readonly #questions: Pass[] = []
 
@@ -74,33 +76,36 @@ export class CircuitBreaker {
     return now < this.#nextProbeAtMs ? 'open' : 'half-open'
   }
 
-  /** Milliseconds until a request could leave; 0 when one can now. */
+  /** Milliseconds until a request may leave; 0 or less if one may leave now. */
   get waitMs(): number {
     const now = this.#options.nowMs()
     return Math.max(this.#isOpenAt(now) ? this.#nextProbeAtMs - now : 0, this.#retryAfters.hostMs(now))
   }
 
-  /** For `wasHostWell`. */
+  /** The current time of the breaker's clock, for `wasHostWell`. */
   get nowMs(): number {
     return this.#options.nowMs()
   }
 
-  /** Whether nothing was wrong with the host from then on, so that what failed then was the object's own. Final after a second: see `isInDoubt`. */
+  /**
+   * Whether the host has been well since that moment, so that a failure at that moment was the object's own.
+   * The answer is final after a second: see `isInDoubt`.
+   */
   wasHostWell(sinceMs: number): boolean {
     return !this.#isOpenAt(this.#options.nowMs()) && this.#closedAtMs < sinceMs && this.#retryAfters.hostMs(sinceMs) === 0
   }
 
-  /** Whether a recent failure may still turn out to be the host's. A second later that is known. */
+  /** Whether a recent failure may still turn out to be the host's. One second later this is certain. */
   get isInDoubt(): boolean {
     return this.#failing.size > 0 || this.#retryAfters.isCounting(this.#options.nowMs())
   }
 
-  /** @returns how long an object asked to be left alone; undefined when it did not */
+  /** @returns how long the object must still be left alone; undefined if it need not be */
   quietOf(id: ObjectId): RetryAfter | undefined {
     return this.#retryAfters.of(id, this.#options.nowMs())
   }
 
-  /** @returns undefined when nothing may leave now */
+  /** @returns permission to send a request; undefined if none may leave now */
   admit(id: ObjectId): Pass | undefined {
     const now = this.#options.nowMs()
     if (this.#retryAfters.hostMs(now) > 0) return undefined
@@ -113,7 +118,7 @@ export class CircuitBreaker {
     return { id, isProbe, epoch: this.#epoch, inquiry: undefined }
   }
 
-  /** @param retryAfter where the object asked to be left alone for more than no time */
+  /** Takes in how a request ended. @param retryAfter only if the object sent a Retry-After above 0 */
   report(pass: Pass, result: PassResult, retryAfter?: RetryAfter): void {
     const now = this.#options.nowMs()
     if (result === 'failed') this.#failed(pass, now)
@@ -121,7 +126,7 @@ export class CircuitBreaker {
     if (retryAfter && this.#retryAfters.pushedBack(pass.id, retryAfter, now)) this.#pauseInquiry = this.#ask(now)
   }
 
-  /** Requests to witnesses. They leave at once, whatever `admit` says. */
+  /** Returns the requests for witnesses and forgets them. They leave at once, without `admit`. */
   takeQuestions(): readonly Pass[] {
     return this.#questions.splice(0)
   }

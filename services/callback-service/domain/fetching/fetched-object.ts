@@ -1,23 +1,26 @@
 import type { ObjectId } from '../object-id.ts'
 
-/** What the client service said of an object. Whoever asked knows by this very value which request brought it. */
+/** What the client service said about an object. The adapter uses the identity of this value to find the request that brought it. */
 export interface ObjectAnswer {
   readonly online: boolean
 }
 
-/** What the client service said of an object, and when the question left. Milliseconds. */
+/** What the client service said about an object, and when the request left. Both times are in milliseconds. */
 export interface FetchedObject {
   readonly id: ObjectId
   readonly online: boolean
-  /** By this process's monotonic clock. */
+  /** When the request left, by this process's monotonic clock. */
   readonly leftAtMs: number
-  /** By the database's clock as it was known then: since the epoch, never ahead of it, in the order of departures unless it stepped. */
+  /**
+   * When the request left: epoch milliseconds by the database's clock as this process knew it, never ahead of it.
+   * Later requests have later times, unless the clock stepped.
+   */
   readonly fetchedAtMs: number
 }
 
 /**
- * A fetch that brought no object. It carries its verdict: whether asking again can help, and whether the host itself is in trouble.
- * `reason` is stable and short (`timeout`, `http_503`, `invalid_answer`, ...): it is stored with the callback and shown to users.
+ * A fetch that brought no object. The error says whether another try can help, and whether the host itself is in trouble.
+ * `reason` is short and stable (`timeout`, `http_503`, `invalid_answer`, ...). It is stored with the callback and shown to users.
  */
 export class FetchError extends Error {
   readonly code = 'FETCH_FAILED'

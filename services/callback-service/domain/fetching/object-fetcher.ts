@@ -8,9 +8,9 @@ import type { Outcome } from './outcome.ts'
 /** The client service, as the fetcher needs it. */
 export interface ObjectSource {
   /**
-   * Asks once.
-   * @returns undefined when there is no such object
-   * @throws {FetchError}
+   * Sends one request for the object.
+   * @returns undefined if the client service has no such object
+   * @throws {FetchError} the request brought no valid answer
    */
   fetch(id: ObjectId): Promise<ObjectAnswer | undefined>
 }
@@ -26,20 +26,20 @@ export interface ObjectFetcherOptions {
   readonly breaker: CircuitBreaker
   /** Called after each request. */
   readonly onFetched: (result: 'ok' | 'not_found' | string, seconds: number) => void
-  /** Requests under way at once, in the whole process. */
+  /** Most requests under way at once in the whole process. */
   readonly concurrency: number
-  /** Requests an object gets in one attempt of its callback. */
+  /** Most requests for one object in one attempt of its callback. */
   readonly maxTries: number
   readonly backoff: Backoff
-  /** How long a fetch may be held by the breaker before its callback goes back to the inbox. */
+  /** Longest time the breaker may hold a fetch before its callback goes back to the inbox. */
   readonly maxHoldMs: number
-  /** The database's clock, never ahead of it. */
+  /** The time of the database's clock as this process knows it, never ahead of it. */
   readonly databaseNowMs: () => number
   /** This process's monotonic clock. */
   readonly nowMs: () => number
   /** Rests between the tries of an object. */
   readonly rests: Rests
-  /** Rests of what the breaker holds; end when requests may leave again. */
+  /** Rests of fetches that the breaker holds. They end when requests may leave again. */
   readonly holds: Rests
   readonly random: () => number
 }
@@ -48,13 +48,13 @@ export interface ObjectFetcherOptions {
 export interface Departure {
   /** By this process's monotonic clock. */
   readonly leftAtMs: number
-  /** By the database's clock: decides which of two answers is the newer one. */
+  /** By the database's clock. It decides which of two answers is newer. */
   readonly fetchedAtMs: number
 }
 
 /** A fetch under way, with all its tries. */
 export interface Fetch {
-  /** Of the request whose answer will count; undefined while none is on its way. */
+  /** When the request left whose answer counts; undefined while no request is under way. */
   readonly departure: Departure | undefined
   readonly result: Promise<Fetched | Outcome>
 }
@@ -64,20 +64,20 @@ export interface Fetched {
   readonly answer: ObjectAnswer
 }
 
-/** A fetch as the fetcher sees it. */
+/** A fetch whose departure the fetcher updates with each try. */
 interface Asked {
   readonly id: ObjectId
   departure: Departure | undefined
 }
 
-/** After so long it shows whether a failure was the object's own or the host's: see `CircuitBreaker`. */
+/** Time after which the breaker knows whether a failure was the object's own or the host's: see `CircuitBreaker`. */
 const VERDICT_MS = 1000
 const MIN_HOLD_MS = 50
 const INTERRUPTED = { kind: 'pending', reason: 'interrupted', isCharged: false } as const
 
 type Try = Fetched | 'not_found' | 'held' | { readonly error: FetchError; readonly isProbe: boolean }
 
-/** Asks the client service for objects, under one bound for the process, as often and as patiently as it may. */
+/** Asks the client service for objects, with retries and with one bound for the whole process. */
 export class ObjectFetcher {
   readonly #options: ObjectFetcherOptions
   readonly #limit: LimitFunction
@@ -93,12 +93,12 @@ export class ObjectFetcher {
     return this.#limit.activeCount
   }
 
-  /** Requests that wait for one under way to end. */
+  /** Requests that wait for a free slot. */
   get waiting(): number {
     return this.#limit.pendingCount
   }
 
-  /** Takes effect with the next request. */
+  /** A new bound applies from the next request on. */
   set concurrency(concurrency: number) {
     this.#limit.concurrency = concurrency
   }
@@ -107,19 +107,22 @@ export class ObjectFetcher {
     return this.#limit.concurrency
   }
 
-  /** Begins no more requests: what has no answer when the requests under way end is `pending`, uncharged. */
+  /** Begins no more requests. Fetches that get no answer from the requests under way end as `pending`, uncharged. */
   stop(): void {
     this.#isStopping = true
     this.#options.rests.endAll()
     this.resume()
   }
 
-  /** Requests may leave again: those that are held need not wait for their time to be over. */
+  /** Ends the rests of held fetches early, because requests may leave again. */
   resume(): void {
     this.#options.holds.endAll()
   }
 
-  /** Asks until there is an answer, tries are used up, the breaker holds the host for too long, or the object wants to be asked much later. */
+  /**
+   * Sends requests until one is answered or the tries are used up. It also gives up if the breaker holds the fetch, or a Retry-After delays
+   * it, for longer than `maxHoldMs`.
+   */
   fetch(id: ObjectId): Fetch {
     const asked: Asked = { id, departure: undefined }
     return Object.assign(asked, { result: this.#fetch(asked) })
@@ -156,7 +159,7 @@ export class ObjectFetcher {
     return INTERRUPTED
   }
 
-  /** Until the next attempt of its callback, which is charged when the trouble is not the host's. Waits until that is known. */
+  /** Gives the object up until the next attempt. Waits until it is known whether the host is to blame; otherwise the attempt is charged. */
   async #giveUp(id: ObjectId, { reason, isProbe }: { reason: string; isProbe: boolean }): Promise<Outcome> {
     const { breaker, rests } = this.#options
     const failedAtMs = breaker.nowMs
@@ -199,7 +202,10 @@ export class ObjectFetcher {
     }
   }
 
-  /** Asks the witnesses that the breaker wants to hear, beside the bound: slots may be full of requests that hang. */
+  /**
+   * Reports a failure, and asks for the witnesses that the breaker names. These requests ignore the bound, because hanging requests may
+   * fill it.
+   */
   #report(pass: Pass, { reason, isRetryable, isHostTrouble, retryAfterMs = 0 }: FetchError): void {
     const { breaker } = this.#options
     const result = isHostTrouble ? 'failed' : isRetryable ? 'pushed_back' : 'answered'

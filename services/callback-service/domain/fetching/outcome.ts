@@ -1,8 +1,8 @@
 import type { ObjectAnswer } from './fetched-object.ts'
 
 /**
- * What became of one object. `pending`: not settled in this attempt; `isCharged` when it was the object's own failure and not the host's.
- * `retryAfterMs`: its callback is to wait at least so long.
+ * The result of one object. `pending`: this attempt brought no final outcome; `isCharged` if the failure was the object's own and not the
+ * host's. `retryAfterMs`: the least time that its callback must wait.
  */
 export type Outcome =
   | { readonly kind: 'stored' | 'offline'; readonly answer: ObjectAnswer }

@@ -1,21 +1,23 @@
 import type { ObjectId } from '../object-id.ts'
 
-/** What an object said when it pushed back. */
+/** An object asked us to leave it alone. */
 export interface RetryAfter {
+  /** For how long. */
   readonly ms: number
   /** As in `FetchError`. */
   readonly reason: string
 }
 
-/** So many distinct objects must push back within `WINDOW_MS` before the whole host is paused. */
+/** Number of distinct objects that must push back within `WINDOW_MS` before the whole host is paused. */
 const HOST_OBJECTS = 3
 const WINDOW_MS = 1000
-/** Objects remembered; the oldest is dropped beyond that. */
+/** Most objects to remember. Beyond that, the oldest is dropped. */
 const MAX_OBJECTS = 10_000
 
 /**
- * Who asked for quiet (Retry-After), and until when. An object asks for itself. The host asks when within a second at least three distinct
- * objects push back, and at least as many as requests are answered: it is paused for as long as the last of them said.
+ * Knows who sent a Retry-After, and until when it lasts. One object speaks for itself. The whole host is paused if, within a second, at
+ * least three distinct objects push back, and no fewer objects than requests are answered. The pause is the last of these
+ * Retry-Afters.
  */
 export class RetryAfters {
   readonly #maxMs: number
@@ -25,23 +27,23 @@ export class RetryAfters {
   #windowStartMs = 0
   #hostUntilMs = 0
 
-  /** @param options.maxMs bound for what a Retry-After may ask */
+  /** @param options.maxMs longest time that a Retry-After may ask for */
   constructor(options: { readonly maxMs: number }) {
     this.#maxMs = options.maxMs
   }
 
-  /** @returns how long an object wants to be left alone from now on; undefined when it does not */
+  /** @returns how long the object must still be left alone; undefined if it need not be */
   of(id: ObjectId, now: number): RetryAfter | undefined {
     const quiet = this.#objects.get(id)
     return quiet && quiet.untilMs > now ? { ms: quiet.untilMs - now, reason: quiet.reason } : undefined
   }
 
-  /** Milliseconds for which nobody may be asked anything. */
+  /** Milliseconds for which the whole host is still paused; 0 if it is not. */
   hostMs(now: number): number {
     return Math.max(0, this.#hostUntilMs - now)
   }
 
-  /** Whether an object pushed back within the last second: others may follow. */
+  /** Whether an object pushed back within the last second, so that others may follow. */
   isCounting(now: number): boolean {
     this.#roll(now)
     return this.#pushedBack.size > 0
@@ -52,7 +54,7 @@ export class RetryAfters {
     this.#answered += 1
   }
 
-  /** @returns true when this pauses the host */
+  /** Notes the Retry-After of an object. @returns true if this pauses the host */
   pushedBack(id: ObjectId, { ms, reason }: RetryAfter, now: number): boolean {
     const untilMs = now + Math.min(ms, this.#maxMs)
     this.#objects.delete(id)
@@ -65,7 +67,7 @@ export class RetryAfters {
     return true
   }
 
-  /** It was not the host: what pushed back so far counts for nothing. */
+  /** Ends the pause, because the host is well. Forgets which objects have pushed back. */
   endPause(): void {
     this.#hostUntilMs = 0
     this.#pushedBack.clear()

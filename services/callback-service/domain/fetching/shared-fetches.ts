@@ -5,20 +5,23 @@ import type { Departure, Fetch, Fetched, ObjectFetcher } from './object-fetcher.
 import type { Outcome } from './outcome.ts'
 
 export interface ObjectStore {
-  /** Resolves when the object is stored, or a newer sighting of it was already. */
+  /** Resolves when the object is stored, or if the store already has a newer sighting of it. */
   upsert(object: FetchedObject, callbackId: string): Promise<void>
 }
 
 export interface SharedFetchesOptions {
   readonly fetcher: Pick<ObjectFetcher, 'fetch'>
   readonly store: ObjectStore
-  /** Whether readers of the store see objects that are offline. It hides them itself. */
+  /** Whether readers see objects that are offline. The store itself hides them. */
   readonly keepOffline: boolean
-  /** A callback was served by the fetch of another one. `answer`: what that fetch got, if anything; `sinceMs`: performance.now() when it joined. */
+  /**
+   * Called when the fetch of one callback has served another. `answer`: what that fetch got, if anything.
+   * `sinceMs`: performance.now() when the other callback joined.
+   */
   readonly onShared: (id: ObjectId, answer: ObjectAnswer | undefined, sinceMs: number) => void
 }
 
-/** A fetch under way, and what will become of its object. */
+/** A fetch under way, and the outcome of its object. */
 interface SharedFetch {
   readonly fetch: Fetch
   readonly outcome: Promise<Outcome>
@@ -26,18 +29,18 @@ interface SharedFetch {
 
 interface Asker {
   readonly id: string
-  /** A fetch that left at or after this moment of the monotonic clock left after the callback was accepted. */
+  /** A moment of the monotonic clock. A fetch that left at or after it left after the callback was accepted. */
   readonly freshFromMs: number
-  /** When it was accepted, by the database's clock. */
+  /** When the callback was accepted, by the database's clock. */
   readonly receivedAtMs: number
 }
 
 /**
- * Fetches objects for callbacks and has them stored.
+ * Fetches objects for callbacks and stores them.
  *
- * An id wanted by several callbacks is fetched once, as long as the answer is fresh for each of them: a callback joins a fetch that has not
- * left yet, or that left after the callback was accepted. One that left earlier may have read what the event says has changed since.
- * A callback that joined a fetch with a final failure asks for itself, once.
+ * If several callbacks want the same object, they share one fetch if its answer is fresh for each of them. A callback joins a fetch that
+ * has not left yet, or that left after the callback was accepted. A fetch that left earlier may have read the state from before the change.
+ * If a joined fetch ends with a final failure, the callback fetches the object itself, once.
  */
 export class SharedFetches {
   readonly #options: SharedFetchesOptions
@@ -47,13 +50,13 @@ export class SharedFetches {
     this.#options = options
   }
 
-  /** @returns what became of the object, when that is known and stored */
+  /** Fetches one object for a callback. Resolves when its outcome is known and the object, if there is one, is stored. */
   async fetch(id: ObjectId, callback: Asker): Promise<Outcome> {
     const running = this.#underWay.get(id)
     if (!running || !isFresh(running.fetch.departure, callback)) return this.#begin(id, callback.id)
     const since = performance.now()
     const outcome = await running.outcome
-    // The request carried what another sender sent: what is wrong with it need not be wrong with ours.
+    // That request carried the trace headers of another sender. If they made it fail, ours may succeed.
     if (outcome.kind === 'failed') return this.#begin(id, callback.id)
     this.#options.onShared(id, 'answer' in outcome ? outcome.answer : undefined, since)
     return outcome
@@ -62,7 +65,7 @@ export class SharedFetches {
   #begin(id: ObjectId, callbackId: string): Promise<Outcome> {
     const fetch = this.#options.fetcher.fetch(id)
     const outcome = this.#store(fetch.result, callbackId).finally(() => {
-      // A fresher one may have taken its place.
+      // A fresher fetch may have taken its place.
       if (this.#underWay.get(id)?.fetch === fetch) this.#underWay.delete(id)
     })
     this.#underWay.set(id, { fetch, outcome })
@@ -84,8 +87,8 @@ export class SharedFetches {
 }
 
 /**
- * By both clocks. The database's is known a little late: an answer whose time seems to be from before the callback came could lose against one
- * that is stored and really is from before.
+ * Whether the request left after the callback was accepted, by both clocks. Our view of the database's clock lags a little. An answer that
+ * seems older than the callback could lose to a stored answer that really is older.
  */
 function isFresh(departure: Departure | undefined, { freshFromMs, receivedAtMs }: Asker): boolean {
   return departure === undefined || (departure.leftAtMs >= freshFromMs && departure.fetchedAtMs >= receivedAtMs)

@@ -1,27 +1,37 @@
 import type { Turn } from './suspicion.ts'
 
-/** What a process has room for: so many callbacks, of so many objects, due for so long at least. */
+/** What one claim may take. */
 export interface ClaimQuota {
+  /** Most callbacks to claim. */
   readonly callbacks: number
+  /** Most objects that the claimed callbacks may name together. */
   readonly objects: number
+  /** Claim only callbacks that have been due for at least this time. */
   readonly minAgeMs: number
-  /** Only suspects that were in this many crashes; undefined: anything but suspects. */
+  /** Claim only suspects that were in this many crashes; undefined: claim anything but suspects. */
   readonly crashes?: number
-  /** Suspects are to be claimed next if this finds nothing. */
+  /** If this claim finds nothing, the worker claims suspects next. */
   readonly suspectsWait?: boolean
 }
 
-/** Callbacks claimed by one statement. */
+/** Most callbacks that one statement claims. */
 const CLAIM_BATCH = 32
-/** Requests that may wait, in multiples of those under way. */
+/** Most requests that may wait, in multiples of `concurrency`. */
 const MAX_WAITING = 4
-/** A process with free slots looks at the inbox several times in so many milliseconds: what is still there is wanted by none. */
+/**
+ * A process with free slots looks at the inbox several times within this time. A callback that is still there is wanted by no other
+ * process.
+ */
 const UNWANTED_MS = 1000
 
 /**
- * What is worth claiming now: nothing while no request may leave; one callback to probe with; else as many objects as fill the slots and keep
- * as many requests waiting, so that replicas share what there is. When those wait already, only what no replica with free slots has taken:
- * of many callbacks that name the same objects each further one costs little, and is served by the requests that wait anyway.
+ * Decides what is worth claiming now:
+ * - nothing while no request may leave;
+ * - one callback to probe with while the breaker is half-open;
+ * - otherwise enough objects to fill the slots and to keep as many requests waiting. The rest stays for other replicas;
+ * - if that many wait already, only callbacks that no replica with free slots has taken. If they name the same objects, the waiting
+ *   requests serve them too.
+ * @returns undefined if nothing is worth claiming
  */
 export function claimQuota(now: {
   readonly running: number
@@ -39,7 +49,10 @@ export function claimQuota(now: {
   return more > 0 ? { callbacks, objects: more, minAgeMs: UNWANTED_MS } : undefined
 }
 
-/** Narrows the room to what is next: suspects are claimed by themselves. @returns undefined when nothing may be claimed now */
+/**
+ * Limits the quota to the callbacks whose turn it is, because suspects are claimed separately.
+ * @returns undefined if nothing may be claimed now
+ */
 export function withinTurn(quota: ClaimQuota, turn: Turn): ClaimQuota | undefined {
   if (turn.take === 'nothing') return undefined
   if (turn.take === 'others') return turn.suspectsWait ? { ...quota, suspectsWait: true } : quota

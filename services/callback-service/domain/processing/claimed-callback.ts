@@ -1,24 +1,24 @@
 import type { ObjectId } from '../object-id.ts'
 
-/** A callback that one worker works on, until it is settled or taken over. */
+/** A callback that one worker works on until it settles the callback or another worker takes it over. */
 export interface ClaimedCallback {
   /** UUID */
   readonly id: string
-  /** Proves the claim: settling without it changes nothing. */
+  /** Proves the claim. Settling with another token changes nothing. */
   readonly token: string
-  /** Counts from 1, this attempt included. Attempts that ended with their worker do not count. */
+  /** Counts from 1 and includes this attempt. Attempts that ended with their worker do not count. */
   readonly attempt: number
-  /** Times its worker was lost while it ran. */
+  /** How often a worker was lost while it worked on this callback. */
   readonly crashes: number
-  /** What is still to be fetched: distinct, in the order they were named. */
+  /** The objects that are still to be fetched: distinct, in the order in which the callback names them. */
   readonly missingIds: readonly ObjectId[]
-  /** What earlier attempts found out for good. */
+  /** The final outcomes of earlier attempts. */
   readonly unstored: readonly Unstored[]
-  /** When it was accepted: epoch milliseconds by the database's clock. */
+  /** When the callback was accepted: epoch milliseconds by the database's clock. */
   readonly receivedAtMs: number
-  /** How long it waited for this claim since it was accepted. */
+  /** Time from the acceptance to this claim. */
   readonly waitedMs: number
-  /** A fetch that left at or after this moment of this process's monotonic clock left after the callback was accepted. */
+  /** A moment of this process's monotonic clock. A fetch that left at or after it left after the callback was accepted. */
   readonly freshFromMs: number
   readonly trace: {
     readonly traceparent?: string | undefined
@@ -28,7 +28,7 @@ export interface ClaimedCallback {
   readonly requestId: string | undefined
 }
 
-/** An object that was not stored, and what became of it instead. `pending` will be fetched again. */
+/** An object that was not stored, and its outcome. A `pending` object is fetched again in the next attempt. */
 export interface Unstored {
   readonly id: ObjectId
   readonly outcome: 'offline' | 'not_found' | 'failed' | 'pending'
@@ -38,5 +38,5 @@ export interface Unstored {
 /** How a claimed callback leaves its worker. */
 export type Verdict =
   | { readonly state: 'completed' | 'failed'; readonly unstored: readonly Unstored[] }
-  /** Back to the inbox; an attempt that is not charged does not count towards the last one. */
+  /** The callback goes back to the inbox. An attempt that is not charged does not count towards `maxAttempts`. */
   | { readonly state: 'pending'; readonly unstored: readonly Unstored[]; readonly delayMs: number; readonly isCharged: boolean }

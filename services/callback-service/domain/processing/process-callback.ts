@@ -6,15 +6,15 @@ import type { ClaimedCallback, Unstored, Verdict } from './claimed-callback.ts'
 export interface ProcessingPolicy {
   /** Attempts after which a callback is `failed`. */
   readonly maxAttempts: number
-  /** Crashes of its worker after which a callback is `failed`: it ran alone in the last one. */
+  /** Crashes of its workers after which a callback is `failed`. In the last one it ran alone. */
   readonly maxCrashes: number
   readonly backoff: Backoff
   readonly random: () => number
 }
 
 /**
- * Processes one attempt of a callback: fetches every object that it still misses, all at once, and decides how the callback leaves its worker.
- * Completed when each object has a final outcome; back to the inbox while some are pending; failed when its attempts are used up.
+ * Processes one attempt of a callback: fetches all missing objects at once, and decides how the callback leaves its worker. It is completed
+ * if each object has a final outcome. While some are pending, it goes back to the inbox. It fails when its attempts are used up.
  */
 export async function processCallback(
   callback: ClaimedCallback,
@@ -31,13 +31,13 @@ export async function processCallback(
   return tryAgain(callback, { unstored, isCharged, retryAfterMs }, policy)
 }
 
-/** The verdict on a callback whose processing itself broke: every object is asked for again, as often as for any other trouble. */
+/** The verdict on a callback whose processing threw: the next attempt fetches every missing object again. The attempt is charged. */
 export function crashed(callback: ClaimedCallback, policy: ProcessingPolicy): Verdict {
   const unstored = [...callback.unstored, ...callback.missingIds.map(id => ({ id, outcome: 'pending', reason: 'internal_error' }) as const)]
   return tryAgain(callback, { unstored, isCharged: true, retryAfterMs: 0 }, policy)
 }
 
-/** It took its worker down with it each time, in the end alone: see suspicion.ts. */
+/** The verdict on a callback that lost its worker each time and was alone in the last crash: see suspicion.ts. */
 function workerLost(callback: ClaimedCallback): Verdict {
   return {
     state: 'failed',
@@ -53,7 +53,7 @@ interface Trouble {
 
 function tryAgain(callback: ClaimedCallback, { unstored, isCharged, retryAfterMs }: Trouble, policy: ProcessingPolicy): Verdict {
   if (isCharged && callback.attempt >= policy.maxAttempts) return { state: 'failed', unstored: unstored.map(giveUp) }
-  // Nothing is claimed while the client service is held to be down, but for one callback to probe with: that one must be there.
+  // While the breaker is open, the worker claims only one callback, to probe with. So that it finds one, these are due at once.
   const isDueNow = unstored.some(({ reason }) => reason === 'interrupted' || (reason === 'client_service_unavailable' && !isCharged))
   const backoff = isDueNow ? 0 : backoffMs(policy.backoff, isCharged ? callback.attempt : 1, policy.random())
   return { state: 'pending', unstored, isCharged, delayMs: Math.max(retryAfterMs, backoff) }

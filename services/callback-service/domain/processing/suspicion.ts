@@ -1,16 +1,19 @@
 /**
- * Finds the callback that kills its worker, without failing innocent ones. Whatever ran when a worker was lost may be what killed it.
- * After the first two crashes it is tried again like any other: most crashes are nobody's fault. From the third one on it is a suspect:
- * suspects are worked on in ever smaller groups, by a process that does nothing else meanwhile and has lived for a while before. Each group
- * that ends without a crash lets the next one be twice as large, but whom the next crash would condemn runs alone.
- * In a crash loop that has another cause no process lives that long, so nobody is blamed for it.
+ * The number of crashes after which a callback is a suspect. This file finds the callback that kills its worker, without failing innocent
+ * ones.
+ *
+ * Every callback that ran when a worker was lost may have killed it. After the first two crashes it is tried again like any other, because
+ * callbacks cause few crashes. From the third crash on it is a suspect. A process works on suspects in ever smaller groups, does nothing
+ * else meanwhile, and starts only after it has lived for a while. After a group without a crash, the next group may be twice as large. A
+ * callback that the next crash would condemn runs alone. In a crash loop with another cause no process lives long enough, so no callback is
+ * blamed.
  */
 export const SUSPECT_CRASHES = 3
 
-/** Callbacks worked on at once, by the crashes they were in. Those in more crashes are worked on alone. */
+/** How many suspects run at once, by their number of crashes. A suspect with more crashes runs alone. */
 const GROUP_SIZES: Readonly<Record<number, number>> = { [SUSPECT_CRASHES]: 16, [SUSPECT_CRASHES + 1]: 4 }
 
-/** The fewest crashes that show who is guilty: the last one happened to a callback that ran alone. */
+/** The fewest crashes that prove which callback is guilty, because it ran alone in the last one. */
 export const MIN_GUILTY_CRASHES = SUSPECT_CRASHES + 3
 
 /** How many suspects with this many crashes may run together at first. */
@@ -20,15 +23,18 @@ export function groupSize(crashes: number): number {
 
 const MAX_GROUP = 16
 const MAX_DOUBLINGS = 4
-/** A group keeps the process to itself no longer than this: hanging objects are no crime. Whoever is alone has all the time it needs. */
+/** Longest time a group has the process to itself, because its objects may only be slow. A callback that runs alone has no such limit. */
 const MAX_EXCLUSIVE_MS = 5000
 
-/** How long a process must have lived before it works on suspects: twice as long for each further crash, up to 16 times. */
+/** How long a process must have lived before it works on suspects: twice as long for each further crash, at most 16 times as long. */
 function probationMs(baseMs: number, crashes: number): number {
   return baseMs * 2 ** Math.min(MAX_DOUBLINGS, crashes - SUSPECT_CRASHES)
 }
 
-/** What a worker is to claim next: anything but suspects (and suspects if there is nothing), a group of suspects, or nothing until what runs has ended. */
+/**
+ * What a worker claims next: `others` is anything but suspects, `suspects` is one group of them. `nothing` lasts until the running
+ * callbacks have ended. If `suspectsWait`, the worker claims suspects as soon as it finds no others.
+ */
 export type Turn =
   | { readonly take: 'others'; readonly suspectsWait: boolean }
   | { readonly take: 'suspects'; readonly crashes: number; readonly callbacks: number }
@@ -36,31 +42,31 @@ export type Turn =
 
 export interface IsolationOptions {
   readonly probationMs: number
-  /** Crashes that condemn a callback. */
+  /** Number of crashes that condemns a callback. */
   readonly maxCrashes: number
-  /** How long this process has lived; monotonic. */
+  /** How long this process has lived, by a monotonic clock. */
   readonly ageMs: () => number
 }
 
-/** Suspects that were claimed together. */
+/** Suspects that a worker claims together. */
 interface Group {
   readonly crashes: number
   readonly callbacks: number
   readonly claimedAtMs: number
-  /** Whether any of them was seen to run. */
+  /** Whether the worker has run any of them. */
   ran: boolean
 }
 
 /**
- * Keeps suspects apart from everything else in this process. After each group, everything else has as much time as the group took, draining
- * included, unless there is nothing else.
+ * Keeps suspects apart from all other callbacks in this process. After each group, the other callbacks get as much time as the group took,
+ * including the wait for the process to become idle. If there are no others, the next group starts at once.
  */
 export class Isolation {
   readonly #options: IsolationOptions
   #suspects: number | undefined
-  /** When the process stopped claiming anything else. */
+  /** When the process stopped claiming other callbacks. */
   #drainingSinceMs: number | undefined
-  /** The group that was claimed last, while nothing else is. */
+  /** The current group; undefined while the process claims other callbacks. */
   #group: Group | undefined
   /** Groups that ended without a crash. */
   #harmless = 0
@@ -71,19 +77,19 @@ export class Isolation {
     this.#options = options
   }
 
-  /** @param crashes of the least suspected callback that is due; undefined when none is */
+  /** @param crashes the fewest crashes of a suspect that is due; undefined if none is due */
   noteSuspects(crashes: number | undefined): void {
     this.#suspects = crashes
   }
 
-  /** Says what to claim now. @param running callbacks that this worker works on */
+  /** Decides what to claim now. @param running number of callbacks that this worker works on */
   turn(running: number): Turn {
     const now = this.#options.ageMs()
     if (this.#group) {
       if (running > 0) this.#group.ran = true
       if (running > 0 && isExclusive(this.#group, now)) return { take: 'nothing' }
       if (running === 0 && this.#group.ran) this.#harmless += 1
-      // The group took too long, or another worker took it: whether there are more shows with the next look.
+      // The group took too long, or another worker took it. The next look at the database shows whether there are more suspects.
       else this.#suspects = undefined
       this.#othersUntilMs = now + (now - (this.#drainingSinceMs ?? now))
       this.#group = undefined

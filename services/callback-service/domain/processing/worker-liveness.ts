@@ -1,29 +1,29 @@
 /** What the database shows of a worker at one moment. */
 export interface WorkerSign {
   readonly number: number
-  /** Differs after each renewal of the worker's lease; null where it has none. */
+  /** Changes with each renewal of the worker's lease; null if it has no lease. */
   readonly renewal: string | null
-  /** How long its lease holds without a renewal; null where it has none. */
+  /** How long the worker's lease lasts without a renewal; null if it has no lease. */
   readonly leaseMs: number | null
-  /** Whether the worker's session is there: its advisory lock is held. */
+  /** Whether the worker has a session, which means that it holds its advisory lock. */
   readonly isLocked: boolean
 }
 
 export interface WorkerLivenessOptions {
-  /** A worker without a session for this long is dead. One whose connection was cut has a new session earlier. */
+  /** A worker without a session for this long is dead. A worker whose connection was cut gets a new session sooner. */
   readonly graceMs: number
-  /** Time between two looks. A longer pause counts as two of them, because whoever looks may have been suspended, and everybody else with it. */
+  /** Time between two looks. A longer pause counts as at most two of them, because all processes may have been suspended together. */
   readonly intervalMs: number
   /** A monotonic clock. */
   readonly nowMs: () => number
 }
 
-/** After an outage of the database, the others need time to make their sessions again. */
+/** The time that workers need to get their sessions back after an outage of the database. */
 const SETTLE_MS = 2500
 
 /**
- * Tells which workers are dead, by this process's own monotonic clock alone: clocks of other machines step and differ, so a moment that
- * another machine wrote says nothing. Only time in which this process was awake and saw no sign of life counts.
+ * Decides which workers are dead, by this process's own monotonic clock alone. Clocks of other machines step and differ, so a time that
+ * another machine wrote proves nothing. Only time counts in which this process was awake and saw no sign of life.
  */
 export class WorkerLiveness {
   readonly #options: WorkerLivenessOptions
@@ -35,7 +35,7 @@ export class WorkerLiveness {
     this.#options = options
   }
 
-  /** The database was away: whatever was seen before says nothing now. */
+  /** The database was away. Forgets all earlier signs, because they prove nothing now. */
   interrupted(): void {
     if (this.#lastLookMs === undefined) return
     this.#seen.clear()
@@ -44,9 +44,9 @@ export class WorkerLiveness {
   }
 
   /**
-   * Takes in one look at the database.
+   * Judges the workers after one look at the database.
    * @param signs one for each worker that has a lease or a claim
-   * @returns the numbers of those that are dead
+   * @returns the numbers of the dead workers
    */
   observe(signs: readonly WorkerSign[]): number[] {
     const { graceMs, intervalMs, nowMs } = this.#options

@@ -86,7 +86,7 @@ describe('CallbackWorker, settling', () => {
     await eventually('it was tried', () => count.tries > 0)
     await worker.stop()
     assert.deepEqual([seen.released, seen.counted], [['a'], []])
-    assert.deepEqual(logged(), [['callback not handed back: it will be taken over', 'a', 'down']])
+    assert.deepEqual(logged(), [['callback not given back: another worker will take it over', 'a', 'down']])
     assert.ok(count.tries <= 2)
   })
 })

@@ -166,13 +166,13 @@ describe('StorageWatch', () => {
   })
 
   it('logs once what is worth a line although callbacks are taken, and when it is over', async () => {
-    caution = 'the standby is not there'
+    caution = 'the statement timeout is 0'
     await start()
     await look()
     assert.equal(watch.problem, undefined)
     caution = undefined
     await look()
     await look()
-    assert.deepEqual(logged, ['the database works, but not as asked: the standby is not there', 'the database works as asked'])
+    assert.deepEqual(logged, ['the database ignores our settings: the statement timeout is 0', 'the database uses our settings'])
   })
 })

@@ -80,7 +80,7 @@ describe('Settings', () => {
     const refused: [what: string, given: Given, sentence: RegExp][] = [
       ['an unknown flag', { flags: ['--nope=1'] }, /'--nope' \(--help lists them all\)$/],
       ['a flag without a value', { flags: ['--http-port'] }, /--http-port.* argument missing/],
-      ['a bare word', { flags: ['start'] }, /^an argument is no --setting=value \(--help lists them all\)$/],
+      ['a bare word', { flags: ['start'] }, /^an argument is not of the form --setting=value \(--help lists them all\)$/],
       ['a value of which 64 characters are quoted', { flags: [`--http-port=${'1'.repeat(100)}x`] }, /value was "1{63}…$/],
       ['a number with letters', { flags: ['--http-port=12abc'] }, /^http\.port: must be an integer from 0 to 65535: value was "12abc"$/],
       ['a hexadecimal number', { flags: ['--http-port=0x10'] }, /^http\.port: must be/],

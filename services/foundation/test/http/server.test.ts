@@ -126,7 +126,7 @@ describe('HttpServer', function () {
       handler: answerEmpty,
     })
     await assert.rejects(second.start(), {
-      message: `port ${server.port} is in use: stop what listens there or choose another port`,
+      message: `port ${server.port} is in use: stop the program that listens there, or choose another port`,
     })
     await second.stop()
   })

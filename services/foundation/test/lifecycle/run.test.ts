@@ -155,7 +155,7 @@ describe('run', function () {
       assert.equal((await ended()).code, 1)
       const [last] = lines().slice(-1)
       assert.deepEqual([last?.['level'], last?.['part']], ['fatal', 'http'])
-      assert.equal(last?.['msg'], `port ${port()} is in use: stop what listens there or choose another port`)
+      assert.equal(last?.['msg'], `port ${port()} is in use: stop the program that listens there, or choose another port`)
       assert.equal(line('service started'), undefined)
       assert.equal(stderr, '')
     })

@@ -28,8 +28,8 @@ describe('parseOnline', () => {
     ['with an id that is a string', '{"id":"7","online":true}', 7n, another],
     ['whose id is in an object within', `{"a":{"id":${BEYOND}},"id":1e300,"online":true}`, BEYOND, another],
     ['that is null', 'null', 7n, another],
-    ['without online', '{"id":7}', 7n, 'online is no boolean'],
-    ['whose online is a string', '{"id":7,"online":"true"}', 7n, 'online is no boolean'],
+    ['without online', '{"id":7}', 7n, 'online is not a boolean'],
+    ['whose online is a string', '{"id":7,"online":"true"}', 7n, 'online is not a boolean'],
     ['that is no JSON', '{"id":7', 7n, unreadable],
     ['nested too deep to be visited', `{"id":${BEYOND},"a":${'['.repeat(DEEP)}${']'.repeat(DEEP)},"online":true}`, BEYOND, unreadable],
   ] as const) {

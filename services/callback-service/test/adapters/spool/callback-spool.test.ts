@@ -309,7 +309,7 @@ describe('CallbackSpool', () => {
       await spool.append(newCallback())
       await spool.forget((await spool.oldest(1)).at(-1)?.seq)
       await threads[0]?.terminate()
-      assert.equal(spool.problem, 'it broke while it was open')
+      assert.equal(spool.problem, 'the spool broke while it was open')
       await eventually('it is open', () => spool.problem === undefined)
       assert.equal(await spool.find(id), undefined)
       assert.equal((await spool.oldest(10)).length, 1)
