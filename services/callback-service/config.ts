@@ -3,9 +3,19 @@ import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 import { SIGNATURE_WINDOW_SECONDS } from './domain/accepting/signature-window.ts'
 import { MIN_GUILTY_CRASHES } from './domain/processing/suspicion.ts'
 
+const base = baseSettings({ httpPort: 9090, adminPort: 6060 })
+
 /** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */
 export const schema = {
-  ...baseSettings({ httpPort: 9090, adminPort: 6060 }),
+  ...base,
+  http: {
+    ...base.http,
+    corsOrigins: setting<string>({
+      doc: 'Origins whose pages may call the service from a browser, such as https://app.example, separated by spaces; empty: none.',
+      format: 'origins',
+      default: '',
+    }),
+  },
   database: {
     url: setting<string>({ doc: 'The PostgreSQL database, as a postgresql:// URL.', format: 'postgres-url', default: null, secret: true }),
     sessionUrl: setting<string>({

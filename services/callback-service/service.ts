@@ -1,5 +1,6 @@
 import { heapSampling } from '#foundation/admin/profiles.ts'
 import { adminServer } from '#foundation/admin/server.ts'
+import { cors } from '#foundation/http/cors.ts'
 import { HEALTH_PATHS } from '#foundation/http/health.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
@@ -164,7 +165,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...config.http,
     drainMs: config.shutdown.delayMs,
     logger,
-    handler: refuseWhenFull({ inbox: accept, onReceived, observe, otherwise: app }),
+    handler: cors(config.http.corsOrigins, refuseWhenFull({ inbox: accept, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
   })
   const admin = adminServer({
