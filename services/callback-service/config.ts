@@ -1,9 +1,19 @@
 import { baseSettings } from '#foundation/config/base-settings.ts'
 import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 
+const base = baseSettings({ httpPort: 9090, adminPort: 6060 })
+
 /** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */
 export const schema = {
-  ...baseSettings({ httpPort: 9090, adminPort: 6060 }),
+  ...base,
+  http: {
+    ...base.http,
+    corsOrigins: setting<string>({
+      doc: 'Origins whose pages may call the service from a browser, separated by spaces, such as https://app.example. Empty: none.',
+      format: 'origins',
+      default: '',
+    }),
+  },
   database: {
     url: setting<string>({
       doc: 'PostgreSQL database of the service, as a postgresql:// URL.',

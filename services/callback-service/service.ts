@@ -1,5 +1,6 @@
 import { heapSampling } from '#foundation/admin/profiles.ts'
 import { adminServer } from '#foundation/admin/server.ts'
+import { cors } from '#foundation/http/cors.ts'
 import { HEALTH_PATHS } from '#foundation/http/health.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
@@ -88,6 +89,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
 
   const readable = { prisma: read.prisma, keepOffline }
   const limited = readLimit(config.read.maxRunning)
+  // A list of callbacks may read the whole table. It must leave a connection to reads of one callback or object.
+  const limitedLists = readLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
@@ -111,7 +114,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       ],
       callbacks: {
         find: id => limited(async () => (await inbox.find(id)) ?? findCallback(readable.prisma, id)),
-        list: (filter, page) => limited(() => listCallbacks(readable.prisma, filter, page)),
+        list: (filter, page) => limitedLists(() => limited(() => listCallbacks(readable.prisma, filter, page))),
       },
       objects: {
         find: id => limited(() => findObject(readable, id)),
@@ -125,7 +128,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...config.http,
     drainMs: config.shutdown.delayMs,
     logger,
-    handler: refuseWhenFull({ inbox, onReceived, observe, otherwise: app }),
+    handler: cors(config.http.corsOrigins, refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
   })
   liveGauges(registry, {

@@ -35,6 +35,25 @@ describe('the settings of the callback service', () => {
     assert.doesNotThrow(() => read({ CALLBACKS_RETENTION_SECONDS: '2' }))
   })
 
+  for (const origins of [
+    'https://app.example/',
+    'app.example',
+    'https://app.example/path',
+    'https://app.example:443',
+    '*',
+    'null',
+    'ftp://a',
+  ]) {
+    it(`take no origin of pages that a browser would never send: ${origins}`, () => {
+      assert.throws(() => read({ HTTP_CORS_ORIGINS: origins }), { message: /^http\.corsOrigins: must be origins such as/ })
+    })
+  }
+
+  it('take several origins of pages, and none', () => {
+    for (const origins of ['', 'https://app.example http://localhost:3000'])
+      assert.equal(read({ HTTP_CORS_ORIGINS: origins }).current.http.corsOrigins, origins)
+  })
+
   it('take no blank for the secrets of senders', () => {
     assert.throws(() => read({ SENDERS_SECRETS: ' ' }), { message: /^senders\.secrets: must be/ })
   })

@@ -18,6 +18,7 @@ export type FormatName =
   | 'text'
   | 'host'
   | 'host-names'
+  | 'origins'
   | 'switch'
   | 'webhook-secrets'
   | 'http-url'
@@ -43,6 +44,7 @@ addNumber('ratio', 'a number from 0 to 1', value => value >= 0 && value <= 1)
 add('text', 'a text', value => typeof value === 'string')
 add('host', 'an address or a host name', value => typeof value === 'string' && /^[\w.:-]+$/.test(value))
 add('host-names', 'host names separated by spaces', value => typeof value === 'string' && /^[\w.\s-]*$/.test(value))
+add('origins', 'origins such as https://app.example, separated by spaces', areOrigins)
 add(
   'switch',
   'true or false',
@@ -107,6 +109,13 @@ function isDecodable(text: string): boolean {
   } catch {
     return false
   }
+}
+
+/** As a browser writes them: scheme, host, and the port where it is not the usual one. */
+function areOrigins(value: unknown): boolean {
+  if (typeof value !== 'string') return false
+  const origins = value.split(/\s+/).filter(Boolean)
+  return origins.every(origin => hasProtocol(origin, ['http:', 'https:']) && new URL(origin).origin === origin)
 }
 
 function areWebhookSecrets(value: unknown): boolean {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { pino } from 'pino'
+import { cors } from '#foundation/http/cors.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
@@ -26,6 +27,7 @@ export interface ApiDoubles {
   readonly signature?: PostCallbackOptions['signature']
   readonly maxBodyBytes?: number
   readonly drainMs?: number
+  readonly corsOrigins?: string
 }
 
 /** The API on a real port, with literal objects where the database would be. */
@@ -64,7 +66,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     host: '127.0.0.1',
     logger,
     drainMs: doubles.drainMs ?? 0,
-    handler: refuseWhenFull({ inbox, onReceived, observe, otherwise: app }),
+    handler: cors(doubles.corsOrigins ?? '', refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
   })
   const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 1, logger })

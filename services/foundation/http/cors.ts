@@ -1,0 +1,42 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { writeAnswer } from './answer.ts'
+
+/** What a page may read of an answer beside the usual headers. */
+const EXPOSED = 'Location, Link, Retry-After, Idempotency-Replayed, X-Request-ID'
+const METHODS = 'GET, HEAD, POST'
+const HEADERS = 'Content-Type, Idempotency-Key, X-Request-ID, traceparent, tracestate, baggage'
+/** Browsers keep the answer to a preflight for so long. */
+const MAX_AGE_SECONDS = '600'
+
+/**
+ * Lets pages of other origins use a port from a browser (https://fetch.spec.whatwg.org/#http-cors-protocol). Stands before everything else, so
+ * that a page can read refusals too.
+ * @param origins separated by spaces, as a browser writes them: `https://app.example`. Empty: no page can, and nothing is done
+ */
+export function cors(origins: string, listener: RequestListener): RequestListener {
+  const allowed = new Set(origins.split(/\s+/).filter(Boolean))
+  if (allowed.size === 0) return listener
+  return (request, response) => {
+    response.setHeader('Vary', 'Origin')
+    const { origin } = request.headers
+    const isAllowed = origin !== undefined && allowed.has(origin)
+    if (isAllowed) allow(response, origin)
+    if (isAllowed && isPreflight(request)) writeAnswer(response, { status: 204, headers: PREFLIGHT, body: '' })
+    else listener(request, response)
+  }
+}
+
+const PREFLIGHT = {
+  'Access-Control-Allow-Methods': METHODS,
+  'Access-Control-Allow-Headers': HEADERS,
+  'Access-Control-Max-Age': MAX_AGE_SECONDS,
+}
+
+function allow(response: ServerResponse, origin: string): void {
+  response.setHeader('Access-Control-Allow-Origin', origin)
+  response.setHeader('Access-Control-Expose-Headers', EXPOSED)
+}
+
+function isPreflight({ method, headers }: IncomingMessage): boolean {
+  return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined
+}
