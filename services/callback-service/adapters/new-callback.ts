@@ -1,4 +1,4 @@
-import type { TraceCarrier } from '#foundation/telemetry/tracing.ts'
+import type { TraceCarrier } from '#foundation/telemetry/spans.ts'
 import type { WrittenId } from '../domain/object-id.ts'
 import { keyedCallbackId, newCallbackId } from './callback-id.ts'
 

@@ -2,7 +2,7 @@ import { Webhook } from 'standardwebhooks'
 import { Pool } from 'undici'
 import { parseRetryAfterMs } from '#foundation/http/retry-after.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
-import { carrierOf, context, failSpan, inSpan, type Span, SpanKind } from '#foundation/telemetry/tracing.ts'
+import { carrierOf, context, failSpan, inSpan, type Span, SpanKind } from '#foundation/telemetry/spans.ts'
 import type { EmittedCallback, PostOutcome } from '../domain/emitted-callback.ts'
 
 /** Most connections to the callback service. Further callbacks wait for a connection, within their timeout. */

@@ -1,6 +1,6 @@
 import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { context } from '../telemetry/tracing.ts'
+import { context } from '../telemetry/spans.ts'
 import { type Answer, headersOf, problemAnswer, writeAnswer } from './answer.ts'
 import { HTTP_PROBLEMS, type HttpProblemCode } from './problem-kinds.ts'
 import { HttpProblem } from './problems.ts'

@@ -10,7 +10,7 @@ import {
   SpanKind,
   startSpan,
   trace,
-} from '#foundation/telemetry/tracing.ts'
+} from '#foundation/telemetry/spans.ts'
 import { FetchError, type ObjectAnswer } from '../../domain/fetching/fetched-object.ts'
 import type { ObjectId } from '../../domain/object-id.ts'
 import { type Answer, AnswerReader } from './answer-reader.ts'

@@ -7,7 +7,7 @@ import {
   type Span,
   startSpan,
   trace,
-} from '#foundation/telemetry/tracing.ts'
+} from '#foundation/telemetry/spans.ts'
 
 /** The spans of one statement that stores objects of several callbacks. The trace of each callback gets one span. */
 export class StoreSpans {

@@ -1,5 +1,5 @@
 import { Batcher } from '#foundation/batcher.ts'
-import { type Context, context } from '#foundation/telemetry/tracing.ts'
+import { type Context, context } from '#foundation/telemetry/spans.ts'
 import type { PrismaClient } from '#prisma'
 import type { FetchedObject } from '../../domain/fetching/fetched-object.ts'
 import type { ObjectId } from '../../domain/object-id.ts'

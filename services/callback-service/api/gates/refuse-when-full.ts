@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http'
 import { problemAnswer, writeAnswer } from '#foundation/http/answer.ts'
 import { bareIds, type ObserveRequest } from '#foundation/http/telemetry.ts'
-import { context } from '#foundation/telemetry/tracing.ts'
+import { context } from '#foundation/telemetry/spans.ts'
 import { PROBLEMS } from '../problem-kinds.ts'
 import { overloaded } from '../problems.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { pino } from 'pino'
 import { requestIdOf } from '#foundation/http/request-id.ts'
-import { context, Telemetry, trace } from '#foundation/telemetry/tracing.ts'
+import { context, Telemetry, trace } from '#foundation/telemetry/spans.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { ClaimQuota } from '../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback } from '../../domain/processing/claimed-callback.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { context, contextFromCarrier, inSpan, type Span, Telemetry } from '#foundation/telemetry/tracing.ts'
+import { context, contextFromCarrier, inSpan, type Span, Telemetry } from '#foundation/telemetry/spans.ts'
 import { ZipkinCollector, type ZipkinSpan } from '../../../../../test/support/zipkin-collector.ts'
 import type { ObjectStore } from '../../../adapters/postgres/object-store.ts'
 import { backdate, CALLBACK_ID, newStore } from './new-store.ts'

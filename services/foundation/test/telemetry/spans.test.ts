@@ -17,7 +17,7 @@ import {
   startSpan,
   Telemetry,
   trace,
-} from '../../telemetry/tracing.ts'
+} from '../../telemetry/spans.ts'
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
 const SPAN_ID = 'b7ad6b7169203331'
