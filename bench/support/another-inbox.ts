@@ -3,7 +3,7 @@ import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import { run } from '#foundation/lifecycle/run.ts'
 import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
-import { Telemetry } from '#foundation/telemetry/spans.ts'
+import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { callbackApp } from '../../services/callback-service/api/app.ts'
 import { type Inbox, postCallback } from '../../services/callback-service/api/callbacks/post-callback.ts'
 import { schema } from '../../services/callback-service/config.ts'
@@ -24,11 +24,12 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
         waitSeconds: 0,
         accept: async callback => ({ id: await store(callback), receivedAt: new Date(), isReplay: false, durability: 'database' }),
       }
-      const telemetry = httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: () => true })
+      const telemetry = new Telemetry({ serviceName: name, ...config.tracing, logger })
+      const requestTelemetry = httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: () => true })
       const onReceived = (): void => undefined
       const routes = [postCallback({ inbox, ...config.accept, isShuttingDown: () => false, onReceived })]
       return [
-        new Telemetry({ serviceName: name, ...config.tracing, logger }),
+        telemetry,
         {
           name: 'inbox',
           start: async () => {
@@ -36,7 +37,13 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
           },
         },
         adminServer({ ...config.admin, registry, settings, logger }),
-        new HttpServer({ name: 'http', ...config.http, logger, handler: callbackApp({ telemetry, routes, onReceived, logger }) }),
+        new HttpServer({
+          name: 'http',
+          ...config.http,
+          logger,
+          handler: callbackApp({ telemetry: requestTelemetry, routes, onReceived, logger }),
+        }),
+        telemetry.sending,
       ]
     },
   })

@@ -8,7 +8,7 @@ import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { ServiceContext } from '#foundation/lifecycle/run.ts'
 import { Signal } from '#foundation/lifecycle/signal.ts'
 import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
-import { Telemetry } from '#foundation/telemetry/spans.ts'
+import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { migrate } from '#prisma/migrate.ts'
 import { findCallback, listCallbacks } from './adapters/postgres/callback-reader.ts'
 import { pruneCallbacks } from './adapters/postgres/callback-retention.ts'
@@ -177,5 +177,6 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     counts,
     admin,
     http,
+    telemetry.sending,
   ]
 }

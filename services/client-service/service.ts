@@ -6,7 +6,7 @@ import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { ServiceContext } from '#foundation/lifecycle/run.ts'
 import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
-import { Telemetry } from '#foundation/telemetry/spans.ts'
+import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { CallbackClient } from './adapters/callback-client.ts'
 import { clientApp } from './api/app.ts'
 import { HeldAnswers } from './api/held-answers.ts'
@@ -62,5 +62,5 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     emitter.wake()
   })
 
-  return [telemetry, heapSampling, admin, http, held, callbackClient, emitter]
+  return [telemetry, heapSampling, admin, http, held, callbackClient, emitter, telemetry.sending]
 }

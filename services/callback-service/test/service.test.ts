@@ -134,9 +134,9 @@ describe('the callback service, joined', () => {
     }
   })
 
-  it('ends with the admin port and the port for senders: what senders use starts last and stops first, and metrics outlive it', () => {
+  it('ends with the admin port, the port for senders and NodeSDK, which delays neither port; metrics outlive the port for senders', () => {
     const settings = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url } })
     const names = parts({ settings, logger }).map(({ name }) => name)
-    assert.deepEqual(names.slice(-2), ['admin', 'http'])
+    assert.deepEqual(names.slice(-3), ['admin', 'http', 'sending of spans'])
   })
 })

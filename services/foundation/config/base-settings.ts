@@ -1,3 +1,4 @@
+import { EXPORTERS, type ExporterName } from '../telemetry/exporters.ts'
 import { LOG_LEVELS } from '../telemetry/logger.ts'
 import { type Schema, setting, type Values } from './schema.ts'
 
@@ -31,6 +32,11 @@ export function baseSettings(defaults: { httpPort: number; adminPort: number }) 
       }),
     },
     tracing: {
+      exporter: setting<ExporterName>({
+        doc: 'How the service sends its spans: zipkin, otlp (to an OpenTelemetry collector) or none.',
+        format: EXPORTERS,
+        default: 'zipkin',
+      }),
       zipkinUrl: setting<string>({
         doc: 'URL that receives the spans, as Zipkin JSON v2. Empty: the service sends no spans.',
         format: 'optional-http-url',

@@ -27,6 +27,8 @@ export async function run<S extends BaseSchema>(options: {
   readonly parts: (context: ServiceContext<S>) => readonly Part[]
 }): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`)
+  // With this variable NodeSDK logs to the console. Our log is JSON lines, and `log.level` rules it.
+  delete process.env['OTEL_LOG_LEVEL']
   const settings = readSettings(options)
   const { log, shutdown } = settings.current as unknown as BaseValues
   const logger = await createLogger(options.name, log.level)

@@ -11,22 +11,9 @@ import {
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api'
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { CompositePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
-import { B3Propagator } from '@opentelemetry/propagator-b3'
-import { resourceFromAttributes } from '@opentelemetry/resources'
-import {
-  BatchSpanProcessor,
-  ParentBasedSampler,
-  RandomIdGenerator,
-  type Sampler,
-  SamplingDecision,
-  TraceIdRatioBasedSampler,
-  TracerProvider,
-} from '@opentelemetry/sdk-trace'
-import type { Part } from '../lifecycle/parts.ts'
-import type { Logger } from './logger.ts'
-import { ZipkinExporter } from './zipkin-exporter.ts'
+import { W3CTraceContextPropagator } from '@opentelemetry/core'
+import { RandomIdGenerator } from '@opentelemetry/sdk-trace'
+import { withDecision } from './sampler.ts'
 
 export type { Context, Link, Span }
 export { context, SpanKind, trace }
@@ -40,51 +27,7 @@ export interface TraceCarrier {
 }
 
 const w3c = new W3CTraceContextPropagator()
-const incoming = new CompositePropagator({ propagators: [new B3Propagator(), w3c] })
 const BAGGAGE = createContextKey('baggage header')
-/** Whether the caller wants a trace recorded that begins here. */
-const DECISION = createContextKey('sampling decision')
-
-/**
- * Sends the spans of this process to Zipkin: about once a second, at most 2,048 a request, at most 65,536 waiting (more are dropped).
- * An empty `zipkinUrl` sends none, and records no trace that begins here unless the caller asks for it. Stopping flushes, for one second at the most.
- */
-export class Telemetry implements Part {
-  readonly name = 'telemetry'
-  readonly #provider: TracerProvider
-  readonly #root: RootSampler
-  readonly #isSending: boolean
-
-  constructor(options: { serviceName: string; zipkinUrl: string; sampleRatio: number; logger: Logger }) {
-    const { serviceName, zipkinUrl, sampleRatio, logger } = options
-    this.#isSending = zipkinUrl !== ''
-    this.#root = new RootSampler(this.#isSending ? sampleRatio : 0)
-    this.#provider = new TracerProvider({
-      resource: resourceFromAttributes({ 'service.name': serviceName }),
-      sampler: new ParentBasedSampler({ root: this.#root }),
-      spanProcessors: this.#isSending ? [zipkinProcessor(new ZipkinExporter({ url: zipkinUrl, serviceName, logger }))] : [],
-    })
-  }
-
-  start(): void {
-    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
-    propagation.setGlobalPropagator(incoming)
-    trace.setGlobalTracerProvider(this.#provider)
-  }
-
-  /** @param ratio share of new traces that are recorded, 0 to 1; a caller's own decision always wins */
-  setSampleRatio(ratio: number): void {
-    if (this.#isSending) this.#root.setRatio(ratio)
-  }
-
-  async stop(): Promise<void> {
-    const flushed = this.#provider.shutdown()
-    await Promise.race([flushed, new Promise(resolve => setTimeout(resolve, 1000).unref())])
-    trace.disable()
-    propagation.disable()
-    context.disable()
-  }
-}
 
 /** Runs `work` in a new span, which becomes the active one; an error thrown marks the span and goes on. */
 export async function inSpan<T>(
@@ -136,7 +79,7 @@ export function contextFromHeaders(headers: Readonly<Record<string, string | str
   const { baggage } = headers
   const decision = decisionIn(headers)
   let active = propagation.extract(context.active(), headers)
-  if (decision !== undefined) active = active.setValue(DECISION, decision)
+  if (decision !== undefined) active = withDecision(active, decision)
   return typeof baggage === 'string' ? active.setValue(BAGGAGE, baggage) : active
 }
 
@@ -175,38 +118,6 @@ const setEntry = {
 const getEntry = {
   get: (carrier: TraceCarrier, key: string): string | undefined => carrier[key as keyof TraceCarrier],
   keys: (carrier: TraceCarrier): string[] => Object.keys(carrier),
-}
-
-class RootSampler implements Sampler {
-  #sampler: TraceIdRatioBasedSampler
-
-  constructor(ratio: number) {
-    this.#sampler = new TraceIdRatioBasedSampler(ratio)
-  }
-
-  setRatio(ratio: number): void {
-    this.#sampler = new TraceIdRatioBasedSampler(ratio)
-  }
-
-  shouldSample(parent: Context, traceId: string): ReturnType<Sampler['shouldSample']> {
-    const decision = parent.getValue(DECISION)
-    if (typeof decision === 'boolean') return { decision: decision ? SamplingDecision.RECORD_AND_SAMPLED : SamplingDecision.NOT_RECORD }
-    return this.#sampler.shouldSample(parent, traceId)
-  }
-
-  toString(): string {
-    return this.#sampler.toString()
-  }
-}
-
-function zipkinProcessor(exporter: ZipkinExporter): BatchSpanProcessor {
-  return new BatchSpanProcessor({
-    exporter,
-    maxQueueSize: 65_536,
-    maxExportBatchSize: 2048,
-    scheduledDelayMillis: 1000,
-    exportTimeoutMillis: 10_000,
-  })
 }
 
 function errorType(error: unknown): string {

@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { HttpServer } from '#foundation/http/server.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
-import { Telemetry } from '#foundation/telemetry/spans.ts'
+import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { clientApp } from '../../api/app.ts'
 import { HeldAnswers } from '../../api/held-answers.ts'
 import { type Behaviour, clientServiceRoutes } from '../../api/routes.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { pino } from 'pino'
-import { Telemetry } from '#foundation/telemetry/spans.ts'
+import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { CallbackClient } from '../../adapters/callback-client.ts'
 import { CallbackEmitter, type EmitterPolicy } from '../../workers/callback-emitter.ts'

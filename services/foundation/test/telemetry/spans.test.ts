@@ -15,9 +15,9 @@ import {
   isSampled,
   SpanKind,
   startSpan,
-  Telemetry,
   trace,
 } from '../../telemetry/spans.ts'
+import { Telemetry } from '../../telemetry/tracing.ts'
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
 const SPAN_ID = 'b7ad6b7169203331'
@@ -39,7 +39,7 @@ describe('telemetry', () => {
   beforeEach(async () => {
     collector = new ZipkinCollector()
     await collector.start()
-    start()
+    await start()
   })
 
   afterEach(async () => {
@@ -48,9 +48,10 @@ describe('telemetry', () => {
     assert.deepEqual(collector.refusals, [])
   })
 
-  function start(options: { zipkinUrl?: string; sampleRatio?: number } = {}): void {
+  async function start(options: { zipkinUrl?: string; sampleRatio?: number } = {}): Promise<void> {
     telemetry = new Telemetry({ serviceName: 'test-service', zipkinUrl: collector.url, sampleRatio: 1, logger, ...options })
     telemetry.start()
+    await telemetry.sending.start()
   }
 
   /** All spans that were recorded; the end of the telemetry under test. */
@@ -137,7 +138,7 @@ describe('telemetry', () => {
 
     it('starts with the ratio it was given', async () => {
       await telemetry.stop()
-      start({ sampleRatio: 0 })
+      await start({ sampleRatio: 0 })
       assert.equal(record(), false)
       assert.deepEqual(await spans(), [])
     })
@@ -196,7 +197,7 @@ describe('telemetry', () => {
       })
       const [inner, outer] = await spans()
       assert.deepEqual([outer?.traceId, outer?.parentId, outer?.kind, outer?.name], [TRACE_ID, SPAN_ID, 'SERVER', 'outer'])
-      assert.deepEqual(outer?.tags, { 'http.route': '/x' })
+      assert.deepEqual(outer?.tags, { 'http.route': '/x', 'service.name': 'test-service' })
       assert.equal(outer?.localEndpoint.serviceName, 'test-service')
       assert.deepEqual([inner?.traceId, inner?.parentId, inner?.kind], [TRACE_ID, outer?.id, undefined])
     })
@@ -208,7 +209,12 @@ describe('telemetry', () => {
         error,
       )
       const [span] = await spans()
-      assert.deepEqual(span?.tags, { error: 'no database', 'error.type': 'ECONNREFUSED' })
+      assert.deepEqual(span?.tags, {
+        error: 'no database',
+        'error.type': 'ECONNREFUSED',
+        'otel.status_code': 'ERROR',
+        'service.name': 'test-service',
+      })
     })
 
     it('may have begun at a fraction of a millisecond', async () => {
@@ -219,7 +225,7 @@ describe('telemetry', () => {
     it('are recorded by the telemetry that runs, not by one that has stopped', async () => {
       startSpan('first', {}).end()
       await telemetry.stop()
-      start()
+      await start()
       startSpan('second', {}).end()
       assert.deepEqual(
         (await spans()).map(span => span.name),
@@ -229,7 +235,7 @@ describe('telemetry', () => {
 
     it('go nowhere when there is no Zipkin, and have their ids all the same', async () => {
       await telemetry.stop()
-      start({ zipkinUrl: '' })
+      await start({ zipkinUrl: '' })
       const span = startSpan('work', {})
       assert.match(span.spanContext().traceId, /^[0-9a-f]{32}$/)
       span.end()
@@ -256,7 +262,7 @@ describe('telemetry', () => {
       answer = () => undefined
       await telemetry.stop()
       await once(slow.listen(0, '127.0.0.1'), 'listening')
-      start({ zipkinUrl: `http://127.0.0.1:${(slow.address() as AddressInfo).port}/` })
+      await start({ zipkinUrl: `http://127.0.0.1:${(slow.address() as AddressInfo).port}/` })
     })
 
     afterEach(() => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { carrierOf, context, contextFromCarrier, inSpan, Telemetry } from '#foundation/telemetry/spans.ts'
+import { carrierOf, context, contextFromCarrier, inSpan } from '#foundation/telemetry/spans.ts'
+import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { ZipkinCollector } from '../../../../../test/support/zipkin-collector.ts'
 import { ObjectClient } from '../../../adapters/client-service/object-client.ts'
 import type { FetchError } from '../../../domain/fetching/fetched-object.ts'
@@ -234,6 +235,7 @@ describe('ObjectClient', () => {
       await telemetry.stop()
       const traced = new Telemetry({ serviceName: 'test', zipkinUrl: collector.url, sampleRatio: 1, logger })
       traced.start()
+      await traced.sending.start()
       await inSpan('process callback', {}, () => passedOn('a=1,b=2;p=3,c=4567890'))
       await traced.stop()
       collector.stop()

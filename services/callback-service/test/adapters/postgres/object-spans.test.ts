@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { context, contextFromCarrier, inSpan, type Span, Telemetry } from '#foundation/telemetry/spans.ts'
+import { context, contextFromCarrier, inSpan, type Span } from '#foundation/telemetry/spans.ts'
+import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { ZipkinCollector, type ZipkinSpan } from '../../../../../test/support/zipkin-collector.ts'
 import type { ObjectStore } from '../../../adapters/postgres/object-store.ts'
 import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
@@ -23,6 +24,7 @@ describe('the spans of the object store', () => {
     await collector.start()
     telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: collector.url, sampleRatio: 1, logger })
     telemetry.start()
+    await telemetry.sending.start()
   })
 
   afterEach(async () => {
@@ -61,6 +63,7 @@ describe('the spans of the object store', () => {
         'db.operation.name': 'INSERT',
         'db.collection.name': 'objects',
         'answerback.object.count': String(count),
+        'service.name': 'test',
       })
     }
   })

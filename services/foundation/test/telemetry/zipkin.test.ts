@@ -7,11 +7,12 @@ import { type Link, SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace'
 import { pino } from 'pino'
-import { ZipkinExporter, type ZipkinExporterOptions } from '../../telemetry/zipkin-exporter.ts'
+import { zipkinExporter } from '../../telemetry/exporters.ts'
+import { OutageGuard, type OutageGuardOptions } from '../../telemetry/outage-guard.ts'
 
-describe('ZipkinExporter', () => {
+describe('spans sent to Zipkin', () => {
   let server: Server
-  let exporter: ZipkinExporter
+  let exporter: OutageGuard
   let received: { request: IncomingMessage; body: string }[]
   let logged: { level: number; msg: string; reason?: string }[]
   let answer: (response: ServerResponse) => void
@@ -35,10 +36,10 @@ describe('ZipkinExporter', () => {
     await once(server.close(), 'close')
   }
 
-  function setup(options: Partial<ZipkinExporterOptions> = {}): void {
-    exporter = new ZipkinExporter({
-      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v2/spans`,
-      serviceName: 'test-service',
+  function setup(options: Partial<OutageGuardOptions> = {}): void {
+    exporter = new OutageGuard({
+      exporter: zipkinExporter(`http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v2/spans`),
+      collector: { exporter: 'zipkin' },
       logger: pino({ level: 'debug', base: null, timestamp: false }, { write: line => logged.push(JSON.parse(line)) }),
       ...options,
     })
@@ -87,7 +88,13 @@ describe('ZipkinExporter', () => {
         timestamp: 1_700_000_000_123_456,
         duration: 2_005_000,
         localEndpoint: { serviceName: 'test-service' },
-        tags: { 'http.request.method': 'POST', 'http.response.status_code': '202', cached: 'false', ids: '1,2' },
+        tags: {
+          'http.request.method': 'POST',
+          'http.response.status_code': '202',
+          cached: 'false',
+          ids: '1,2',
+          'service.name': 'test-service',
+        },
         annotations: [{ timestamp: 1_700_000_001_000_000, value: 'committed' }],
       })
     })
@@ -113,6 +120,7 @@ describe('ZipkinExporter', () => {
       assert.deepEqual(written?.['tags'], {
         'link.0': '0af7651916cd43dd8448eb211c80319c/b7ad6b7169203331',
         'link.1': '0af7651916cd43dd8448eb211c80319c/00f067aa0ba902b7',
+        'service.name': 'test-service',
       })
     })
 
@@ -121,8 +129,8 @@ describe('ZipkinExporter', () => {
       const failed = (message?: string) => span({ status: { code: SpanStatusCode.ERROR, ...(message && { message }) } })
       const written = await sent(failed('timeout'), failed(), span({ status: { code: SpanStatusCode.OK } }))
       assert.deepEqual(
-        written.map(({ tags }) => tags),
-        [{ error: 'timeout' }, { error: 'true' }, {}],
+        written.map(({ tags }) => (tags as Record<string, string>)['error']),
+        ['timeout', 'true', undefined],
       )
     })
   })
@@ -143,7 +151,7 @@ describe('ZipkinExporter', () => {
 
   describe('when Zipkin', () => {
     const troubles: [what: string, reason: RegExp, answer: (response: ServerResponse) => void][] = [
-      ['answers 500', /^Zipkin answered 500$/, response => response.writeHead(500).end()],
+      ['answers 500', /^answered 500$/, response => response.writeHead(500).end()],
       ['resets', /closed|reset|hang up/, response => response.destroy()],
       ['hangs', /timeout/, () => undefined],
     ]
@@ -155,7 +163,7 @@ describe('ZipkinExporter', () => {
         assert.equal(received.length, 1)
         assert.equal(logged.length, 1)
         const { level, msg, reason: given = '' } = logged[0] ?? assert.fail()
-        assert.deepEqual([level, msg], [40, 'zipkin cannot be reached, traces are dropped until it can'])
+        assert.deepEqual([level, msg], [40, 'trace collector cannot be reached, spans are dropped'])
         assert.match(given, reason)
       })
     }
@@ -183,11 +191,11 @@ describe('ZipkinExporter', () => {
       answer = response => response.writeHead(500).end()
       await send(span())
       assert.deepEqual(
-        logged.map(({ level, msg }) => [level, msg.slice(0, 20)]),
+        logged.map(({ level, msg }) => [level, msg.slice(0, 23)]),
         [
-          [40, 'zipkin cannot be rea'],
-          [30, 'zipkin reached again'],
-          [40, 'zipkin cannot be rea'],
+          [40, 'trace collector cannot '],
+          [30, 'trace collector reached'],
+          [40, 'trace collector cannot '],
         ],
       )
     })
@@ -205,7 +213,7 @@ describe('ZipkinExporter', () => {
     await send(span())
     elsewhere.close()
     elsewhere.closeAllConnections()
-    assert.deepEqual([strayed, logged[0]?.reason], [0, 'Zipkin answered 307'])
+    assert.deepEqual([strayed, logged[0]?.reason], [0, 'answered 307'])
   })
 
   it('does not read what Zipkin answers, however much it is', async () => {
@@ -223,6 +231,51 @@ describe('ZipkinExporter', () => {
     const response = await answered.promise
     if (!response.destroyed) await once(response, 'close')
     assert.deepEqual(logged, [])
+  })
+
+  it('ends an answer that comes in drops, at the deadline', async () => {
+    setup({ timeoutMs: 300 })
+    const answered = Promise.withResolvers<ServerResponse>()
+    answer = response => {
+      const drip = setInterval(() => response.write('.'), 20)
+      response.writeHead(202).once('close', () => clearInterval(drip))
+      answered.resolve(response)
+    }
+    const started = performance.now()
+    await send(span())
+    const tookMs = performance.now() - started
+    assert.ok(tookMs > 250 && tookMs < 2000, `${tookMs} ms`)
+    const response = await answered.promise
+    if (!response.destroyed) await once(response, 'close')
+  })
+
+  it('is done with a batch whose answer was cut short, and stops at once', async () => {
+    setup()
+    answer = response => {
+      response.writeHead(202, { 'content-length': 100 }).write('x')
+      setImmediate(() => response.destroy())
+    }
+    const started = performance.now()
+    await send(span())
+    await exporter.shutdown()
+    assert.ok(performance.now() - started < 2000)
+    assert.deepEqual(logged, [])
+  })
+
+  it('sends one batch at a time, though it is handed several', async () => {
+    setup()
+    let underWay = 0
+    let mostUnderWay = 0
+    answer = response => {
+      underWay += 1
+      mostUnderWay = Math.max(mostUnderWay, underWay)
+      setTimeout(() => {
+        underWay -= 1
+        response.writeHead(202).end()
+      }, 10)
+    }
+    await Promise.all([send(span()), send(span()), send(span())])
+    assert.deepEqual([received.length, mostUnderWay], [3, 1])
   })
 
   it('waits for what is on its way when it is told to flush', async () => {
@@ -249,7 +302,7 @@ async function pause(): Promise<void> {
 
 /** A span as the SDK makes it, with some of it as the test wants it. */
 function span(overrides: Partial<ReadableSpan> = {}): ReadableSpan {
-  const provider = new TracerProvider({ resource: resourceFromAttributes({}) })
+  const provider = new TracerProvider({ resource: resourceFromAttributes({ 'service.name': 'test-service' }) })
   const made = provider.getTracer('test').startSpan('work')
   made.end()
   return Object.create(made, Object.getOwnPropertyDescriptors(overrides)) as ReadableSpan

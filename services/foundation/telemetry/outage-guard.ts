@@ -1,0 +1,68 @@
+import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
+import { EXPORT_TIMEOUT_MS, exportWithin } from './export-within.ts'
+import type { Logger } from './logger.ts'
+
+const PAUSE_MS = 10_000
+
+export interface OutageGuardOptions {
+  /** What sends the spans. Batches wait until it is loaded. */
+  readonly exporter: Promise<SpanExporter>
+  /** What the log says about the collector. */
+  readonly collector: Readonly<Record<string, string>>
+  readonly logger: Logger
+  /** Time one export may take (5 s). */
+  readonly timeoutMs?: number
+  /** Time in which spans are dropped after a failure (10 s). */
+  readonly pauseMs?: number
+}
+
+/**
+ * Wraps an exporter so that a collector's outage costs one warning and little memory.
+ *
+ * It exports one batch at a time. After a failure it drops spans unconverted for 10 s, then tries one batch. A batch is done when the collector
+ * answers: a slow collector makes spans wait, and be dropped, where their number is bounded, in the span processor.
+ */
+export class OutageGuard implements SpanExporter {
+  readonly #options: OutageGuardOptions
+  #last: Promise<void> = Promise.resolve()
+  #pausedUntil = 0
+  #isAway = false
+
+  constructor(options: OutageGuardOptions) {
+    this.#options = options
+  }
+
+  export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
+    // This class logs a failure. The span processor must not log it a second time.
+    this.#last = this.#last.then(() => this.#send(spans)).then(() => done({ code: ExportResultCode.SUCCESS }))
+  }
+
+  forceFlush(): Promise<void> {
+    return this.#last
+  }
+
+  shutdown(): Promise<void> {
+    return this.#last
+  }
+
+  async #send(spans: ReadableSpan[]): Promise<void> {
+    const { collector, logger, timeoutMs = EXPORT_TIMEOUT_MS, pauseMs = PAUSE_MS } = this.#options
+    if (performance.now() < this.#pausedUntil) return
+    try {
+      const exporter = await this.#options.exporter
+      await exportWithin(timeoutMs, done => exporter.export(spans, done))
+      if (this.#isAway) logger.info(collector, 'trace collector reached again')
+      this.#isAway = false
+    } catch (error) {
+      this.#pausedUntil = performance.now() + pauseMs
+      if (!this.#isAway) logger.warn({ ...collector, reason: reasonOf(error) }, 'trace collector cannot be reached, spans are dropped')
+      this.#isAway = true
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  // A host with two addresses fails with an AggregateError: no message, but a code.
+  return error instanceof Error ? error.message || (error as NodeJS.ErrnoException).code || error.name : String(error)
+}

@@ -1,0 +1,33 @@
+import { type Context, createContextKey } from '@opentelemetry/api'
+import { type Sampler, SamplingDecision, TraceIdRatioBasedSampler } from '@opentelemetry/sdk-trace'
+
+/** Whether the caller wants a trace recorded that begins here. */
+const DECISION = createContextKey('sampling decision')
+
+export function withDecision(active: Context, isWanted: boolean): Context {
+  return active.setValue(DECISION, isWanted)
+}
+
+/** Decides which new traces are recorded: the caller's decision wins, the others follow a ratio that may change at any time. */
+export class RootSampler implements Sampler {
+  #sampler: TraceIdRatioBasedSampler
+
+  /** @param ratio share of new traces that are recorded, 0 to 1 */
+  constructor(ratio: number) {
+    this.#sampler = new TraceIdRatioBasedSampler(ratio)
+  }
+
+  setRatio(ratio: number): void {
+    this.#sampler = new TraceIdRatioBasedSampler(ratio)
+  }
+
+  shouldSample(parent: Context, traceId: string): ReturnType<Sampler['shouldSample']> {
+    const isWanted = parent.getValue(DECISION)
+    if (typeof isWanted === 'boolean') return { decision: isWanted ? SamplingDecision.RECORD_AND_SAMPLED : SamplingDecision.NOT_RECORD }
+    return this.#sampler.shouldSample(parent, traceId)
+  }
+
+  toString(): string {
+    return this.#sampler.toString()
+  }
+}
