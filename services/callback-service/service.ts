@@ -128,6 +128,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
 
   const readable = { prisma: readDatabase.prisma, keepOffline: config.objects.keepOffline }
   const limited = readLimit(config.read.maxRunning)
+  // A list of callbacks may read the whole table: it never takes the last connection from reads of one callback or object.
+  const limitedLists = readLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
   const isSpoolEnough = (): boolean => config.spool.keepsReady && accept.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
@@ -151,7 +153,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       ],
       callbacks: {
         find: id => limited(async () => (await accept.find(id)) ?? findCallback(readable.prisma, id)),
-        list: (filter, page) => limited(() => listCallbacks(readable.prisma, filter, page)),
+        list: (filter, page) => limitedLists(() => limited(() => listCallbacks(readable.prisma, filter, page))),
       },
       objects: {
         find: id => limited(() => findObject(readable, id)),

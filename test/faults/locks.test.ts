@@ -58,6 +58,19 @@ describe('locks that somebody else holds', function () {
     assert.equal(rows[0].deadlocks, 1)
   })
 
+  it('on all callbacks: lists of callbacks hold half of the connections for reads, so that the others are there for other reads', async () => {
+    await withClient(system.databaseUrl, async somebody => {
+      await somebody.query('BEGIN; LOCK TABLE callbacks IN ACCESS EXCLUSIVE MODE')
+      const list = fetch(`${system.callbackUrl}/v1/callbacks`)
+      await until(() => waits('read'))
+      const refused = await fetch(`${system.callbackUrl}/v1/callbacks`)
+      assert.deepEqual([refused.status, ((await refused.json()) as { code: string }).code], [503, 'too_many_reads'])
+      assert.equal((await fetch(`${system.callbackUrl}/v1/objects`)).status, 200)
+      await somebody.query('COMMIT')
+      assert.equal((await list).status, 200)
+    })
+  })
+
   /** A callback that is locked by the time it is due. @returns its id */
   async function insertLocked(somebody: pg.Client): Promise<string> {
     const { rows } = await somebody.query(

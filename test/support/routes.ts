@@ -6,6 +6,7 @@ import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
+import { schema } from '../../services/callback-service/config.ts'
 
 /** The routes of the callback service for looking at. Nothing stands behind them. */
 export function callbackPortRoutes(): readonly Route[] {
@@ -30,7 +31,7 @@ export function adminPortRoutes(): readonly Route[] {
   const logger = pino({ level: 'silent' })
   return adminRoutes({
     registry: createRegistry(),
-    settings: new Settings({}, { argv: [], env: {} }),
+    settings: new Settings(schema, { argv: [], env: { DATABASE_URL: 'postgresql://a' } }),
     logger,
     routes: setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
     kinds: PROBLEMS,

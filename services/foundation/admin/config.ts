@@ -8,6 +8,7 @@ import { readBody } from '../http/body.ts'
 import { HttpProblem } from '../http/problems.ts'
 import { type Route, route } from '../http/route.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { changesSchema } from './config-schema.ts'
 
 /**
  * `GET /config`: all settings, secrets masked. `PATCH /config`: changes hot settings, all or none, by a JSON merge patch (RFC 7396), in which `null`
@@ -30,7 +31,7 @@ export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logge
       method: 'PATCH',
       operationId: 'changeConfig',
       summary: 'Changes settings that may change while the service runs, all or none',
-      body: { types: PATCH_TYPES, schema: Type.Object({}), example: { log: { level: 'debug' } } },
+      body: { types: PATCH_TYPES, schema: changesSchema(settings.rows), example: {} },
       problems: [
         ...['unsupported_media_type', 'unsupported_encoding', 'body_too_large', 'empty_body', 'invalid_json'],
         ...['invalid_setting', 'unknown_setting', 'not_changeable'],

@@ -43,6 +43,11 @@ export class Settings<S extends Schema> {
     return this.#current
   }
 
+  /** What settings there are. */
+  get rows(): readonly SettingRow[] {
+    return this.#rows
+  }
+
   onChange(listener: (next: Values<S>) => void): void {
     this.#listeners.push(listener)
   }

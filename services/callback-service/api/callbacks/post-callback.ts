@@ -125,6 +125,26 @@ function answer({ objectIds }: ParsedCallback, accepted: Accepted, { onReceived 
   return jsonAnswer(202, JSON.stringify(body), isReplay ? { Location: href, 'Idempotency-Replayed': 'true' } : { Location: href })
 }
 
+/** Printable ASCII, but for two quotes and nothing between them. */
+const KEY = '^([!-~]|(?!"")[!-~][ -~]{0,253}[!-~])$'
+
+const UnsignedHeaders = Type.Object({
+  'Idempotency-Key': Type.Optional(
+    Type.String({
+      pattern: KEY,
+      description:
+        'Callbacks with one key are one callback. Printable ASCII, bare or quoted. Where it is absent, webhook-id stands for it.',
+    }),
+  ),
+})
+
+/** https://www.standardwebhooks.com/ */
+const SignedHeaders = Type.Object({
+  'webhook-id': Type.String({ pattern: KEY, description: 'Callbacks with one id are one callback.' }),
+  'webhook-timestamp': Type.String({ pattern: '^[0-9]{1,12}$', description: 'Seconds since 1970, within five minutes of now.' }),
+  'webhook-signature': Type.String({ description: 'HMAC-SHA-256, as Standard Webhooks defines it.' }),
+})
+
 /** The body's schema is for readers: bodies are read by `parseCallback`, which keeps ids exact. */
 function factsFor({ maxObjectIds, signature }: PostCallbackOptions) {
   return {
@@ -134,17 +154,7 @@ function factsFor({ maxObjectIds, signature }: PostCallbackOptions) {
     summary: 'Accepts a callback: after a 202 it is never lost',
     access: 'send',
     limits: 'callbacks',
-    headers: Type.Object({
-      'Idempotency-Key': Type.Optional(
-        Type.String({
-          pattern: '^[!-~]{1,255}$',
-          description: 'Two callbacks with one key are one callback. Printable ASCII, bare or quoted.',
-        }),
-      ),
-      'webhook-id': Type.Optional(
-        Type.String({ pattern: '^[!-~]{1,255}$', description: 'The same, where Idempotency-Key is absent (Standard Webhooks).' }),
-      ),
-    }),
+    headers: signature ? SignedHeaders : UnsignedHeaders,
     body: {
       types: ['application/json'],
       schema: Type.Object({ object_ids: Type.Array(Int64, { maxItems: maxObjectIds }) }),
