@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { checkAnswers } from './check-answers.ts'
 import { createTestDatabase } from './database.ts'
-import { callbackPortRoutes, documentOf } from './routes.ts'
+import { adminPortRoutes, callbackPortRoutes, documentOf } from './routes.ts'
 import { ServiceProcess } from './service-process.ts'
 import { ZipkinCollector } from './zipkin-collector.ts'
 
@@ -40,6 +40,7 @@ export async function startSystem(options: { client?: Record<string, string>; ca
   })
   const started: ServiceProcess[] = []
   const document = await documentOf(callbackPortRoutes())
+  const adminDocument = await documentOf(adminPortRoutes())
   const forget: (() => void)[] = []
   const startCallbackService = async (env: Record<string, string> = {}): Promise<ServiceProcess> => {
     const service = await ServiceProcess.start('callback-service', {
@@ -50,7 +51,7 @@ export async function startSystem(options: { client?: Record<string, string>; ca
       ...env,
     })
     started.push(service)
-    forget.push(checkAnswers(service.url, document))
+    forget.push(checkAnswers(service.url, document), checkAnswers(service.adminUrl, adminDocument))
     return service
   }
   const callbackService = await (await startCallbackService()).ready()

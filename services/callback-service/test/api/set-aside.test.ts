@@ -4,6 +4,9 @@ import { adminServer } from '#foundation/admin/server.ts'
 import { Settings } from '#foundation/config/settings.ts'
 import type { HttpServer } from '#foundation/http/server.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
+import { Telemetry } from '#foundation/telemetry/tracing.ts'
+import { checkAnswers } from '../../../../test/support/check-answers.ts'
+import { adminPortRoutes, documentOf } from '../../../../test/support/routes.ts'
 import { type AsideView, type SetAside, setAsideRoutes } from '../../api/callbacks/set-aside.ts'
 import { PROBLEMS } from '../../api/problem-kinds.ts'
 import { toProblem } from '../../api/problems.ts'
@@ -23,10 +26,19 @@ const view: AsideView = {
 
 describe('/set-aside', () => {
   let server: HttpServer
+  let forget: () => void
+  const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 0, logger: pino({ level: 'silent' }) })
   let asked: unknown[]
   let logged: { msg: string; callback_id?: string }[]
 
-  afterEach(() => server.stop())
+  before(() => telemetry.start())
+
+  after(() => telemetry.stop())
+
+  afterEach(async () => {
+    forget()
+    await server.stop()
+  })
 
   async function serve(changes: Partial<SetAside> = {}): Promise<void> {
     asked = []
@@ -50,6 +62,7 @@ describe('/set-aside', () => {
       translate: toProblem,
     })
     await server.start()
+    forget = checkAnswers(`http://127.0.0.1:${server.port}`, await documentOf(adminPortRoutes()))
   }
 
   async function ask(method: string, path: string): Promise<{ status: number; text: string; code: unknown }> {
