@@ -7,6 +7,8 @@ export const Int64 = Type.Integer({ minimum: MIN_OBJECT_ID, maximum: MAX_OBJECT_
 /** The same where it stands in a URL. */
 export const Int64Text = Type.String({ pattern: '^(0|-?[1-9][0-9]{0,17})$', description: 'A 64-bit signed integer.' })
 
+/** What Postgres takes for a UUID, in the usual form. */
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 export const Uuid = Type.String({ format: 'uuid' })
 export const Time = Type.String({ format: 'date-time' })
 

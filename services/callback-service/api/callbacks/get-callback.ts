@@ -4,10 +4,8 @@ import { HttpProblem } from '#foundation/http/problems.ts'
 import { pathParameter } from '#foundation/http/query.ts'
 import { type Route, route } from '#foundation/http/route.ts'
 import type { CallbackView } from '../../domain/callback.ts'
-import { Uuid } from '../schemas.ts'
+import { UUID, Uuid } from '../schemas.ts'
 import { CALLBACK_EXAMPLE, CallbackSchema, callbackText } from './representation.ts'
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** `GET /v1/callbacks/:id`: where a callback stands, and what became of each of its objects. */
 export function getCallback(find: (id: string) => Promise<CallbackView | undefined>): Route {

@@ -21,7 +21,7 @@ import {
   type ListedCallback,
 } from '../../domain/callback.ts'
 import { parseObjectId } from '../../domain/object-id.ts'
-import { Int64Text, Time } from '../schemas.ts'
+import { Int64Text, Time, UUID } from '../schemas.ts'
 import { LISTED_EXAMPLE, ListedCallbackSchema, listedText } from './representation.ts'
 
 /** A page of callbacks, newest first. @param page.limit one more than is shown, which tells whether there is more */
@@ -32,8 +32,8 @@ const PAGING: Paging<CallbackPosition> = {
   path: '/v1/callbacks',
   write: ({ receivedUs, id }) => `${receivedUs} ${id}`,
   read(text) {
-    const [, receivedUs, id] = /^(-?\d{1,17}) ([0-9a-f-]{36})$/.exec(text) ?? []
-    return receivedUs !== undefined && id !== undefined ? { receivedUs, id } : undefined
+    const [, receivedUs, id = ''] = /^(-?\d{1,17}) (\S+)$/.exec(text) ?? []
+    return receivedUs !== undefined && UUID.test(id) ? { receivedUs, id } : undefined
   },
 }
 

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Request } from 'express'
-import Type from 'typebox'
 import { type Answer, jsonAnswer } from '#foundation/http/answer.ts'
 import { readBody } from '#foundation/http/body.ts'
 import { HttpProblem } from '#foundation/http/problems.ts'
@@ -11,7 +10,7 @@ import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import { parseCallback } from '../../domain/accepting/parse-callback.ts'
 import type { WrittenId } from '../../domain/object-id.ts'
 import { overloaded } from '../problems.ts'
-import { EXAMPLE_ID, EXAMPLE_TIME, Int64, Time, Uuid } from '../schemas.ts'
+import { callbackFacts } from './callback-facts.ts'
 import { requireJson, requireSingleHeaders } from './callback-headers.ts'
 import { hrefOfCallback } from './representation.ts'
 
@@ -54,7 +53,7 @@ type Accepted = Awaited<ReturnType<Inbox['accept']>>
 /** `POST /callback`: 202 when the callback is stored, a problem when it is not. Never waits for the client service. */
 export function postCallback(options: PostCallbackOptions): Route {
   return route({
-    ...factsFor(options),
+    ...callbackFacts({ maxObjectIds: options.maxObjectIds, isSigned: options.signature !== undefined }),
     async parse(request) {
       requireOpen(options)
       requireRoom(options)
@@ -123,78 +122,4 @@ function answer({ objectIds }: ParsedCallback, accepted: Accepted, { onReceived 
   onReceived(isReplay ? 'replayed' : 'accepted')
   const body = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
   return jsonAnswer(202, JSON.stringify(body), isReplay ? { Location: href, 'Idempotency-Replayed': 'true' } : { Location: href })
-}
-
-/** Printable ASCII, but for two quotes and nothing between them. */
-const KEY = '^([!-~]|(?!"")[!-~][ -~]{0,253}[!-~])$'
-
-const UnsignedHeaders = Type.Object({
-  'Idempotency-Key': Type.Optional(
-    Type.String({
-      pattern: KEY,
-      description:
-        'Callbacks with one key are one callback. Printable ASCII, bare or quoted. Where it is absent, webhook-id stands for it.',
-    }),
-  ),
-})
-
-/** https://www.standardwebhooks.com/ */
-const SignedHeaders = Type.Object({
-  'webhook-id': Type.String({ pattern: KEY, description: 'Callbacks with one id are one callback.' }),
-  'webhook-timestamp': Type.String({ pattern: '^[0-9]{1,12}$', description: 'Seconds since 1970, within five minutes of now.' }),
-  'webhook-signature': Type.String({ description: 'HMAC-SHA-256, as Standard Webhooks defines it.' }),
-})
-
-/** The body's schema is for readers: bodies are read by `parseCallback`, which keeps ids exact. */
-function factsFor({ maxObjectIds, signature }: PostCallbackOptions) {
-  return {
-    method: 'POST',
-    path: '/callback',
-    operationId: 'postCallback',
-    summary: 'Accepts a callback: after a 202 it is never lost',
-    access: 'send',
-    limits: 'callbacks',
-    headers: signature ? SignedHeaders : UnsignedHeaders,
-    body: {
-      types: ['application/json'],
-      schema: Type.Object({ object_ids: Type.Array(Int64, { maxItems: maxObjectIds }) }),
-      example: { object_ids: [1, 2, 7] },
-    },
-    answers: {
-      202: {
-        description: 'The callback is on disk and cannot be lost.',
-        headers: {
-          Location: Type.String({ description: 'The href of the callback.' }),
-          'Idempotency-Replayed': Type.String({ description: '`true` where the callback was accepted before.' }),
-        },
-        schema: Type.Object(
-          {
-            kind: Type.Literal('Callback'),
-            id: Uuid,
-            href: Type.String(),
-            state: Type.Literal('pending'),
-            object_count: Type.Integer({ minimum: 0, maximum: maxObjectIds }),
-            received_at: Time,
-            durability: Type.Enum(['database', 'spooled']),
-          },
-          { additionalProperties: false },
-        ),
-        example: {
-          kind: 'Callback',
-          id: EXAMPLE_ID,
-          href: hrefOfCallback(EXAMPLE_ID),
-          state: 'pending',
-          object_count: 3,
-          received_at: EXAMPLE_TIME,
-          durability: 'database',
-        },
-      },
-    },
-    problems: [
-      ...['shutting_down', 'overloaded', ...(signature ? ['invalid_signature'] : []), 'unsupported_media_type', 'unsupported_encoding'],
-      ...['invalid_idempotency_key', 'body_too_large', 'empty_body', 'invalid_encoding', 'invalid_json', 'duplicate_member', 'too_deep'],
-      ...['not_an_object', 'missing_member', 'wrong_type', 'not_an_integer', 'out_of_range', 'too_many_ids'],
-      ...['idempotency_key_reused', 'value_refused', 'storage_unavailable'],
-    ],
-  } as const
 }
