@@ -27,7 +27,7 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
       const telemetry = new Telemetry({ serviceName: name, ...config.tracing, logger })
       const requestTelemetry = httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: () => true })
       const onReceived = (): void => undefined
-      const routes = [postCallback({ inbox, ...config.accept, isShuttingDown: () => false, onReceived })]
+      const routes = [postCallback({ inbox, ...config.accept, shutdown: { isClosed: false }, onReceived })]
       return [
         telemetry,
         {

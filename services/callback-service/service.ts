@@ -3,6 +3,7 @@ import { adminServer } from '#foundation/admin/server.ts'
 import { cors } from '#foundation/http/cors.ts'
 import { HEALTH_PATHS } from '#foundation/http/health.ts'
 import { HttpServer } from '#foundation/http/server.ts'
+import { Shutdown } from '#foundation/http/shutdown.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { ServiceContext } from '#foundation/lifecycle/run.ts'
@@ -51,7 +52,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const arrived = new Signal()
   arrived.on(() => storage.accepted())
   const inbox = intake({ config, metrics, database: accept, clock, arrived, onRefused: reason => storage.refused(reason), logger })
-  const fetch = fetching({ config: () => settings.current, metrics, database: work, clock, logger })
+  const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, logger })
   const {
     session,
     worker,
@@ -61,13 +62,13 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     metrics,
     database: work,
     clock,
-    fetching: fetch,
+    fetching: fetches,
     arrived,
-    isHeldUp: () => inbox.isDraining,
+    isHeldUp: () => inbox.isSpoolDraining,
     logger,
   })
   const expirer = objectExpirer({
-    store: fetch.store,
+    store: fetches.store,
     onExpired: latenessMs => {
       metrics.expired.inc(latenessMs.length)
       for (const ms of latenessMs) metrics.lateness.observe(Math.max(0, ms) / 1000)
@@ -94,6 +95,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
+  const shutdown = new Shutdown()
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
     onReceived,
@@ -102,7 +104,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         inbox,
         signature: config.senders.secrets === '' ? undefined : new SenderSignature(config.senders.secrets.trim().split(/\s+/)),
         ...config.accept,
-        isShuttingDown: () => http.isClosed,
+        shutdown,
         onReceived,
       },
       checks: [
@@ -110,7 +112,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
         { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
         ...inbox.checks,
-        { name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) },
+        { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
       ],
       callbacks: {
         find: id => limited(async () => (await inbox.find(id)) ?? findCallback(readable.prisma, id)),
@@ -123,10 +125,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     }),
     logger,
   })
-  const http: HttpServer = new HttpServer({
+  const http = new HttpServer({
     name: 'http',
     ...config.http,
     drainMs: config.shutdown.delayMs,
+    shutdown,
     logger,
     handler: cors(config.http.corsOrigins, refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
@@ -136,8 +139,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     spool_callbacks: () => inbox.spool?.callbacks ?? 0,
     spool_set_aside: () => inbox.spool?.setAsideCount ?? 0,
     spool_bytes: () => inbox.spool?.bytes ?? 0,
-    fetches_in_flight: () => fetch.fetcher.inFlight,
-    fetches_waiting: () => fetch.fetcher.waiting,
+    fetches_in_flight: () => fetches.fetcher.inFlight,
+    fetches_waiting: () => fetches.fetcher.waiting,
     http_connections: () => http.connections,
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
@@ -158,7 +161,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   warn(config)
   settings.onChange(next => {
     warn(next)
-    fetch.fetcher.concurrency = next.fetch.concurrency
+    fetches.fetcher.concurrency = next.fetch.concurrency
     telemetry.setSampleRatio(next.tracing.sampleRatio)
   })
 

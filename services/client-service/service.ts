@@ -2,6 +2,7 @@ import { heapSampling } from '#foundation/admin/profiles.ts'
 import { adminServer } from '#foundation/admin/server.ts'
 import { HEALTH_PATHS } from '#foundation/http/health.ts'
 import { HttpServer } from '#foundation/http/server.ts'
+import { Shutdown } from '#foundation/http/shutdown.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { ServiceContext } from '#foundation/lifecycle/run.ts'
@@ -26,10 +27,12 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
 
   const held = new HeldAnswers()
   const observe = httpMetrics(registry)
-  const http: HttpServer = new HttpServer({
+  const shutdown = new Shutdown()
+  const http = new HttpServer({
     name: 'http',
     ...config.http,
     drainMs: config.shutdown.delayMs,
+    shutdown,
     onRefused: ({ method, status }) => observe({ method, route: 'unmatched', status }, 0),
     logger,
     handler: clientApp({
@@ -40,7 +43,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         held,
         random: Math.random,
         onAnswer: fault => metrics.answered.inc({ fault }),
-        checks: [{ name: 'shutdown', problem: () => (http.isDraining ? 'the service is shutting down' : undefined) }],
+        checks: [{ name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) }],
       }),
       logger,
     }),

@@ -16,7 +16,7 @@ export function callbackPortRoutes(): readonly Route[] {
       inbox: { waitSeconds: 0, accept: nobody },
       maxObjectIds: 1000,
       maxBodyBytes: 65_536,
-      isShuttingDown: () => false,
+      shutdown: { isClosed: false },
       onReceived: () => undefined,
     },
     checks: [],

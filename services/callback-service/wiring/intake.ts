@@ -39,7 +39,7 @@ export interface CallbackIntake {
   /** Finds a callback that is still in the spool. @returns undefined if it is not there */
   find(id: string): Promise<CallbackView | undefined>
   /** Whether the drain is moving callbacks. Nothing is claimed meanwhile, because callbacks that lie on one disk only go first. */
-  readonly isDraining: boolean
+  readonly isSpoolDraining: boolean
   /** Whether callbacks can be accepted without the database, as far as this process knows. */
   readonly hasSpool: boolean
   readonly backlog: Backlog
@@ -91,7 +91,7 @@ export function intake(needs: Needs): CallbackIntake {
       return accepted
     },
     find: async id => spool?.find(id),
-    get isDraining() {
+    get isSpoolDraining() {
       return drain?.isMoving ?? false
     },
     get hasSpool() {

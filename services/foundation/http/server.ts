@@ -8,6 +8,7 @@ import { HttpConnections } from './connections.ts'
 import { HttpListeners } from './listeners.ts'
 import { HTTP_PROBLEMS, type HttpProblemCode } from './problem-kinds.ts'
 import { refuseRequest, refuseUnparsable, writeProblem } from './refusals.ts'
+import { Shutdown } from './shutdown.ts'
 
 export interface HttpServerOptions {
   readonly name: string
@@ -19,6 +20,8 @@ export interface HttpServerOptions {
   readonly maxConnections?: number
   /** Time at the stop during which the port stays open (default: 0). */
   readonly drainMs?: number
+  /** Where the server says how far it has stopped. */
+  readonly shutdown?: Shutdown
   /** Whether the stop also cuts off answers under way after a second. This suits answers that take minutes and can be requested again. */
   readonly cutsAnswers?: boolean
   /** Called for each refusal that the handler does not see, because the request was not HTTP or did not arrive in time. */
@@ -52,6 +55,7 @@ export interface Refusal {
  */
 export class HttpServer implements Part {
   readonly name: string
+  readonly shutdown: Shutdown
   readonly #options: HttpServerOptions
   readonly #server: Server
   readonly #listeners: HttpListeners
@@ -60,16 +64,15 @@ export class HttpServer implements Part {
   #arrivals = 0
   #toldFullAt = Number.NEGATIVE_INFINITY
   #watching: NodeJS.Timeout | undefined
-  #isDraining = false
-  #isClosed = false
 
   constructor(options: HttpServerOptions) {
     this.name = options.name
     this.#options = options
+    this.shutdown = options.shutdown ?? new Shutdown()
     this.#connections = new HttpConnections({
       handle: this.#handle,
       // An answer that begins before the drain and ends after it leaves an idle connection. That would delay the stop until its timeout.
-      onOver: () => this.#isClosed && this.#server.closeIdleConnections(),
+      onOver: () => this.shutdown.isClosed && this.#server.closeIdleConnections(),
     })
     this.#server = createServer(
       {
@@ -122,16 +125,6 @@ export class HttpServer implements Part {
     return this.#connections.count
   }
 
-  /** Whether the stop has begun. */
-  get isDraining(): boolean {
-    return this.#isDraining
-  }
-
-  /** Whether the port is closed. Requests that still arrive on an open connection must then be refused. */
-  get isClosed(): boolean {
-    return this.#isClosed
-  }
-
   /** Starts to listen. @throws {Error} the port is not available; the message is a sentence that names it */
   async start(): Promise<void> {
     const { port, host, logger } = this.#options
@@ -144,10 +137,10 @@ export class HttpServer implements Part {
 
   async stop(): Promise<void> {
     if (!this.#server.listening) return
-    this.#isDraining = true
+    this.shutdown.isDraining = true
     await sleep(this.#options.drainMs ?? 0)
     await this.#calm()
-    this.#isClosed = true
+    this.shutdown.isClosed = true
     // A closed Node server no longer checks its timeouts. A peer that never sends its request would otherwise block the stop forever.
     const stragglers = setInterval(() => this.#connections.cutOff(this.#options.cutsAnswers ?? false), STRAGGLER_MS)
     await this.#listeners.stop()
@@ -177,7 +170,7 @@ export class HttpServer implements Part {
   }
 
   readonly #handle: RequestListener = (request, response) => {
-    if (this.#isDraining) response.setHeader('Connection', 'close')
+    if (this.shutdown.isDraining) response.setHeader('Connection', 'close')
     if (isTarget(request.url ?? '')) {
       this.#options.handler(request, response)
       return

@@ -37,8 +37,8 @@ export interface PostCallbackOptions {
   readonly signature?: Signature | undefined
   readonly maxObjectIds: number
   readonly maxBodyBytes: number
-  /** Whether the port is closed already: what still comes in is to go elsewhere. */
-  readonly isShuttingDown: () => boolean
+  /** Once the port is closed, requests on open connections must go to another instance. */
+  readonly shutdown: { readonly isClosed: boolean }
   /** Called for each callback that is answered with 202: `accepted` or `replayed`. */
   readonly onReceived: (outcome: string) => void
 }
@@ -68,8 +68,8 @@ export function postCallback(options: PostCallbackOptions): Route {
   })
 }
 
-function requireOpen({ isShuttingDown }: PostCallbackOptions): void {
-  if (isShuttingDown())
+function requireOpen({ shutdown }: PostCallbackOptions): void {
+  if (shutdown.isClosed)
     throw new HttpProblem('shutting_down', 'Send it again; another instance will take it.', {
       headers: { 'Retry-After': '1', Connection: 'close' },
     })

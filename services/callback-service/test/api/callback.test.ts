@@ -320,7 +320,7 @@ describe('POST /callback', () => {
     await once(socket, 'connect')
     socket.write('POST /callback HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n')
     const stopped = api.stop()
-    await eventually('the port is closed', () => api.server.isClosed)
+    await eventually('the port is closed', () => api.server.shutdown.isClosed)
     socket.write('Content-Length: 18\r\n\r\n{"object_ids":[1]}')
     const answer = await text(socket)
     assert.match(answer, /^HTTP\/1.1 503 /)

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { pino } from 'pino'
 import { cors } from '#foundation/http/cors.ts'
 import { HttpServer } from '#foundation/http/server.ts'
+import { Shutdown } from '#foundation/http/shutdown.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { checkAnswers } from '../../../../test/support/check-answers.ts'
@@ -46,13 +47,14 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   }
   const onReceived = (outcome: string): void => void outcomes.push(outcome)
   const observe = (labels: (typeof measured)[number]): void => void measured.push(labels)
+  const shutdown = new Shutdown()
   const routes = callbackServiceRoutes({
     accepting: {
       inbox,
       signature: doubles.signature,
       maxObjectIds: 1000,
       maxBodyBytes: doubles.maxBodyBytes ?? 65_536,
-      isShuttingDown: () => server.isClosed,
+      shutdown,
       onReceived,
     },
     checks: [{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }],
@@ -60,12 +62,13 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
   })
   const app = callbackApp({ telemetry: httpTelemetry({ logger, observe, isTraced: () => true }), routes, onReceived, logger })
-  const server: HttpServer = new HttpServer({
+  const server = new HttpServer({
     name: 'test',
     port: 0,
     host: '127.0.0.1',
     logger,
     drainMs: doubles.drainMs ?? 0,
+    shutdown,
     handler: cors(doubles.corsOrigins ?? '', refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
   })

@@ -167,7 +167,7 @@ describe('HttpServer', function () {
       const stop = server.stop().then(() => {
         isStopped = true
       })
-      await until(() => server.isClosed)
+      await until(() => server.shutdown.isClosed)
       assert.equal(isStopped, false)
       response.writeHead(200).end('late')
       const tookMs = await timeOf(stop)
@@ -201,12 +201,12 @@ describe('HttpServer', function () {
       await connection.answers(1)
       assert.match(connection.received, /Connection: keep-alive/)
       const stop = server.stop()
-      assert.deepEqual([server.isDraining, server.isClosed], [true, false])
+      assert.deepEqual([server.shutdown.isDraining, server.shutdown.isClosed], [true, false])
       connection.send(REQUEST)
       await connection.closed()
       assert.match(connection.received.split('\r\n\r\n')[1] ?? '', /^HTTP\/1\.1 204[\s\S]*Connection: close/)
       assert.equal(connection.state, 'ended')
-      assert.equal(server.isClosed, false)
+      assert.equal(server.shutdown.isClosed, false)
       await stop
     })
 
@@ -243,7 +243,7 @@ describe('HttpServer', function () {
       connection.send('GET / HTTP/1.1\r\n')
       await until(() => connection.socket.bytesWritten > 0)
       const stop = server.stop()
-      await until(() => server.isClosed)
+      await until(() => server.shutdown.isClosed)
       connection.send('Host: x\r\n\r\n')
       await stop
       await connection.closed()
@@ -267,7 +267,7 @@ describe('HttpServer', function () {
       await start()
       const other = new HttpServer({ name: 'other', port: 0, host: '127.0.0.1', logger: pino({ level: 'silent' }), handler: answerEmpty })
       await other.stop()
-      assert.equal(other.isDraining, false)
+      assert.equal(other.shutdown.isDraining, false)
     })
   })
 })
