@@ -106,7 +106,8 @@ describe('a connection that is refused', () => {
   it('says which methods are allowed where the method is not', () => {
     const socket = new TestSocket()
     writeProblem(socket, 'method_not_allowed', 'CONNECT is not served.', { 'x-request-id': 'r1' })
-    assert.match(socket.written, /^HTTP\/1\.1 405 Method Not Allowed\r\nX-Request-ID: r1\r\n[\s\S]*\r\nAllow: \r\n/)
+    assert.equal(socket.status, 405)
+    for (const header of ['X-Request-ID: r1', 'Allow: ']) assert.ok(socket.written.includes(`\r\n${header}\r\n`), header)
   })
 
   describe('because it took too long', () => {
