@@ -44,7 +44,7 @@ export class ClockSteps {
     const isWorthIt = !isMadeUp && Math.abs(step.byMs) >= MIN_STEP_MS
     if (isWorthIt && this.#tries < MAX_TRIES) {
       this.#tries += 1
-      const hasMoved = await this.#move(latest + 1, step.byMs, performance.now() - step.afterMs)
+      const hasMoved = await this.#move(latest + 1, step.byMs, this.#clock.at(step.afterMs))
       this.#known = latest + 1
       if (hasMoved)
         this.#logger.warn({ step_ms: Math.round(step.byMs) }, "the database's clock stepped: what was stored before has moved with it")
@@ -59,8 +59,8 @@ export class ClockSteps {
   }
 
   /**
-   * Of objects, those stored since the step have the right times: they were stored within the last `sinceMs`. Callbacks that nobody has worked on
-   * were due when they came: where that is in the future, the clock went back.
+   * Of objects, those stored since the step have the right times: they were stored after `sinceMs`, by the clock as it is now, however late this
+   * statement begins. Callbacks that nobody has worked on were due when they came: where that is in the future, the clock went back.
    * @returns false when another replica was faster
    */
   async #move(number: number, byMs: number, sinceMs: number): Promise<boolean> {
@@ -70,7 +70,7 @@ export class ClockSteps {
           INSERT INTO clock_steps (number, step_ms) VALUES (${number}, ${byMs}) ON CONFLICT DO NOTHING RETURNING make_interval(secs => step_ms / 1000) AS by
         ), moved_objects AS (
           UPDATE objects SET stored_at = stored_at + by, fetched_at = fetched_at + by, expires_at = expires_at + by, last_seen_at = last_seen_at + by
-          FROM won WHERE stored_at NOT BETWEEN clock_timestamp() - make_interval(secs => ${sinceMs}::float8 / 1000) AND clock_timestamp()
+          FROM won WHERE stored_at NOT BETWEEN to_timestamp(${sinceMs}::float8 / 1000) AND clock_timestamp()
         ), moved_retries AS (
           UPDATE callbacks SET due_at = due_at + by FROM won
           WHERE ${byMs}::float8 < 0 AND state = 'pending' AND unstored IS NOT NULL AND due_at > now()

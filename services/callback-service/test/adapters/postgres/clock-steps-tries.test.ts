@@ -30,6 +30,7 @@ describe('ClockSteps, asked again and again', () => {
       get step() {
         return step
       },
+      at: (ms: number) => ms,
       forgetStep: () => {
         step = undefined
       },
