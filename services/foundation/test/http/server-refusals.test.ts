@@ -82,7 +82,7 @@ describe('a request that an HttpServer refuses by itself', () => {
     assert.match(connection.received, /^HTTP\/1\.1 400 /)
   })
 
-  for (const url of ['/', '*', 'HTTP://x/', 'https://x']) {
+  for (const url of ['/', '/x', '*', 'HTTP://x/', 'https://x']) {
     it(`is none with the target ${url}, and without a Host: that is for the handler`, async () => {
       await start()
       await send(`OPTIONS ${url} HTTP/1.1\r\n\r\n`)

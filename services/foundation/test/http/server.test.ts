@@ -139,9 +139,8 @@ describe('HttpServer', function () {
       logger: pino({ level: 'silent' }),
       handler: answerEmpty,
     })
-    await assert.rejects(second.start(), {
-      message: `port ${server.port} is in use: stop what listens there or choose another port`,
-    })
+    const message = `port ${server.port} is in use: stop what listens there or choose another port`
+    await assert.rejects(second.start(), (error: Error) => error.message === message && error.cause instanceof Error)
     await second.stop()
   })
 
@@ -160,7 +159,10 @@ describe('HttpServer', function () {
   it('says in a sentence that its address is not one of this machine', async () => {
     await start()
     const second = new HttpServer({ name: 'second', port: 0, host: '192.0.2.1', logger: pino({ level: 'silent' }), handler: answerEmpty })
-    await assert.rejects(second.start(), { message: /^cannot listen on 192\.0\.2\.1:0: / })
+    await assert.rejects(
+      second.start(),
+      (error: Error) => /^cannot listen on 192\.0\.2\.1:0: /.test(error.message) && error.cause instanceof Error,
+    )
   })
 
   it('closes a connection that it refused, also one whose peer leaves it open', async () => {
