@@ -48,7 +48,7 @@ export class ClockSteps {
     const isWorthIt = !isMadeUp && Math.abs(step.byMs) >= MIN_STEP_MS
     if (isWorthIt && this.#tries < MAX_TRIES) {
       this.#tries += 1
-      const hasMoved = await this.#move(latest + 1, step.byMs, performance.now() - step.afterMs)
+      const hasMoved = await this.#move(latest + 1, step.byMs, this.#clock.at(step.afterMs))
       this.#known = latest + 1
       if (hasMoved) this.#logger.warn({ step_ms: Math.round(step.byMs) }, "the database's clock stepped: stored times have moved with it")
     } else if (isWorthIt) {
@@ -59,8 +59,8 @@ export class ClockSteps {
   }
 
   /**
-   * Moves the times of objects stored before the step. Those stored within the last `sinceMs` have the right times already. If the clock
-   * went back, it also moves the callbacks that wait for their next attempt.
+   * Moves the times of objects stored before the step. Those stored after `sinceMs`, by the clock as it is now, have the right times already, however
+   * late this statement begins. If the clock went back, it also moves the callbacks that wait for their next attempt.
    * @returns false if another replica was faster
    */
   async #move(number: number, byMs: number, sinceMs: number): Promise<boolean> {
@@ -70,7 +70,7 @@ export class ClockSteps {
           INSERT INTO clock_steps (number, step_ms) VALUES (${number}, ${byMs}) ON CONFLICT DO NOTHING RETURNING make_interval(secs => step_ms / 1000) AS by
         ), moved_objects AS (
           UPDATE objects SET stored_at = stored_at + by, fetched_at = fetched_at + by, expires_at = expires_at + by, last_seen_at = last_seen_at + by
-          FROM won WHERE stored_at NOT BETWEEN clock_timestamp() - make_interval(secs => ${sinceMs}::float8 / 1000) AND clock_timestamp()
+          FROM won WHERE stored_at NOT BETWEEN to_timestamp(${sinceMs}::float8 / 1000) AND clock_timestamp()
         ), moved_retries AS (
           UPDATE callbacks SET due_at = due_at + by FROM won
           WHERE ${byMs}::float8 < 0 AND state = 'pending' AND unstored IS NOT NULL AND due_at > now()

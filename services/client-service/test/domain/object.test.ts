@@ -15,9 +15,9 @@ describe('statusOf', () => {
 })
 
 describe('neighbourOf', () => {
-  it('names another int64', () => {
+  it('names another int64, of the other parity', () => {
     for (const id of [0n, 1n, -1n, MIN, MAX]) {
-      assert.notEqual(neighbourOf(id), id)
+      assert.notEqual(statusOf(neighbourOf(id)).online, statusOf(id).online)
       assert.equal(parseObjectId(String(neighbourOf(id))), neighbourOf(id))
     }
   })

@@ -117,8 +117,9 @@ describe('the admin server', function () {
 
   describe('/debug/pprof', () => {
     /** What a profile holds, for looking up the names in it. @throws when it is not gzip */
-    async function decoded(response: Response): Promise<Buffer> {
+    async function decoded(response: Response, name = 'profile'): Promise<Buffer> {
       assert.equal(response.status, 200)
+      assert.equal(response.headers.get('content-disposition'), `attachment; filename="${name}.pb.gz"`)
       assert.equal(response.headers.get('content-type'), 'application/octet-stream')
       const body = Buffer.from(await response.arrayBuffer())
       assert.deepEqual([...body.subarray(0, 2)], [0x1f, 0x8b])
@@ -130,7 +131,7 @@ describe('the admin server', function () {
     after(() => heap.stop())
 
     it('gives what lives on the heap: objects and space', async () => {
-      const profile = await decoded(await ask('/debug/pprof/heap'))
+      const profile = await decoded(await ask('/debug/pprof/heap'), 'heap')
       for (const name of ['inuse_objects', 'count', 'inuse_space', 'bytes']) assert.ok(profile.includes(name), name)
     })
 

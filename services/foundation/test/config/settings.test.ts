@@ -99,6 +99,11 @@ describe('Settings', () => {
         { flags: ['--zipkin-url=http://a:b@x/'] },
         /^zipkin\.url: must be an http or https URL without credentials/,
       ],
+      [
+        'null in the file for what has a default',
+        { file: '{"fetch":{"timeoutMs":null}}' },
+        /^fetch\.timeoutMs: must be an integer from 1$/,
+      ],
       ['an unknown key in the file', { file: '{"http":{"prot":1}}' }, /settings\.json: there is no setting http\.prot$/],
       ['an unknown group in the file', { file: '{"htpp":{}}' }, /there is no setting htpp$/],
       ['a dotted key in the file', { file: '{"http.port":1}' }, /there is no setting http\.port$/],

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { RequestListener, ServerResponse } from 'node:http'
-import { connect } from 'node:net'
+import net, { connect } from 'node:net'
+import { mock } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { until } from '../../../../test/support/eventually.ts'
@@ -51,6 +52,19 @@ describe('HttpServer', function () {
     await start()
     assert.ok(server.port > 0)
     assert.equal((await fetch(`http://127.0.0.1:${server.port}/`)).status, 204)
+  })
+
+  it('says in the log when it listens, and where', async () => {
+    const lines: { msg: string; server: string; port: number }[] = []
+    await start(answerEmpty, { logger: pino({ level: 'info' }, { write: line => lines.push(JSON.parse(line)) }) })
+    const [line] = lines
+    assert.deepEqual([line?.msg, line?.server, line?.port], ['listening', 'test', server.port])
+  })
+
+  it('has as many connections as come where no number is named', async () => {
+    await start()
+    await Promise.all(Array.from({ length: 50 }, open))
+    await until(() => server.connections === 50)
   })
 
   it('makes room beyond its connections: closes the oldest that has sent no whole request, not who waits for an answer', async () => {
@@ -125,16 +139,30 @@ describe('HttpServer', function () {
       logger: pino({ level: 'silent' }),
       handler: answerEmpty,
     })
-    await assert.rejects(second.start(), {
-      message: `port ${server.port} is in use: stop the program that listens there, or choose another port`,
-    })
+    const message = `port ${server.port} is in use: stop the program that listens there, or choose another port`
+    await assert.rejects(second.start(), (error: Error) => error.message === message && error.cause instanceof Error)
     await second.stop()
+  })
+
+  it('says in a sentence that its port needs rights', async () => {
+    await start()
+    const error = Object.assign(new Error('permission denied'), { code: 'EACCES' })
+    const listen = mock.method(net.Server.prototype, 'listen', function (this: net.Server) {
+      setImmediate(() => this.emit('error', error))
+      return this
+    })
+    const second = new HttpServer({ name: 'second', port: 80, host: '127.0.0.1', logger: pino({ level: 'silent' }), handler: answerEmpty })
+    const message = 'port 80 needs rights that this process does not have'
+    await assert.rejects(second.start(), { message, cause: error }).finally(() => listen.mock.restore())
   })
 
   it('says in a sentence that its address is not one of this machine', async () => {
     await start()
     const second = new HttpServer({ name: 'second', port: 0, host: '192.0.2.1', logger: pino({ level: 'silent' }), handler: answerEmpty })
-    await assert.rejects(second.start(), { message: /^cannot listen on 192\.0\.2\.1:0: / })
+    await assert.rejects(
+      second.start(),
+      (error: Error) => /^cannot listen on 192\.0\.2\.1:0: /.test(error.message) && error.cause instanceof Error,
+    )
   })
 
   it('closes a connection that it refused, also one whose peer leaves it open', async () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import { carrierOf, context, contextFromCarrier, inSpan } from '#foundation/telemetry/spans.ts'
+import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net'
+import { mock } from 'node:test'
+import { carrierOf, context, contextFromCarrier, inSpan, type Span } from '#foundation/telemetry/spans.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
-import { ZipkinCollector } from '../../../../../test/support/zipkin-collector.ts'
+import { ZipkinCollector, type ZipkinSpan } from '../../../../../test/support/zipkin-collector.ts'
 import { ObjectClient } from '../../../adapters/client-service/object-client.ts'
 import type { FetchError } from '../../../domain/fetching/fetched-object.ts'
 import { logger } from '../../workers/silent-logger.ts'
@@ -136,7 +137,7 @@ describe('ObjectClient', () => {
     ],
     [
       'an encoded answer is garbage',
-      (_q, s) => s.writeHead(200, { 'content-encoding': 'gzip' }).end('x'),
+      (_q, s) => s.writeHead(200, { 'content-encoding': 'gzip' }).end('{"id":7,"online":true}'),
       { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true },
     ],
     [
@@ -155,9 +156,32 @@ describe('ObjectClient', () => {
     })
   }
 
-  it('gives up on an answer that never comes', async () => {
+  it('gives up on an answer that never comes: that is worth another try, and trouble of the host', async () => {
     await serve(() => undefined, { timeoutMs: 50 })
+    const connected = once(server, 'connection')
+    const { reason, isRetryable, isHostTrouble } = await failure()
+    assert.deepEqual({ reason, isRetryable, isHostTrouble }, { reason: 'timeout', isRetryable: true, isHostTrouble: true })
+    const [socket] = (await connected) as [Socket]
+    if (!socket.destroyed) await once(socket, 'close')
+  })
+
+  it('gives up on a connection that is never ready', async () => {
+    await serve(() => undefined)
+    await client.stop()
+    // It takes connections, and says nothing that TLS would need.
+    const silent = createNetServer(socket => socket.unref()).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    client = new ObjectClient({ url: `https://127.0.0.1:${port}`, timeoutMs: () => 50, keepAliveMs: 1000, maxBaggageBytes: 0 })
+    const started = performance.now()
     assert.equal((await failure()).reason, 'timeout')
+    assert.ok(performance.now() - started < 5000)
+    silent.close()
+  })
+
+  it('says what ended a connection', async () => {
+    await serve(request => request.socket.destroy())
+    assert.ok((await failure()).cause instanceof Error)
   })
 
   it('gives up on an answer that drips, however steadily', async () => {
@@ -180,6 +204,61 @@ describe('ObjectClient', () => {
       response.detachSocket(request.socket)
     })
     assert.equal((await client.fetch(7n))?.online, true)
+  })
+
+  for (const [pieces, isTaken] of [
+    [1024, true],
+    [1025, false],
+  ] as const) {
+    it(`${isTaken ? 'takes' : 'gives up on'} an answer in ${pieces} pieces`, async () => {
+      const answer = '{"id":7,"online":true}'
+      const ones = '1\r\n \r\n'.repeat(pieces - 1)
+      await serve((request, response) => {
+        const rest = `${answer.length.toString(16)}\r\n${answer}\r\n0\r\n\r\n`
+        request.socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${ones}${rest}`)
+        response.detachSocket(request.socket)
+      })
+      const outcome = await client.fetch(7n).then(
+        answer => answer?.online,
+        (error: FetchError) => error.reason,
+      )
+      assert.equal(outcome, isTaken ? true : 'invalid_answer')
+    })
+  }
+
+  it('takes an answer of 64 KiB', async () => {
+    const [before, after] = ['{"id":7,"online":true,"x":"', '"}']
+    await serve((_request, response) => response.end(before.padEnd(65_536 - after.length, 'x') + after))
+    assert.equal((await client.fetch(7n))?.online, true)
+  })
+
+  describe('keeps an answer', () => {
+    const answer = `{"id":7,"online":true,"x":"${'y'.repeat(300)}"}`
+
+    /** The sizes of the buffers that were made for the answer. */
+    async function buffersFor(handler: RequestListener): Promise<number[]> {
+      await serve(handler)
+      const allocate = mock.method(Buffer, 'allocUnsafe')
+      try {
+        await client.fetch(7n)
+        return allocate.mock.calls.map(call => call.arguments[0])
+      } finally {
+        allocate.mock.restore()
+      }
+    }
+
+    it('that comes whole in one buffer of its size', async () => {
+      assert.deepEqual(await buffersFor((_request, response) => response.end(answer)), [answer.length])
+    })
+
+    it('that comes in pieces in a few buffers, at most twice as large', async () => {
+      const sizes = await buffersFor((request, response) => {
+        const pieces = [...answer].map(character => `1\r\n${character}\r\n`).join('')
+        request.socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${pieces}0\r\n\r\n`)
+        response.detachSocket(request.socket)
+      })
+      assert.ok(sizes.length < 20 && Math.max(...sizes) <= 2 * answer.length, sizes.join())
+    })
   })
 
   it('gives up on an answer whose pieces of one byte cost more than the answer', async () => {
@@ -224,22 +303,99 @@ describe('ObjectClient', () => {
       ['passes all of it on where it fits', 'a=1,b=2;p=\u00e9,c=45678', 'a=1,b=2;p=\u00e9,c=45678'],
       ['passes the members on that fit, each whole', 'a=1,b=2;p=3,c=4567890', 'a=1,b=2;p=3'],
       ['passes members on that fill the bound', 'a=1,b=2;p=3,c=456789,d=0', 'a=1,b=2;p=3,c=456789'],
+      ['passes a list on that is as long as the bound', 'a=1,b=2;p=3,c=456789', 'a=1,b=2;p=3,c=456789'],
+      ['passes nothing on where only an empty member would fit', `,a=${'1'.repeat(30)}`, undefined],
       ['passes none on where the first member does not fit', `a=${'1'.repeat(30)},b=2`, undefined],
     ] as const) {
       it(fact, async () => assert.equal(await passedOn(baggage), expected))
     }
+  })
 
-    it('says in the span of the request how much of it was dropped', async () => {
+  describe('in a trace that is recorded', () => {
+    /** The spans that `work` leaves in a trace of its own, and that trace's span. */
+    async function spansOf(work: () => Promise<unknown>): Promise<{ spans: ZipkinSpan[]; parent: Span }> {
       const collector = new ZipkinCollector()
       await collector.start()
-      await telemetry.stop()
       const traced = new Telemetry({ serviceName: 'test', zipkinUrl: collector.url, sampleRatio: 1, logger })
       traced.start()
       await traced.sending.start()
-      await inSpan('process callback', {}, () => passedOn('a=1,b=2;p=3,c=4567890'))
+      const parent = await inSpan('process callback', {}, async span => {
+        await work()
+        return span
+      })
       await traced.stop()
       collector.stop()
-      assert.equal(collector.spans.find(({ name }) => name === 'fetch object')?.tags['answerback.baggage.dropped_bytes'], '10')
+      return { spans: collector.spans.filter(({ name }) => name !== 'process callback'), parent }
+    }
+
+    it('has a span that says whom it asked, for what, and what the answer was', async () => {
+      await serve((_request, response) => response.end('{"id":7,"online":true}'), { path: '/api' })
+      const { spans, parent } = await spansOf(() => client.fetch(7n))
+      const { port } = server.address() as AddressInfo
+      const [span] = spans
+      assert.deepEqual([spans.length, span?.name, span?.kind, span?.parentId], [1, 'fetch object', 'CLIENT', parent.spanContext().spanId])
+      assert.deepEqual(span?.tags, {
+        'http.request.method': 'GET',
+        'url.full': `http://127.0.0.1:${port}/api/objects/7`,
+        'server.address': '127.0.0.1',
+        'server.port': String(port),
+        'answerback.object.id': '7',
+        'http.response.status_code': '200',
+        'service.name': 'test',
+      })
+    })
+
+    it('passes that span on', async () => {
+      let passed: string | undefined
+      await serve((request, response) => {
+        passed = request.headers['traceparent'] as string
+        response.end('{"id":7,"online":true}')
+      })
+      const { spans } = await spansOf(() => client.fetch(7n))
+      assert.deepEqual([spans.length, passed?.split('-')[2]], [1, spans[0]?.id])
+    })
+
+    it('has a span that says why it failed', async () => {
+      await serve((_request, response) => response.writeHead(403).end())
+      const { spans } = await spansOf(() => failure())
+      const { error, 'http.response.status_code': status } = spans[0]?.tags ?? {}
+      assert.deepEqual([error, status], ['fetch failed: http_403', '403'])
+    })
+
+    it('says how much of the baggage was dropped, and nothing where all of it fits', async () => {
+      await serve((_request, response) => response.end('{"id":7,"online":true}'), { maxBaggageBytes: 20 })
+      const dropped = async (baggage: string): Promise<string | undefined> => {
+        const fetch = () => context.with(contextFromCarrier({ ...carrierOf(context.active()), baggage }), () => client.fetch(7n))
+        return (await spansOf(fetch)).spans[0]?.tags['answerback.baggage.dropped_bytes']
+      }
+      assert.deepEqual([await dropped('a=1,b=2;p=3,c=4567890'), await dropped('a=1')], ['10', undefined])
+    })
+
+    it('shows that another fetch served it: since when it waited, for what, and a link to that fetch', async () => {
+      await serve((_request, response) => response.end('{"id":7,"online":true}'))
+      const sinceMs = performance.now() - 500
+      const { spans } = await spansOf(async () => {
+        const found = await client.fetch(7n)
+        client.shared(7n, found, sinceMs)
+        client.shared(8n, undefined, sinceMs)
+      })
+      const [fetched, first, second] = spans
+      assert.deepEqual([first?.name, first?.tags['answerback.object.id'], second?.name], ['share fetch', '7', 'share fetch'])
+      assert.deepEqual([first?.tags['link.0'], second?.tags['link.0']], [`${fetched?.traceId}/${fetched?.id}`, undefined])
+      const { timestamp = 0, duration = 0 } = first ?? {}
+      assert.ok(Math.abs(timestamp / 1000 - (performance.timeOrigin + sinceMs)) < 100, `${timestamp}`)
+      assert.ok(duration > 400_000, `${duration} µs`)
+    })
+
+    it('leaves no span in a trace that is not recorded', async () => {
+      await serve((_request, response) => response.end('{"id":7,"online":true}'))
+      const unsampled = contextFromCarrier({ traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00` })
+      const { spans } = await spansOf(() =>
+        context.with(unsampled, async () => {
+          client.shared(7n, await client.fetch(7n), 0)
+        }),
+      )
+      assert.deepEqual(spans, [])
     })
   })
 

@@ -130,17 +130,22 @@ describe('CallbackClaims', () => {
       assert.deepEqual((await claimOne()).missingIds, [1n])
     })
 
-    it('asks again for what was offline where that is not kept: its callback does not know it yet', async () => {
-      claims = new CallbackClaims({ prisma: storage.open().prisma, clock, maxCrashes: 6, keepOffline: false })
-      const id = await putCallback(storage, { objectIds: [1n, 2n] })
-      await storage.query(
-        `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
-         SELECT id, id = 1, now(), now(), now() + interval '1 hour', $1 FROM generate_series(1, 2) AS o(id)`,
-        [id],
-      )
-      await storage.query('UPDATE callbacks SET attempts = 1')
-      assert.deepEqual((await claimOne()).missingIds, [2n])
-    })
+    for (const [fact, options, missing] of [
+      ['asks again for what was offline where that is not kept: its callback does not know it yet', { keepOffline: false }, [2n]],
+      ['does not ask again for what was offline where nothing is said', {}, []],
+    ] as const) {
+      it(fact, async () => {
+        claims = new CallbackClaims({ prisma: storage.open().prisma, clock, maxCrashes: 6, ...options })
+        const id = await putCallback(storage, { objectIds: [1n, 2n] })
+        await storage.query(
+          `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
+           SELECT id, id = 1, now(), now(), now() + interval '1 hour', $1 FROM generate_series(1, 2) AS o(id)`,
+          [id],
+        )
+        await storage.query('UPDATE callbacks SET attempts = 1')
+        assert.deepEqual((await claimOne()).missingIds, missing)
+      })
+    }
 
     describe('of what is fresh for a callback', () => {
       it('calls fresh what left since it came', async () => {

@@ -33,7 +33,7 @@ describe('CallbackInbox.takeOver', () => {
 
   it('keeps ids, the moment of receipt, and the order in which they are claimed', async () => {
     const rows = Array.from({ length: 256 }, (_, i) => spooled({ idempotency_key: `key ${(i * 7) % 256}` }))
-    await inbox.takeOver(rows)
+    assert.deepEqual(await inbox.takeOver(rows), [])
     assert.deepEqual(
       (await stored()).map(({ id }) => id),
       rows.map(({ id }) => id),

@@ -49,6 +49,13 @@ describe('CallbackClaims.settle', () => {
     assert.ok(dueInMs > 55_000 && dueInMs <= 60_000, `due in ${dueInMs} ms`)
   })
 
+  it('leaves the crashes that a callback was in as they are', async () => {
+    const id = await putCallback(storage)
+    await storage.query('UPDATE callbacks SET crashes = 1, attempts = 1')
+    await claims.settle(await claimOne(), { state: 'pending', unstored: [], delayMs: 0, isCharged: true })
+    assert.deepEqual(await storage.query('SELECT id, crashes, attempts FROM callbacks'), [{ id, crashes: 1, attempts: 2 }])
+  })
+
   it('gives an attempt back that is not to be charged, and takes it again at once where there is no delay', async () => {
     await putCallback(storage)
     const first = await claimOne()

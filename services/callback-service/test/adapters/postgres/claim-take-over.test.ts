@@ -121,7 +121,7 @@ describe('CallbackClaims.takeOver', () => {
     it('keeps a claim until the last of its callbacks is released', async () => {
       const worker = await startWorker()
       for (let i = 0; i < 2; i += 1) await putCallback(storage)
-      const [first, second] = await worker.claims.claim(worker.number, upTo(2))
+      const [first, second] = await worker.claims.claim(worker.number, upTo(5))
       assert.ok(first && second)
       worker.claims.release(first)
       assert.equal(await worker.claims.takeOver(worker.number, []), 0)
@@ -129,6 +129,30 @@ describe('CallbackClaims.takeOver', () => {
       assert.equal(await worker.claims.takeOver(worker.number, []), 2)
       const charged = await storage.query('SELECT DISTINCT attempts, crashes FROM callbacks')
       assert.deepEqual(charged, [{ attempts: 1, crashes: 0 }], 'what could not be settled is charged')
+    })
+
+    it('keeps a claim whose answer is still to come', async () => {
+      const { number } = await startWorker()
+      const { prisma } = storage.open()
+      const [claimed, arrival] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      const late = Object.create(prisma, {
+        $queryRaw: {
+          value: async (...statement: Parameters<typeof prisma.$queryRaw>) => {
+            const rows = await prisma.$queryRaw(...statement)
+            claimed.resolve()
+            await arrival.promise
+            return rows
+          },
+        },
+      }) as typeof prisma
+      const claims = new CallbackClaims({ prisma: late, clock: new DatabaseClock(), maxCrashes: 6 })
+      await putCallback(storage)
+      const claim = claims.claim(number, upTo(1))
+      await claimed.promise
+      assert.equal(await claims.takeOver(number, []), 0)
+      arrival.resolve()
+      const [callback] = await claim
+      assert.equal((await readCallback(storage, callback?.id ?? '')).claim_token, callback?.token)
     })
 
     it('keeps a claim that is made while it is on its way to the server', async () => {

@@ -89,6 +89,15 @@ describe('the spans of the object store', () => {
     }
   })
 
+  it('say how late the latest of the objects was deleted', async () => {
+    await put(1n, 2n)
+    await backdate(storage, 30_100, [1n])
+    await backdate(storage, 35_000, [2n])
+    const lateMs = (await store.deleteExpired(100)).latenessMs
+    const [span] = await sent('expire objects')
+    assert.equal(Number(span?.tags['answerback.expiry.lateness_ms']), Math.max(...lateMs))
+  })
+
   it('hang the deletion on the statement that stored an object last', async () => {
     await put(1n)
     const last = await put(1n)

@@ -168,9 +168,14 @@ describe('CallbackSpool', () => {
   it('shows a callback to readers while it is here', async () => {
     const spool = await open()
     const { id } = await spool.append(newCallback({ objectIds: [7n, 2n ** 62n] }))
-    const view = await spool.find(id)
-    assert.deepEqual([view?.state, view?.attempts, view?.objectIds], ['pending', 0, [7n, 2n ** 62n]])
+    const receivedAt = new Date(1_000_000)
+    const nothing = { unstored: undefined, requestId: null, traceparent: null, finishedAt: null }
+    const view = { id, state: 'pending', attempts: 0, objectIds: [7n, 2n ** 62n], receivedAt, dueAt: receivedAt, ...nothing }
+    assert.deepEqual(await spool.find(id), view)
     assert.equal(await spool.find(newCallback().id), undefined)
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+    const { id: other } = await spool.append(newCallback({ objectIds: [], requestId: 'r', trace: { traceparent } }))
+    assert.deepEqual(await spool.find(other), { ...view, id: other, objectIds: [], requestId: 'r', traceparent })
   })
 
   it('shows no callback that the database has, though a full or broken disk still holds it', async () => {
@@ -220,6 +225,15 @@ describe('CallbackSpool', () => {
       const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
       const ids = { id: bad, objectIds: [7n, 2n ** 62n], idempotencyKey: 'k', requestId: 'r', traceparent }
       assert.deepEqual(await spool.aside(10), [{ ...ids, reason: 'not this one', receivedAt: new Date(1_000_000) }])
+    })
+
+    it('has none of what it came without', async () => {
+      const spool = await open()
+      const { id } = await spool.append(newCallback({ objectIds: [] }))
+      spool.setAside(1, 'not this one')
+      await spool.forget(1)
+      const nothing = { idempotencyKey: undefined, requestId: undefined, traceparent: undefined }
+      assert.deepEqual(await spool.aside(10), [{ id, objectIds: [], reason: 'not this one', receivedAt: new Date(1_000_000), ...nothing }])
     })
 
     it('is given to the database again, behind the others, without what is named, and after a restart too', async () => {

@@ -133,6 +133,13 @@ describe('SpoolFile', () => {
     assert.deepEqual(idsOf(file), [next.id])
   })
 
+  it('is full with as many bytes as it may have', () => {
+    const { bytes } = open().state
+    close()
+    opened.push(new SpoolFile({ path, maxBytes: bytes }))
+    assert.deepEqual(opened[0]?.append([row()]), ['no_room'])
+  })
+
   it('tells copies from rivals though it is full', () => {
     const file = open()
     const first = row('k')
@@ -176,6 +183,17 @@ describe('SpoolFile', () => {
     file.probe()
     assert.equal(file.state.problem, undefined)
     assert.deepEqual(idsOf(file), [first.id])
+  })
+
+  it('finds out by writing whether it can be written, and changes nothing by that', () => {
+    const file = open()
+    file.append([row()])
+    const { state } = file
+    const { size } = fs.statSync(`${path}-wal`)
+    file.probe()
+    assert.ok(fs.statSync(`${path}-wal`).size > size)
+    close()
+    assert.deepEqual(open().state, state)
   })
 
   it('says that it cannot be read until it can be used again', () => {
