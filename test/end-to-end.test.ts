@@ -5,8 +5,8 @@ import { until } from './support/eventually.ts'
 import { type Addresses, type System, startSystem } from './support/system.ts'
 
 /**
- * What users rely on, from outside: HTTP and SQL only. Runs against services of its own, or, with INTEGRATION=1, against services that are
- * running already (`make run`, `make compose`), whose addresses come from the environment.
+ * Tests what users rely on, from outside, with HTTP and SQL only. It starts its own services. With INTEGRATION=1 it uses running services
+ * (`make run`, `make compose`), whose addresses come from the environment.
  */
 describe('end to end', function () {
   this.timeout(60_000)
@@ -19,7 +19,7 @@ describe('end to end', function () {
   before(async () => {
     if (isIntegration) {
       at = addressesFromEnvironment()
-      // Whoever has just typed `make run` need not wait before typing this.
+      // A user who has just started `make run` need not wait before starting these tests.
       for (const url of [`${at.callbackUrl}/readyz`, `${at.clientUrl}/`]) await until(() => isOk(url), 30_000, `${url} answers`)
       db = new pg.Client({ connectionString: at.databaseUrl })
       await db.connect()
@@ -28,7 +28,7 @@ describe('end to end', function () {
       at = system
       db = system.db
     }
-    // Short waits and short lives, so that a test sees the end of one; what runs already gets its own back.
+    // Answers are fast and objects expire soon, so that a test sees them expire. Running services get their own settings back.
     usual = await readConfig(at)
     await patchConfig(at.clientAdminUrl, { latency: { minMs: 5, maxMs: 50 } })
     await patchConfig(at.callbackAdminUrl, { expiry: { ttlSeconds: 2 } })

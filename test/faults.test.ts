@@ -40,7 +40,7 @@ describe('faults', function () {
   it('hands the callbacks of a killed replica to a living one at once', async () => {
     const other = await (await system.startCallbackService()).ready()
     await patchConfig(system.clientAdminUrl, { faults: { hangShare: 1 } })
-    // Whichever of the two has claimed it is killed.
+    // The test kills the replica that has claimed the callback.
     const id = await accept(system.callbackUrl, range(1, 50))
     const { claimed_by } = await until(
       async () => (await system.db.query("SELECT claimed_by FROM callbacks WHERE state = 'running'")).rows[0],
@@ -120,7 +120,7 @@ describe('faults', function () {
       assert.equal(callback.state, 'completed')
       for (const { outcome } of callback.objects) assert.ok(['stored', 'not_found'].includes(outcome), outcome)
     }
-    // Of a thousand objects one request in three fails: some 1,470 are enough. An object that has its answer is not asked for again.
+    // One request in three fails, so a thousand objects need about 1,470 requests. No object is requested again after its answer.
     const asked = (await requests()) - before
     assert.ok(asked >= 1000 && asked < 2000, `${asked} requests`)
   })
@@ -129,7 +129,7 @@ describe('faults', function () {
     await patchConfig(system.clientAdminUrl, { faults: { down: true } })
     const ids = await Promise.all(range(0, 20).map(i => accept(system.callbackUrl, range(i * 10, 10))))
     await until(async () => (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count') >= 20)
-    // An outage is known within a second: each object was asked for three times at the most by then.
+    // The service notices the outage within a second. By then it has requested each object at most three times.
     await sleep(1000)
     const known = (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count')
     assert.ok(known <= 600, `${known} requests to a service that is down`)
@@ -165,7 +165,7 @@ describe('faults', function () {
       FETCH_MAX_TRIES: '1',
     })
     await system.callbackService.stop()
-    // Two objects that fail for five seconds, with no other answered, would be an outage.
+    // Two objects that fail for five seconds, while no other is answered, would count as an outage.
     await patchConfig(system.clientAdminUrl, { latency: { minMs: 1, maxMs: 10 }, faults: { errorShare: 1 } })
     const callback = await finished(service.url, await accept(service.url, [1, 2]))
     assert.deepEqual([callback.state, callback.attempts], ['failed', 2])
@@ -208,7 +208,7 @@ describe('faults', function () {
   })
 })
 
-/** Resolves when a whole request has been handed to the kernel; what comes back is still to be read. */
+/** Resolves when the whole request is in the kernel. The caller must read the answer. */
 async function sendCallback(port: number, objectId: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')

@@ -55,7 +55,7 @@ describe('the spool', function () {
     }
     assert.equal((await readCallback(service.url, spooled[0] as string)).state, 'pending')
     await service.stop('SIGKILL')
-    // It starts while the database is away, and goes on accepting.
+    // The service starts during the outage of the database, and accepts callbacks.
     const again = await start('a')
     spooled.push((await accept(again.url, [22])).id)
     assert.equal((await fetch(`${again.url}/readyz`)).status, 503)
@@ -120,9 +120,9 @@ describe('the spool', function () {
   describe('beside the database, of callbacks with one idempotency key and other ids that come at once', () => {
     const ROUNDS = 30
 
-    /** Sends three callbacks under one key to the services in turn. @returns what came of each, by the ids it names */
+    /** Sends three callbacks under one key to the services in turn. @returns the result of each, by its object id */
     async function rivals(key: string, urls: readonly string[]): Promise<Map<number, { status: number; id: string; isReplay: boolean }>> {
-      // They share a commit when they wait for one that is under way.
+      // The rivals share a commit, because they wait for the commits of these.
       const ahead = [...urls, ...urls].map(url => accept(url, [9]))
       const answers = [1, 2, 3].map(async (objectId, i) => {
         const response = await postCallback(urls[i % urls.length] as string, [objectId], { 'idempotency-key': key })
@@ -150,7 +150,7 @@ describe('the spool', function () {
       )
 
     it('takes one over two replicas, and refuses the others', async () => {
-      // Without spools: a busy machine would use them, and replicas do not know each other's.
+      // These replicas have no spools. A busy machine would use them, and no replica knows the spool of another.
       const [one, other] = await Promise.all(['b', 'c'].map(async name => (await start(name, { SPOOL_PATH: '' })).ready()))
       const urls = [one?.url, other?.url] as string[]
       for (let round = 0; round < ROUNDS; round += 1) {

@@ -16,13 +16,13 @@ describe('the trace of a callback', function () {
 
   after(() => system.stop())
 
-  /** The callback's spans, once each object of it has been expired. */
+  /** Waits until all objects of a callback are deleted. @returns the spans of its trace */
   async function wholeTrace(traceId: string, objects: number): Promise<ZipkinSpan[]> {
     await until(() => {
       const expired = system.zipkin.trace(traceId).filter(span => span.name === 'expire objects')
       return expired.reduce((sum, span) => sum + Number(span.tags['answerback.object.count']), 0) >= objects
     })
-    // The server spans of the client service travel on their own.
+    // The client service sends its spans separately.
     await until(() => system.zipkin.trace(traceId).filter(span => span.name === 'GET /objects/:id').length >= objects)
     return system.zipkin.trace(traceId)
   }
@@ -74,7 +74,7 @@ describe('the trace of a callback', function () {
   })
 
   it('shows in its own trace where a callback was served by the fetch of another', async () => {
-    // Five of eight requests leave, three wait: the second callback finds those three, at least, not gone yet.
+    // Five of eight requests leave, and three wait. The second callback can share at least those three.
     await patchConfig(system.clientAdminUrl, { latency: { minMs: 200, maxMs: 200 } })
     await patchConfig(system.callbackAdminUrl, { fetch: { concurrency: 5 } })
     const [first, second] = await Promise.all([accept(system.callbackUrl, range(50, 8)), accept(system.callbackUrl, range(50, 8))])

@@ -22,7 +22,7 @@ const QUEUE = 'callbacks'
 
 /** The way to store callbacks that PEER_STORE names. The peers run without workers, maintenance and schedules. */
 const open = STORES[process.env['PEER_STORE'] ?? '']
-if (!open) throw new Error(`PEER_STORE is to be one of ${Object.keys(STORES)}`)
+if (!open) throw new Error(`PEER_STORE must be one of ${Object.keys(STORES)}`)
 await runWithAnotherInbox('accept-peer', open)
 
 /** Stores in our own table with the generated client. It selects only the id, because a plain `create` reads the whole row back. */

@@ -45,7 +45,7 @@ describe('the checker of what the sender was told', () => {
   })
 
   describe('of rivals', () => {
-    /** The same key with other ids. */
+    /** A callback with the same key and other object ids. */
     const rival = (outcomes: readonly Outcome[]): SentCallback => sent(outcomes, { objectIds: [3, 4] })
     const rivalRow = (changes: Partial<StoredCallback> = {}): StoredCallback => row({ id: 'b', key: null, objectIds: [3, 4], ...changes })
 

@@ -6,7 +6,7 @@ import type { SentCallback, Transition } from './history.ts'
 import type { Inflicted } from './nemesis.ts'
 import { OBJECTS } from './objects.ts'
 
-/** From 10,000 to 14,000. */
+/** A fault that lasts from 10,000 to 14,000. */
 const fault = (kind: Inflicted['kind']): Inflicted => ({
   kind,
   atMs: 0,
@@ -19,7 +19,7 @@ const fault = (kind: Inflicted['kind']): Inflicted => ({
   liftedAtMs: 14_000,
 })
 
-/** Twenty callbacks, sent from `fromMs` on, that take `tookMs` each. */
+/** Makes twenty callbacks, sent from `fromMs` on, that take `tookMs` each. */
 function traffic(fromMs: number, tookMs: number, objectId = 1): { sent: SentCallback[]; transitions: Transition[] } {
   const callbacks = range(0, 20).map(i => ({ id: `${fromMs}-${i}`, sentAtMs: fromMs + i * 10 }))
   return {
@@ -57,7 +57,9 @@ describe('the checker of delays', () => {
     assert.equal(delays('client hangs', traffic(8500, 300), traffic(11_000, 3000)), undefined)
   })
 
-  /** Sixty callbacks, sent from `fromMs` on to three replicas in turn, answered after so many milliseconds by each; Infinity: not at all. */
+  /**
+   * Makes sixty callbacks, sent from `fromMs` on to three replicas in turn. `tookMs`: the answer time of each replica; Infinity: no answer.
+   */
   const answered = (fromMs: number, ...tookMs: [number, number, number]): SentCallback[] =>
     range(0, 60).map(i => {
       const answer = { replica: i % 3, tookMs: tookMs[i % 3] as number }

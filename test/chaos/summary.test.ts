@@ -5,7 +5,7 @@ import { info, ok, sent } from './evidence.ts'
 import { isClean, report } from './report.ts'
 import { merged, summaryOf } from './summary.ts'
 
-/** A run of one callback, accepted at the second time and there in the end, or not. */
+/** Makes the result of a run with one callback. Its second POST was accepted. */
 function result({ isThere }: { isThere: boolean }): Result {
   const callbacks = [sent([info, ok('a', 'spooled')])]
   const rows = isThere ? [{ id: 'a', key: 'k1', state: 'completed', attempts: 1, objectIds: [1, 2], unstored: [] }] : []

@@ -8,7 +8,7 @@ const CALLBACK = '018f0000-0000-7000-8000-000000000001'
 
 describe('the witness of chaos', () => {
   let database: TestDatabase
-  /** As worker 7 sees the database, and as another. */
+  /** The connections of worker 7 and of another worker. */
   let worker: pg.Client
   let other: pg.Client
 

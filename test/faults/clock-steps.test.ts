@@ -64,7 +64,7 @@ describe("a step of the database's clock", function () {
     )
     return counts.reduce((sum, count) => sum + count, 0)
   }
-  /** A step that a replica has noticed and made up for. */
+  /** Steps the clock. Resolves when a replica has made up for the step. */
   const madeUpFor = async (byMs: number): Promise<void> => {
     const before = (await db.query('SELECT count(*)::int AS n FROM clock_steps')).rows[0].n
     await clock.step(byMs)

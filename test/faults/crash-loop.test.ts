@@ -13,10 +13,10 @@ describe('a crash loop that no callback is guilty of', function () {
   let system: System
 
   before(async () => {
-    // No callback can be finished within a life.
+    // No callback can finish within one life of the process.
     system = await startSystem({
       client: { LATENCY_MIN_MS: '3000', LATENCY_MAX_MS: '3000' },
-      // More than a life, on a slow machine too.
+      // This is longer than one life, even on a slow machine.
       callback: { PROCESS_PROBATION_MS: '5000' },
     })
   })

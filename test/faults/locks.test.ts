@@ -49,7 +49,8 @@ describe('locks that somebody else holds', function () {
     await withClient(system.databaseUrl, async somebody => {
       await somebody.query('BEGIN; SELECT FROM objects WHERE id = 2 FOR UPDATE')
       const id = await accept(system.callbackUrl, [1, 2])
-      // It has the first object now and waits for the second. Whoever waited first finds the deadlock, and is its victim.
+      // The service has locked the first object and waits for the second. The session that waited first detects the deadlock and is its
+      // victim.
       await until(() => waits('work'))
       await somebody.query('SELECT FROM objects WHERE id = 1 FOR UPDATE; COMMIT')
       assertUncharged(await finished(system.callbackUrl, id))
@@ -58,7 +59,7 @@ describe('locks that somebody else holds', function () {
     assert.equal(rows[0].deadlocks, 1)
   })
 
-  /** A callback that is locked by the time it is due. @returns its id */
+  /** Inserts a callback that is locked when it becomes due. @returns its id */
   async function insertLocked(somebody: pg.Client): Promise<string> {
     const { rows } = await somebody.query(
       `INSERT INTO callbacks (id, received_at, due_at, object_ids) VALUES (gen_random_uuid(), now(), now() + interval '0.3 s', '{9}') RETURNING id`,
@@ -68,7 +69,7 @@ describe('locks that somebody else holds', function () {
     return rows[0].id
   }
 
-  /** Whether one of our connections waits for a lock. */
+  /** Whether a connection of this pool waits for a lock. */
   async function waits(pool: string): Promise<boolean> {
     const { rowCount } = await system.db.query(
       `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND wait_event_type = 'Lock'`,

@@ -23,7 +23,7 @@ describe('LocalPostgres', () => {
   beforeEach(async () => {
     parent = await mkdtemp(join(tmpdir(), 'answerback-postgres-'))
     folder = join(parent, 'postgres')
-    // mkdtemp makes folders that only their owner may enter; where that is the point, a test makes its own.
+    // Only the owner can enter a folder made by mkdtemp. Tests that need such a folder make their own.
     await chmod(parent, 0o755)
     port = await freePort()
     server = new LocalPostgres({ folder, port, isThrowaway: true })
@@ -99,7 +99,7 @@ describe('LocalPostgres', () => {
     await server.stop()
     const { folder: home, user } = await preparePostgresHome(folder, () => {})
     const data = join(home, 'data')
-    // Of the same user as the server: of others it knows that they are none.
+    // The process has the same user as the server. Postgres itself ignores processes of other users.
     const somebody = spawn('sleep', ['60'], { ...user, cwd: '/' })
     await writeFile(join(data, 'postmaster.pid'), `${somebody.pid}\n${data}\n1\n${port}\n\n127.0.0.1\n  1  2\nready   \n`)
     await server.start()

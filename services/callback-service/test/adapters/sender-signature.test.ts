@@ -5,7 +5,7 @@ import { SenderSignature } from '../../adapters/sender-signature.ts'
 
 const secret = () => `whsec_${randomBytes(32).toString('base64')}`
 
-/** As the specification has it, by hand: the library must not be what proves the library. */
+/** Signs by the text of the specification, without our own code, so that the test is independent of it. */
 function signed(key: string, body: Buffer, at: number | string = Math.floor(Date.now() / 1000)): Record<string, string> {
   const mac = createHmac('sha256', Buffer.from(key.replace('whsec_', ''), 'base64'))
   mac.update(`msg_1.${at}.`).update(body)

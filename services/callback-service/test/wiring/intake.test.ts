@@ -18,7 +18,7 @@ import { callbackMetrics } from '../../metrics.ts'
 import { type CallbackIntake, intake } from '../../wiring/intake.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
 
-/** Accepts callbacks as a service does, behind a proxy that takes the database away. */
+/** Accepts callbacks like a service. A proxy can cut it off from the database. */
 interface Replica {
   readonly accept: CallbackIntake['accept']
   readonly waitSeconds: () => number
@@ -96,7 +96,7 @@ describe('intake', function () {
     )
 
   it('counts what it accepts towards the backlog, and replays not', async () => {
-    // Some were accepted while it started.
+    // It accepted some callbacks while it started.
     const a = await start('a', { INBOX_MAX_BACKLOG: '100' })
     for (let i = 0; i < 100; i += 1) await a.accept(callback('same'))
     assert.equal(a.waitSeconds(), 0)
@@ -132,7 +132,7 @@ describe('intake', function () {
     let isHung = true
     workerThreads.Worker = class extends Worker {
       override postMessage(call: { name: string }): void {
-        // It answers in order: what comes after waits as well.
+        // It answers in order, so later calls wait too.
         if (isHung && (call.name === 'append' || held.length > 0)) held.push(() => super.postMessage(call))
         else super.postMessage(call)
       }
@@ -262,7 +262,7 @@ describe('intake', function () {
     readonly code?: unknown
   }
 
-  /** Three callbacks under one key, each of them twice, within a few milliseconds. */
+  /** Sends three callbacks under one key, each twice, within a few milliseconds. */
   async function sendRivals(key: string, atMs: number, random: Random, all: readonly Replica[]) {
     const answers = shuffled(random, [1, 2, 3, 1, 2, 3]).map(async (object): Promise<Answer> => {
       const replica = all[between(random, 0, all.length - 1)] as Replica
@@ -275,7 +275,7 @@ describe('intake', function () {
     return { key, answers: await Promise.all(answers) }
   }
 
-  /** Takes the database away, for a while each time. In the end it is there. */
+  /** Cuts the database off again and again, each time for a while. In the end it is available. */
   async function comeAndGo(proxy: TcpProxy, forMs: number, random: Random): Promise<void> {
     const until = performance.now() + forMs
     while (performance.now() < until) {

@@ -65,7 +65,7 @@ describe('CallbackWorker', () => {
     put('a', 'b', 'c', 'd', 'e')
     worker.start()
     await started('a', 'b')
-    // The poll comes in an hour: only the end of a callback can let the next one in.
+    // The next poll is in an hour, so only the end of a callback can start the next one.
     end('a')
     await started('c')
     end('b')

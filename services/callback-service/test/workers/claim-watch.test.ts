@@ -18,7 +18,7 @@ describe('claimWatch', () => {
 
   afterEach(() => watch.stop())
 
-  /** @param answers what each take-over finds; nothing after the last */
+  /** @param answers the result of each take-over; after the last one, nothing is found */
   function setup(answers: (number | Error)[], changes: Partial<ClaimWatchOptions> = {}) {
     const seen = { takeOvers: [] as [number, readonly number[]][], takenOver: [] as number[], interruptions: 0, looks: 0 }
     watch = claimWatch({
@@ -26,7 +26,7 @@ describe('claimWatch', () => {
         seen.looks += 1
         return SIGNS
       },
-      // Takes everybody for dead.
+      // It declares every worker dead.
       liveness: {
         observe: signs => signs.map(({ number }) => number),
         interrupted: () => {

@@ -19,7 +19,7 @@ describe('objectExpirer', () => {
 
   afterEach(() => expirer.stop())
 
-  /** @param passes what each pass finds; nothing after the last */
+  /** @param passes the result of each pass; after the last one, nothing is found */
   function setup(passes: (Pass | Error)[]) {
     const seen = { limits: [] as number[], atMs: [] as number[], expired: [] as (readonly number[])[] }
     expirer = objectExpirer({

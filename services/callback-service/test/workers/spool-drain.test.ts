@@ -18,7 +18,7 @@ describe('SpoolDrain', () => {
 
   afterEach(() => drain.stop())
 
-  /** A spool in memory of so many callbacks, and an inbox that takes what `takeOver` lets through. */
+  /** Makes a spool in memory with `count` callbacks, and an inbox that takes the rows for which `takeOver` does not throw. */
   function setup(count: number, takeOver: (rows: readonly Row[]) => { id: string; ownerId: string }[] = () => [], log = logger) {
     let rows = Array.from({ length: count }, (_, i): Row => ({ seq: i + 1, id: String(i + 1) }))
     let takenSeq = 0
@@ -56,7 +56,7 @@ describe('SpoolDrain', () => {
     return { seen, disk, left: () => rows.length, put: (row: Row) => rows.push(row) }
   }
 
-  /** A logger that notes what it is told, at info and above. */
+  /** Makes a logger that keeps its lines at info and above. */
   function logging() {
     const lines: Record<string, unknown>[] = []
     return { lines, log: pino({}, { write: line => lines.push(JSON.parse(line)) }) }

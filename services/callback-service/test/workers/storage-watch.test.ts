@@ -7,10 +7,10 @@ import { StorageWatch } from '../../workers/storage-watch.ts'
 describe('StorageWatch', () => {
   let watch: StorageWatch
   let nowMs: number
-  /** What the next look finds. */
+  /** The error that the next look finds; undefined if there is none. */
   let trouble: unknown
   let caution: string | undefined
-  /** Of each look, whether it was to commit something. */
+  /** For each look, whether it had to commit something. */
   let looks: boolean[]
   let logged: string[]
 
@@ -21,7 +21,7 @@ describe('StorageWatch', () => {
     looks = []
     logged = []
     mock.timers.enable({ apis: ['setTimeout'] })
-    // An own property in front of the inherited one.
+    // This own property hides the inherited one.
     Object.defineProperty(performance, 'now', { configurable: true, value: () => nowMs })
     watch = new StorageWatch({
       probe: async isWriting => {
@@ -41,14 +41,14 @@ describe('StorageWatch', () => {
 
   const lineOf = ({ msg, reason }: { msg: string; reason?: string }): string => (reason === undefined ? msg : `${msg}: ${reason}`)
 
-  /** Lets time pass: at most one look. */
+  /** Advances the time. At most one look happens. */
   async function pass(ms: number): Promise<void> {
     nowMs += ms
     mock.timers.tick(ms)
     await new Promise(setImmediate)
   }
 
-  /** Lets it look once more, also after a failure. */
+  /** Makes the watch look once more, also after a failure. */
   const look = (): Promise<void> => pass(1000)
 
   async function start(): Promise<void> {

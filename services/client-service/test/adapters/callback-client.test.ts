@@ -116,7 +116,7 @@ describe('CallbackClient', () => {
       response.writeHead(202).end('x'.repeat(100_000))
     }
     for (let i = 0; i < 6; i += 1) await post()
-    // A second one is opened when a callback follows before the first has noticed that it is free.
+    // A second connection opens if a callback comes before the first connection counts as free.
     assert.ok(ports.size <= 2)
   })
 })

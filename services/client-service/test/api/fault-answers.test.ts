@@ -19,7 +19,7 @@ describe('a fault put into the answers', () => {
     return service.fetch('/objects/7', { signal: AbortSignal.timeout(5000) })
   }
 
-  /** @returns what the connection failed with */
+  /** Sends a request whose connection must fail. @returns the error */
   async function askInVain(path: string): Promise<unknown> {
     const socket = connect(service.port, '127.0.0.1')
     socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)

@@ -6,7 +6,7 @@ import { readBody } from '../../http/body.ts'
 const MAX_BYTES = 65_536
 
 describe('readBody', () => {
-  /** A request whose body comes in chunks of so many bytes. */
+  /** Makes a request whose body comes in chunks of `chunkBytes`. */
   function requestOf(body: Buffer, chunkBytes: number): IncomingMessage {
     const stream = new PassThrough({ highWaterMark: 2 * MAX_BYTES })
     for (let at = 0; at < body.length; at += chunkBytes) stream.write(body.subarray(at, at + chunkBytes))

@@ -15,7 +15,7 @@ describe('a connection of an HttpServer', function () {
   let connections: RawConnection[]
   let handled: { request: IncomingMessage; response: ServerResponse }[]
 
-  /** Keeps what it is asked, and answers nothing by itself. */
+  /** Keeps the requests and does not answer them. */
   const keep: RequestListener = (request, response) => handled.push({ request, response })
 
   async function start(handler: RequestListener = keep, options: Partial<HttpServerOptions> = {}): Promise<void> {
@@ -32,7 +32,7 @@ describe('a connection of an HttpServer', function () {
     return connection
   }
 
-  /** One that takes nothing of what it is sent. */
+  /** Opens a connection that reads nothing. */
   async function openUnread(): Promise<RawConnection> {
     const connection = await open()
     connection.socket.pause()
@@ -42,7 +42,7 @@ describe('a connection of an HttpServer', function () {
 
   afterEach(async () => {
     for (const { socket } of connections) socket.destroy()
-    // Of a connection that sends ahead nothing is read until it is answered, its end neither.
+    // The server reads nothing, not even the end, from a connection that has sent ahead, until the first request is answered.
     for (const { request } of handled) request.socket.destroy()
     await server.stop()
   })
@@ -53,7 +53,7 @@ describe('a connection of an HttpServer', function () {
       const connection = await open(REQUEST.repeat(3))
       for (const count of [1, 2, 3]) {
         await until(() => handled.length === count)
-        // Another request, on a connection of its own, comes and goes: all that was sent before it has been read.
+        // When a later request on another connection is handled, the server has read everything sent before it.
         const other = await open(REQUEST)
         await until(() => handled.length === count + 1)
         handled.pop()?.response.end()

@@ -29,7 +29,7 @@ describe('HttpServer', function () {
     return connection
   }
 
-  /** Starts a server that holds its answers. @returns the one that it holds, once there is one */
+  /** Starts a server that holds its answers. @returns a function that resolves with the held answer */
   async function startHolding(options: Partial<HttpServerOptions> = {}): Promise<() => Promise<ServerResponse>> {
     const held = Promise.withResolvers<ServerResponse>()
     await start((_request, response) => held.resolve(response), options)
@@ -93,7 +93,7 @@ describe('HttpServer', function () {
       waiting.map(({ state }) => state),
       ['open', 'open'],
     )
-    // One that idles makes room again.
+    // An idle connection makes room again.
     const next = await open()
     next.send(REQUEST)
     await until(() => answers.length === 3)
@@ -154,7 +154,7 @@ describe('HttpServer', function () {
       await once(connection.socket, 'data')
       connection.socket.resetAndDestroy()
     }
-    // An error event that nobody listens to would have failed this test by now.
+    // An error event without a listener would have failed this test by now.
     assert.equal((await fetch(`http://127.0.0.1:${server.port}/`)).status, 204)
   })
 
@@ -214,7 +214,7 @@ describe('HttpServer', function () {
       await start(answerEmpty, { drainMs: 600 })
       const { port } = server
       const stop = server.stop()
-      // Half of the drain: without one, the port would have closed after a moment of quiet.
+      // Half of the drain has passed. Without a drain, the port would have closed after a quiet moment.
       await sleep(300)
       assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 204)
       await stop

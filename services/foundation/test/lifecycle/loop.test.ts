@@ -11,7 +11,7 @@ class Outage extends Error {
 describe('Loop', () => {
   let loop: Loop
   let logged: { level: number; msg: string; [field: string]: unknown }[]
-  /** When each pass began. */
+  /** The times when the passes began. */
   let passes: number[]
 
   function setup(pass: LoopOptions['pass'], options: Partial<LoopOptions> = {}): void {
@@ -29,7 +29,7 @@ describe('Loop', () => {
     })
   }
 
-  /** A pass that fails with these one after the other, and then rests for ever. */
+  /** Makes a pass that fails with these errors one after the other, and then rests forever. */
   function failing(...errors: Error[]): LoopOptions['pass'] {
     return async () => {
       const error = errors.shift()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Lifecycle, type Part } from '../../lifecycle/parts.ts'
 
-/** Parts that note what happens to them, and the lifecycle of three of them. */
+/** Makes a lifecycle of three parts that record their starts and stops. */
 function setup(overrides: Readonly<Record<string, Partial<Part>>> = {}) {
   const events: string[] = []
   const part = (name: string): Part => ({

@@ -3,7 +3,7 @@ import { Rests, rest } from '../../lifecycle/rest.ts'
 
 const HOUR_MS = 3_600_000
 
-/** Timers that keep the process alive. */
+/** Counts the timers that keep the process alive. */
 const timers = (): number => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
 
 describe('Rests', () => {

@@ -202,7 +202,7 @@ describe('ObjectClient', () => {
   })
 
   describe('with baggage', () => {
-    /** What of it reaches a client service that is to get at most 20 bytes. */
+    /** Returns the part of the baggage that reaches the client service if at most 20 bytes are passed on. */
     async function passedOn(baggage: string): Promise<string | undefined> {
       let passed: string | undefined
       await serve(

@@ -80,7 +80,7 @@ describe('CallbackClaims', () => {
       )
       const urgencies = new Map(order.map(({ id, urgency }) => [id, urgency]))
       const claimed = [...(await claims.claim(WORKER, upTo(32))), ...(await claims.claim(WORKER, upTo(300)))]
-      // By urgency, not by id: of two that are due in the same microsecond either may come first.
+      // The order is compared by urgency, not by id: two callbacks that are due in the same microsecond may come in any order.
       assert.deepEqual(
         claimed.map(({ id }) => urgencies.get(id)),
         order.map(({ urgency }) => urgency),
@@ -118,7 +118,7 @@ describe('CallbackClaims', () => {
     it('does not ask again, after a first try, for what was stored for this very callback', async () => {
       const id = await putCallback(storage, { objectIds: [1n, 2n, 9007199254740993n] })
       const other = randomUUID()
-      // What another callback brought may be from before this one came, whatever its times say.
+      // An object that another callback stored may be older than this callback, whatever its times say.
       await storage.query(
         `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
         SELECT o.id, true, now() + interval '1 hour', now(), now() + interval '1 hour', o.callback_id::uuid
@@ -162,7 +162,7 @@ describe('CallbackClaims', () => {
       })
 
       it('calls nothing fresh that left before a step of the clock was noticed', async () => {
-        // Until now the database was an hour behind: its clock went forward.
+        // Until now the database's clock was an hour behind, so this is a step forward.
         clock.observe(Date.now() - 3_600_000, performance.now())
         await putCallback(storage)
         await storage.query(`UPDATE callbacks SET received_at = clock_timestamp() - interval '1 hour'`)
@@ -221,7 +221,7 @@ describe('CallbackClaims', () => {
       )
       const taken = takes.flat().map(({ id }) => id)
       assert.equal(new Set(taken).size, taken.length)
-      // What was locked by another at that moment was skipped, not waited for.
+      // A claim skips rows that another transaction has locked at that moment.
       const rest = await claims.claim(1, upTo(60))
       assert.deepEqual(new Set([...taken, ...rest.map(({ id }) => id)]), new Set(ids))
     })

@@ -105,7 +105,7 @@ describe('CallbackInbox.takeOver', () => {
   it('takes what was received by a clock that was ahead as received now and due now, in its order', async () => {
     const hourMs = 3_600_000
     const now = Date.now()
-    // Ahead at first, then put right.
+    // The clock was an hour ahead at first, and was then corrected.
     const times = [now + hourMs, now + hourMs, now - 5000, now - 4000]
     const rows = times.map(received_ms => spooled({ received_ms }))
     await inbox.takeOver(rows)

@@ -128,7 +128,7 @@ describe('CallbackInbox', () => {
         const inboxes = Array.from({ length: count }, () => newInbox(storage.open(), { maxInFlight: 1 }).inbox)
         for (let round = 0; round < 30; round += 1) {
           const idempotencyKey = `round ${round}`
-          // The first one of each inbox has a commit to itself; what comes meanwhile shares the next.
+          // The first callback of each inbox has its own commit. Those that arrive meanwhile share the next one.
           const ahead = inboxes.map(each => each.insert(newCallback()))
           const answers = await Promise.allSettled(
             [1n, 2n, 3n, 1n].map((objectId, i) =>

@@ -37,7 +37,7 @@ describe('CallbackClaims.takeOver', () => {
 
   after(() => storage.close())
 
-  /** A worker with a lock and a lease that nobody renews while the test runs. */
+  /** Starts a worker with a lock, and with a lease that is not renewed during the test. */
   async function startWorker(): Promise<TestWorker> {
     const session = new WorkerSession({ url: storage.url, leaseMs: 3_600_000, logger })
     sessions.push(session)
@@ -135,7 +135,7 @@ describe('CallbackClaims.takeOver', () => {
       const { number } = await startWorker()
       const { prisma } = storage.open()
       const arrival = Promise.withResolvers<void>()
-      // A statement that is late.
+      // This statement is late.
       const late = Object.create(prisma, {
         $executeRaw: {
           value: async (...statement: Parameters<typeof prisma.$executeRaw>) =>

@@ -7,7 +7,7 @@ import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 
 const CALLBACK_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
-/** The clock of the database steps seldom in a test: it is told instead that it was another before. */
+/** The tests do not step the clock of the database. They tell the replica that the clock was different before. */
 describe('ClockSteps', () => {
   let storage: TestStorage
 
@@ -19,7 +19,7 @@ describe('ClockSteps', () => {
 
   after(() => storage.close())
 
-  /** A replica that has seen the clock until a moment ago, and has just seen that it stepped. */
+  /** A replica that has just noticed a step of the clock. */
   function replica(byMs: number) {
     const clock = new DatabaseClock()
     const sentMs = performance.now()
@@ -28,7 +28,7 @@ describe('ClockSteps', () => {
     return { clock, steps: new ClockSteps({ prisma: storage.open().prisma, clock, logger }) }
   }
 
-  /** An object that was stored some time ago, by the clock as it was before it stepped. */
+  /** Stores an object as if some time ago, by the clock before the step. */
   async function putObject(id: bigint, agoMs: number, stepMs: number): Promise<void> {
     await newStore(storage.open()).store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: Date.now() - 1 }, CALLBACK_ID)
     await backdate(storage, agoMs + stepMs, [id])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
 
-/** When this process began, by the clock of a database that is some time apart from ours. */
+/** The start of this process by the clock of the database, which differs from ours. */
 const EPOCH_MS = 1_700_000_000_000
 
 describe('DatabaseClock', () => {
@@ -13,7 +13,7 @@ describe('DatabaseClock', () => {
     clock = new DatabaseClock()
     nowMs = 1000
     offsetMs = 0
-    // An own property in front of the inherited one.
+    // This own property hides the inherited one.
     Object.defineProperty(performance, 'now', { configurable: true, value: () => nowMs })
   })
 
@@ -23,7 +23,7 @@ describe('DatabaseClock', () => {
 
   const databaseMs = (): number => EPOCH_MS + nowMs + offsetMs
 
-  /** A question takes a while, the database reads its clock, and the answer takes a while. */
+  /** Sends a statement, lets the database read its clock, and receives the answer. Both ways take time. */
   function ask(answerTakesMs: number, questionTakesMs = 0): void {
     const sentMs = nowMs
     nowMs += questionTakesMs

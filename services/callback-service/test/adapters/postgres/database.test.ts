@@ -79,7 +79,7 @@ describe('Database', () => {
 
   it('has the place of a statement it gave up only when the server has ended that', async () => {
     const stuck = storage.open({ queryTimeoutMs: 200, maxConnections: 1, name: 'stuck' })
-    // As a commit that waits for a standby: no statement timeout ends it, and it does not notice that we have gone.
+    // Like a commit that waits for a standby: no statement timeout ends it, and it does not notice a closed connection.
     await run(`SELECT set_config('statement_timeout', '0', false)`, stuck)
     assert.ok((await msToFail(run('SELECT pg_sleep(30)', stuck))) < 1000)
     await run('SELECT 1', stuck)

@@ -63,7 +63,7 @@ describe('ObjectStore.deleteExpired', () => {
     store = newStore(storage.open(), 30, clock).store
     await put(1n)
     await backdate(storage, TTL_MS + 5000)
-    // As it was a moment ago, the clock of the database was ten seconds behind.
+    // Until a moment ago, the clock of the database was ten seconds behind.
     const stepped = new DatabaseClock()
     stepped.observe(Date.now() - 10_000, performance.now())
     const unaware = newStore(storage.open(), 30, stepped).store
@@ -100,7 +100,7 @@ describe('ObjectStore.deleteExpired', () => {
       let sum = 0
       for (;;) {
         const { latenessMs } = await by.deleteExpired(100)
-        // A pass that finds every row in the other's hands is none that finds no row.
+        // A pass may delete nothing because the other one has locked every row. So the rows left count too.
         if (latenessMs.length === 0 && (await left()).length === 0) return sum
         sum += latenessMs.length
       }

@@ -32,7 +32,7 @@ describe('the spans of the object store', () => {
 
   after(() => storage.close())
 
-  /** @returns the span in which they were stored */
+  /** Stores objects. @returns the span in which they were stored */
   function put(...ids: bigint[]): Promise<Span> {
     return inSpan('process callback', {}, async span => {
       await Promise.all(ids.map(id => store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)))
@@ -40,7 +40,7 @@ describe('the spans of the object store', () => {
     })
   }
 
-  /** What was sent, by name; the telemetry ends with it. */
+  /** Stops the telemetry. @returns the spans of that name that were sent */
   async function sent(name: string): Promise<ZipkinSpan[]> {
     await telemetry.stop()
     return collector.spans.filter(span => span.name === name)

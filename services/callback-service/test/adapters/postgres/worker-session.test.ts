@@ -48,7 +48,7 @@ describe('WorkerSession', () => {
     return session.workerNumber as number
   }
 
-  /** The numbers whose lock is held. */
+  /** Reads the worker numbers whose lock is held. */
   async function locks(): Promise<number[]> {
     const rows = await storage.query<{ number: number }>(
       `SELECT objid::int AS number FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::int::oid AND objsubid = 2 AND granted
@@ -210,7 +210,7 @@ describe('WorkerSession', () => {
       )
     const [row] = await read()
     assert.deepEqual([row?.host, row?.pid, row?.is_recent], [hostname(), process.pid, true])
-    // Each renewal changes the row, and none when the worker started.
+    // Each renewal changes the row, but no renewal changes `started_at`.
     await eventually('it was renewed', async () => (await read())[0]?.xmin !== row?.xmin)
     assert.deepEqual((await read())[0]?.started_at, row?.started_at)
   })
@@ -273,7 +273,7 @@ describe('WorkerSession', () => {
       await pooler.start()
     })
 
-    // The sessions first: their statements go through it.
+    // The sessions stop first, because their statements go through the pooler.
     afterEach(async () => {
       await Promise.all(sessions.splice(0).map(session => session.stop()))
       await pooler.stop()

@@ -281,7 +281,7 @@ describe('CallbackSpool', () => {
     file.append([{ ...columns(callback), received_ms: 1 }])
     file.close()
     const content = await readFile(path)
-    // The last page of a small file is an index.
+    // The last page of a small file belongs to an index.
     await writeFile(path, content.fill(0x5a, content.length - 4096))
     const spool = await open({ path })
     assert.match(spool.problem ?? '', /the spool is damaged/)

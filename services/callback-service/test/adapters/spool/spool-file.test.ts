@@ -9,7 +9,7 @@ import { openSpoolDatabase } from '../../../adapters/spool/spool-database.ts'
 import { type SpooledRow, SpoolFile } from '../../../adapters/spool/spool-file.ts'
 import { newCallback } from '../postgres/new-inbox.ts'
 
-/** As the release before made it. */
+/** The table as an earlier release made it. */
 const VERSION_0 = `CREATE TABLE spool (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, object_ids TEXT NOT NULL, idempotency_key TEXT UNIQUE,
   request_id TEXT, traceparent TEXT, tracestate TEXT, baggage TEXT, received_ms REAL NOT NULL, is_refused INTEGER NOT NULL DEFAULT 0
@@ -255,7 +255,7 @@ describe('SpoolFile', () => {
       return rows.map(({ id }) => id)
     }
 
-    /** Writes rubbish over a page, counted from 1. */
+    /** Overwrites a page with invalid bytes. Pages are counted from 1. */
     function damage(page: number): void {
       const file = fs.openSync(path, 'r+')
       fs.writeSync(file, Buffer.alloc(PAGE, 0x5a), 0, PAGE, (page - 1) * PAGE)
@@ -295,7 +295,7 @@ describe('SpoolFile', () => {
 
     it('in its table gives out what comes before the damage', () => {
       const ids = fill(3000)
-      // The ids stand in the table and in their index: the table was filled first.
+      // The ids are in the table and in its index. The table was filled first, so the first match is in the table.
       damage(Math.floor(fs.readFileSync(path).indexOf(ids[1500] as string) / PAGE) + 1)
       const file = open()
       const given = file.oldest({ after: 0, limit: 10_000 })
@@ -308,7 +308,7 @@ describe('SpoolFile', () => {
     })
 
     it('while it is open says so from then on', () => {
-      // More than SQLite keeps in memory.
+      // This is more than SQLite keeps in memory.
       const ids = fill(30_000)
       const root = rootOf(keys)
       const file = open()

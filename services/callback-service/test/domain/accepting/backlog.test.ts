@@ -24,7 +24,7 @@ describe('Backlog', () => {
     backlog.count(150)
     nowMs += 2000
     backlog.count(130)
-    // 10 a second; 31 must go before there is room for one.
+    // 10 callbacks finish per second, and 31 must finish before there is room for one.
     assert.equal(backlog.waitSeconds, 4)
   })
 
@@ -33,7 +33,7 @@ describe('Backlog', () => {
     for (let i = 0; i < 20; i += 1) backlog.accepted()
     nowMs += 2000
     backlog.count(130)
-    // 20 a second; 31 must go.
+    // 20 callbacks finish per second, and 31 must finish.
     assert.equal(backlog.waitSeconds, 2)
   })
 

@@ -111,7 +111,7 @@ describe('Intake', () => {
   })
 
   describe('of callbacks with one key that come at once', () => {
-    /** A database that answers when it is told to. */
+    /** A database that answers when the test tells it to. */
     function slow() {
       const answer = Promise.withResolvers<void>()
       const asked: string[] = []

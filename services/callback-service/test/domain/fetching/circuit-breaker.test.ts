@@ -37,7 +37,7 @@ function setup(options: Partial<CircuitBreakerOptions> = {}) {
     pushBack: (ms: number, ...ids: bigint[]) => {
       for (const pass of ids.map(admit)) breaker.report(pass, 'pushed_back', { ms, reason: 'http_429' })
     },
-    /** Opens it as an outage does: nothing was ever answered, and nobody can be asked. */
+    /** Opens the breaker like an outage at the start: nothing was ever answered, so there are no witnesses. */
     open: () => {
       ask('failed', ...IDS)
       assert.deepEqual(breaker.takeQuestions(), [])

@@ -13,7 +13,7 @@ const INTERRUPTED = { kind: 'pending', reason: 'interrupted', isCharged: false }
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const never = new Promise<never>(() => undefined)
 
-/** Rests that nothing but `endAll` ends. */
+/** Rests that only `endAll` ends. */
 function endlessRests() {
   const { promise, resolve } = Promise.withResolvers<void>()
   return { rest: () => promise, endAll: resolve }

@@ -9,7 +9,7 @@ const breakerOptions = { objects: 100, openMs: 1000, maxOpenMs: 1000, maxPauseMs
 const pushBack = (retryAfterMs: number): FetchError => new FetchError('http_429', { isRetryable: true, isHostTrouble: false, retryAfterMs })
 const trouble = (reason = 'timeout'): FetchError => new FetchError(reason, { isRetryable: true, isHostTrouble: true })
 
-/** A sharedFetches whose fetches the test answers by hand, and whose clock it sets. */
+/** Makes shared fetches whose requests the test answers and whose clock it sets. */
 function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {}, breaker: Partial<CircuitBreakerOptions> = {}) {
   const state = { nowMs: 1000, slept: [] as number[], stored: [] as FetchedObject[], shared: [] as bigint[], active: 0, mostActive: 0 }
   const asked: { id: bigint; answer: (online: boolean | undefined) => void; fail: (error: Error) => void }[] = []
@@ -59,7 +59,7 @@ function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {
   return { fetcher, sharedFetches, asked, state }
 }
 
-/** A breaker of a host that is down. Its clock stands still: the next probe is always `openMs` away. */
+/** Makes the breaker of a host that is down. Its clock does not move, so the next probe is always `openMs` away. */
 function openBreaker(openMs: number): CircuitBreaker {
   let nowMs = 0
   const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, openMs, maxOpenMs: openMs, nowMs: () => nowMs })
@@ -261,7 +261,7 @@ describe('SharedFetches', () => {
       asked[i]?.fail(trouble('http_503'))
     }
     assert.deepEqual(await outcome, { kind: 'pending', reason: 'http_503', isCharged: true, retryAfterMs: 0 })
-    // The last rest is until it is known that the trouble was the object's own.
+    // The last rest lasts until the failure is known to be the object's own.
     assert.deepEqual(state.slept, [100, 200, 1000])
   })
 
@@ -295,7 +295,7 @@ describe('SharedFetches', () => {
     const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.fail(pushBack(5000))
-    // A second of them went by until it was known whether the host said the same of others.
+    // One of the five seconds passed until it was known whether the host pushes back for other objects too.
     assert.deepEqual(await outcome, { kind: 'pending', reason: 'http_429', isCharged: true, retryAfterMs: 4000 - 100 })
     assert.deepEqual(await sharedFetches.fetch(1n, callback()), {
       kind: 'pending',

@@ -85,7 +85,7 @@ describe('Isolation', () => {
     assert.deepEqual(sizesOfGroups(1), [4])
   })
 
-  /** Each group has ended when the next is asked for. */
+  /** Runs groups one after the other. @returns their sizes */
   function sizesOfGroups(groups: number): number[] {
     return Array.from({ length: groups }, () => {
       const turn = isolation.turn(0)

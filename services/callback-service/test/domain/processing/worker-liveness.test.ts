@@ -22,7 +22,7 @@ describe('WorkerLiveness', () => {
     isLocked: false,
   })
 
-  /** Looks as often as the watch does, for so long. @returns after how many milliseconds a worker was dead; undefined: it never was */
+  /** Looks as often as the watch does, for `ms`. @returns the time after which the worker was dead; undefined if it never was */
   function lookFor(ms: number, sign: () => WorkerSign): number | undefined {
     for (let passed = 0; passed <= ms; passed += INTERVAL_MS) {
       if (liveness.observe([sign()]).length > 0) return passed
