@@ -32,7 +32,7 @@ export function report(summary: Summary): string {
     ['restart to ready', spread(timings.ready)],
     ['restart to first claim', spread(timings.firstClaim)],
     ['drained after', summary.drainedMs.map(ms => `${Math.round(ms)} ms`).join(', ')],
-    ['faults', `${total} in ${summary.faultSeconds} s${summary.missed > 0 ? `; ${summary.missed} waited for nothing` : ''}`],
+    ['faults', `${total} in ${summary.faultSeconds} s${summary.missed > 0 ? `; ${summary.missed} did not happen` : ''}`],
     ...Object.entries(faults)
       .sort()
       .map(([kind, count]): [string, number] => [`fault: ${kind}`, count]),

@@ -34,7 +34,7 @@ describe('callbackPruner', () => {
     assert.deepEqual(limits, [1000, 1000, 1000])
   })
 
-  it('rests for five seconds, and prunes no more once it is stopped', async () => {
+  it('rests for five seconds, and prunes nothing after a stop', async () => {
     mock.timers.enable({ apis: ['setTimeout'] })
     try {
       const limits = setup([0, 0])

@@ -47,7 +47,7 @@ describe('CallbackWorker, settling', () => {
     [{ state: 'failed', unstored: [] }, 50],
     [COMPLETED, 20],
   ] as const) {
-    it(`says at level ${level} that a callback is ${verdict.state}`, async () => {
+    it(`logs at level ${level} that a callback is ${verdict.state}`, async () => {
       const lines: Record<string, unknown>[] = []
       const memory = workerInMemory({ logger: pino({ level: 'debug' }, { write: line => lines.push(JSON.parse(line)) }) })
       worker = memory.worker

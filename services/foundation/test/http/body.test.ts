@@ -17,14 +17,14 @@ describe('readBody', () => {
   const body = Buffer.from('0123456789abcdef'.repeat(MAX_BYTES / 16))
 
   for (const chunkBytes of [MAX_BYTES, 40_000, 1000, 17]) {
-    it(`gives a body in chunks of ${chunkBytes} bytes as it was sent, in a buffer at most twice as large`, async () => {
+    it(`returns a body in chunks of ${chunkBytes} bytes as it was sent, in a buffer at most twice as large`, async () => {
       const read = await readBody(requestOf(body, chunkBytes), MAX_BYTES)
       assert.ok(read.equals(body))
       assert.ok(read.buffer.byteLength <= 2 * body.length, `${read.buffer.byteLength} bytes`)
     })
   }
 
-  it('gives a small body in a small buffer', async () => {
+  it('returns a small body in a small buffer', async () => {
     const read = await readBody(requestOf(body.subarray(0, 1000), 1), MAX_BYTES)
     assert.ok(read.equals(body.subarray(0, 1000)))
     assert.ok(read.buffer.byteLength <= 2000, `${read.buffer.byteLength} bytes`)

@@ -47,13 +47,13 @@ describe('HttpServer', function () {
     await server.stop()
   })
 
-  it('takes a free port when it is given none, and says which', async () => {
+  it('picks a free port if it is given none, and says which', async () => {
     await start()
     assert.ok(server.port > 0)
     assert.equal((await fetch(`http://127.0.0.1:${server.port}/`)).status, 204)
   })
 
-  it('makes room beyond its connections: closes the oldest that has sent no whole request, not who waits for an answer', async () => {
+  it('closes the oldest connection without a whole request beyond the limit, but none that waits for an answer', async () => {
     const held = await startHolding({ maxConnections: 3 })
     const waiting = await open()
     waiting.send(REQUEST)
@@ -69,7 +69,7 @@ describe('HttpServer', function () {
     await waiting.answers(1)
   })
 
-  it('spares a connection that was used since, though it is older', async () => {
+  it('spares an older connection that was used since', async () => {
     await start(answerEmpty, { maxConnections: 2 })
     const used = await open()
     used.send(REQUEST)
@@ -80,7 +80,7 @@ describe('HttpServer', function () {
     assert.equal(used.state, 'open')
   })
 
-  it('closes the newest connection beyond its connections where all wait for an answer', async () => {
+  it('closes the newest connection beyond the limit if all wait for an answer', async () => {
     const answers: ServerResponse[] = []
     await start((_request, response) => answers.push(response), { maxConnections: 2 })
     const waiting = [await open(), await open()]
@@ -116,7 +116,7 @@ describe('HttpServer', function () {
     assert.ok(most > 1, `${most} in a turn`)
   })
 
-  it('says in a sentence that its port is in use, and can be stopped all the same', async () => {
+  it('says in a sentence that its port is in use, and can still be stopped', async () => {
     await start()
     const second = new HttpServer({
       name: 'second',
@@ -137,7 +137,7 @@ describe('HttpServer', function () {
     await assert.rejects(second.start(), { message: /^cannot listen on 192\.0\.2\.1:0: / })
   })
 
-  it('closes a connection that it refused, also one whose peer leaves it open', async () => {
+  it('closes a connection that it refused, even if the peer leaves it open', async () => {
     await start()
     const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true }).resume()
     socket.write('no HTTP\r\n\r\n')
@@ -175,7 +175,7 @@ describe('HttpServer', function () {
       assert.ok(tookMs < 700, `the connection was kept alive for ${tookMs} ms`)
     })
 
-    it('waits as long as that takes', async () => {
+    it('waits for it as long as it takes', async () => {
       const held = await startHolding()
       const answer = fetch(`http://127.0.0.1:${server.port}/`)
       const response = await held()
@@ -185,7 +185,7 @@ describe('HttpServer', function () {
       assert.ok(tookMs > 1400, `${tookMs} ms`)
     })
 
-    it('waits a second for it where it is told to cut answers', async () => {
+    it('waits one second for it with cutsAnswers', async () => {
       const held = await startHolding({ cutsAnswers: true })
       const answer = assert.rejects(fetch(`http://127.0.0.1:${server.port}/`))
       await held()
@@ -210,7 +210,7 @@ describe('HttpServer', function () {
       await stop
     })
 
-    it('takes new connections while it drains, however quiet it was, and none after', async () => {
+    it('accepts new connections while it drains, even after a quiet time, and none afterwards', async () => {
       await start(answerEmpty, { drainMs: 600 })
       const { port } = server
       const stop = server.stop()
@@ -222,7 +222,7 @@ describe('HttpServer', function () {
       assert.equal(error.code, 'ECONNREFUSED')
     })
 
-    it('answers every request whose bytes were sent before it, on new connections and kept ones', async () => {
+    it('answers every request that was sent before it, on new connections and kept ones', async () => {
       await start(answerEmpty, { drainMs: 100 })
       const kept = await Promise.all(Array.from({ length: 50 }, open))
       for (const connection of kept) connection.send(REQUEST)
@@ -250,7 +250,7 @@ describe('HttpServer', function () {
       assert.match(connection.received, /^HTTP\/1\.1 204[\s\S]*Connection: close/)
     })
 
-    it('is not held for long by connections that never send a whole request', async () => {
+    it('does not wait long for connections that never send a whole request', async () => {
       await start((request, response) => request.once('end', () => answerEmpty(request, response)).resume())
       const beginnings = ['', 'POST / HTTP/1.1\r\nHost: x\r\n', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf']
       for (const bytes of beginnings) (await open()).send(bytes)

@@ -68,7 +68,7 @@ describe('CallbackInbox when Postgres is in trouble', () => {
     )
   })
 
-  it('does not say accepted when the answer to the commit is lost, and a retry finds the one row', async () => {
+  it('fails when the answer to the commit is lost, and a retry finds the only row', async () => {
     const lost = proxy.loseNextAnswer()
     await assert.rejects(accept('lost'), StorageUnavailableError)
     await lost
@@ -78,7 +78,7 @@ describe('CallbackInbox when Postgres is in trouble', () => {
     assert.deepEqual(await rows('lost'), [{ id: retried.id }])
   })
 
-  it('does not wait longer for a locked table either, and makes one row of the try and its retry', async () => {
+  it('waits no longer for a locked table, and makes one row of the try and its retry', async () => {
     await withClient(storage.url, async client => {
       await client.query('BEGIN; LOCK TABLE callbacks IN SHARE MODE')
       assert.ok((await msToFail('late')) < TIMEOUT_MS + LATE_MS)

@@ -30,7 +30,7 @@ describe('CallbackClaims.settle', () => {
     return callback
   }
 
-  it('finishes a callback, with what became of its objects', async () => {
+  it('finishes a callback with the outcomes of its objects', async () => {
     for (const state of ['completed', 'failed'] as const) {
       const id = await putCallback(storage)
       const callback = await claimOne()
@@ -49,7 +49,7 @@ describe('CallbackClaims.settle', () => {
     assert.ok(dueInMs > 55_000 && dueInMs <= 60_000, `due in ${dueInMs} ms`)
   })
 
-  it('gives an attempt back that is not to be charged, and takes it again at once where there is no delay', async () => {
+  it('does not charge an uncharged attempt, and makes the callback due at once without a delay', async () => {
     await putCallback(storage)
     const first = await claimOne()
     await claims.settle(first, { state: 'pending', unstored: [], delayMs: 0, isCharged: false })
@@ -59,7 +59,7 @@ describe('CallbackClaims.settle', () => {
     assert.equal((await claimOne()).attempt, 2)
   })
 
-  it('keeps what is known for good, and asks next time only for what is pending, ids exact', async () => {
+  it('keeps final outcomes, and lists only pending objects next time, with exact ids', async () => {
     await putCallback(storage, { objectIds: [1n, 2n, 9007199254740993n, -(2n ** 63n)] })
     const unstored: Unstored[] = [
       { id: 9007199254740993n, outcome: 'pending', reason: 'http_503' },
@@ -90,7 +90,7 @@ describe('CallbackClaims.settle', () => {
     assert.equal((await readCallback(storage, callback.id)).state, 'completed')
   })
 
-  it('tells each of many that settle at once its own outcome', async () => {
+  it('returns to each of many that settle at once its own outcome', async () => {
     await Promise.all(Array.from({ length: 30 }, () => putCallback(storage)))
     const claimed = await claims.claim(WORKER, upTo(30))
     const settled = await Promise.all(

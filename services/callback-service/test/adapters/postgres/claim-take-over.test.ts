@@ -53,7 +53,7 @@ describe('CallbackClaims.takeOver', () => {
     return callback
   }
 
-  it('gives back, due at once, what the dead had claimed: an attempt that is not charged, and a crash', async () => {
+  it('gives the callbacks of a dead worker back, due at once, with one crash more and no charge', async () => {
     const [dead, living] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage, { dueInMs: -60_000 })
     await claimOne(dead)
@@ -65,7 +65,7 @@ describe('CallbackClaims.takeOver', () => {
     assert.deepEqual([again.attempt, again.crashes], [1, 1])
   })
 
-  it('leaves everybody else alone, whatever their leases say and however long they take', async () => {
+  it('leaves the callbacks of all other workers alone, whatever their leases say', async () => {
     const [slow, other] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage)
     const callback = await claimOne(slow)
@@ -75,7 +75,7 @@ describe('CallbackClaims.takeOver', () => {
     assert.equal((await readCallback(storage, id)).claim_token, callback.token)
   })
 
-  it('counts no crash against what was taken from a worker that lives after all', async () => {
+  it('counts no crash if the worker turns out to be alive', async () => {
     const [silent, other] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage)
     const callback = await claimOne(silent)
@@ -86,7 +86,7 @@ describe('CallbackClaims.takeOver', () => {
     assert.deepEqual(row, { state: 'running', crashes: 0, attempts: 1 })
   })
 
-  it('lets a zombie change nothing of what its successor does', async () => {
+  it('lets a worker that was declared dead change nothing', async () => {
     const [zombie, successor] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage)
     const stale = await claimOne(zombie)
@@ -131,7 +131,7 @@ describe('CallbackClaims.takeOver', () => {
       assert.deepEqual(charged, [{ attempts: 1, crashes: 0 }], 'what could not be settled is charged')
     })
 
-    it('keeps a claim that is made while it is on its way to the server', async () => {
+    it('keeps a claim that is made while the statement is under way', async () => {
       const { number } = await startWorker()
       const { prisma } = storage.open()
       const arrival = Promise.withResolvers<void>()

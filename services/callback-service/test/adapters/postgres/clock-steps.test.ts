@@ -52,7 +52,7 @@ describe('ClockSteps', () => {
     })
   }
 
-  it('leaves alone what was stored since the step', async () => {
+  it('leaves objects alone that were stored since the step', async () => {
     const { steps } = replica(-60_000)
     await putObject(1n, 0, 0)
     await steps.makeUp(0)
@@ -69,7 +69,7 @@ describe('ClockSteps', () => {
     assert.equal((await storage.query('SELECT FROM clock_steps')).length, 1)
   })
 
-  it('moves nothing where another replica has, by the number it reads', async () => {
+  it('moves nothing if the number shows that another replica has done so', async () => {
     const { clock, steps } = replica(-60_000)
     clock.forgetStep()
     await steps.makeUp(0)
@@ -81,7 +81,7 @@ describe('ClockSteps', () => {
     assert.equal(clock.step, undefined)
   })
 
-  it('makes callbacks due that came before the clock went back, in their order, and retries as much earlier', async () => {
+  it('makes earlier callbacks due when the clock went back, in their order, and moves retries by the step', async () => {
     const [second, first] = [await putCallback(storage, { dueInMs: 3_590_000 }), await putCallback(storage, { dueInMs: 3_580_000 })]
     const retry = await putCallback(storage, { dueInMs: 3_605_000 })
     await storage.query(`UPDATE callbacks SET unstored = '[]' WHERE id = $1`, [retry])
@@ -92,7 +92,7 @@ describe('ClockSteps', () => {
     assert.ok(Math.abs((await dueIn(retry)) - 5000) < 1000)
   })
 
-  it('makes callbacks due that a replica left behind which died in the middle', async () => {
+  it('makes callbacks due that a replica left behind when it died half-way', async () => {
     const id = await putCallback(storage, { dueInMs: 3_590_000 })
     await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, -3600000)')
     const started = new ClockSteps({ prisma: storage.open().prisma, clock: new DatabaseClock(), logger })

@@ -46,7 +46,7 @@ describe('the spans of the object store', () => {
     return collector.spans.filter(span => span.name === name)
   }
 
-  it('are one for each trace and statement, with what they did', async () => {
+  it('are one for each trace and statement, with its attributes', async () => {
     const parents = await Promise.all([put(1n, 2n, 3n), put(4n)])
     assert.deepEqual(statements, [4])
     const spans = await sent('store objects')
@@ -65,7 +65,7 @@ describe('the spans of the object store', () => {
     }
   })
 
-  it('have the deletion of the objects hang on them, one for each trace and statement', async () => {
+  it('are the parents of the deletion spans, one for each trace and statement', async () => {
     const first = await put(1n, 2n)
     const second = await put(3n)
     await backdate(storage, 30_100)
@@ -86,7 +86,7 @@ describe('the spans of the object store', () => {
     }
   })
 
-  it('hang the deletion on the statement that stored an object last', async () => {
+  it('are the parent of a deletion if their statement stored the object last', async () => {
     await put(1n)
     const last = await put(1n)
     await backdate(storage, 30_000)
@@ -106,7 +106,7 @@ describe('the spans of the object store', () => {
     assert.equal(span?.tags['error.type'], 'value_refused')
   })
 
-  it('are none where there is no trace, or none that is recorded', async () => {
+  it('do not exist without a recorded trace', async () => {
     const unsampled = contextFromCarrier({ traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00` })
     await store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)
     await context.with(unsampled, () => store.upsert({ id: 2n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID))

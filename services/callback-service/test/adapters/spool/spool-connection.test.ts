@@ -29,7 +29,7 @@ describe('SpoolConnection', () => {
     syncBuiltinESMExports()
   })
 
-  it('fails what was asked, and says so once, when its thread ends', async () => {
+  it('fails all calls under way, and reports it once, when its thread ends', async () => {
     const broken: unknown[] = []
     const opening = SpoolConnection.open({ path: '', maxBytes: 1, onState: () => undefined, onBroken: error => broken.push(error) })
     thread.emit('message', { state: undefined })

@@ -124,7 +124,7 @@ describe('SpoolFile', () => {
     db.close()
   })
 
-  it('keeps none of the rows of a write that fails, and takes the next', () => {
+  it('keeps no row of a failed write, and accepts the next write', () => {
     const file = open()
     const broken = { ...row(), object_ids: null as unknown as string }
     assert.throws(() => file.append([row(), broken]), /NOT NULL/)
@@ -133,7 +133,7 @@ describe('SpoolFile', () => {
     assert.deepEqual(idsOf(file), [next.id])
   })
 
-  it('tells copies from rivals though it is full', () => {
+  it('distinguishes copies from rivals although it is full', () => {
     const file = open()
     const first = row('k')
     file.append([first])
@@ -147,7 +147,7 @@ describe('SpoolFile', () => {
     ])
   })
 
-  it('says that it cannot be written until it can, and what it has all the same', () => {
+  it('reports that it cannot be written until it can, and still says what it contains', () => {
     const file = open()
     const [first, other] = [row('k'), row()]
     file.append([first])
@@ -178,7 +178,7 @@ describe('SpoolFile', () => {
     assert.deepEqual(idsOf(file), [first.id])
   })
 
-  it('says that it cannot be read until it can be used again', () => {
+  it('reports that it cannot be read until it can be used again', () => {
     const file = open()
     file.append([row()])
     const { prepare } = DatabaseSync.prototype
@@ -200,7 +200,7 @@ describe('SpoolFile', () => {
     assert.deepEqual([file.state.problem, idsOf(file).length], [undefined, 1])
   })
 
-  it('knows rivals of what it has not given out', () => {
+  it('finds rivals among the rows that it has not returned', () => {
     const file = open()
     file.append([row(), row('k')])
     const rows = [row('k', 2n), row('k'), row('other'), row()]
@@ -208,7 +208,7 @@ describe('SpoolFile', () => {
     assert.deepEqual(file.areRivals({ rows, after: 2 }), [false, false, false, false])
   })
 
-  it('takes the same object ids in another order for no rival, and for a replay', () => {
+  it('treats the same object ids in another order as a replay, not as a rival', () => {
     const file = open()
     const [first] = file.append([row('k', 10n, 2n)])
     assert.deepEqual(file.areRivals({ rows: [row('k', 2n, 10n), row('k', 2n)], after: 0 }), [false, true])
@@ -222,7 +222,7 @@ describe('SpoolFile', () => {
       db.close()
     }
 
-    it('gives out what the one before left, and what was set aside there', () => {
+    it('returns the rows of an earlier release, including those set aside', () => {
       make(`${VERSION_0};
         INSERT INTO spool (id, object_ids, idempotency_key, received_ms, is_refused) VALUES ('a', '{1}', 'k', 1, 1), ('b', '{2}', 'l', 2, 0)`)
       const file = open()
@@ -236,7 +236,7 @@ describe('SpoolFile', () => {
       assert.deepEqual([open().state.callbacks, opened[0]?.state.setAside], [1, 1])
     })
 
-    it('is refused, and left as it is, when it is a newer one', () => {
+    it('is refused and not changed if it is newer', () => {
       make('CREATE TABLE spool (seq INTEGER PRIMARY KEY, a_new_column TEXT); PRAGMA user_version = 2')
       const before = fs.readFileSync(path)
       assert.throws(open, /written by a newer release: its version is 2, this release knows 1/)
@@ -271,7 +271,7 @@ describe('SpoolFile', () => {
 
     const keys = 'sqlite_autoindex_spool_2'
 
-    it('in an index says so when it is opened, keeps nothing, changes nothing, and gives out all it has', () => {
+    it('in an index reports it when it is opened, keeps and changes nothing, and returns all rows', () => {
       const ids = fill(3000)
       damage(rootOf(keys))
       const before = fs.readFileSync(path)
@@ -293,7 +293,7 @@ describe('SpoolFile', () => {
       assert.deepEqual(fs.readFileSync(path), before)
     })
 
-    it('in its table gives out what comes before the damage', () => {
+    it('in its table returns the rows before the damage', () => {
       const ids = fill(3000)
       // The ids are in the table and in its index. The table was filled first, so the first match is in the table.
       damage(Math.floor(fs.readFileSync(path).indexOf(ids[1500] as string) / PAGE) + 1)
@@ -307,7 +307,7 @@ describe('SpoolFile', () => {
       assert.deepEqual([file.state.isDamaged, file.state.callbacks], [true, given.length])
     })
 
-    it('while it is open says so from then on', () => {
+    it('while it is open reports it from then on', () => {
       // This is more than SQLite keeps in memory.
       const ids = fill(30_000)
       const root = rootOf(keys)
