@@ -83,7 +83,7 @@ describe('end to end', function () {
     assert.deepEqual([callback.state, callback.objects], ['completed', []])
   })
 
-  it('deletes each object when its time is over: not a moment before, and at once after', async () => {
+  it('deletes each object when it expires, not before and at once after', async () => {
     await accept(at.callbackUrl, range(2000, 20)).then(id => finished(at.callbackUrl, id))
     const due = new Map<string, number>()
     const gone = new Map<string, number>()
@@ -102,7 +102,7 @@ describe('end to end', function () {
     }
   })
 
-  it('gives an object its full time anew when it is received again', async () => {
+  it('gives an object its full ttl again when it is received again', async () => {
     await accept(at.callbackUrl, [3000]).then(id => finished(at.callbackUrl, id))
     const first = (await db.query('SELECT stored_at FROM objects WHERE id = 3000')).rows[0].stored_at as Date
     await accept(at.callbackUrl, [3000]).then(id => finished(at.callbackUrl, id))
@@ -111,7 +111,7 @@ describe('end to end', function () {
     assert.equal(rows[0].expires_at - rows[0].stored_at, 2000)
   })
 
-  it('gives the first answer again to the same idempotency key, and refuses it for other ids', async () => {
+  it('repeats the first answer for the same idempotency key, and refuses other ids under it', async () => {
     const key = { 'idempotency-key': `test-${Date.now()}` }
     const answers = await Promise.all(range(0, 20).map(() => postCallback(at.callbackUrl, [4000], key)))
     const bodies = new Set(await Promise.all(answers.map(answer => answer.text())))

@@ -43,7 +43,7 @@ describe('the spool', function () {
   const rows = async (): Promise<string[]> =>
     (await system.db.query('SELECT id FROM callbacks ORDER BY received_at, due_at')).rows.map(row => row.id)
 
-  it('accepts while the database is away, over a kill -9, and gives it all to the database when it is back: each once, in order', async () => {
+  it('accepts while the database is away, also after a kill -9, and moves all callbacks when it is back, each once and in order', async () => {
     const first = await accept(service.url, [1])
     assert.equal(first.durability, 'database')
     proxy.refuse()
@@ -67,7 +67,7 @@ describe('the spool', function () {
     await until(async () => (await accept(again.url, [23])).durability === 'database')
   })
 
-  it('keeps the service ready without the database, as long as it has room, where that is set', async () => {
+  it('keeps the service ready without the database while it has room, with keepsReady', async () => {
     const b = await (await start('b', { SPOOL_KEEPS_READY: 'true', SPOOL_MAX_BYTES: '100000' })).ready()
     proxy.refuse()
     const health = async () => {
@@ -81,7 +81,7 @@ describe('the spool', function () {
     assert.deepEqual(await health(), [503, 'unavailable', 'failing'])
   })
 
-  it('is done without where its file is no spool', async () => {
+  it('is not used if its file is not a spool', async () => {
     await writeFile(join(folder, 'b.sqlite'), 'no spool '.repeat(200))
     const b = await (await start('b')).ready()
     const { status } = (await (await fetch(`${b.url}/readyz`)).json()) as { status: string }
@@ -100,7 +100,7 @@ describe('the spool', function () {
     await until(async () => (await rows()).length === 50)
   })
 
-  it('makes one callback of fifty copies that two replicas spool, and of one whose commit was not heard of', async () => {
+  it('makes one callback of fifty copies that two replicas spool, and of one whose commit was not answered', async () => {
     const other = await (await start('b')).ready()
     const lost = proxy.loseNextAnswer()
     const unheard = accept(service.url, [1, 2, 3], 'key 1')
@@ -149,7 +149,7 @@ describe('the spool', function () {
         ]),
       )
 
-    it('takes one over two replicas, and refuses the others', async () => {
+    it('accepts one over two replicas, and refuses the others', async () => {
       // These replicas have no spools. A busy machine would use them, and no replica knows the spool of another.
       const [one, other] = await Promise.all(['b', 'c'].map(async name => (await start(name, { SPOOL_PATH: '' })).ready()))
       const urls = [one?.url, other?.url] as string[]
@@ -162,7 +162,7 @@ describe('the spool', function () {
       assert.equal((await kept()).size, ROUNDS)
     })
 
-    it('spools one, drains it, and refuses the others all the while', async () => {
+    it('spools one, drains it, and refuses the others throughout', async () => {
       const accepted = new Map<string, number[]>()
       for (let round = 0; round < ROUNDS; round += 1) {
         if (round % 10 === 0) proxy.refuse()

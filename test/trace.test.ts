@@ -51,7 +51,7 @@ describe('the trace of a callback', function () {
     assert.ok(stores !== undefined && stores >= 1 && expiries !== undefined && expiries >= stores)
   })
 
-  it('goes on in the trace of the sender, by W3C or by B3 headers', async () => {
+  it('continues the trace of the sender, with W3C or B3 headers', async () => {
     const traceId = 'a'.repeat(31)
     for (const [i, headers] of [
       { traceparent: `00-${traceId}1-00f067aa0ba902b7-01` },
@@ -65,7 +65,7 @@ describe('the trace of a callback', function () {
     }
   })
 
-  it('records nothing of what the sender does not record', async () => {
+  it('records nothing if the sender does not record', async () => {
     const traceId = 'b'.repeat(32)
     await accept(system.callbackUrl, [1], { traceparent: `00-${traceId}-00f067aa0ba902b7-00` }).then(id => finished(system.callbackUrl, id))
     const { trace_id } = await accept(system.callbackUrl, [2]).then(id => finished(system.callbackUrl, id))
@@ -73,7 +73,7 @@ describe('the trace of a callback', function () {
     assert.deepEqual(system.zipkin.trace(traceId), [])
   })
 
-  it('shows in its own trace where a callback was served by the fetch of another', async () => {
+  it('shows in its own trace that the fetch of another callback served it', async () => {
     // Five of eight requests leave, and three wait. The second callback can share at least those three.
     await patchConfig(system.clientAdminUrl, { latency: { minMs: 200, maxMs: 200 } })
     await patchConfig(system.callbackAdminUrl, { fetch: { concurrency: 5 } })

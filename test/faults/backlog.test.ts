@@ -83,7 +83,7 @@ describe('a backlog', function () {
     assert.ok(looks > 1)
   })
 
-  it('of row versions, which an old transaction holds on to, makes callbacks no slower', async () => {
+  it('of row versions, kept by an old transaction, makes callbacks no slower', async () => {
     service = await (await system.startCallbackService()).ready()
     const { url } = service
     const work = async (): Promise<number> => {

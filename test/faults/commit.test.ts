@@ -39,7 +39,7 @@ describe('the moment of the commit', function () {
 
   const rows = async (): Promise<string[]> => (await system.db.query('SELECT id FROM callbacks')).rows.map(row => row.id)
 
-  it('leaves one callback of a try that was killed just after it and of its retry', async () => {
+  it('makes one callback of a try that was killed just after it and of its retry', async () => {
     proxy.swallowAnswers()
     const unheard = postCallback(service.url, [1], KEY).catch(() => undefined)
     await until(async () => (await rows()).length === 1)
@@ -51,7 +51,7 @@ describe('the moment of the commit', function () {
     assert.equal((await finished(again.url, id)).state, 'completed')
   })
 
-  it('leaves one callback of a try that was killed just before it and of its retry', async () => {
+  it('makes one callback of a try that was killed just before it and of its retry', async () => {
     await withClient(system.databaseUrl, async client => {
       await client.query('BEGIN; LOCK TABLE callbacks IN SHARE MODE')
       const unheard = postCallback(service.url, [1], KEY).catch(() => undefined)
@@ -81,7 +81,7 @@ describe('the moment of the commit', function () {
     assert.equal((await rows()).length, 1)
   })
 
-  it('comes again within seconds when connections have gone silent, half open, and work goes on', async () => {
+  it('succeeds again within seconds after connections have gone silent, and work continues', async () => {
     const silent = await until(() => leaseEnd(service))
     proxy.goSilent()
     assert.equal((await postCallback(service.url, [1])).status, 503)

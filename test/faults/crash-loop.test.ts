@@ -8,7 +8,7 @@ const LIVES = 14
 const LIFE_MS = 1200
 const CALLBACKS = 40
 
-describe('a crash loop that no callback is guilty of', function () {
+describe('a crash loop that no callback causes', function () {
   this.timeout(120_000)
   let system: System
 
@@ -50,7 +50,7 @@ describe('callbacks that were in many crashes', function () {
 
   after(() => system.stop())
 
-  it('are done soon once processes live', async () => {
+  it('finish soon when processes live long enough', async () => {
     await system.db.query(
       `INSERT INTO callbacks (id, object_ids, crashes, attempts) SELECT gen_random_uuid(), ARRAY[n], 5, 5 FROM generate_series(1, ${suspects}) n`,
     )

@@ -56,7 +56,7 @@ describe('a callback that kills its worker', function () {
       ZIPKIN_URL: '',
     })
 
-  it('is failed when it has killed its worker alone, and all that ran beside it are completed', async () => {
+  it('fails when it has killed its worker alone, and all callbacks beside it complete', async () => {
     await service.ready()
     const innocent = await Promise.all(range(1, INNOCENT).map(id => accept(service.url, [id])))
     const deadly = await accept(service.url, [DEADLY])

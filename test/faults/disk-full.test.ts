@@ -119,7 +119,7 @@ describe('a full disk', function () {
     await database.drop()
   })
 
-  it('of the spool keeps neither the callback that the database refuses, nor any other, from being drained once', async () => {
+  it('of the spool does not stop the drain: each callback is drained once, and the refused one is set aside', async () => {
     const database = await createTestDatabase()
     const path = join(folder, 'spool.sqlite')
     const file = new SpoolFile({ path, maxBytes: 2 ** 30 })

@@ -17,7 +17,7 @@ describe('locks that somebody else holds', function () {
 
   beforeEach(() => system.db.query('TRUNCATE callbacks, objects'))
 
-  it('on a callback: the others go on, and it is worked on when it is free', async () => {
+  it('on a callback: the others continue, and it is processed when it is free', async () => {
     await withClient(system.databaseUrl, async somebody => {
       const held = await insertLocked(somebody)
       await until(async () => (await system.db.query('SELECT FROM callbacks WHERE due_at < now()')).rowCount === 1)
@@ -29,7 +29,7 @@ describe('locks that somebody else holds', function () {
     })
   })
 
-  it('on an object, for longer than a statement may take: accepting goes on, nothing fails, nothing is charged', async () => {
+  it('on an object, for longer than the statement timeout: accepting continues, nothing fails, nothing is charged', async () => {
     await finished(system.callbackUrl, await accept(system.callbackUrl, [1, 2]))
     await withClient(system.databaseUrl, async somebody => {
       await somebody.query('BEGIN; SELECT FROM objects WHERE id = 1 FOR UPDATE')

@@ -57,7 +57,7 @@ describe('a PostgreSQL that comes and goes', function () {
     assert.equal(service.exitCode, null)
   })
 
-  it('hangs with its connections open: 503 in time, and 202 within a second when it goes on', async () => {
+  it('hangs with its connections open: 503 in time, and 202 within a second when it continues', async () => {
     await service.ready()
     await server.freeze()
     try {

@@ -68,7 +68,7 @@ describe('a rolling restart', function () {
     await system.stop()
   })
 
-  it('of three replicas under load fails no request of a balancer that goes by readiness, and loses none', async () => {
+  it('of three replicas under load fails and loses no request of a balancer that checks readiness', async () => {
     const join = async (service: ServiceProcess): Promise<ServiceProcess> => {
       balancer.add(service)
       await until(() => balancer.isReady(service))

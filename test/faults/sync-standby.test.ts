@@ -104,7 +104,7 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     return most
   }
 
-  it('keeps no more connections than are allowed, is not ready, says why, and goes on when the standby is no longer waited for', async () => {
+  it('keeps its connections bounded, is not ready, says why, and continues when commits no longer wait for the standby', async () => {
     await start()
     await accept(service.url, [1])
     await standbyIs('nobody')
@@ -126,13 +126,13 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     assert.ok((await connections()) <= MAX_CONNECTIONS)
   })
 
-  it('is noticed where nobody sends anything', async () => {
+  it('is noticed even without traffic', async () => {
     await start()
     await standbyIs('nobody')
     await until(async () => (await database()).status === 503, 5000 + 2 * STATEMENT_TIMEOUT_MS)
   })
 
-  it('has no callback acknowledged that it has not, though the row is there: neither a repeated one nor one of the spool', async () => {
+  it('acknowledges no callback that is on one disk only, neither a repeated one nor one of the spool', async () => {
     await start()
     await accept(service.url, [1])
     await standbyIs('nobody')
@@ -153,7 +153,7 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     return id
   }
 
-  it('has its callbacks in the spool until it is back, each once', async () => {
+  it('keeps callbacks in the spool until it is back, each once', async () => {
     await start({ SPOOL_PATH: join(folder, 'spool.sqlite') })
     await standbyIs('nobody')
     const spooled = [await spool(0)]
