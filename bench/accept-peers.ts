@@ -19,8 +19,8 @@ interface Door {
 }
 
 /**
- * Compares our inbox with other ways to store a callback: a `create` of Prisma, a job of pg-boss or of graphile-worker for each request,
- * or pg-boss behind our own group commit. The app, the database server and the durability are the same; only the storing differs.
+ * Compares our inbox with other ways to store a callback. These are a `create` of Prisma, a job of pg-boss or of graphile-worker for each
+ * request, and pg-boss behind our own group commit. The app, the database server and the durability are the same; only the storing differs.
  */
 await benchmark(
   {

@@ -12,9 +12,9 @@ import { sendAtRate } from './support/sender.ts'
 const MOST_MB = 250
 
 /**
- * Measures the memory of the callback service: after its start, under as many callbacks as it can accept, when it is idle again, and
- * during minutes of a load that it can handle. In the first part the client service is down, so that the service only accepts. In
- * the second part the client service answers at once, so that the service also fetches, stores and deletes.
+ * Measures the memory of the callback service after its start, under as many callbacks as it can accept, and when it is idle again. Then it
+ * measures it during minutes of a load that the service can handle. In the first part the client service is down, so that the service only
+ * accepts. In the second part the client service answers at once, so that the service also fetches, stores and deletes.
  */
 await benchmark(
   {

@@ -15,7 +15,7 @@ import { readWitness } from './witness.ts'
 
 export interface ChaosOptions {
   readonly seed: number
-  /** Least duration of the run. It lasts longer if the faults take longer. */
+  /** Minimum duration of the run. It lasts longer if the faults take longer. */
   readonly seconds: number
   readonly faults: readonly Fault[]
   readonly perSecond: number
@@ -52,9 +52,9 @@ export const IMPOSSIBLE_HERE: readonly FaultKind[] = CAN_STEP_CLOCKS ? [] : ['cl
 /** Number of callbacks to read back over HTTP. The checker reads all of them in the database. */
 const READ_BACK = 500
 const EXAMPLES = 10
-/** Longest time to drain. A busy machine needs minutes for its backlog, and is not stuck while the backlog shrinks. */
+/** Maximum time to drain. A busy machine needs minutes for its backlog, and is not stuck while the backlog shrinks. */
 const DRAIN_MS = 900_000
-/** Longest time to wait for an answer when nothing is under way. A service that takes longer will not answer at all. */
+/** Maximum time to wait for an answer when nothing is under way. A service that takes longer will not answer at all. */
 const PATIENCE_MS = 3000
 
 /**

@@ -15,7 +15,7 @@ const LEAST_CALLBACKS = 10
 /** Largest p99 of the answers while a hostile sender is active, or `SLOWER` times the p50 before, whichever is larger. */
 const SLOW_ANSWER_MS = 1500
 const SLOWER = 3
-/** Fewest slow answers that count. The machine may be to blame for one or two. */
+/** Minimum number of slow answers that count. The machine may be to blame for one or two. */
 const LEAST_SLOW = 3
 
 /**

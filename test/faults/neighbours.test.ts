@@ -12,7 +12,7 @@ const INTERVAL_MS = 250
 const CALLBACKS = 24
 /** The first id of the bad objects. */
 const BAD = 10_000
-/** Least bound for p95, because a busy machine may answer late. */
+/** Minimum bound for p95, because a busy machine may answer late. */
 const FLOOR_MS = 500
 
 describe('bad objects among good ones', function () {
