@@ -14,13 +14,13 @@ const PEERS = [
 
 interface Door {
   readonly url: string
-  /** Where each callback becomes a row. */
+  /** The table in which each callback becomes a row. */
   readonly table: string
 }
 
 /**
- * The same 202 as it would be built otherwise: a `create` by Prisma, a job of pg-boss or of graphile-worker for each request, or pg-boss
- * behind our own group commit. The same app, the same database server, the same durability; only what stores is another.
+ * Compares our inbox with other ways to store a callback. These are a `create` of Prisma, a job of pg-boss or of graphile-worker for each
+ * request, and pg-boss behind our own group commit. The app, the database server and the durability are the same; only the storing differs.
  */
 await benchmark(
   {
@@ -40,7 +40,7 @@ await benchmark(
       }),
     )
 
-    /** Each begins with empty tables: what others left there, our own service would count beside it. */
+    /** Measures one candidate. It empties the tables first, because our service would count rows that others left. */
     const accept = async ({ url, table }: Door): Promise<Answers> => {
       await withClient(databaseUrl, db => db.query('TRUNCATE callbacks, pgboss.job, graphile_worker._private_jobs'))
       return loadAndCount({ url, connections: CONNECTIONS, seconds, body }, databaseUrl, table)

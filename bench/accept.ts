@@ -3,8 +3,8 @@ import { benchmark } from './support/benchmark.ts'
 import { callbackOf, load, loadAndCount } from './support/load.ts'
 
 /**
- * How many callbacks a second are durably accepted, against the same app answering 202 without storing.
- * The client service is away: what fetching costs is another benchmark.
+ * Measures how many callbacks per second are durably accepted, compared with the same app that answers 202 without storing.
+ * The client service is down, because another benchmark measures fetching.
  */
 await benchmark(
   {

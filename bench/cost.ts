@@ -10,8 +10,8 @@ const IDS_A_CALLBACK = 200
 const TTL_SECONDS = 5
 
 /**
- * What a callback costs by the number of its ids, and what an object costs from its fetch to its deletion: CPU of the service and of
- * PostgreSQL, bytes in the tables and in the write-ahead log. The sizing in docs/performance.md rests on it. Linux only.
+ * Measures the cost of a callback by its number of ids, and the cost of an object from its fetch to its deletion. It counts CPU time of the
+ * service and of PostgreSQL, and bytes in tables and in the write-ahead log. docs/performance.md uses it for sizing. Linux only.
  */
 await benchmark(
   {
@@ -27,7 +27,7 @@ await benchmark(
     const ask = async (sql: string): Promise<number> => Number((await db.query(`SELECT ${sql} AS value`)).rows[0].value)
     const postmaster = parentOf(await ask('pg_backend_pid()'))
 
-    /** Says what `work` took of everything, for each of what it says it did. */
+    /** Measures what `work` used, divided by the number of items that it returns. */
     const measure = async (name: string, pid: number, work: () => Promise<number>): Promise<void> => {
       const cpu = () => [cpuMicroseconds(pid), cpuMicrosecondsOfAll(postmaster)] as const
       const wal = () => ask("pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')")
@@ -74,7 +74,7 @@ await benchmark(
   },
 )
 
-/** Ids as systems give them, not ones in a row, which would be compressed away. */
+/** Makes ids that are spread out like those of real systems. PostgreSQL would compress consecutive ids. */
 function spreadId(_: unknown, index: number): number {
   return 1e12 + ((index * 2_654_435_761) % 2 ** 32)
 }

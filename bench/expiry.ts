@@ -9,11 +9,11 @@ import { whileStored } from './support/stored-objects.ts'
 import { readDeletions, witnessDeletions } from './support/witness.ts'
 
 /**
- * How late objects go while 100,000 live and 3,000 are due each second, evenly; and what that does to accepting callbacks.
+ * Measures how late objects are deleted while 100,000 are live and 3,000 expire each second, evenly, and how that affects accepting.
  *
- * For each object that goes another is stored. In the windows that show what accepting usually takes, objects are stored as fast but
- * none is due, so that expiry is the only difference. 300 callbacks of 100 ids come each second, a small part of what could be accepted:
- * at the limit both would wait for a processor, and that would be measured. The client service is away: only accept and expiry work.
+ * For each deleted object another one is stored. For comparison there are windows in which objects are stored as fast but none expires, so
+ * that expiry is the only difference. Each second, 300 callbacks of 100 ids arrive, a small part of what could be accepted. At the limit,
+ * both would wait for a processor, and the benchmark would measure that. The client service is down, so that only accepting and expiry run.
  */
 await benchmark(
   {

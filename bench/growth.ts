@@ -10,12 +10,12 @@ import { CLAIM, medianMs, statementTimes } from './support/statement-times.ts'
 const PAGE = 100
 
 /**
- * What accepting, claiming, reading and expiring take with 1,000,000 live objects and 100,000 waiting callbacks, against a database that is
- * empty but for what the same work needs: a claim's worth of callbacks, a page of objects.
+ * Measures how long accepting, claiming, reading and expiring take with 1,000,000 live objects and 100,000 waiting callbacks. It compares
+ * them with a nearly empty database. That has only the rows that the same work needs: callbacks for one claim and a page of objects.
  *
- * Both databases are on one server. Statements are timed through the service's own adapters while no service runs, so that nobody else
- * claims or deletes; then a service is started on it, with all that it does by itself, and there is one service at a time. The client
- * service is away, as it may well be when 100,000 callbacks wait.
+ * Both databases are on one server. The service's own adapters execute the statements while no service runs, so that nobody else claims or
+ * deletes. Then a service is started with all its background duties, one service at a time. The client service is down, as it may be when
+ * 100,000 callbacks wait.
  */
 await benchmark(
   {
@@ -43,7 +43,7 @@ await benchmark(
     const answerTimes = async (serviceUrl: string, url: string): Promise<Map<string, number>> => {
       const before = await countRows(url, 'callbacks')
       const sent = await sendAtRate({ url: serviceUrl, perSecond: callbacksPerSecond, seconds, bodyOf: () => body })
-      // Perhaps more: of the load before this, what was under way at its end may be stored now.
+      // There may be more rows: requests that were under way at the end of the previous load may be stored now.
       const stored = (await countRows(url, 'callbacks')) - before
       if (sent.some(each => each.status !== 202) || stored < sent.length)
         throw new Error(`${sent.length} callbacks were sent, ${stored} stored`)
@@ -61,7 +61,7 @@ await benchmark(
     await withClient(databaseUrl, db => replaceCallbacks(db, CLAIM, ids))
     await statementTimes(databaseUrl, repeats)
     await rounds(async index => {
-      // Each goes first in turn: this process runs faster the longer it runs.
+      // They take turns in going first, because this process becomes faster over time.
       const earlyEmpty = index % 2 === 0 ? await emptyTimes() : undefined
       const grown = await grownTimes()
       const empty = earlyEmpty ?? (await emptyTimes())
@@ -69,7 +69,7 @@ await benchmark(
         const grownMs = grown.get(what) as number
         sample(`${what}: empty, ms`, emptyMs)
         sample(`${what}: grown, ms`, grownMs)
-        // What a service asks by itself has no target of its own: it shows in what it does to the others.
+        // Background statements have no target of their own. What counts is their effect on the other statements.
         sample(`${what}: grown, of empty`, grownMs / emptyMs, what.startsWith('by itself') ? undefined : { atMost: 1.25 })
       }
     })

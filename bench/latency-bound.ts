@@ -8,9 +8,10 @@ import { callbackOf } from './support/load.ts'
 import { sendAtRate } from './support/sender.ts'
 
 /**
- * Nothing but the client service makes a callback wait. First one callback of many ids alone: when its last object is stored, against the
- * slowest answer as the client service itself traced it. Then callbacks at a rate that keeps thousands of requests under way, against a
- * stub with the same delays: each is to be done hardly later than its slowest answer, and no backlog may grow.
+ * Checks that a callback waits for nothing but the client service. The first part sends a single callback with many ids. It compares the
+ * time when the last object is stored with the slowest answer in the client service's own trace. The second part sends callbacks at a rate
+ * that keeps thousands of requests under way, to a stub with the same delays. Each callback should end shortly after its slowest answer,
+ * and no backlog may grow.
  */
 await benchmark(
   {
@@ -71,7 +72,7 @@ await benchmark(
   },
 )
 
-/** @returns when the last object of a callback was stored, epoch milliseconds @throws {Error} when not all are */
+/** @returns when the last object of a callback was stored, in epoch milliseconds @throws {Error} not all objects are stored */
 async function lastStored(databaseUrl: string, callbackId: string, count: number): Promise<number> {
   const { rows } = await withClient(databaseUrl, db =>
     db.query('SELECT count(*) AS count, max(extract(epoch FROM stored_at)) * 1000 AS last FROM objects WHERE callback_id = $1', [

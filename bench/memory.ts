@@ -12,9 +12,9 @@ import { sendAtRate } from './support/sender.ts'
 const MOST_MB = 250
 
 /**
- * What the callback service holds in memory: after its start, under as many callbacks as it can accept, when it has gone quiet again, and
- * over minutes of a load that it keeps up with. First with the client service away, so that all it does is accept; then with one that
- * answers at once, so that it fetches, stores and deletes as well.
+ * Measures the memory of the callback service after its start, under as many callbacks as it can accept, and when it is idle again. Then it
+ * measures it during minutes of a load that the service can handle. In the first part the client service is down, so that the service only
+ * accepts. In the second part the client service answers at once, so that the service also fetches, stores and deletes.
  */
 await benchmark(
   {
@@ -26,7 +26,7 @@ await benchmark(
   async ({ settings, databaseUrl, callbackService, program, sample, say }) => {
     const { callbacks, connections, ids, settleSeconds, quietSeconds, minutes, perSecond } = settings
 
-    /** @returns the size after the start */
+    /** Measures a service under a flood of callbacks. @returns its memory after the start */
     const acceptMany = async (name: string, service: ServiceProcess): Promise<number> => {
       const pid = service.pid as number
       await withClient(databaseUrl, db => db.query('TRUNCATE callbacks, objects'))

@@ -16,9 +16,9 @@ interface PickUp {
 }
 
 /**
- * How long an idle service takes from its 202 to the first fetch: one callback of one id at a time, at rest in between.
- * The client service is this process, so one clock sees both: when the 202 was here, and when the fetch was. The fetch may be the earlier
- * one, and counts as negative then. A round trip to Postgres, without which no callback can be claimed, is measured in between.
+ * Measures how long an idle service takes from its 202 to the first fetch. It sends one callback of one id at a time, with rests in
+ * between. This process plays the client service, so that one clock measures the arrival of the 202 and of the fetch. If the fetch arrives
+ * first, the time is negative. In the rests it measures a round trip to Postgres, because a claim needs at least one.
  */
 await benchmark(
   {

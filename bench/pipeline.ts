@@ -15,8 +15,8 @@ const TRACINGS = [
 ] as const
 
 /**
- * Objects fetched and stored a second while a backlog lasts, against a bare undici loop of the same concurrency that stores nothing.
- * The client service answers at once, all ids are distinct, and each must be a row afterwards.
+ * Measures how many objects per second the service fetches and stores while there is a backlog. It compares that with a bare undici loop of
+ * the same concurrency that stores nothing. The client service answers at once. All ids are distinct, and each must be a row afterwards.
  */
 await benchmark(
   {

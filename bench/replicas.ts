@@ -5,15 +5,15 @@ import type { ServiceProcess } from '../test/support/service-process.ts'
 import { benchmark } from './support/benchmark.ts'
 import { watchCpus } from './support/cpu-share.ts'
 
-/** Requests under way in one replica: as many as usual before a client service that answers at once, few before one that takes its time. */
+/** Requests under way in one replica: the usual number for a client service that answers at once, and few for a slow one. */
 const CONCURRENCY = 512
 const FEW = 100
 const LATENCY_MS = 500
 
 /**
- * One, two and three callback services on one database, callbacks posted to each in turn: what more of them bring where the client service
- * answers at once, so that the machine's cores are the limit, and where each answer takes half a second, so that the requests under way are.
- * All ids are distinct, and each must be asked for exactly once and be a row afterwards.
+ * Compares one, two and three callback services on one database, with callbacks posted to each in turn. In the first part the client
+ * service answers at once, so that the cores of the machine are the limit. In the second part each answer takes half a second, so that the
+ * requests under way are the limit. All ids are distinct. Each must be requested exactly once, and must be a row afterwards.
  */
 await benchmark(
   {

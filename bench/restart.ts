@@ -6,8 +6,9 @@ import { ZipkinCollector, type ZipkinSpan } from '../test/support/zipkin-collect
 import { benchmark } from './support/benchmark.ts'
 
 /**
- * kill -9 in the middle of a callback, and a restart at once: how long from the start of the new process until the callback is completed,
- * beyond the slowest answer it still had to wait for. Nothing may be lost, and nothing that was stored is fetched again.
+ * Kills the service with kill -9 in the middle of a callback and restarts it at once. It measures the time from the start of the new
+ * process until the callback is completed, minus the slowest answer that was still missing. Nothing may be lost, and no stored object may
+ * be fetched again.
  */
 await benchmark(
   {
@@ -54,7 +55,7 @@ function isAnswer(span: ZipkinSpan): boolean {
   return span.kind === 'SERVER' && span.localEndpoint.serviceName === 'client-service'
 }
 
-/** When each object of a callback was stored. */
+/** Reads when each object of a callback was stored. */
 async function storedAt(databaseUrl: string, callbackId: string): Promise<Map<string, number>> {
   const { rows } = await withClient(databaseUrl, db => db.query('SELECT id, stored_at FROM objects WHERE callback_id = $1', [callbackId]))
   return new Map(rows.map(row => [row.id, row.stored_at.getTime()]))

@@ -7,14 +7,14 @@ import { sendAtRate } from './support/sender.ts'
 import type { Question } from './support/slow-client-stub.ts'
 
 /**
- * Callbacks that want the same few objects: how many fetches sharing saves, and that it never costs the truth.
+ * Measures how many fetches sharing saves if callbacks want the same few objects, and checks that no callback gets a stale answer.
  *
- * Without sharing each callback asks for each of its ids, so the fetches it would take are known exactly: callbacks × ids. With free slots
- * little is shared on purpose: an answer counts for a callback only if its question left after the callback came (docs/decisions/0002).
- * With scarce slots questions wait, and all that want the same wait together.
+ * Without sharing, the number of fetches would be exactly callbacks × ids. With free slots the service shares little on purpose: an answer
+ * counts for a callback only if its request left after the callback came (docs/decisions/0002). With few slots the requests wait, and one
+ * request serves all callbacks that wait for the same object.
  *
- * The objects change each second, and the client service's side tells every question: each id of each callback must have been asked for,
- * and answered, between the callback's arrival and its end; and what is stored in the end must be what the last answer said.
+ * The objects change every second, and the stub records every request. Each id of each callback must have been requested and answered
+ * between the callback's arrival and its end. The stored objects must match the last answers.
  */
 await benchmark(
   {
@@ -66,13 +66,13 @@ await benchmark(
   },
 )
 
-/** So many of the objects 1 to `objects`, any, all different. */
+/** Picks `count` different objects from 1 to `objects` at random. */
 function pick(count: number, objects: number): number[] {
   const all = range(1, objects)
   return range(0, count).map(() => all.splice(Math.floor(Math.random() * all.length), 1)[0] as number)
 }
 
-/** How often no question for an id came after its callback was accepted and was answered before it was completed; all on one clock. */
+/** Counts the ids that were not requested and answered between the acceptance and the completion of their callback, by one clock. */
 function countStale(wanted: readonly { completion: Completion; ids: readonly number[] }[], questions: readonly Question[]): number {
   const byId = Map.groupBy(questions, ([id]) => id)
   return wanted
@@ -80,12 +80,12 @@ function countStale(wanted: readonly { completion: Completion; ids: readonly num
     .filter(({ completion, asked }) => !asked.some(question => isFresh(question, completion))).length
 }
 
-/** The stub's clock has whole milliseconds, rounded down. */
+/** Whether a request lies between acceptance and completion. The stub's times are whole milliseconds, rounded down. */
 function isFresh([, cameAtMs, answeredAtMs]: Question, { receivedAtMs, finishedAtMs }: Completion): boolean {
   return cameAtMs >= Math.floor(receivedAtMs) && answeredAtMs > 0 && answeredAtMs <= finishedAtMs
 }
 
-/** How many objects are stored otherwise than the answer to the last question said. */
+/** Counts the stored objects that differ from the last answer. */
 async function countWrong(databaseUrl: string, questions: readonly Question[]): Promise<number> {
   const last = new Map(questions.map(([id, , , isOnline]) => [id, isOnline]))
   const { rows } = await withClient(databaseUrl, db => db.query('SELECT id, online FROM objects'))

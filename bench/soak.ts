@@ -5,7 +5,7 @@ import { until } from '../test/support/eventually.ts'
 import { benchmark } from './support/benchmark.ts'
 import { percentile } from './support/percentile.ts'
 
-/** The database itself notes each deletion, with the moment it was due and the moment it happened. */
+/** Triggers with which the database itself records each deletion, with the time when it was due and the time when it happened. */
 const WITNESS = `
   CREATE TABLE deletions (due timestamptz, at timestamptz);
   CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS
@@ -13,8 +13,9 @@ const WITNESS = `
   CREATE TRIGGER witness AFTER DELETE ON objects FOR EACH ROW EXECUTE FUNCTION witness()`
 
 /**
- * Default traffic, then silence until the last object is gone: every callback sent is completed, no object goes early, and how late they go.
- * One client service sends and another answers, so that neither needs to know the other's address before it starts.
+ * Runs the default traffic, then waits until the last object is deleted. Every callback must be completed, and no object may be deleted
+ * early. It measures how late objects are deleted. One client service sends and another one answers, so that no service must know an
+ * address before it starts.
  */
 await benchmark(
   {

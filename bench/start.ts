@@ -7,8 +7,9 @@ import { benchmark } from './support/benchmark.ts'
 import { countRows } from './support/load.ts'
 
 /**
- * From the start of the process to the first 200 of /readyz, with the database up and migrated, and to the first callback accepted then;
- * against Node doing nothing, which no service can be faster than. Files are in the page cache, as they are where a process is restarted.
+ * Measures the time from the start of the process to the first 200 of /readyz, and to the first accepted callback, with a migrated
+ * database. It compares them with a Node process that does nothing, the lower bound for any service. Files are in the page cache, as after
+ * a restart.
  */
 await benchmark(
   {
@@ -32,7 +33,7 @@ await benchmark(
       return { readyMs: answers.readyAt - began, acceptedMs: answers.acceptedAt - began }
     }
 
-    // The first one also pays for the benchmark's own first request and for what is not in the page cache.
+    // The first start does not count: it includes the first request of the benchmark and files that are not in the page cache.
     await start()
     let starts = 1
     await rounds(async () => {

@@ -62,7 +62,7 @@ describe('migrate', () => {
     )
   })
 
-  it('applies in the order of the names, and only what is missing', async () => {
+  it('applies only missing migrations, in the order of their names', async () => {
     await write('2_second', 'ALTER TABLE t ADD b int')
     await write('1_first', 'CREATE TABLE t (a int)')
     assert.deepEqual(await migrate({ url: database.url, folder: url() }), ['1_first', '2_second'])
@@ -84,7 +84,7 @@ describe('migrate', () => {
     )
   })
 
-  it('refuses a migration that was changed after it had been applied', async () => {
+  it('refuses a migration that was changed after it was applied', async () => {
     await write('1_first', 'CREATE TABLE t (a int)')
     await migrate({ url: database.url, folder: url() })
     await write('1_first', 'CREATE TABLE t (a bigint)')
@@ -96,7 +96,7 @@ describe('migrate', () => {
     assert.ok(!(await tables()).includes('u'))
   })
 
-  it('refuses to go on where Prisma left a migration unfinished, and goes on once that is marked as rolled back', async () => {
+  it('stops if Prisma left a migration unfinished, and continues when that is marked as rolled back', async () => {
     await write('1_first', 'SELECT 1')
     await migrate({ url: database.url, folder: url() })
     await query('UPDATE _prisma_migrations SET finished_at = NULL')
@@ -105,7 +105,7 @@ describe('migrate', () => {
     assert.deepEqual(await migrate({ url: database.url, folder: url() }), ['1_first'])
   })
 
-  it('leaves alone what a newer version has applied', async () => {
+  it('ignores migrations of a newer version', async () => {
     await write('1_first', 'SELECT 1')
     await write('2_newer', 'SELECT 1')
     await migrate({ url: database.url, folder: url() })
@@ -125,14 +125,14 @@ describe('migrate', () => {
     })
   })
 
-  it('is taken over by Prisma, which finds nothing left to do', async () => {
+  it('leaves nothing to do for Prisma', async () => {
     await migrate({ url: database.url })
     const before = await journal()
     assert.deepEqual(await deployWithPrisma(database.url), [])
     assert.deepEqual(await journal(), before)
   })
 
-  it('takes over from Prisma, and finds nothing left to do', async () => {
+  it('finds nothing to do after Prisma', async () => {
     const names = (await readMigrations()).map(migration => migration.name)
     assert.deepEqual(await deployWithPrisma(database.url), names)
     const prismas = await columnsOfJournal()
@@ -200,7 +200,7 @@ describe('migrate', () => {
 })
 
 describe('pendingMigrations', () => {
-  it('names what a database lacks', async () => {
+  it('names the migrations that a database lacks', async () => {
     const [first, ...others] = (await readMigrations()).map(migration => migration.name)
     assert.deepEqual(await pendingMigrations([]), [first, ...others])
     assert.deepEqual(await pendingMigrations([first ?? '', 'of_a_newer_version']), others)

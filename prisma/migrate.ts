@@ -5,8 +5,8 @@ import { ConfigError, helpText, setting } from '#foundation/config/schema.ts'
 import { Settings } from '#foundation/config/settings.ts'
 
 /**
- * The key of Prisma's advisory lock for migrations. This file brings a database to the schema of prisma/migrations and replaces `prisma
- * migrate deploy`: our image does not contain the Prisma CLI, and a service must be able to migrate when it starts.
+ * The key of Prisma's advisory lock for migrations. This file brings a database to the schema of prisma/migrations. It replaces
+ * `prisma migrate deploy`, because our image does not contain the Prisma CLI, and a service must be able to migrate when it starts.
  *
  * It writes the table `_prisma_migrations` in the same way as Prisma, under the same lock. So they exclude each other, and each can
  * continue where the other ended

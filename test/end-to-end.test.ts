@@ -7,8 +7,8 @@ import { callbackPortRoutes, documentOf } from './support/routes.ts'
 import { type Addresses, type System, startSystem } from './support/system.ts'
 
 /**
- * What users rely on, from outside: HTTP and SQL only. Runs against services of its own, or, with INTEGRATION=1, against services that are
- * running already (`make run`, `make compose`), whose addresses come from the environment.
+ * Tests what users rely on, from outside, with HTTP and SQL only. It starts its own services. With INTEGRATION=1 it uses running services
+ * (`make run`, `make compose`), whose addresses come from the environment.
  */
 describe('end to end', function () {
   this.timeout(60_000)
@@ -31,7 +31,7 @@ describe('end to end', function () {
       at = system
       db = system.db
     }
-    // Short waits and short lives, so that a test sees the end of one; what runs already gets its own back.
+    // Answers are fast and objects expire soon, so that a test sees them expire. Running services get their own settings back.
     usual = await readConfig(at)
     await patchConfig(at.clientAdminUrl, { latency: { minMs: 5, maxMs: 50 } })
     await patchConfig(at.callbackAdminUrl, { expiry: { ttlSeconds: 2 } })
@@ -86,7 +86,7 @@ describe('end to end', function () {
     assert.deepEqual([callback.state, callback.objects], ['completed', []])
   })
 
-  it('deletes each object when its time is over: not a moment before, and at once after', async () => {
+  it('deletes each object when it expires, not before and at once after', async () => {
     await accept(at.callbackUrl, range(2000, 20)).then(id => finished(at.callbackUrl, id))
     const due = new Map<string, number>()
     const gone = new Map<string, number>()
@@ -105,7 +105,7 @@ describe('end to end', function () {
     }
   })
 
-  it('gives an object its full time anew when it is received again', async () => {
+  it('gives an object its full ttl again when it is received again', async () => {
     await accept(at.callbackUrl, [3000]).then(id => finished(at.callbackUrl, id))
     const first = (await db.query('SELECT stored_at FROM objects WHERE id = 3000')).rows[0].stored_at as Date
     await accept(at.callbackUrl, [3000]).then(id => finished(at.callbackUrl, id))
@@ -114,7 +114,7 @@ describe('end to end', function () {
     assert.equal(rows[0].expires_at - rows[0].stored_at, 2000)
   })
 
-  it('gives the first answer again to the same idempotency key, and refuses it for other ids', async () => {
+  it('repeats the first answer for the same idempotency key, and refuses other ids under it', async () => {
     const key = { 'idempotency-key': `test-${Date.now()}` }
     const answers = await Promise.all(range(0, 20).map(() => postCallback(at.callbackUrl, [4000], key)))
     const bodies = new Set(await Promise.all(answers.map(answer => answer.text())))

@@ -18,7 +18,7 @@ describe('faults', function () {
 
   afterEach(() => system.stop())
 
-  it('finishes after kill -9 in the middle of a callback what it had accepted, and stores nothing twice', async () => {
+  it('finishes accepted callbacks after a kill -9 in the middle, and stores nothing twice', async () => {
     const id = await accept(system.callbackUrl, range(1, 100))
     const stored = await until(async () => {
       const { rows } = await system.db.query('SELECT id, stored_at FROM objects ORDER BY id')
@@ -37,10 +37,10 @@ describe('faults', function () {
     )
   })
 
-  it('hands the callbacks of a killed replica to a living one at once', async () => {
+  it('gives the callbacks of a killed replica to a living one at once', async () => {
     const other = await (await system.startCallbackService()).ready()
     await patchConfig(system.clientAdminUrl, { faults: { hangShare: 1 } })
-    // Whichever of the two has claimed it is killed.
+    // The test kills the replica that has claimed the callback.
     const id = await accept(system.callbackUrl, range(1, 50))
     const { claimed_by } = await until(
       async () => (await system.db.query("SELECT claimed_by FROM callbacks WHERE state = 'running'")).rows[0],
@@ -55,7 +55,7 @@ describe('faults', function () {
     assert.equal((await finished(heir.url, id)).state, 'completed')
   })
 
-  it('takes over from a replica that hangs when its lease is over, and lets it change nothing when it wakes', async () => {
+  it('takes over from a hanging replica when its lease expires, and lets it change nothing when it wakes', async () => {
     const hanging = await (await system.startCallbackService({ CLAIMS_LEASE_MS: '1500' })).ready()
     await system.callbackService.stop()
     const id = await accept(hanging.url, range(1, 50))
@@ -73,7 +73,7 @@ describe('faults', function () {
     assert.deepEqual([callback.state, callback.attempts], ['completed', 2])
   })
 
-  it('hands back on SIGTERM what it cannot finish, uncharged, and exits 0', async () => {
+  it('gives unfinished callbacks back on SIGTERM, uncharged, and exits 0', async () => {
     await patchConfig(system.clientAdminUrl, { faults: { hangShare: 1 } })
     const id = await accept(system.callbackUrl, range(1, 50))
     await until(async () => (await readMetrics(system.callbackAdminUrl)).total('fetches_in_flight') === 50)
@@ -98,7 +98,7 @@ describe('faults', function () {
     assert.equal(rows[0].count, 200)
   })
 
-  it('gets through a client service that errs in every way it can, and says of each object what became of it', async () => {
+  it('finishes with a client service that fails in every possible way, and reports the outcome of each object', async () => {
     await patchConfig(system.clientAdminUrl, {
       latency: { minMs: 1, maxMs: 20 },
       faults: {
@@ -120,16 +120,16 @@ describe('faults', function () {
       assert.equal(callback.state, 'completed')
       for (const { outcome } of callback.objects) assert.ok(['stored', 'not_found'].includes(outcome), outcome)
     }
-    // Of a thousand objects one request in three fails: some 1,470 are enough. An object that has its answer is not asked for again.
+    // One request in three fails, so a thousand objects need about 1,470 requests. No object is requested again after its answer.
     const asked = (await requests()) - before
     assert.ok(asked >= 1000 && asked < 2000, `${asked} requests`)
   })
 
-  it('keeps accepting while the client service is away, leaves it in peace, fails nothing, and catches up when it is back', async () => {
+  it('keeps accepting while the client service is down, sends only probes, fails nothing, and catches up afterwards', async () => {
     await patchConfig(system.clientAdminUrl, { faults: { down: true } })
     const ids = await Promise.all(range(0, 20).map(i => accept(system.callbackUrl, range(i * 10, 10))))
     await until(async () => (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count') >= 20)
-    // An outage is known within a second: each object was asked for three times at the most by then.
+    // The service notices the outage within a second. By then it has requested each object at most three times.
     await sleep(1000)
     const known = (await readMetrics(system.callbackAdminUrl)).total('fetch_duration_seconds_count')
     assert.ok(known <= 600, `${known} requests to a service that is down`)
@@ -144,7 +144,7 @@ describe('faults', function () {
     assert.ok(first - rows[0].now < 2000, `the first callback was completed ${first - rows[0].now} ms after its return`)
   })
 
-  it('leaves a client service alone that pushes everybody back, charges nobody, and goes on when it answers', async () => {
+  it('leaves a client service alone that pushes everything back, charges nothing, and continues when it answers', async () => {
     await patchConfig(system.clientAdminUrl, {
       latency: { minMs: 1, maxMs: 10 },
       faults: { tooManyRequestsShare: 1, retryAfterSeconds: 3 },
@@ -165,7 +165,7 @@ describe('faults', function () {
       FETCH_MAX_TRIES: '1',
     })
     await system.callbackService.stop()
-    // Two objects that fail for five seconds, with no other answered, would be an outage.
+    // Two objects that fail for five seconds, while no other is answered, would count as an outage.
     await patchConfig(system.clientAdminUrl, { latency: { minMs: 1, maxMs: 10 }, faults: { errorShare: 1 } })
     const callback = await finished(service.url, await accept(service.url, [1, 2]))
     assert.deepEqual([callback.state, callback.attempts], ['failed', 2])
@@ -178,7 +178,7 @@ describe('faults', function () {
     )
   })
 
-  it('says so and is not ready when the database is not migrated, and goes on when it is', async () => {
+  it('reports a database that is not migrated, is not ready, and continues when it is migrated', async () => {
     await system.callbackService.stop()
     await system.db.query(`ALTER TABLE _prisma_migrations RENAME TO hidden; ALTER TABLE callbacks RENAME TO hidden_callbacks`)
     const service = await system.startCallbackService()
@@ -195,7 +195,7 @@ describe('faults', function () {
     assert.equal((await finished(service.url, await accept(service.url, [1]))).state, 'completed')
   })
 
-  it('starts, and is merely not ready, while the database is away', async () => {
+  it('starts while the database is away, but is not ready', async () => {
     const service = await ServiceProcess.start('callback-service', { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none', ZIPKIN_URL: '' })
     assert.equal((await fetch(`${service.url}/livez`)).status, 200)
     assert.equal((await fetch(`${service.url}/readyz`)).status, 503)
@@ -208,7 +208,7 @@ describe('faults', function () {
   })
 })
 
-/** Resolves when a whole request has been handed to the kernel; what comes back is still to be read. */
+/** Resolves when the whole request is in the kernel. The caller must read the answer. */
 async function sendCallback(port: number, objectId: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')

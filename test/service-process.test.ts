@@ -10,7 +10,7 @@ const START = `
   console.log(service.pid)`
 
 describe('a service that tests have started', () => {
-  it('ends when they are killed', async () => {
+  it('ends when the tests are killed', async () => {
     const tests = spawn(process.execPath, ['--input-type=module-typescript', '--eval', START], {
       cwd: fileURLToPath(new URL('..', import.meta.url)),
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -43,7 +43,7 @@ describe('the spool', function () {
   const rows = async (): Promise<string[]> =>
     (await system.db.query('SELECT id FROM callbacks ORDER BY received_at, due_at')).rows.map(row => row.id)
 
-  it('accepts while the database is away, over a kill -9, and gives it all to the database when it is back: each once, in order', async () => {
+  it('accepts while the database is away, also after a kill -9, and moves all callbacks when it is back, each once and in order', async () => {
     const first = await accept(service.url, [1])
     assert.equal(first.durability, 'database')
     proxy.refuse()
@@ -55,7 +55,7 @@ describe('the spool', function () {
     }
     assert.equal((await readCallback(service.url, spooled[0] as string)).state, 'pending')
     await service.stop('SIGKILL')
-    // It starts while the database is away, and goes on accepting.
+    // The service starts during the outage of the database, and accepts callbacks.
     const again = await start('a')
     spooled.push((await accept(again.url, [22])).id)
     assert.equal((await fetch(`${again.url}/readyz`)).status, 503)
@@ -67,7 +67,7 @@ describe('the spool', function () {
     await until(async () => (await accept(again.url, [23])).durability === 'database')
   })
 
-  it('keeps the service ready without the database, as long as it has room, where that is set', async () => {
+  it('keeps the service ready without the database while it has room, with keepsReady', async () => {
     const b = await (await start('b', { SPOOL_KEEPS_READY: 'true', SPOOL_MAX_BYTES: '100000' })).ready()
     proxy.refuse()
     const health = async () => {
@@ -81,7 +81,7 @@ describe('the spool', function () {
     assert.deepEqual(await health(), [503, 'unavailable', 'failing'])
   })
 
-  it('is done without where its file is no spool', async () => {
+  it('is not used if its file is not a spool', async () => {
     await writeFile(join(folder, 'b.sqlite'), 'no spool '.repeat(200))
     const b = await (await start('b')).ready()
     const { status } = (await (await fetch(`${b.url}/readyz`)).json()) as { status: string }
@@ -100,7 +100,7 @@ describe('the spool', function () {
     await until(async () => (await rows()).length === 50)
   })
 
-  it('makes one callback of fifty copies that two replicas spool, and of one whose commit was not heard of', async () => {
+  it('makes one callback of fifty copies that two replicas spool, and of one whose commit was not answered', async () => {
     const other = await (await start('b')).ready()
     const lost = proxy.loseNextAnswer()
     const unheard = accept(service.url, [1, 2, 3], 'key 1')
@@ -120,9 +120,9 @@ describe('the spool', function () {
   describe('beside the database, of callbacks with one idempotency key and other ids that come at once', () => {
     const ROUNDS = 30
 
-    /** Sends three callbacks under one key to the services in turn. @returns what came of each, by the ids it names */
+    /** Sends three callbacks under one key to the services in turn. @returns the result of each, by its object id */
     async function rivals(key: string, urls: readonly string[]): Promise<Map<number, { status: number; id: string; isReplay: boolean }>> {
-      // They share a commit when they wait for one that is under way.
+      // The rivals share a commit, because they wait for the commits of these.
       const ahead = [...urls, ...urls].map(url => accept(url, [9]))
       const answers = [1, 2, 3].map(async (objectId, i) => {
         const response = await postCallback(urls[i % urls.length] as string, [objectId], { 'idempotency-key': key })
@@ -149,8 +149,8 @@ describe('the spool', function () {
         ]),
       )
 
-    it('takes one over two replicas, and refuses the others', async () => {
-      // Without spools: a busy machine would use them, and replicas do not know each other's.
+    it('accepts one over two replicas, and refuses the others', async () => {
+      // These replicas have no spools. A busy machine would use them, and no replica knows the spool of another.
       const [one, other] = await Promise.all(['b', 'c'].map(async name => (await start(name, { SPOOL_PATH: '' })).ready()))
       const urls = [one?.url, other?.url] as string[]
       for (let round = 0; round < ROUNDS; round += 1) {
@@ -162,7 +162,7 @@ describe('the spool', function () {
       assert.equal((await kept()).size, ROUNDS)
     })
 
-    it('spools one, drains it, and refuses the others all the while', async () => {
+    it('spools one, drains it, and refuses the others throughout', async () => {
       const accepted = new Map<string, number[]>()
       for (let round = 0; round < ROUNDS; round += 1) {
         if (round % 10 === 0) proxy.refuse()

@@ -16,13 +16,13 @@ describe('the trace of a callback', function () {
 
   after(() => system.stop())
 
-  /** The callback's spans, once each object of it has been expired. */
+  /** Waits until all objects of a callback are deleted. @returns the spans of its trace */
   async function wholeTrace(traceId: string, objects: number): Promise<ZipkinSpan[]> {
     await until(() => {
       const expired = system.zipkin.trace(traceId).filter(span => span.name === 'expire objects')
       return expired.reduce((sum, span) => sum + Number(span.tags['answerback.object.count']), 0) >= objects
     })
-    // The server spans of the client service travel on their own.
+    // The client service sends its spans separately.
     await until(() => system.zipkin.trace(traceId).filter(span => span.name === 'GET /objects/:id').length >= objects)
     return system.zipkin.trace(traceId)
   }
@@ -51,7 +51,7 @@ describe('the trace of a callback', function () {
     assert.ok(stores !== undefined && stores >= 1 && expiries !== undefined && expiries >= stores)
   })
 
-  it('goes on in the trace of the sender, by W3C or by B3 headers', async () => {
+  it('continues the trace of the sender, with W3C or B3 headers', async () => {
     const traceId = 'a'.repeat(31)
     for (const [i, headers] of [
       { traceparent: `00-${traceId}1-00f067aa0ba902b7-01` },
@@ -65,7 +65,7 @@ describe('the trace of a callback', function () {
     }
   })
 
-  it('records nothing of what the sender does not record', async () => {
+  it('records nothing if the sender does not record', async () => {
     const traceId = 'b'.repeat(32)
     await accept(system.callbackUrl, [1], { traceparent: `00-${traceId}-00f067aa0ba902b7-00` }).then(id => finished(system.callbackUrl, id))
     const { trace_id } = await accept(system.callbackUrl, [2]).then(id => finished(system.callbackUrl, id))
@@ -73,8 +73,8 @@ describe('the trace of a callback', function () {
     assert.deepEqual(system.zipkin.trace(traceId), [])
   })
 
-  it('shows in its own trace where a callback was served by the fetch of another', async () => {
-    // Five of eight requests leave, three wait: the second callback finds those three, at least, not gone yet.
+  it('shows in its own trace that the fetch of another callback served it', async () => {
+    // Five of eight requests leave, and three wait. The second callback can share at least those three.
     await patchConfig(system.clientAdminUrl, { latency: { minMs: 200, maxMs: 200 } })
     await patchConfig(system.callbackAdminUrl, { fetch: { concurrency: 5 } })
     const [first, second] = await Promise.all([accept(system.callbackUrl, range(50, 8)), accept(system.callbackUrl, range(50, 8))])

@@ -5,9 +5,9 @@ import { until } from '../../test/support/eventually.ts'
 import { benchmark } from '../support/benchmark.ts'
 
 /**
- * The client service down for minutes under default traffic: it resets every connection. Callbacks are accepted as before, the client service is
- * left in peace but for probes, nothing fails, and all is done soon after its return.
- * One client service sends and another, the one that is down, answers.
+ * Takes the client service down for minutes under default traffic: it resets every connection. The callback service must accept callbacks
+ * as before and send only probes. No callback may fail, and all must end soon after the client service is back. One client service sends
+ * and another one, which goes down, answers.
  */
 await benchmark(
   {

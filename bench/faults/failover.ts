@@ -19,18 +19,19 @@ const REPLICAS = 3
 const POLL_MS = 200
 const DRAINED_TIMEOUT_MS = 120_000
 
-/** A fault that happened. Times are epoch milliseconds. */
+/** A fault that was made. Times are epoch milliseconds. */
 interface Inflicted {
   readonly name: string
   readonly atMs: number
-  /** When the standby took writes; undefined where it stayed a standby. */
+  /** When the standby accepted writes; undefined if it stayed a standby. */
   readonly promotedAtMs: number | undefined
   readonly healedAtMs: number
 }
 
 /**
- * A highly available PostgreSQL (Patroni, etcd, HAProxy) whose primary and standby are killed, frozen and switched under steady traffic to three
- * replicas, with a spool for each and without. It takes its settings from deploy/ha, and its verdict from the checker of the chaos runs.
+ * Kills, freezes and switches the primary and the standby of a highly available PostgreSQL (Patroni, etcd, HAProxy). Meanwhile there is
+ * steady traffic to three replicas, with and without spools. The settings come from deploy/ha, and the checker of the chaos runs gives the
+ * verdict.
  */
 await benchmarkBeside(
   withCluster,
@@ -128,7 +129,7 @@ await benchmarkBeside(
   },
 )
 
-/** Resolves when the fault is over and the cluster is whole again. */
+/** Makes a fault. Resolves when the fault is over and the cluster is healthy again. */
 async function inflict(
   fault: Fault,
   cluster: Cluster,
@@ -144,7 +145,7 @@ async function inflict(
   return { name: fault.name, atMs, promotedAtMs, healedAtMs: Date.now() }
 }
 
-/** Resolves when each spool has been empty once: with callbacks arriving all the time, no moment need find all of them empty. */
+/** Resolves when each spool has been empty once. Under constant traffic, they may never all be empty at the same moment. */
 function drained(replicas: readonly ServiceProcess[]): Promise<unknown> {
   const isDrained = async ({ adminUrl }: ServiceProcess): Promise<boolean> => {
     await sleep(POLL_MS)
@@ -164,14 +165,14 @@ function finished(databaseUrl: string): Promise<unknown> {
   )
 }
 
-/** The longest time between two of these, as far as it lies between `fromMs` and `toMs`. */
+/** Returns the longest time without one of these moments between `fromMs` and `toMs`. */
 function longestGapMs(timesMs: readonly number[], fromMs: number, toMs: number): number {
   const inside = ascending(timesMs.filter(at => at > fromMs && at < toMs))
   const ends = [...inside, toMs]
   return Math.max(...ends.map((at, index) => at - (inside[index - 1] ?? fromMs)))
 }
 
-/** After which fault, and how long after it began, for each of these. */
+/** Says for each fault how many of these moments followed it, and how long after its beginning. */
 function whenOf(timesMs: readonly number[], inflicted: readonly Inflicted[]): string {
   const parts = inflicted.flatMap(({ name, atMs, healedAtMs }, index) => {
     const after = ascending(timesMs.filter(at => at >= atMs && at < (inflicted[index + 1]?.atMs ?? Number.POSITIVE_INFINITY)))

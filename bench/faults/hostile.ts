@@ -9,14 +9,15 @@ import { residentMb } from '../support/memory.ts'
 import { ascending, percentile } from '../support/percentile.ts'
 import { sendAtRate } from '../support/sender.ts'
 
-/** How often the service is asked whether it lives: its slowest answer is the longest stall. */
+/** Interval between two liveness checks. The slowest answer shows the longest stall. */
 const PING_MS = 20
 const SAMPLE_MS = 100
 const PAGE = '/v1/objects?limit=1000'
 
 /**
- * Honest callbacks beside connections that mean harm, each attack on a service of its own. A flag for each attack says how large it is; 0 leaves it
- * out: requests pipelined on one connection a second, connections that send bodies in crumbs, connections that never read an answer.
+ * Sends honest callbacks beside hostile connections, each attack on a separate service. Each attack has a flag for its size; 0 skips it.
+ * The attacks are requests pipelined on one connection per second, connections that send bodies in tiny chunks, and connections that never
+ * read an answer.
  */
 await benchmark(
   {
@@ -75,7 +76,7 @@ await benchmark(
   },
 )
 
-/** Until the attack is over: the longest time in which nothing was answered, and the most memory held. */
+/** Watches a service until the attack is over. @returns its longest stall and its largest memory */
 async function watch({ url, pid = 0 }: ServiceProcess, attack: Promise<unknown>): Promise<{ stallMs: number; mostMb: number }> {
   let [stallMs, mostMb, isOver] = [0, 0, false]
   const over = attack.finally(() => {
@@ -84,7 +85,7 @@ async function watch({ url, pid = 0 }: ServiceProcess, attack: Promise<unknown>)
   const ping = async (): Promise<void> => {
     while (!isOver) {
       const started = performance.now()
-      // Where the connection is cut, it was not answered all that time.
+      // If the connection is cut, the whole time counts as a stall.
       await fetch(`${url}/livez`).then(
         response => response.arrayBuffer(),
         () => undefined,

@@ -12,18 +12,18 @@ import { callbackOf } from '../support/load.ts'
 import { ascending, percentile } from '../support/percentile.ts'
 import { type Sent, sendAtRate } from '../support/sender.ts'
 
-/** The ways of a server to be away, and back. */
+/** The kinds of outages of a server: how each begins and ends. */
 const OUTAGES: Readonly<Record<string, { begin: (server: PostgresServer) => Promise<void>; end: (server: PostgresServer) => unknown }>> = {
   killed: { begin: server => server.kill(), end: server => server.resume() },
   hung: { begin: server => server.freeze(), end: server => server.thaw() },
 }
-/** Callbacks name so many objects in all, so that what is to be fetched afterwards is not what is measured. */
+/** Number of objects that all callbacks name together. It is small, so that fetching after the outage does not affect the result. */
 const OBJECTS = 1000
 
 /**
- * Postgres away under steady traffic, killed or hung, with a spool and without. Each callback has an idempotency key of its own, so that also
- * one that got no 202 can be found. With a spool every callback is taken, and in the database soon after that is back, in order. Without one
- * each gets its 503 in time, and the first is taken soon after.
+ * Kills or hangs Postgres under steady traffic, with and without a spool. Each callback has its own idempotency key, so that one without a
+ * 202 can be found too. With a spool, every callback must be accepted, and must be in the database soon after the outage, in order. Without
+ * a spool, each must get its 503 in time, and the first must be accepted soon after the outage.
  */
 await benchmark(
   {
@@ -77,7 +77,7 @@ await benchmark(
           sample(`${what}: answered, p99 ms`, percentile(ms, 0.99), { atMost: 50 })
           sample(`${what}: answered, the slowest, ms`, percentile(ms, 1))
         } else {
-          // What still waits when Postgres is back may be taken: that is no answer of the outage.
+          // Callbacks that still wait when Postgres is back may be accepted. Their answers do not belong to the outage.
           const early = whileAway.filter(each => answeredAtMs(each) < backAtMs)
           sample(`${what}: answered 503, share`, early.filter(each => each.status === 503).length / Math.max(1, early.length), {
             atLeast: 1,
@@ -102,13 +102,13 @@ await benchmark(
   },
 )
 
-/** Which place each callback has in the order in which callbacks were received, by its idempotency key. */
+/** Reads the position of each callback in the order of receipt, by idempotency key. */
 async function placesInInbox(databaseUrl: string): Promise<Map<string, number>> {
   const { rows } = await withClient(databaseUrl, db => db.query('SELECT idempotency_key FROM callbacks ORDER BY received_at, due_at'))
   return new Map(rows.map((row, place) => [row.idempotency_key, place]))
 }
 
-/** Resolves when every callback is completed. @throws {Error} when one failed */
+/** Resolves when every callback is completed. @throws {Error} a callback failed */
 async function completed(databaseUrl: string): Promise<void> {
   await withClient(databaseUrl, async db => {
     await until(async () => (await db.query('SELECT FROM callbacks WHERE finished_at IS NULL LIMIT 1')).rowCount === 0, 300_000)

@@ -10,10 +10,10 @@ const FACTORS = [2, 5] as const
 const NONE: Answers = { count: 0, perSecond: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }
 
 /**
- * More callbacks than can be taken: what 64 connections get done, each sending when it has its answer, is the maximum; then twice and five times
- * as many are due each second, whatever becomes of them. Only what was answered while they were sent counts as taken.
- * Then the same connections, and 64, at a service whose inbox is full, which refuses everything.
- * The client service is away: what fetching costs is another benchmark. The sender, a cheap one, shares the machine with what it measures.
+ * Sends more callbacks than the service can accept. The maximum is the rate of 64 connections that each wait for their answers. Then twice
+ * and five times as many are sent per second, without waiting. Only callbacks answered during the sending count as accepted. After that,
+ * the same connections, and 64, send to a service whose inbox is full and which refuses everything. The client service is down, because
+ * another benchmark measures fetching. The sender is cheap, but shares the machine with the service.
  */
 await benchmark(
   {
@@ -25,7 +25,7 @@ await benchmark(
   },
   async ({ settings, databaseUrl, callbackService, rounds, sample, say }) => {
     const { seconds, warmSeconds, ids, connections } = settings
-    // What waits for the client service may be more than a million here.
+    // More than a million callbacks may wait for the client service here.
     const service = await callbackService({ INBOX_MAX_BACKLOG: '1000000000' })
     const full = await callbackService({ INBOX_MAX_BACKLOG: '1' })
     const { pid = 0 } = service

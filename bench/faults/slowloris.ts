@@ -9,12 +9,13 @@ import { ascending, percentile } from '../support/percentile.ts'
 import { sendAtRate } from '../support/sender.ts'
 import type { SlowSocketsReport, SlowSocketsSettings } from '../support/slow-sockets.ts'
 
-/** A header line as long as Node lets one be. */
+/** Length of a header line, close to the longest that Node accepts. */
 const HEADER_BYTES = 15_000
 
 /**
- * Thousands of connections that trickle headers, trickle a body or say nothing, each replaced when it is closed, beside honest callbacks.
- * Then as many requests with 15 KB of headers. How honest callbacks fare is compared with how they fare alone, in the same round.
+ * Sends honest callbacks beside thousands of connections that send headers slowly, send a body slowly, or send nothing. Each is replaced
+ * when it is closed. Then it sends as many requests with 15 KB of headers. It compares the honest callbacks with those without an attack,
+ * in the same round.
  */
 await benchmark(
   {
@@ -32,7 +33,7 @@ await benchmark(
     const port = Number(new URL(service.url).port)
     const body = callbackOf(range(1, 10))
     const cpuSeconds = async (): Promise<number> => (await readMetrics(service.adminUrl)).total('process_cpu_seconds_total')
-    /** Sends honest callbacks and takes samples of them. @returns p99. @throws {Error} when one was not accepted */
+    /** Sends honest callbacks and records samples. @returns p99 @throws {Error} a callback was not accepted */
     const sendHonestly = async (how: string): Promise<number> => {
       const cpu = await cpuSeconds()
       const sent = await sendAtRate({ url: service.url, perSecond, seconds, bodyOf: () => body })

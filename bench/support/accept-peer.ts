@@ -7,7 +7,10 @@ import { newCallbackId } from '../../services/callback-service/adapters/callback
 import { schema } from '../../services/callback-service/config.ts'
 import { runWithAnotherInbox, type Store } from './another-inbox.ts'
 
-/** Each connects to the database, makes its tables where it has its own, and then stores. Pools are as large as each library makes them: ten. */
+/**
+ * The ways to store. Each connects to the database, and makes its own tables if it needs any. Each pool has the library's default size,
+ * ten.
+ */
 const STORES: Readonly<Record<string, (url: string) => Promise<Store>>> = {
   'prisma-create': prismaCreate,
   'pg-boss-send': pgBossSend,
@@ -17,12 +20,12 @@ const STORES: Readonly<Record<string, (url: string) => Promise<Store>>> = {
 
 const QUEUE = 'callbacks'
 
-/** Other ways to store callbacks, which PEER_STORE names. The peers have no worker, no maintenance and no schedule beside them. */
+/** The way to store callbacks that PEER_STORE names. The peers run without workers, maintenance and schedules. */
 const open = STORES[process.env['PEER_STORE'] ?? '']
-if (!open) throw new Error(`PEER_STORE is to be one of ${Object.keys(STORES)}`)
+if (!open) throw new Error(`PEER_STORE must be one of ${Object.keys(STORES)}`)
 await runWithAnotherInbox('accept-peer', open)
 
-/** Our own table, by the generated client. Only the id comes back: a bare `create` would read the whole row again. */
+/** Stores in our own table with the generated client. It selects only the id, because a plain `create` reads the whole row back. */
 async function prismaCreate(url: string): Promise<Store> {
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) })
   return async ({ objectIds, idempotencyKey, requestId, trace }) => {
@@ -45,7 +48,7 @@ async function pgBossSend(url: string): Promise<Store> {
   return async callback => (await boss.send(QUEUE, jobData(callback))) as string
 }
 
-/** What arrived while the inserts before were under way goes in together, within the bounds of our own inbox. */
+/** Stores callbacks that arrive during an insert together, within the bounds of our own inbox. */
 async function pgBossBatches(url: string): Promise<Store> {
   const boss = await startPgBoss(url)
   const batcher = new Batcher<{ id: string; data: object }, string>({
@@ -73,7 +76,7 @@ async function graphileAddJob(url: string): Promise<Store> {
   return async callback => (await utils.addJob('callback', jobData(callback))).id
 }
 
-/** JSON.stringify takes no bigint. */
+/** Makes the data of a job. An id that a double cannot hold becomes a string, because JSON.stringify does not accept a bigint. */
 function jobData({ objectIds, ...rest }: Parameters<Store>[0]): object {
   return { objectIds: objectIds.map(id => (Number.isSafeInteger(Number(id)) ? Number(id) : String(id))), ...rest }
 }

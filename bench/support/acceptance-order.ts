@@ -1,17 +1,17 @@
 import type { Sent } from './sender.ts'
 
-/** Clocks of two processes and of the database agree to so much, and no better. */
+/** Largest difference between the clocks of two processes and of the database. */
 const TOLERANCE_MS = 5
 
-/** A callback that was answered with 202, and which one it is in the order of the inbox. */
+/** A callback that was answered with 202, with its position in the inbox. */
 export interface Placed {
   readonly sent: Sent
   readonly place: number
 }
 
 /**
- * How many callbacks stand behind one that was sent when they had been answered. Callbacks that were on their way at the same time have no order:
- * nobody could tell which was first.
+ * Counts the callbacks that stand behind one that was sent after they had been answered. Callbacks that were under way at the same time
+ * have no order, because nobody can tell which came first.
  */
 export function countOutOfOrder(callbacks: readonly Placed[]): number {
   const lastSentFirst = callbacks.toSorted((a, b) => b.sent.sentAtMs - a.sent.sentAtMs)
@@ -27,7 +27,7 @@ export function countOutOfOrder(callbacks: readonly Placed[]): number {
   return outOfOrder
 }
 
-/** Epoch milliseconds. */
+/** Returns when a callback was answered, in epoch milliseconds. */
 export function answeredAtMs({ sentAtMs, ms }: Sent): number {
   return sentAtMs + ms
 }

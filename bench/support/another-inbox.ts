@@ -8,10 +8,10 @@ import { callbackApp } from '../../services/callback-service/api/app.ts'
 import { type Inbox, postCallback } from '../../services/callback-service/api/callbacks/post-callback.ts'
 import { schema } from '../../services/callback-service/config.ts'
 
-/** Keeps a callback. @returns its id, when it is kept */
+/** Stores a callback. Resolves with its id when it is stored. */
 export type Store = (callback: Parameters<Inbox['accept']>[0]) => Promise<string>
 
-/** Runs the callback service's own app with one thing exchanged: how callbacks are stored. Nothing works on what is stored. */
+/** Runs the callback service's own app with another way to store callbacks. No worker processes them. */
 export function runWithAnotherInbox(name: string, open: (databaseUrl: string) => Promise<Store>): Promise<void> {
   return run({
     name,

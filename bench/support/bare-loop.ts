@@ -1,8 +1,8 @@
 import { Pool } from 'undici'
 
 /**
- * The least that fetching objects costs in Node: undici, so many requests at once, the answer parsed and dropped.
- * Arguments: origin, how many, concurrency. Prints how many objects a second.
+ * The lower bound for the cost of fetching objects in Node: undici with the same concurrency, each answer parsed and dropped.
+ * Arguments: origin, number of objects, concurrency. Prints the number of objects per second.
  */
 const [origin = '', count = '', concurrency = ''] = process.argv.slice(2)
 const pool = new Pool(origin, { connections: null, pipelining: 1 })

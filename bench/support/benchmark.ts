@@ -7,23 +7,23 @@ import { type Figure, publish, type Target, table } from './result.ts'
 
 type Numbers = Readonly<Record<string, number>>
 
-/** What a benchmark works with. Whatever it starts ends with it, last first. */
+/** The tools of a benchmark. Everything that it starts ends with it, in reverse order. */
 export interface Bench<Settings extends Numbers, Server = PostgresServer> {
   readonly settings: Settings
-  /** A migrated database of its own, on a PostgreSQL with the durability it has by default. */
+  /** A migrated database for this benchmark, on a PostgreSQL with the default durability. */
   readonly databaseUrl: string
-  /** The server it is on, to have something happen to it. */
+  /** The server of the database, which the benchmark can kill or freeze. */
   readonly postgres: Server
-  /** The callback service as its users run it: a process of its own, ready. */
+  /** Starts the callback service as its users run it: a separate process. Resolves when it is ready. */
   callbackService(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
   clientService(env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
-  /** Any other program that runs like a service. */
+  /** Starts another program that runs like a service. */
   program(file: string, env?: Readonly<Record<string, string>>): Promise<ServiceProcess>
-  /** Has something ended with the benchmark. */
+  /** Calls `end` at the end of the benchmark. */
   onEnd(end: () => unknown): void
-  /** Adds a sample to a figure: one a round, so that its spread shows. */
+  /** Adds a sample to a figure. There is one sample per round, so that the table can show the spread. */
   sample(name: string, value: number, target?: Target): void
-  /** Runs `round` as often as the settings' `rounds` say. Everything that is compared belongs into one round. */
+  /** Runs `round` as often as the setting `rounds` says. Figures that are compared with each other belong in one round. */
   rounds(round: (index: number) => Promise<void>): Promise<void>
   say(line: string): void
 }
@@ -31,22 +31,22 @@ export interface Bench<Settings extends Numbers, Server = PostgresServer> {
 interface Plan<Settings extends Numbers> {
   readonly name: string
   readonly title: string
-  /** The page that shows its figures, if not docs/performance.md. */
+  /** The page that shows its figures (default: docs/performance.md). */
   readonly page?: string
   readonly settings: Settings
   readonly quick: Partial<Settings>
 }
 
 /**
- * Runs one benchmark: brings what it needs, prints its table, keeps it in bench/results/NAME.json and on its page (docs/performance.md).
- * Each setting is a flag (`--rounds=3`). With `--quick` it proves in seconds that it still works, says nothing about speed and writes nothing.
- * A figure that misses its target is shown as missed; what fails the run is a count that does not hold, and the benchmark throws then.
+ * Runs one benchmark: starts what it needs, prints its table, and stores the table in bench/results/NAME.json and on its page. Each setting
+ * is a flag (`--rounds=3`). `--quick` shows in seconds that the benchmark still works; it measures no speed and writes nothing. The table
+ * marks a figure that misses its target. That does not fail the run. A wrong count does: then the benchmark throws.
  */
 export function benchmark<Settings extends Numbers>(plan: Plan<Settings>, run: (bench: Bench<Settings>) => Promise<void>): Promise<void> {
   return benchmarkBeside(withPostgres, plan, run)
 }
 
-/** The same beside another kind of PostgreSQL. */
+/** Runs one benchmark with another kind of PostgreSQL. */
 export async function benchmarkBeside<Settings extends Numbers, Server>(
   withServer: (work: (database: BenchDatabase<Server>) => Promise<void>) => Promise<void>,
   { name, title, page, settings: defaults, quick }: Plan<Settings>,

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
-/** Runs a program of this folder to its end, in a process of its own, with its settings as JSON. @returns what it printed, as JSON */
+/** Runs a program of this folder in a separate process until it ends, with its settings as JSON. @returns its output, parsed as JSON */
 export async function runChild<Settings, Report>(file: string, settings: Settings): Promise<Report> {
   const path = new URL(file, import.meta.url).pathname
   const { stdout } = await promisify(execFile)(process.execPath, [path, JSON.stringify(settings)], { maxBuffer: 2 ** 26 })

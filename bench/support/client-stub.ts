@@ -2,9 +2,9 @@ import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 
 /**
- * A client service that answers at once, and a Zipkin that takes everything: what stands outside must not be what is measured.
- * It speaks just enough HTTP for `GET /objects/:id` on kept-alive connections. `GET /requests` at the collector says how many of them came,
- * and any other `GET` how many spans.
+ * A client service that answers at once and a Zipkin that accepts everything, both cheap, so that the benchmark does not measure them. The
+ * client service speaks just enough HTTP for `GET /objects/:id` on kept-alive connections. At the collector, `GET /requests` returns the
+ * number of these requests, and any other `GET` returns the number of spans.
  */
 let requests = 0
 const objects = createServer({ noDelay: true }, socket => {

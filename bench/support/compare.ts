@@ -13,9 +13,10 @@ import { ascending, percentile } from './percentile.ts'
 import { withPostgres } from './postgres.ts'
 
 /**
- * `node bench/support/compare.ts --base=HEAD~5 --starts=6`: this checkout against an earlier commit, side by side in one run, A B B A. Prints how many
- * callbacks a second each accepts, how many objects a second each fetches and stores, and the ratios: they hold where the figures do not.
- * Both are started anew several times: of two processes with the same code one may be a tenth faster than the other for all its life.
+ * `node bench/support/compare.ts --base=HEAD~5 --starts=6` compares this checkout with an earlier commit in one run, in the order A B B A.
+ * It prints how many callbacks per second each accepts, how many objects per second each fetches and stores, and the ratios. On another
+ * machine the figures differ, but the ratios hold. Each side is started several times, because one of two processes with the same code may
+ * be 10 % faster for its whole life.
  */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const IDS = 100
@@ -94,13 +95,13 @@ try {
   await run('git', ['worktree', 'prune'], { cwd: ROOT })
 }
 
-/** As the Makefile does; what is generated is not in git. */
+/** Generates the Prisma client like the Makefile, because git does not contain it. */
 async function generateClient(root: string): Promise<void> {
   const env = { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: join(root, 'package.json') }
   await run(join(root, 'node_modules/.bin/prisma'), ['generate', '--config', '.config/prisma.ts'], { cwd: root, env })
 }
 
-/** Nothing is fetched meanwhile: the callbacks name no object. */
+/** Measures accepting. The callbacks name no objects, so nothing is fetched meanwhile. */
 async function accepted({ service, databaseUrl }: Side): Promise<number> {
   const { perSecond } = await load({ url: service.url, connections: 64, seconds, body: callbackOf([]) })
   await withClient(databaseUrl, db => db.query('TRUNCATE callbacks'))

@@ -3,16 +3,16 @@ import { until } from '../../test/support/eventually.ts'
 import { percentile } from './percentile.ts'
 import type { Sent } from './sender.ts'
 
-/** A callback that is completed; times in epoch milliseconds by the database's clock. */
+/** A completed callback. Times are epoch milliseconds by the database's clock. */
 export interface Completion {
   readonly id: string
   readonly receivedAtMs: number
   readonly finishedAtMs: number
 }
 
-/** When callbacks that were sent were done, from their rows. */
+/** The completion times of sent callbacks, read from their rows. */
 export class Completions {
-  /** In the order they were received. */
+  /** All completions, in the order of receipt. */
   readonly all: readonly Completion[]
   readonly #sortedMs: readonly number[]
 
@@ -21,7 +21,7 @@ export class Completions {
     this.#sortedMs = all.map(one => one.finishedAtMs - one.receivedAtMs).sort((a, b) => a - b)
   }
 
-  /** Waits until all are finished. @throws {Error} when one was not accepted, or is not completed */
+  /** Waits until all callbacks are finished. @throws {Error} a callback was not accepted, or is not completed */
   static async of(databaseUrl: string, sent: readonly Sent[], timeoutMs = 120_000): Promise<Completions> {
     const refused = sent.filter(one => one.id === undefined)
     if (refused.length > 0) throw new Error(`${refused.length} of ${sent.length} callbacks were not accepted`)
@@ -41,22 +41,22 @@ export class Completions {
     })
   }
 
-  /** From the first received to the last finished. */
+  /** Time from the first receipt to the last completion. */
   get tookMs(): number {
     return this.all.reduce((last, one) => Math.max(last, one.finishedAtMs), 0) - (this.all[0]?.receivedAtMs ?? 0)
   }
 
-  /** From received to finished. */
+  /** Percentile of the time from receipt to completion. */
   percentileMs(share: number): number {
     return percentile(this.#sortedMs, share)
   }
 
-  /** Unfinished callbacks in the last sixth of `seconds` of sending, against those in the middle third: above 1 a backlog grows. */
+  /** Ratio of the unfinished callbacks in the last sixth of the sending time to those in its middle third. Above 1, a backlog grows. */
   growth(seconds: number): number {
     return this.unfinishedBetween((5 * seconds) / 6, seconds) / this.unfinishedBetween(seconds / 3, (2 * seconds) / 3)
   }
 
-  /** How many callbacks were unfinished on average between two moments, seconds since the first was received. */
+  /** Average number of unfinished callbacks between two moments, in seconds since the first receipt. */
   unfinishedBetween(fromSeconds: number, toSeconds: number): number {
     const startMs = this.all[0]?.receivedAtMs ?? 0
     const [fromMs, toMs] = [startMs + fromSeconds * 1000, startMs + toSeconds * 1000]

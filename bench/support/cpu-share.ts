@@ -1,6 +1,6 @@
 import { cpus } from 'node:os'
 
-/** Begins to watch the whole machine. @returns asks how busy all its cores have been since, 0 to 1 */
+/** Begins to watch the whole machine. @returns a function that returns how busy all cores have been since then, from 0 to 1 */
 export function watchCpus(): () => number {
   const before = times()
   return () => {

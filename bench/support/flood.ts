@@ -3,39 +3,39 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ascending, percentile } from './percentile.ts'
 
 /**
- * Sends callbacks at a fixed rate, whatever becomes of them, and costs as little as it can: it shares the machine with what it measures.
- * Just enough HTTP for that: bytes made once, one request at a time on each connection, the status read off the first line of its answer.
- * Takes its settings as JSON in its first argument, prints its report as JSON.
+ * Sends callbacks at a fixed rate, regardless of their answers. It costs little CPU, because it shares the machine with the service that it
+ * measures. It speaks just enough HTTP: it makes the bytes once, sends one request at a time on each connection, and reads only the status
+ * line. The first argument has its settings as JSON. It prints its report as JSON.
  */
 export interface FloodSettings {
   readonly port: number
-  /** Undefined: each connection sends when it has its answer. */
+  /** Callbacks per second. If undefined, each connection sends the next callback when it has its answer. */
   readonly perSecond?: number
   readonly seconds: number
-  /** What is answered in the first seconds does not count: a queue must fill before one sees what it does. */
+  /** Time in which answers do not count, because queues must fill first. */
   readonly warmSeconds: number
   readonly body: string
-  /** Bytes of headers that say nothing. */
+  /** Size of additional headers without meaning. */
   readonly headerBytes?: number
-  /** All are opened before the first request is sent. When all wait for an answer, what is due is not sent. */
+  /** Number of connections. All are opened before the first request. While all wait for an answer, due callbacks are not sent. */
   readonly connections: number
 }
 
 export interface FloodReport {
   readonly sent: number
-  /** Due, and not sent for want of a connection. */
+  /** Number of callbacks that were not sent because no connection was free. */
   readonly unsent: number
-  /** Connections that ended while an answer was awaited. */
+  /** Number of connections that ended while they waited for an answer. */
   readonly cut: number
-  /** Without an answer also `GRACE_MS` after the last was sent. */
+  /** Number of callbacks without an answer `GRACE_MS` after the last one was sent. */
   readonly unanswered: number
-  /** For each status. */
+  /** The answers by status. */
   readonly answers: Readonly<Record<string, Answers>>
 }
 
 export interface Answers {
   readonly count: number
-  /** Answered a second, from when it was warm until the last request was sent. */
+  /** Answers per second, from the end of the warm-up until the last request was sent. */
   readonly perSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -94,7 +94,7 @@ class Flood {
     socket.write(this.#request)
   }
 
-  /** Resolves when the connection is there, or is not to be had. */
+  /** Resolves when the connection is open, or when it failed. */
   #join(): Promise<void> {
     const socket = connect({ port: this.#settings.port, host: '127.0.0.1', noDelay: true })
     this.#open += 1
@@ -110,7 +110,7 @@ class Flood {
     return new Promise(resolve => socket.once('connect', resolve).once('close', () => resolve()))
   }
 
-  /** An answer is one small segment, or begins with one: what follows its first line is not looked at. */
+  /** Reads the status of an answer. An answer begins with one small segment; everything after the first line is ignored. */
   #onAnswer(socket: Socket, chunk: Buffer): void {
     const sentAt = this.#sentAt.get(socket)
     if (sentAt === undefined || chunk.toString('latin1', 0, 5) !== 'HTTP/') return

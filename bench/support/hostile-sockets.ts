@@ -2,19 +2,20 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Harms a callback service with few bytes, in one of three ways. Takes its settings as JSON in its first argument, prints its report as JSON.
- * pipelined: every second a new connection sends so many requests at once, and reads the answers.
- * unread: connections send requests as fast as they are taken, and never read an answer.
- * crumbs: connections send a body of so many chunks of one byte each, and never end it.
+ * Attacks a callback service with few bytes, in one of three ways. The first argument has its settings as JSON. It prints its report as
+ * JSON.
+ * - pipelined: every second a new connection sends `count` requests at once, and reads the answers
+ * - unread: connections send requests as fast as they can, and never read an answer
+ * - crumbs: connections send a body of `count` chunks of one byte each, and never end it
  */
 export interface HostileSettings {
   readonly kind: 'pipelined' | 'unread' | 'crumbs'
   readonly port: number
-  /** Opened each second where requests are pipelined, else all at once. */
+  /** Number of connections: per second if requests are pipelined, otherwise all at once. */
   readonly connections: number
-  /** Requests or chunks on one connection. */
+  /** Number of requests or chunks on one connection. */
   readonly count: number
-  /** What is asked for. */
+  /** The path of the requests. */
   readonly path: string
   readonly seconds: number
 }
@@ -22,7 +23,7 @@ export interface HostileSettings {
 export interface HostileReport {
   readonly opened: number
   readonly sentMb: number
-  /** Ended by the other side before the time was over. */
+  /** Number of connections that the server closed before the time was over. */
   readonly closed: number
 }
 

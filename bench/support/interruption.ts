@@ -1,8 +1,8 @@
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Runs `work`, and fails as soon as our process is told to end, so that whoever waits can end what was started.
- * @throws {Error} what `work` threw, or which signal came
+ * Runs `work`, and fails as soon as our process gets a signal to end, so that the caller can stop what it has started.
+ * @throws {Error} the error of `work`, or an error that names the signal
  */
 export async function unlessInterrupted<T>(work: () => Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()

@@ -10,7 +10,7 @@ export interface Load {
   readonly body: string
 }
 
-/** What the load got. `answers`: all of them 202. */
+/** The answers that the load got, all of them 2xx. */
 export interface Answers {
   readonly answers: number
   readonly perSecond: number
@@ -20,7 +20,10 @@ export interface Answers {
 
 const autocannon = createRequire(import.meta.url).resolve('autocannon')
 
-/** As many callbacks as so many connections can send, one after the other, from a process of its own. @throws {Error} when any answer is no 2xx */
+/**
+ * Sends as many callbacks as the connections can, each one after the other, from a separate process.
+ * @throws {Error} an answer is not 2xx
+ */
 export async function load({ url, connections, seconds, body }: Load): Promise<Answers> {
   const args = ['-j', '-m', 'POST', '-c', `${connections}`, '-d', `${seconds}`, '-H', 'content-type=application/json', '-b', body]
   const { stdout } = await promisify(execFile)(process.execPath, [autocannon, ...args, `${url}/callback`], { maxBuffer: 2 ** 24 })
@@ -37,7 +40,7 @@ interface Report {
   readonly latency: { readonly p50: number; readonly p99: number }
 }
 
-/** The same, and each 202 must be a row. @throws {Error} when there are fewer rows than answers */
+/** Sends a load like `load`, and checks that each 202 is a row. @throws {Error} there are fewer rows than answers */
 export async function loadAndCount(options: Load, databaseUrl: string, table = 'callbacks'): Promise<Answers> {
   const before = await countRows(databaseUrl, table)
   const answers = await load(options)

@@ -3,13 +3,13 @@ import { PostgresServer } from '../../test/support/postgres-server.ts'
 
 export interface BenchDatabase<Server = PostgresServer> {
   readonly server: Server
-  /** A migrated database. */
+  /** URL of a migrated database. */
   readonly url: string
-  /** Of the server. */
+  /** Version of the server. */
   readonly version: string
 }
 
-/** Runs `work` beside a PostgreSQL of its own, with the durability it has by default: what is committed is on disk. */
+/** Runs `work` with a separate PostgreSQL that has the default durability: committed data is on the disk. */
 export async function withPostgres(work: (database: BenchDatabase) => Promise<void>): Promise<void> {
   const server = await PostgresServer.start()
   try {

@@ -3,10 +3,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem, type } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
-/** What a figure is to reach. */
+/** The target of a figure. */
 export type Target = { readonly atLeast: number } | { readonly atMost: number }
 
-/** One thing measured, a sample a round. Its unit is in its name. */
+/** One measured figure, with one sample per round. Its unit is in its name. */
 export interface Figure {
   readonly name: string
   readonly target?: Target | undefined
@@ -21,7 +21,7 @@ export interface Measured {
   readonly figures: readonly Figure[]
 }
 
-/** What bench/results/NAME.json holds. */
+/** The content of bench/results/NAME.json. */
 export interface Result extends Measured {
   readonly commit: string
   readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryGiB: number; readonly os: string }
@@ -33,8 +33,8 @@ const PAGE = 'docs/performance.md'
 const LIBRARIES = ['express', 'prisma', 'undici', 'pg', 'pg-boss', 'graphile-worker', '@opentelemetry/sdk-trace']
 
 /**
- * Keeps a result with the machine and the versions it was measured on: in bench/results/NAME.json and as a table on a page.
- * @param options.page docs/performance.md when undefined
+ * Stores a result, with its machine and its versions, in bench/results/NAME.json and as a table on a page.
+ * @param options.page default: docs/performance.md
  */
 export function publish(
   measured: Measured,
@@ -60,19 +60,19 @@ export function publish(
   )
 }
 
-/** A benchmark's place on its page. */
+/** Matches the place of a benchmark on its page. */
 export function blockOf(name: string): RegExp {
   return new RegExp(`<!-- bench ${name} -->[^]*?<!-- end -->`)
 }
 
-/** What stands there. */
+/** Makes the text for the place of a benchmark on its page. */
 export function block({ name, startedAt, commit, machine, versions, settings, figures }: Result): string {
   const set = Object.entries(settings).map(([key, value]) => `${key} ${value}`)
   const where = `${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${versions['node']}, PostgreSQL ${versions['postgres']}`
   return `<!-- bench ${name} -->\n\n${table(figures)}\n\n${startedAt.slice(0, 10)}, ${commit}; ${where}; ${set.join(', ')}.\n\n<!-- end -->`
 }
 
-/** A Markdown table: the middle of the rounds, the least and the most, and what was to be reached. */
+/** Makes a Markdown table with the median, the minimum and the maximum of the rounds, and the target. */
 export function table(figures: readonly Figure[]): string {
   const rows = figures.map(({ name, samples, target }) => {
     const sorted = samples.toSorted((a, b) => a - b)
@@ -94,7 +94,7 @@ function verdict(value: number, target: Target | undefined): string {
   return `${sign} ${short(bound)}${isReached ? '' : ' **missed**'}`
 }
 
-/** Three digits that count. */
+/** Formats a number with three significant digits. */
 function short(value = Number.NaN): string {
   return Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(3)))
 }

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { migrate } from '#prisma/migrate.ts'
 import { withClient } from '../../test/support/database.ts'
 
-/** Another migrated database on the server of `databaseUrl`. @returns its URL */
+/** Creates another migrated database on the server of `databaseUrl`. @returns its URL */
 export async function addDatabase(databaseUrl: string, name: string): Promise<string> {
   await withClient(databaseUrl, db => db.query(`CREATE DATABASE ${name}`))
   const url = new URL(databaseUrl)
@@ -11,7 +11,7 @@ export async function addDatabase(databaseUrl: string, name: string): Promise<st
   return url.href
 }
 
-/** Stores objects 1 to `count`, to live for one to two hours, and leaves the table as autovacuum would. */
+/** Stores objects 1 to `count`, which expire in one to two hours, and vacuums the table like autovacuum. */
 export async function storeObjects(db: pg.Client, count: number): Promise<void> {
   await db.query(
     `INSERT INTO objects (id, online, last_seen_at, fetched_at, stored_at, expires_at, callback_id)
@@ -22,7 +22,7 @@ export async function storeObjects(db: pg.Client, count: number): Promise<void> 
   await db.query('VACUUM ANALYZE objects')
 }
 
-/** Replaces all callbacks by `count` that are due, of `ids` ids each. */
+/** Replaces all callbacks by `count` due callbacks with `ids` ids each. */
 export async function replaceCallbacks(db: pg.Client, count: number, ids: number): Promise<void> {
   await db.query('TRUNCATE callbacks')
   await db.query(

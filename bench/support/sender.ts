@@ -7,27 +7,27 @@ export interface SendOptions {
   readonly seconds: number
   readonly bodyOf: (index: number) => string
   readonly headersOf?: (index: number) => Readonly<Record<string, string>>
-  /** Nothing is sent once it is aborted. */
+  /** Stops the sending when it is aborted. */
   readonly signal?: AbortSignal
 }
 
-/** A callback sent. `status` is 0 when no answer came. */
+/** A callback that was sent. `status` is 0 if no answer came. */
 export interface Sent {
   readonly status: number
-  /** Of the accepted callback. */
+  /** Id of the accepted callback; undefined if it was not accepted. */
   readonly id: string | undefined
-  /** Why it was not accepted: what the problem says, or the code of the broken connection. */
+  /** Why it was not accepted: the problem's text, or the code of the broken connection. */
   readonly reason: string | undefined
-  /** When it was due to leave, epoch milliseconds. */
+  /** When it was due to leave, in epoch milliseconds. */
   readonly sentAtMs: number
-  /** From then until the whole answer was read: what waits because something is slow counts as slow too. */
+  /** Time from that moment until the whole answer was read, so that a delayed start counts too. */
   readonly ms: number
 }
 
 /**
  * Sends callbacks at a fixed rate, however long their answers take, over as many connections as that needs.
- * Whoever sends from the process that measures must keep that process free of other work.
- * @returns in the order they were sent, once all are answered
+ * If the sending process also measures, it must do no other work.
+ * @returns the callbacks in the order in which they were sent, after all are answered
  */
 export async function sendAtRate({ url, perSecond, seconds, bodyOf, headersOf, signal }: SendOptions): Promise<Sent[]> {
   const pool = new Pool(url, { connections: null, pipelining: 1 })
@@ -45,7 +45,7 @@ export async function sendAtRate({ url, perSecond, seconds, bodyOf, headersOf, s
   }
 }
 
-/** A timer may fire a little early. */
+/** Waits until a time. A timer may fire a little early, so it checks the clock again. */
 async function untilTime(due: number): Promise<void> {
   for (let restMs = due - performance.now(); restMs > 0; restMs = due - performance.now()) await sleep(restMs)
 }

@@ -2,12 +2,12 @@ import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 
 /**
- * A client service that answers after DELAY_MIN_MS to DELAY_MAX_MS, every time between as likely, and costs next to nothing itself.
- * Whether an object is online changes each second; an answer says what it was when the question came.
- * `GET /` at the admin port tells every question, see `Question`.
+ * A cheap client service that answers after a random time between DELAY_MIN_MS and DELAY_MAX_MS, each equally likely.
+ * The state of an object changes every second. An answer has the state at the time of the request.
+ * `GET /` at the admin port lists all requests, see `Question`.
  */
 
-/** What was asked, when the question came, when its answer went (0: not yet), both epoch milliseconds, and what the answer said. */
+/** A request: its object, when it came and when its answer left (0: not yet), both in epoch milliseconds, and the answered state. */
 export type Question = [id: number, cameAtMs: number, answeredAtMs: number, isOnline: boolean]
 
 const [minMs, maxMs] = [Number(process.env['DELAY_MIN_MS']), Number(process.env['DELAY_MAX_MS'])]

@@ -2,37 +2,37 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Holds many connections open with as little as it can send, in three ways, and opens another for each that is closed: the attack called slowloris.
- * Takes its settings as JSON in its first argument, prints its report as JSON.
+ * Holds many connections open with as few bytes as possible, in three ways, and replaces each one that is closed. This attack is called
+ * slowloris. The first argument has its settings as JSON. It prints its report as JSON.
  */
 export interface SlowSocketsSettings {
   readonly port: number
   readonly sockets: number
-  /** How long new ones are opened. */
+  /** Time in which new connections are opened. */
   readonly seconds: number
-  /** How long those there are then are held, if they are not closed before. */
+  /** Time after that in which the open connections are held, unless the server closes them. */
   readonly holdSeconds: number
 }
 
 export interface SlowSocketsReport {
   readonly opened: number
-  /** By the other side. */
+  /** Number of connections that the server closed. */
   readonly closed: number
-  /** How long the other side let one live, at the most. */
+  /** Longest time that the server let a connection live. */
   readonly longestMs: number
-  /** Still open when it was over. */
+  /** Number of connections that were still open at the end. */
   readonly left: number
 }
 
 const HEAD = 'POST /callback HTTP/1.1\r\nHost: slow\r\nContent-Type: application/json\r\n'
-/** What each kind sends first, and then every second, each connection at its own moment of it. */
+/** The bytes that each kind sends first and then every second. Each connection sends at its own moment of the second. */
 const KINDS: readonly (readonly [first: string, then: string])[] = [
   [HEAD, 'X-A: b\r\n'],
   [`${HEAD}Content-Length: 1000\r\n\r\n{"object_ids":[1`, ',1'],
   ['', ''],
 ]
 const MOMENTS = 50
-/** So many connections are opened in a row before others get a turn. */
+/** Number of connections to open before other work gets a turn. */
 const BURST = 50
 
 if (import.meta.main) process.stdout.write(JSON.stringify(await attack(JSON.parse(process.argv[2] as string) as SlowSocketsSettings)))
@@ -50,7 +50,7 @@ async function attack({ port, sockets, seconds, holdSeconds }: SlowSocketsSettin
       joinedAt = performance.now()
       socket.write(first)
     })
-    // What it is told it reads, so that it sees the end.
+    // The socket reads what the server sends, because otherwise it would not notice the end.
     socket.resume().once('close', () => {
       open.delete(socket)
       closed += 1

@@ -8,17 +8,17 @@ import { countLiveObjects, countUnfinishedCallbacks } from '../../services/callb
 import { withClient } from '../../test/support/database.ts'
 import { ascending, percentile } from './percentile.ts'
 
-/** Callbacks in one claim, as the service claims them. */
+/** Number of callbacks in one claim, as in the service. */
 export const CLAIM = 32
-/** Objects deleted at once. */
+/** Number of objects deleted by one statement. */
 const EXPIRED = 100
-/** Of statements that go through a whole table. */
+/** Number of measurements of a statement that reads a whole table. */
 const COUNTS = 5
 
 /**
- * What the callback service's own statements take on a database, milliseconds at the median. No service may run on it: each statement must
- * find what was laid out for it.
- * @throws {Error} when one did not
+ * Measures the callback service's own statements on a database, as median milliseconds. No service may use the database meanwhile, because
+ * each statement must find the rows prepared for it.
+ * @throws {Error} a statement did not find its rows
  */
 export function statementTimes(url: string, repeats: number): Promise<Map<string, number>> {
   return withClient(url, async db => {
@@ -60,7 +60,7 @@ export function statementTimes(url: string, repeats: number): Promise<Map<string
   })
 }
 
-/** @param prepare is not timed */
+/** @param prepare runs before each measurement and is not timed */
 export async function medianMs(
   repeats: number,
   prepare: (() => Promise<unknown>) | undefined,

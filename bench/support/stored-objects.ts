@@ -2,21 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 
 export interface StoredObjects {
-  /** How many live at any moment. */
+  /** Number of live objects at any moment. */
   readonly live: number
-  /** How many are due each second, evenly, and as many are stored. */
+  /** Number of objects that expire each second, evenly. As many are stored. */
   readonly perSecond: number
-  /** When the first is due; not before all of them are stored. */
+  /** When the first object expires. All of them must be stored before. */
   readonly firstDueInMs: number
 }
 
-/** Storing comes as evenly as expiry does, not in one lump a second. */
+/** Interval between two batches. Objects are stored as evenly as they expire, not all at once each second. */
 const STORE_EVERY_MS = 100
 
 /**
- * Stores `live` objects in the empty table, waits until `startInMs` are over, and runs `work` while objects are stored as fast as they
- * are due.
- * @returns what `work` gave, and how many objects were stored in all
+ * Stores `live` objects in the empty table, waits until `startInMs` have passed, and runs `work` while objects are stored as fast as they
+ * expire.
+ * @returns the result of `work`, and the number of objects stored in all
  */
 export async function whileStored<T>(
   db: pg.Client,
@@ -48,7 +48,7 @@ export async function whileStored<T>(
   return { result: await result, stored }
 }
 
-/** Objects $1 to $2; the first is due at $3 (epoch seconds), and so many ($4) each second. */
+/** Stores objects $1 to $2. The first expires at $3 (epoch seconds), and $4 of them expire each second. */
 const STORE = `
   INSERT INTO objects (id, online, last_seen_at, fetched_at, stored_at, expires_at, callback_id)
   SELECT i, true, now(), now(), now(), to_timestamp($3::float8 + (i - 1) / $4::float8), gen_random_uuid()

@@ -1,21 +1,22 @@
 import type pg from 'pg'
 
-/** What became of the objects, all seen at one moment. */
+/** The deletions so far, all read at one moment. */
 export interface Deletions {
-  /** Objects that are not deleted. */
+  /** Number of objects that are not deleted. */
   readonly left: number
   readonly deleted: number
-  /** Deleted before they were due. */
+  /** Number of objects that were deleted before they expired. */
   readonly early: number
-  /** How late; null when none was deleted. */
+  /** Median lateness; null if none was deleted. */
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
 }
 
 /**
- * Has the database itself witness deletions, so that nothing must believe the service: the table `deletions` gets each with the moment it
- * was due and the moment its statement was done. By statement and unlogged: the witness should cost little of what it measures.
+ * Makes the database itself record deletions, so that the benchmark need not trust the service. The table `deletions` gets each one with
+ * the time when it was due and the time when its statement ended. The trigger runs once per statement and the table is unlogged, so that
+ * the witness is cheap.
  */
 export async function witnessDeletions(db: pg.Client): Promise<void> {
   await db.query(`

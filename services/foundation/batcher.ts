@@ -3,15 +3,15 @@ import { inHalves } from './halving.ts'
 export interface BatcherOptions<Item, Result> {
   /** Writes all items or none. @returns one result for each item, in order */
   readonly write: (items: readonly Item[]) => Promise<readonly Result[]>
-  /** Most items in one write. */
+  /** Maximum number of items in one write. */
   readonly maxBatch: number
-  /** Most writes at once (default: 1). */
+  /** Maximum number of writes at once (default: 1). */
   readonly maxInFlight?: number
-  /** Most items that wait for a write (default: no bound). */
+  /** Maximum number of items that wait for a write (default: no bound). */
   readonly maxWaiting?: number
   /** Time a batch that is not full waits for more items (default: 0). */
   readonly lingerMs?: number
-  /** Longest time an item waits for its outcome (default: no bound). */
+  /** Maximum time an item waits for its outcome (default: no bound). */
   readonly timeoutMs?: number
   /** Whether one item is to blame for an error. If so, the batch is halved until that item is alone. */
   readonly isItemFault?: (error: unknown) => boolean

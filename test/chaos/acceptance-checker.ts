@@ -13,10 +13,11 @@ interface AcceptanceFindings {
 const KEY_REUSED = 'idempotency_key_reused'
 
 /**
- * Compares what the sender was told with what is there: Jepsen's total-queue
+ * Compares the answers that the senders got with the rows in the database. The method is Jepsen's total-queue
  * (https://jepsen-io.github.io/jepsen/jepsen.checker.html#var-total-queue).
  *
- * Of rivals only one may be kept. The others are refused, or, where a spool was the only one to see them, kept as callbacks of their own.
+ * Only one of several rivals may be kept. The others must be refused, unless only a spool saw them: then they are kept as separate
+ * callbacks.
  */
 export function checkAcceptance(sent: readonly SentCallback[], rows: readonly StoredCallback[], origins: Origins): AcceptanceFindings {
   const rowsById = new Map(rows.map(row => [row.id, row]))
@@ -39,7 +40,7 @@ export function checkAcceptance(sent: readonly SentCallback[], rows: readonly St
         return ids.size > 1 ? [`${callback.key}: ${[...ids].join(' and ')}`] : []
       }),
       ...[...rivals].flatMap(([key, callbacks]) => {
-        // A row without its key came from a spool, though its sender may not have heard the answer that said so.
+        // A row without its key came from a spool, even if its sender lost the answer that said so.
         const cameSpooled = (callback: SentCallback): boolean =>
           callback.outcomes.some(isSpooled) || origins.rowsOf(callback).some(row => row.key === null)
         const unspooled = callbacks.filter(callback => answeredIds(callback).length > 0 && !cameSpooled(callback))
@@ -69,7 +70,7 @@ export function isFinished({ state }: { readonly state: string }): boolean {
   return state === 'completed' || state === 'failed'
 }
 
-/** The ids it was answered with, without repetition. */
+/** Returns the distinct ids with which a callback was answered. */
 export function answeredIds({ outcomes }: SentCallback): string[] {
   return [...new Set(outcomes.flatMap(outcome => (outcome.kind === 'ok' ? [outcome.id] : [])))]
 }

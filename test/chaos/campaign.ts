@@ -6,9 +6,9 @@ import { runSeed } from './run-seed.ts'
 import { merged, type Summary } from './summary.ts'
 
 /**
- * `node test/chaos/campaign.ts --faults=1000 --seeds=1,2,3`: a run for each seed, one after the other, and all of them in one table.
- * `--merge=a.json,b.json` adds what earlier runs have kept; without `--seeds` it is all there is. `--json=FILE` keeps the numbers of all.
- * Exits with 1 when anything was found.
+ * `node test/chaos/campaign.ts --faults=1000 --seeds=1,2,3` does one run for each seed, one after the other, and adds them up in one table.
+ * `--merge=a.json,b.json` adds the numbers of earlier runs; without `--seeds` it only merges them. `--json=FILE` stores the numbers of all
+ * runs. The exit code is 1 if a run found a violation.
  */
 await runCommand(async signal => {
   const { values } = parseArgs({

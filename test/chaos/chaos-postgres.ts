@@ -10,15 +10,15 @@ import { CAN_STEP_CLOCKS, SteppableClock } from './steppable-clock.ts'
 
 const DATABASE = 'answerback'
 
-/** Our own statements pass where those of the services do not. */
+/** Session options for the statements of the test, so that they succeed while those of the services fail. */
 const PAST_ALL_TROUBLE = '-c default_transaction_read_only=off -c synchronous_commit=local'
 
 const STEP_TOLERANCE_MS = 500
 
-/** A PostgreSQL of its own, with the durability it has by default, that crashes, hangs and steps its clock when it is told. */
+/** A separate PostgreSQL server with the default durability. It can be told to crash, to hang and to step its clock. */
 export class ChaosPostgres {
   readonly #server: LocalPostgres
-  /** Undefined where no clock can step. */
+  /** The clock of the server; undefined if clocks cannot step on this machine. */
   readonly #clock: SteppableClock | undefined
   #thaw: (() => Promise<void>) | undefined
 
@@ -36,12 +36,12 @@ export class ChaosPostgres {
     return new ChaosPostgres(server, clock)
   }
 
-  /** The same over all its lives. */
+  /** The URL of the database. It stays the same after a restart. */
   get url(): string {
     return this.#server.url(DATABASE)
   }
 
-  /** Stops it as `pg_ctl stop -m immediate` does, and starts it again `forMs` later. Resolves when it takes connections. */
+  /** Stops the server like `pg_ctl stop -m immediate`, and starts it again after `forMs`. Resolves when it accepts connections. */
   async crash(forMs: number): Promise<void> {
     this.#server.kill()
     await this.#server.exited
@@ -49,7 +49,7 @@ export class ChaosPostgres {
     await this.#server.start()
   }
 
-  /** Stops all its processes where they are: sockets stay open, and nobody answers. */
+  /** Freezes all processes of the server. Sockets stay open, but get no answer. */
   async freeze(): Promise<void> {
     const client = new pg.Client({ connectionString: this.url })
     client.on('error', () => undefined)
@@ -57,7 +57,7 @@ export class ChaosPostgres {
     const { rows } = await client.query<{ data_directory: string }>('SHOW data_directory')
     const lockFile = await readFile(join(rows[0]?.data_directory ?? '', 'postmaster.pid'), 'utf8')
     const postmaster = Number.parseInt(lockFile, 10)
-    // First the one that makes the others, last the one that we ask.
+    // The postmaster comes first, because it starts the others. The backend of this connection comes last.
     process.kill(postmaster, 'SIGSTOP')
     const others = await client.query<{ pid: number }>('SELECT pid FROM pg_stat_activity ORDER BY pid = pg_backend_pid()')
     const pids = [postmaster, ...others.rows.map(({ pid }) => pid)]
@@ -68,13 +68,13 @@ export class ChaosPostgres {
     }
   }
 
-  /** Lets it go on. Does nothing if it is not frozen. */
+  /** Lets the server continue. Does nothing if it is not frozen. */
   async thaw(): Promise<void> {
     await this.#thaw?.()
     this.#thaw = undefined
   }
 
-  /** Steps the clock of all its processes, for good. */
+  /** Steps the clock of all processes of the server permanently. */
   async stepClock(ms: number): Promise<void> {
     if (!this.#clock) throw new Error('no clock can step here: libfaketime is not installed')
     await this.#clock.step(ms)
@@ -85,7 +85,7 @@ export class ChaosPostgres {
       throw new Error(`the clock of Postgres did not step: the user it runs as may be unable to read ${tmpdir()}`)
   }
 
-  /** Changes a setting for all sessions, old and new; without a value, back to what it was. */
+  /** Changes a setting for all sessions, existing and new. Without a value, it restores the default. */
   async configure(setting: string, value?: string): Promise<void> {
     await this.use(async db => {
       await db.query(value === undefined ? `ALTER SYSTEM RESET ${setting}` : `ALTER SYSTEM SET ${setting} = '${value}'`)
@@ -93,7 +93,7 @@ export class ChaosPostgres {
     })
   }
 
-  /** Runs `work` with a connection of its own, past all proxies. */
+  /** Runs `work` with a separate connection that bypasses all proxies. */
   use<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
     return withClient(withOptions(this.url, PAST_ALL_TROUBLE), work)
   }
@@ -106,7 +106,7 @@ export class ChaosPostgres {
   }
 }
 
-/** The URL with settings for its sessions: `-c name=value`. */
+/** Adds settings for the sessions to a URL. @param options such as `-c name=value` */
 export function withOptions(url: string, options: string): string {
   return `${url}${url.includes('?') ? '&' : '?'}options=${encodeURIComponent(options)}`
 }

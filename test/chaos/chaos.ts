@@ -15,33 +15,33 @@ import { readWitness } from './witness.ts'
 
 export interface ChaosOptions {
   readonly seed: number
-  /** The least; as many more as the faults take. */
+  /** Minimum duration of the run. It lasts longer if the faults take longer. */
   readonly seconds: number
   readonly faults: readonly Fault[]
   readonly perSecond: number
   readonly replicas: number
-  /** Where the sources of the services are. */
+  /** Folder of the services' sources. */
   readonly root: string
-  /** When all faults are lifted, what is unfinished is given up once it has not become less for so long. */
+  /** After the last fault, the run gives up if the number of unfinished callbacks has not fallen for this time. */
   readonly giveUpMs: number
   readonly signal: AbortSignal
   readonly say: (line: string) => void
 }
 
-/** What a run has shown. */
+/** The result of a run. */
 export interface Result {
   readonly sent: readonly SentCallback[]
   readonly findings: Findings
   readonly recovered: number
-  /** Callbacks that ended as failed. */
+  /** Number of callbacks that ended as failed. */
   readonly failed: number
-  /** Callbacks that needed more than two attempts. */
+  /** Number of callbacks that needed more than two attempts. */
   readonly tried: number
-  /** Kinds of faults that cannot be made here. */
+  /** Kinds of faults that cannot be made on this machine. */
   readonly without: readonly FaultKind[]
   readonly inflicted: readonly Inflicted[]
   readonly timings: Timings
-  /** Of services that ended, or did not start, though nobody told them to. */
+  /** Reports of services that ended by themselves, or did not start. */
   readonly accidents: readonly string[]
   readonly drainedMs: number
 }
@@ -49,15 +49,18 @@ export interface Result {
 /** Kinds of faults that cannot be made on this machine. */
 export const IMPOSSIBLE_HERE: readonly FaultKind[] = CAN_STEP_CLOCKS ? [] : ['clock steps']
 
-/** How many callbacks are asked for over HTTP; in the database all are looked at. */
+/** Number of callbacks to read back over HTTP. The checker reads all of them in the database. */
 const READ_BACK = 500
 const EXAMPLES = 10
-/** A busy machine needs minutes for what waits, and who gets on with it is not stuck. */
+/** Maximum time to drain. A busy machine needs minutes for its backlog, and is not stuck while the backlog shrinks. */
 const DRAIN_MS = 900_000
-/** Whoever does not answer within so long when all is at rest never will. */
+/** Maximum time to wait for an answer when nothing is under way. A service that takes longer will not answer at all. */
 const PATIENCE_MS = 3000
 
-/** Starts everything, sends callbacks under faults, lets it come to rest, and compares. Whatever it started has ended when it returns. */
+/**
+ * Starts a system, sends callbacks under faults, lets the system drain, and checks the result. When it returns, everything that it started
+ * has ended.
+ */
 export async function chaos(options: ChaosOptions): Promise<Result> {
   const { seed, seconds, faults, perSecond, replicas, root, giveUpMs, signal, say } = options
   const system = await ChaosSystem.start({ replicas, root })
@@ -89,7 +92,7 @@ export async function chaos(options: ChaosOptions): Promise<Result> {
 }
 
 /**
- * Waits until nothing is unfinished anywhere, as long as it becomes less: what is unfinished then is for the checker to see.
+ * Waits until no callback is unfinished, as long as their number falls. The checker reports those that are left.
  * @returns how long that took, in milliseconds
  */
 async function drained(system: ChaosSystem, giveUpMs: number, signal: AbortSignal): Promise<number> {
@@ -109,7 +112,7 @@ async function drained(system: ChaosSystem, giveUpMs: number, signal: AbortSigna
   return leastAt - started
 }
 
-/** Asks a replica, as a sender would, for callbacks that were answered with 202. @returns those that it does not know as finished */
+/** Reads callbacks that were answered with 202 from a replica, as a sender would. @returns those that it does not report as finished */
 async function unreadable(system: ChaosSystem, sent: readonly SentCallback[]): Promise<string[]> {
   const ids = sent.flatMap(({ outcomes }) => outcomes.flatMap(outcome => (outcome.kind === 'ok' ? [outcome.id] : [])))
   const every = Math.ceil(ids.length / READ_BACK)

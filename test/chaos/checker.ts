@@ -6,25 +6,25 @@ import type { Inflicted } from './nemesis.ts'
 import { Origins } from './origins.ts'
 import { checkOutcomes } from './outcome-checker.ts'
 
-/** What must not be, and what it is called in the table. */
+/** The violations that the checker looks for, and their meaning in the table. */
 export const VIOLATIONS = {
-  lost: 'answered 202, and it is not there',
-  stuck: 'answered 202, and it is not finished',
-  duplicated: 'two rows, or two ids, for one key and its ids; or two rivals that the database acknowledged',
-  unexpected: 'there, though it was refused or never sent',
-  unfounded: 'failed without a reason of its own: each object it names was answered properly',
-  altered: 'there with other ids than were sent',
-  refused: 'valid, and answered 4xx; or told that its key is taken, and no rival has it',
-  unaccounted: 'finished, and of an id nobody knows what became of it',
+  lost: 'answered 202, but not in the database',
+  stuck: 'answered 202, but not finished',
+  duplicated: 'has two rows or two ids for one key and the same object ids, or the database acknowledged two rivals',
+  unexpected: 'in the database, although it was refused or never sent',
+  unfounded: 'failed without a reason of its own, because the client service answered properly for each object that it names',
+  altered: 'in the database with other object ids than were sent',
+  refused: 'valid but answered 4xx, or refused because of its key although no rival has the key',
+  unaccounted: 'finished, but one of its objects has no outcome',
   rewritten: 'changed after it was finished',
-  usurped: 'settled by somebody who had not claimed it',
-  stolen: 'taken over from a worker that lives',
+  usurped: 'settled by a worker that had not claimed it',
+  stolen: 'taken over from a worker that is alive',
   delayed: 'held up by objects that it does not name, or by other senders',
 } as const
 
 export type Violation = keyof typeof VIOLATIONS
 
-/** What was found of each, in words. */
+/** The findings for each violation, one text each. */
 export type Findings = Record<Violation, string[]>
 
 export interface Evidence {
@@ -35,7 +35,7 @@ export interface Evidence {
   readonly inflicted: readonly Inflicted[]
 }
 
-/** Compares what the sender knows with what is there when everything has come to rest, and follows what became of claims meanwhile. */
+/** Compares the senders' history with the drained database, and checks each change of a claim. */
 export function check({ sent, rows, transitions, stores, inflicted }: Evidence): Findings {
   const origins = new Origins(sent, rows)
   return {
@@ -46,7 +46,7 @@ export function check({ sent, rows, transitions, stores, inflicted }: Evidence):
   }
 }
 
-/** Callbacks nobody was told of that happened all the same: how many. */
+/** Counts the callbacks that are in the database although no answer said so. */
 export function countRecovered({ sent, rows }: Pick<Evidence, 'sent' | 'rows'>): number {
   const origins = new Origins(sent, rows)
   return sent.filter(callback => callback.outcomes.every(({ kind }) => kind !== 'ok') && origins.rowsOf(callback).length > 0).length

@@ -12,13 +12,13 @@ describe('the checker of claims', () => {
     assert.deepEqual(found({ transitions }), {})
   })
 
-  it('sees a finished callback change, or go', () => {
+  it('finds a finished callback that changes or disappears', () => {
     const finished = [step('pending', 'running', 'x'), step('running', 'completed', 'x')]
     for (const to of ['completed', 'pending', 'deleted'])
       assert.deepEqual(found({ transitions: [...finished, step('completed', to, 'x')] }), { rewritten: 1 })
   })
 
-  it('sees a callback finished by somebody who had lost it, or that nobody had claimed', () => {
+  it('finds a callback that is finished by a worker without the claim', () => {
     const lost = [step('pending', 'running', 'x'), step('running', 'pending', 'y')]
     assert.deepEqual(found({ transitions: [...lost, step('pending', 'completed', 'x')] }), { usurped: 1 })
     assert.deepEqual(found({ transitions: [...lost, step('pending', 'running', 'y'), step('running', 'completed', 'x')] }), {
@@ -26,7 +26,7 @@ describe('the checker of claims', () => {
     })
   })
 
-  it('sees a callback taken from a worker that lives, and lets it be taken from one that may be dead', () => {
+  it('finds a callback that is taken from a living worker, and accepts one taken from a worker that may be dead', () => {
     const claimed = step('pending', 'running', 'x')
     assert.deepEqual(found({ transitions: [claimed, step('running', 'pending', 'y', { isWorkerAlive: true })] }), { stolen: 1 })
     assert.deepEqual(found({ transitions: [claimed, step('running', 'pending', 'y')] }), {})

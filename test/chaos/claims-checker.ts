@@ -7,8 +7,8 @@ interface ClaimFindings {
 }
 
 /**
- * Follows each callback through its states, in the order in which they changed: once finished it stays as it is, only who has claimed it
- * finishes it, and it is taken only from workers that died or hang.
+ * Follows the states of each callback in the order in which they changed. A finished callback must not change. Only the worker that claimed
+ * a callback may finish it. A callback may be taken only from a worker that is dead or hangs.
  */
 export function checkClaims(transitions: readonly Transition[]): ClaimFindings {
   const findings: ClaimFindings = { rewritten: [], usurped: [], stolen: [] }

@@ -1,8 +1,8 @@
 import { exitOnSetupError } from '../../deploy/local/setup-error.ts'
 
 /**
- * Runs a command that starts much and must leave nothing behind: when it is told to end, `signal` is aborted, and what was started is stopped
- * before the process ends, with exit code 1.
+ * Runs a command that must not leave processes behind. If the command is told to end, `signal` is aborted. The command then stops what it
+ * has started, and the process ends with exit code 1.
  */
 export async function runCommand(main: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const interruption = new AbortController()
@@ -18,7 +18,7 @@ export async function runCommand(main: (signal: AbortSignal) => Promise<void>): 
   })
 }
 
-/** Says it to who started the command. */
+/** Prints lines to the standard output. */
 export function say(...lines: readonly string[]): void {
   for (const line of lines) process.stdout.write(`${line}\n`)
 }

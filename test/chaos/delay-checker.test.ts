@@ -6,7 +6,7 @@ import type { SentCallback, Transition } from './history.ts'
 import type { Inflicted } from './nemesis.ts'
 import { OBJECTS } from './objects.ts'
 
-/** From 10,000 to 14,000. */
+/** A fault that lasts from 10,000 to 14,000. */
 const fault = (kind: Inflicted['kind']): Inflicted => ({
   kind,
   atMs: 0,
@@ -19,7 +19,7 @@ const fault = (kind: Inflicted['kind']): Inflicted => ({
   liftedAtMs: 14_000,
 })
 
-/** Twenty callbacks, sent from `fromMs` on, that take `tookMs` each. */
+/** Makes twenty callbacks, sent from `fromMs` on, that take `tookMs` each. */
 function traffic(fromMs: number, tookMs: number, objectId = 1): { sent: SentCallback[]; transitions: Transition[] } {
   const callbacks = range(0, 20).map(i => ({ id: `${fromMs}-${i}`, sentAtMs: fromMs + i * 10 }))
   return {
@@ -43,11 +43,11 @@ describe('the checker of delays', () => {
     assert.equal(delays('one object pushes back', traffic(8500, 300), traffic(11_000, 3000)), 1)
   })
 
-  it('finds nothing where they are hardly slower', () => {
+  it('finds nothing if they are hardly slower', () => {
     assert.equal(delays('one object pushes back', traffic(8500, 300), traffic(11_000, 1000)), undefined)
   })
 
-  it('does not mind that those are slow which name the objects', () => {
+  it('ignores slow callbacks that name the objects', () => {
     const [unreliable] = OBJECTS.unreliable
     assert.equal(delays('some objects hang', traffic(8500, 300), traffic(11_000, 300), traffic(12_000, 9000, unreliable)), undefined)
   })
@@ -57,7 +57,9 @@ describe('the checker of delays', () => {
     assert.equal(delays('client hangs', traffic(8500, 300), traffic(11_000, 3000)), undefined)
   })
 
-  /** Sixty callbacks, sent from `fromMs` on to three replicas in turn, answered after so many milliseconds by each; Infinity: not at all. */
+  /**
+   * Makes sixty callbacks, sent from `fromMs` on to three replicas in turn. `tookMs`: the answer time of each replica; Infinity: no answer.
+   */
   const answered = (fromMs: number, ...tookMs: [number, number, number]): SentCallback[] =>
     range(0, 60).map(i => {
       const answer = { replica: i % 3, tookMs: tookMs[i % 3] as number }
@@ -66,12 +68,12 @@ describe('the checker of delays', () => {
     })
   const slow = (kind: Inflicted['kind'], ...traffics: SentCallback[][]): number => checkAnswerTimes(traffics.flat(), [fault(kind)]).length
 
-  it('finds answers of one replica that take over 1.5 s, or do not come, while somebody means it harm', () => {
+  it('finds answers of one replica that take over 1.5 s, or do not come, during an attack', () => {
     assert.equal(slow('peers pipeline reads', answered(8500, 10, 10, 10), answered(11_000, 1600, 10, 10)), 1)
     assert.equal(slow('peers send crumbs', answered(8500, 10, 10, 10), answered(11_000, Number.POSITIVE_INFINITY, 10, 10)), 1)
   })
 
-  it('finds nothing where they are hardly slower, were slow before, did not come before or are slow everywhere, nor in other faults', () => {
+  it('finds nothing if they are hardly slower, were slow or missing before, or are slow everywhere, and nothing in other faults', () => {
     assert.equal(slow('peers never read', answered(8500, 10, 10, 10), answered(11_000, 1400, 10, 10)), 0)
     assert.equal(slow('peers never read', answered(8500, 900, 900, 900), answered(11_000, 3000, 10, 10)), 0)
     assert.equal(slow('peers never read', answered(8500, 10, 10, 10), answered(11_000, 1600, 1600, 1600)), 0)

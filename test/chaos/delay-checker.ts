@@ -5,21 +5,22 @@ import type { SentCallback, Transition } from './history.ts'
 import type { Inflicted } from './nemesis.ts'
 import { finishTimes, isHealthy } from './outcome-checker.ts'
 
-/** How long before a fault healthy callbacks are looked at, and how fast half of them must be then for the fault to be judged. */
+/** Time before a fault in which the usual speed is measured. */
 const BEFORE_MS = 2000
+/** A fault is judged only if the p50 of healthy callbacks before it is below this. */
 const USUAL_MS = 700
-/** Half of the healthy callbacks may not take longer while some objects misbehave. */
+/** Largest p50 of healthy callbacks while some objects misbehave. */
 const DELAYED_MS = 2000
 const LEAST_CALLBACKS = 10
-/** The slowest hundredth of the answers may not take longer while somebody means harm, nor three times as long as half of them did before. */
+/** Largest p99 of the answers while a hostile sender is active, or `SLOWER` times the p50 before, whichever is larger. */
 const SLOW_ANSWER_MS = 1500
 const SLOWER = 3
-/** One or two slow answers may be the machine's. */
+/** Minimum number of slow answers that count. The machine may be to blame for one or two. */
 const LEAST_SLOW = 3
 
 /**
- * Finds faults of single objects that held up callbacks that name none of them: half of those sent meanwhile took seconds. A fault is not judged
- * when callbacks were slow already before it.
+ * Finds faults of single objects that held up callbacks that name none of them: half of those sent meanwhile took over two seconds. It does
+ * not judge a fault if callbacks were slow before it.
  */
 export function checkDelays(
   sent: readonly SentCallback[],
@@ -44,9 +45,9 @@ export function checkDelays(
 }
 
 /**
- * Finds faults in which one sender held up the others: p99 of the answers of the replica that it met was over 1.5 s, and three times the usual.
- * A fault is not judged when half of them were slow already before it or that replica was still starting, nor where those of the other replicas
- * were as slow: then the machine was.
+ * Finds faults in which one sender held up the others. The p99 of the answers of its replica was over 1.5 s and over three times the usual.
+ * It does not judge a fault if the p50 was slow before it, or if that replica was still starting. Nor does it judge one if the other
+ * replicas were as slow, because then the machine was slow.
  */
 export function checkAnswerTimes(sent: readonly SentCallback[], inflicted: readonly Inflicted[]): string[] {
   const between = (fromMs: number, toMs: number): { ms: number; replica: number | undefined }[] =>

@@ -1,13 +1,13 @@
 import { check, type Evidence, type Violation } from './checker.ts'
 import type { Outcome, SentCallback, StoredCallback, Transition } from './history.ts'
 
-/** Evidence for the tests of the checkers, as small as it can be. */
+/** Minimal evidence for the tests of the checkers: outcomes, callbacks, rows and transitions. */
 export const ok = (id: string, durability: 'database' | 'spooled' = 'database'): Outcome => ({ kind: 'ok', id, durability })
 export const fail: Outcome = { kind: 'fail', status: 422, code: 'invalid_body' }
 export const keyReused: Outcome = { kind: 'fail', status: 422, code: 'idempotency_key_reused' }
 export const info: Outcome = { kind: 'info', reason: 'ECONNRESET' }
 
-/** A callback of the sender: key `k1`, objects 1 and 2, sent at 10,000. */
+/** A sent callback with the key `k1` and the objects 1 and 2, sent at 10,000. */
 export const sent = (outcomes: readonly Outcome[], changes: Partial<SentCallback> = {}): SentCallback => ({
   key: 'k1',
   objectIds: [1, 2],
@@ -17,7 +17,7 @@ export const sent = (outcomes: readonly Outcome[], changes: Partial<SentCallback
   ...changes,
 })
 
-/** The same one as it is stored: id `a`, completed. */
+/** The row of that callback, with the id `a`, completed. */
 export const row = (changes: Partial<StoredCallback> = {}): StoredCallback => ({
   id: 'a',
   key: 'k1',
@@ -28,7 +28,7 @@ export const row = (changes: Partial<StoredCallback> = {}): StoredCallback => ({
   ...changes,
 })
 
-/** A change of its state at 20,000. */
+/** A change of the state of callback `a` at 20,000. */
 export const step = (from: string, to: string, replica: string, changes: Partial<Transition> = {}): Transition => ({
   callbackId: 'a',
   atMs: 20_000,
@@ -41,7 +41,7 @@ export const step = (from: string, to: string, replica: string, changes: Partial
   ...changes,
 })
 
-/** Which violations are found, and how many of each. Objects 1 to 4 were stored at 11,000. */
+/** Runs the checker on this evidence. Objects 1 to 4 were stored at 11,000. @returns the number of findings for each violation found */
 export function found(changes: Partial<Evidence>): Partial<Record<Violation, number>> {
   const stores = new Map([1, 2, 3, 4].map(id => [id, [11_000]]))
   const findings = check({ sent: [], rows: [], transitions: [], stores, inflicted: [], ...changes })

@@ -1,7 +1,10 @@
 /**
- * Every kind of fault. How each is done stands in the deeds.
- * meets: what it is done to; senders: those of one replica, beside which somebody means harm. ms: the least and most milliseconds it lasts. quick: the same where faults come as fast as the system recovers.
- * What a kind waits for (the next insert, say) it waits for as long as it lasts.
+ * All kinds of faults. The files in `deeds/` make them.
+ * - meets: the target of the fault; `senders` means the senders of one replica, beside a hostile one
+ * - ms: shortest and longest duration
+ * - quick: shortest and longest duration if faults come as fast as the system recovers
+ *
+ * If a kind waits for an event, such as the next insert, its duration is the longest wait.
  */
 export const FAULTS = {
   kill: { meets: 'replica', ms: [0, 0], quick: [0, 0] },
@@ -11,9 +14,9 @@ export const FAULTS = {
   'kill while draining': { meets: 'replica', ms: [500, 2000], quick: [300, 600] },
   terminate: { meets: 'replica', ms: [0, 0], quick: [0, 0] },
   'terminate while spooling': { meets: 'replica', ms: [1000, 4000], quick: [400, 800] },
-  // Longer than the lease, so that it wakes up as somebody whose work was given away.
+  // This is longer than the lease, so that the replica wakes up after its work was given away.
   hang: { meets: 'replica', ms: [3500, 4800], quick: [3500, 3500] },
-  // Of lives that end by kill -9, one after the other.
+  // The process is killed with kill -9 again and again.
   'crash loop': { meets: 'replica', ms: [2400, 4800], quick: [3600, 3600] },
   cut: { meets: 'replica', ms: [0, 0], quick: [0, 0] },
   refuse: { meets: 'replica', ms: [500, 4000], quick: [100, 600] },

@@ -6,7 +6,7 @@ import { seededRandom, shuffled } from './random.ts'
 describe('the plan of faults', () => {
   const plan = (seed: number) => planFaults({ seed, seconds: 600, replicas: 3 })
 
-  it('is the same for the same seed, and another for another', () => {
+  it('is the same for the same seed, and different for another', () => {
     assert.deepEqual(plan(7), plan(7))
     assert.notDeepEqual(plan(7), plan(8))
   })
@@ -16,7 +16,7 @@ describe('the plan of faults', () => {
     assert.deepEqual(plan(7).slice(0, short.length), short)
   })
 
-  it('brings every kind once before any comes again, and leaves five seconds at both ends', () => {
+  it('has every kind once before a kind comes again, and leaves five seconds at both ends', () => {
     const faults = plan(7)
     const kinds = FAULT_KINDS
     assert.equal(faults.length, 119)
@@ -31,7 +31,7 @@ describe('the plan of faults', () => {
     assert.deepEqual([faults[0]?.atMs, faults.at(-1)?.atMs], [5000, 595_000])
   })
 
-  it('keeps each fault within its bounds, and meets every replica', () => {
+  it('keeps each fault within its bounds, and affects every replica', () => {
     const faults = plan(7)
     for (const { kind, forMs, share } of faults) {
       const [least, most] = FAULTS[kind].ms
@@ -41,7 +41,7 @@ describe('the plan of faults', () => {
     assert.deepEqual(new Set(faults.map(({ replica }) => replica)), new Set([0, 1, 2]))
   })
 
-  it('steps the clock there and back, and never more than an hour and a bit away', () => {
+  it('steps the clock in both directions, and keeps the sum of the steps within its bound', () => {
     const steps = planFaults({ seed: 7, seconds: 50_000, replicas: 3 }).filter(({ kind }) => kind === 'clock steps')
     assert.deepEqual(new Set(steps.map(({ stepMs }) => Math.abs(stepMs))), new Set([2000, 60_000, 3_600_000]))
     let offsetMs = 0
@@ -51,12 +51,12 @@ describe('the plan of faults', () => {
     }
   })
 
-  it('leaves out what cannot be made here', () => {
+  it('leaves out kinds that cannot be made on this machine', () => {
     const faults = planFaults({ seed: 7, seconds: 600, replicas: 3, without: ['clock steps'] })
     assert.deepEqual([faults.length, faults.filter(({ kind }) => kind === 'clock steps').length], [119, 0])
   })
 
-  it('brings as many quick faults as are asked for, each at once and short, the same for the same seed', () => {
+  it('makes the given number of quick faults, each at once and short, the same for the same seed', () => {
     const faults = planQuickFaults({ seed: 7, count: 200, replicas: 3 })
     assert.equal(faults.length, 200)
     assert.deepEqual(planQuickFaults({ seed: 7, count: 200, replicas: 3 }), faults)

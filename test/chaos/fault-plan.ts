@@ -3,30 +3,30 @@ import { between, type Random, seededRandom, shuffled } from './random.ts'
 
 export interface Fault {
   readonly kind: FaultKind
-  /** The earliest moment, since the faults began. */
+  /** The earliest moment of the fault, counted from the beginning of the run. */
   readonly atMs: number
   readonly forMs: number
-  /** Which replica it meets, from 0, or the next one that runs; says nothing where it meets something else. */
+  /** The target, if it is a replica: its number from 0, or the next one that runs. */
   readonly replica: number
-  /** Of the answers that go wrong, where only some do: above 0, 1 at most. */
+  /** Share of the answers that go wrong, above 0 and at most 1, if the fault affects only some. */
   readonly share: number
-  /** How far the database's clock steps, where it does. */
+  /** Size of the step, if the fault is a step of the database's clock. */
   readonly stepMs: number
 }
 
 interface Drawing {
   readonly seed: number
   readonly replicas: number
-  /** Kinds that cannot be made here. */
+  /** Kinds that cannot be made on this machine. */
   readonly without?: readonly FaultKind[]
 }
 
 const INTERVAL_MS = 5000
 const STEPS_MS = [2000, 60_000, 3_600_000] as const
-/** All steps together stay within this. */
+/** Largest sum of all steps, in either direction. */
 const MAX_OFFSET_MS = 3_700_000
 
-/** One fault every five seconds, the same ones for the same seed. Every kind comes once before any comes again. */
+/** Plans one fault every five seconds. The same seed gives the same faults. Every kind comes once before a kind comes again. */
 export function planFaults({ seconds, ...drawing }: Drawing & { readonly seconds: number }): Fault[] {
   return drawFaults(Math.max(0, Math.floor(seconds / (INTERVAL_MS / 1000)) - 1), 'ms', drawing).map((fault, i) => ({
     ...fault,
@@ -34,7 +34,10 @@ export function planFaults({ seconds, ...drawing }: Drawing & { readonly seconds
   }))
 }
 
-/** So many short faults, each as soon as may be. The same ones for the same seed; every kind comes once before any comes again. */
+/**
+ * Plans `count` short faults, each as early as possible. The same seed gives the same faults. Every kind comes once before a kind comes
+ * again.
+ */
 export function planQuickFaults({ count, ...drawing }: Drawing & { readonly count: number }): Fault[] {
   return drawFaults(count, 'quick', drawing)
 }

@@ -1,4 +1,6 @@
-/** What a sender knows of one POST. `info`: no answer, or one that says neither yes nor no; it may have happened. */
+/**
+ * What a sender knows about one POST. `info`: there was no answer, or one that is neither yes nor no, so the callback may have been stored.
+ */
 export type Outcome = { readonly tookMs?: number; readonly replica?: number } & (
   | { readonly kind: 'ok'; readonly id: string; readonly durability: 'database' | 'spooled' }
   | { readonly kind: 'fail'; readonly status: number; readonly code: string }
@@ -6,22 +8,22 @@ export type Outcome = { readonly tookMs?: number; readonly replica?: number } & 
 )
 
 /**
- * A callback as its sender remembers it: one idempotency key with one list of ids, and what became of each time it was sent.
- * The same key with other ids is another one, its rival.
+ * A callback as its sender remembers it: one idempotency key with one list of object ids, and the outcome of each POST.
+ * The same key with other object ids is another callback, its rival.
  */
 export interface SentCallback {
   readonly key: string
-  /** Distinct, in the order they were sent. Those of rivals are named by nobody else. */
+  /** Distinct ids, in the order in which they were sent. No other callback names all objects of a rival. */
   readonly objectIds: readonly number[]
-  /** Whether it is one that must be refused. */
+  /** Whether the service must refuse it. */
   readonly isInvalid: boolean
-  /** The first time. Epoch milliseconds. */
+  /** When it was first sent, in epoch milliseconds. */
   readonly sentAtMs: number
-  /** In the order the answers came. */
+  /** The outcomes in the order in which the answers came. */
   readonly outcomes: readonly Outcome[]
 }
 
-/** A row of `callbacks`, when everything is over. */
+/** A row of `callbacks` at the end of the run. */
 export interface StoredCallback {
   readonly id: string
   readonly key: string | null
@@ -31,21 +33,22 @@ export interface StoredCallback {
   readonly unstored: readonly { readonly id: string; readonly outcome: string; readonly reason?: string }[]
 }
 
-/** One change of a callback's state, as the database saw it. `replica`: who changed it. */
+/** One change of a callback's state, as the database recorded it. `replica`: the name of the replica that made it. */
 export interface Transition {
   readonly callbackId: string
-  /** Epoch milliseconds by a clock that no step touches. */
+  /** Epoch milliseconds by a clock that never steps. */
   readonly atMs: number
   readonly replica: string
   readonly from: string
-  /** `deleted` where the row was. */
+  /** The new state; `deleted` if the row was deleted. */
   readonly to: string
-  /** Who had claimed it before, and after. */
+  /** The worker that had claimed the callback before the change. */
   readonly oldWorker: number | undefined
+  /** The worker that has claimed it after the change. */
   readonly newWorker: number | undefined
-  /** Where it is taken from its worker: whether that one has proved for a while, without a break, that it lives. */
+  /** If the callback was taken from its worker: whether that worker had proved for a while, without a break, that it was alive. */
   readonly isWorkerAlive: boolean
 }
 
-/** When answers were stored, by object; each list in no order. Epoch milliseconds by a clock that no step touches. */
+/** When answers were stored, by object id, in no particular order. Epoch milliseconds by a clock that never steps. */
 export type Stores = ReadonlyMap<number, readonly number[]>

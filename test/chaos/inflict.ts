@@ -10,8 +10,8 @@ import type { Replica } from './system.ts'
 const DEEDS: Readonly<Record<FaultKind, Deed>> = { ...REPLICA_DEEDS, ...DATABASE_DEEDS, ...CLIENT_DEEDS, ...HOSTILE_DEEDS }
 
 /**
- * Does what the fault is, and lifts it. Resolves when all is as it was, but for what the services make of it.
- * @returns false when what it waited for did not come by
+ * Makes a fault and lifts it. Resolves when the fault is lifted; the services may still be recovering.
+ * @returns false if the fault waited for an event that did not come
  */
 export async function inflict(fault: Fault, arena: Arena): Promise<boolean> {
   const { replicas, client } = arena.system

@@ -15,10 +15,10 @@ describe('the mutants of chaos', () => {
     })
   }
 
-  it('are refused where the text is not there, or twice', () => {
+  it('are refused if the text is missing, or occurs twice', () => {
     const planting = { file: 'a.ts', text: 'yes', instead: 'no' }
     assert.equal(planted('say yes', planting), 'say no')
-    assert.throws(() => planted('say nothing', planting), /stands 0 times in a\.ts/)
-    assert.throws(() => planted('yes yes', planting), /stands 2 times/)
+    assert.throws(() => planted('say nothing', planting), /occurs 0 times in a\.ts/)
+    assert.throws(() => planted('yes yes', planting), /occurs 2 times/)
   })
 })

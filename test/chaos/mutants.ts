@@ -2,27 +2,27 @@ import type { Violation } from './checker.ts'
 import type { FaultKind } from './fault-kinds.ts'
 import type { Fault } from './fault-plan.ts'
 
-/** A fault planted into the sources of the services: what it breaks, and the trouble in which that must show. */
+/** A fault planted into the sources of the services: what it breaks, and the faults of the system that must reveal it. */
 export interface Mutant {
   readonly name: string
-  /** More than one where several parts keep the same promise. */
+  /** The changes to the sources. There are several if several parts keep the same promise. */
   readonly changes: readonly Change[]
   readonly faults: readonly Fault[]
-  /** Callbacks sent a second, where not the usual number. */
+  /** Callbacks per second, if not the usual number. */
   readonly perSecond?: number
-  /** Any of these shows it. */
+  /** The violations of which any reveals it. */
   readonly shownBy: readonly Violation[]
 }
 
 export interface Change {
-  /** Its name alone, in whatever room it stands: no two of these have the same. */
+  /** The name of the file without its folder. No two such files have the same name. */
   readonly file: string
-  /** Stands there exactly once. */
+  /** The text to replace. The file contains it exactly once. */
   readonly text: string
   readonly instead: string
 }
 
-/** What each run needs besides: before the first fault, and after the last one is lifted. */
+/** Additional time of each run, before the first fault and after the last one is lifted. */
 export const CALM_SECONDS = 2
 
 export const MUTANTS: readonly Mutant[] = [
@@ -60,7 +60,7 @@ export const MUTANTS: readonly Mutant[] = [
         instead: 'seen !== undefined',
       },
     ],
-    // A worker is proved to live when it has been there for a while.
+    // A worker proves that it is alive only after a while.
     faults: [at(2, 'client hangs', 0, 4000), at(8, 'client hangs', 0, 4000)],
     shownBy: ['stolen'],
   },
@@ -85,7 +85,7 @@ export const MUTANTS: readonly Mutant[] = [
         instead: "ELSE 'off' END, true)",
       },
       {
-        // The next commit that waits would flush it too.
+        // Otherwise the next commit that waits would flush this one too.
         file: 'database.ts',
         text: 'statement_timeout: queryTimeoutMs,',
         instead: "statement_timeout: queryTimeoutMs, synchronous_commit: 'off',",
@@ -122,7 +122,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'ignores other ids under a key of the same batch',
     changes: [
       {
-        // Answers whoever comes second under a key as if it were a copy.
+        // This answers the second callback under a key as if it were a copy.
         file: 'callback-inbox.ts',
         text: 'if (!owner.is_same) return new IdempotencyKeyReusedError()',
         instead: '',
@@ -135,7 +135,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'trusts the options of the URL',
     changes: [
       {
-        // Two parts keep this promise, the session's options and each statement.
+        // Two parts keep this promise: the options of the session, and each statement.
         file: 'connection.ts',
         text: "return { connectionString: bare.href, options: [...theirs, ...ours].join(' ') }",
         instead: "return { connectionString: bare.href, options: [...ours, ...theirs].join(' ') }",
@@ -153,7 +153,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'pauses the host for one object',
     changes: [
       {
-        // Pauses at the first push-back, and asks no witness.
+        // This pauses the host at the first push-back, and asks no witness.
         file: 'retry-afters.ts',
         text: `if (this.hostMs(now) > 0 || this.#pushedBack.size < Math.max(HOST_OBJECTS, this.#answered)) return false
     this.#hostUntilMs = untilMs
@@ -162,7 +162,7 @@ export const MUTANTS: readonly Mutant[] = [
     return false`,
       },
     ],
-    // Before the fault callbacks must be as fast as usual: a slow machine needs a low rate for that.
+    // Before the fault, callbacks must be as fast as usual. A slow machine needs a low rate for that.
     faults: [at(6, 'one object pushes back', 0, 4800)],
     perSecond: 30,
     shownBy: ['delayed'],
@@ -181,7 +181,7 @@ export const MUTANTS: readonly Mutant[] = [
         instead: 'const SESSION_GRACE_MS = 1',
       },
     ],
-    // A worker is proved to live when it has been there for five seconds.
+    // A worker proves that it is alive only after five seconds.
     faults: [at(8, 'leases run out', 0), at(10, 'leases run out', 0)],
     shownBy: ['stolen'],
   },
@@ -213,18 +213,18 @@ export const MUTANTS: readonly Mutant[] = [
         instead: 'if (callback.attempt > policy.maxAttempts)',
       },
     ],
-    // All replicas (share 1), fourteen short lives each, in which no answer comes.
-    // Few callbacks, so that the same ones are claimed in every life: 60 a second take turns, and none is charged ten times.
+    // All replicas (share 1) have fourteen short lives each, in which no answer comes.
+    // There are few callbacks, so that every life claims the same ones. With 60 per second, no callback would be charged ten times.
     faults: [at(2, 'crash loop', 0, 14 * 1200)],
     perSecond: 1,
     shownBy: ['unfounded'],
   },
 ]
 
-/** The trouble of all of them: what is not mutated stands it. */
+/** The faults of all mutants. The unchanged services must survive them. */
 export const CONTROL: readonly Fault[] = inTurn(MUTANTS.flatMap(({ faults }) => faults))
 
-/** How long a run with these faults takes. */
+/** Returns the duration of a run with these faults. */
 export function secondsFor(faults: readonly Fault[]): number {
   return CALM_SECONDS + Math.max(2, ...faults.map(({ atMs, forMs }) => (atMs + forMs) / 1000))
 }
@@ -233,7 +233,7 @@ function at(seconds: number, kind: FaultKind, replica: number, forMs = 0): Fault
   return { kind, atMs: seconds * 1000, forMs, replica, share: 1, stepMs: 0 }
 }
 
-/** One after the other, a second and a half apart. */
+/** Puts the faults one after the other, 1.5 s apart. */
 function inTurn(faults: readonly Fault[]): Fault[] {
   let atMs = 0
   return faults.map(fault => {

@@ -4,9 +4,9 @@ import { FAULTS } from './fault-kinds.ts'
 import type { Fault } from './fault-plan.ts'
 import { inflict } from './inflict.ts'
 
-/** A fault as it came. Epoch milliseconds. */
+/** A fault that was made, with its times in epoch milliseconds. */
 export interface Inflicted extends Fault {
-  /** False where it waited for something that did not come by. */
+  /** False if the fault waited for an event that did not come. */
   readonly hasHappened: boolean
   readonly startedAtMs: number
   readonly liftedAtMs: number
@@ -15,17 +15,17 @@ export interface Inflicted extends Fault {
 export interface NemesisOptions extends Arena {
   readonly faults: readonly Fault[]
   readonly seconds: number
-  /** Ends it early, with the fault under way lifted. */
+  /** Ends the run early, after the fault under way is lifted. */
   readonly signal: AbortSignal
   readonly say: (line: string) => void
 }
 
-/** How long the system may take to accept again before the next fault comes all the same. */
+/** Longest wait until the system accepts callbacks again. After that, the next fault comes in any case. */
 const RECOVERY_MS = 1500
 
 /**
- * Inflicts one fault after the other, each when its time has come, the one before is lifted, and callbacks are accepted again. Goes on in peace
- * until the time is over.
+ * Makes one fault after the other. Each begins at its time, but not before the previous fault is lifted and the system accepts callbacks
+ * again. After the last fault, the run continues without faults until its time is over.
  */
 export async function runNemesis({ faults, seconds, signal, say, ...arena }: NemesisOptions): Promise<Inflicted[]> {
   const began = performance.now()

@@ -1,16 +1,16 @@
 /** The objects that callbacks name. */
 export const OBJECTS = {
-  /** Those that the client service always answers properly, but for faults that meet all of it: from 1 to this. */
+  /** Last id of the healthy objects, which start at 1. Only faults of the whole client service affect them. */
   healthy: 5000,
-  /** Those that faults single out, both ends included. Only callbacks of their own name them. */
+  /** First and last id of the objects that misbehave in some faults. Callbacks that name them name no others. */
   unreliable: [6001, 6030],
-  /** From here on each is named by one callback only. */
+  /** First id of the objects that only one callback names. */
   unique: 1_000_000,
 } as const
 
 const [FIRST_UNRELIABLE, LAST_UNRELIABLE] = OBJECTS.unreliable
 
-/** As `faults.objectIds` of the client service takes them. */
+/** The unreliable objects in the format of `faults.objectIds` of the client service. */
 export const UNRELIABLE_OBJECTS = `${FIRST_UNRELIABLE}..${LAST_UNRELIABLE}`
 export const ONE_UNRELIABLE_OBJECT = String(FIRST_UNRELIABLE)
 

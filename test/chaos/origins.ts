@@ -1,6 +1,6 @@
 import type { SentCallback, StoredCallback } from './history.ts'
 
-/** Which row was made from which callback: by its ids, and by its key where it has one. */
+/** Finds the callback from which a row was made: by its object ids, and by its key if it has one. */
 export class Origins {
   readonly #sent: ReadonlyMap<string, readonly SentCallback[]>
   readonly #rows: ReadonlyMap<string, readonly StoredCallback[]>
@@ -10,7 +10,7 @@ export class Origins {
     this.#rows = Map.groupBy(rows, contentOf)
   }
 
-  /** @returns undefined for a row that nobody sent like that */
+  /** @returns the callback from which the row was made; undefined if nobody sent such a callback */
   of(row: StoredCallback): SentCallback | undefined {
     return this.#sent.get(contentOf(row))?.find(callback => belongs(row, callback))
   }
@@ -24,7 +24,7 @@ function contentOf({ objectIds }: { readonly objectIds: readonly number[] }): st
   return objectIds.join()
 }
 
-/** Without a key are those whose rival has it, and nobody else names the objects of rivals. */
+/** A row without a key matches too: its rival has the key, and no other callback names the same objects. */
 function belongs(row: StoredCallback, { key }: SentCallback): boolean {
   return row.key === null || row.key === key
 }

@@ -6,7 +6,7 @@ describe('the checker of outcomes', () => {
   const accepted = [sent([ok('a')])]
   const transitions = [step('pending', 'running', 'x'), step('running', 'completed', 'x')]
 
-  it('finds nothing where each object was stored between the sending and the end', () => {
+  it('finds nothing if each object was stored between the sending and the end', () => {
     assert.deepEqual(found({ sent: accepted, rows: [row()], transitions }), {})
   })
 
@@ -16,7 +16,7 @@ describe('the checker of outcomes', () => {
     ['only after it was finished', [20_001]],
     ['only before and after', [5000, 20_001]],
   ] as const) {
-    it(`misses an object of which a finished callback says nothing, and that was stored ${moment}`, () => {
+    it(`reports an object without an outcome that was stored ${moment}`, () => {
       const stores = new Map<number, readonly number[]>([
         [1, [11_000]],
         [2, stored],
@@ -25,7 +25,7 @@ describe('the checker of outcomes', () => {
     })
   }
 
-  it('misses the outcome of an object that is still to be fetched, and of no other', () => {
+  it('reports an object of a finished callback that is still pending, and no other', () => {
     const unstored = [
       { id: '1', outcome: 'not_found' },
       { id: '2', outcome: 'pending' },
@@ -39,15 +39,15 @@ describe('the checker of outcomes', () => {
       rows: [row({ state: 'failed', objectIds, unstored: objectIds.map(id => ({ id: String(id), outcome: 'failed', reason })) })],
     })
 
-    it('is content when it names objects that are made to fail', () => {
+    it('accepts the failure if it names objects that are made to fail', () => {
       assert.deepEqual(found(failed([...OBJECTS.unreliable], 'http_500')), {})
     })
 
-    it('finds no reason where none of its objects is ever singled out', () => {
+    it('calls the failure unfounded if no fault singles out its objects', () => {
       assert.deepEqual(found(failed([1, 2], 'http_500')), { unfounded: 1 })
     })
 
-    it('finds no reason in the death of its workers', () => {
+    it('calls the failure unfounded if only its workers died', () => {
       assert.deepEqual(found(failed([...OBJECTS.unreliable], 'worker_lost')), { unfounded: 1 })
     })
   })

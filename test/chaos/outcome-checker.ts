@@ -8,12 +8,12 @@ interface OutcomeFindings {
   readonly unfounded: string[]
 }
 
-/** The clock of the witness counts hundredths of a second, and the sender's may be slewed against it. */
+/** The clock of the witness has a resolution of 10 ms, and the sender's clock may drift against it. */
 const CLOCK_TOLERANCE_MS = 100
 
 /**
- * Judges how callbacks ended. Of each object there is an outcome, or its answer was stored after the callback was first sent and before it was
- * finished; when the request left that brought it, the database does not see. None fails but for its own objects.
+ * Judges how callbacks ended. Each object must have an outcome, or its answer was stored after the callback was first sent and before it
+ * finished. The database does not see when the request left that brought the answer. A callback may fail only because of its own objects.
  */
 export function checkOutcomes(
   rows: readonly StoredCallback[],
@@ -32,12 +32,12 @@ export function checkOutcomes(
   }
 }
 
-/** When each callback was finished. Epoch milliseconds. */
+/** Returns when each callback finished, in epoch milliseconds. */
 export function finishTimes(transitions: readonly Transition[]): Map<string, number> {
   return new Map(transitions.filter(({ to }) => isFinished({ state: to })).map(({ callbackId, atMs }) => [callbackId, atMs]))
 }
 
-/** Whether no fault ever singles out an object that it names. */
+/** Whether the callback names only objects that no fault singles out. */
 export function isHealthy({ objectIds }: Pick<SentCallback, 'objectIds'>): boolean {
   return !objectIds.some(isUnreliable)
 }
@@ -49,7 +49,10 @@ function unaccounted(row: StoredCallback, isStored: (id: number) => boolean): st
     .map(id => `${row.id}: object ${id} ${unstored.get(id) ?? 'was not stored meanwhile'}`)
 }
 
-/** Faults that meet the whole client service are too short to use up all attempts; and no callback kills its worker by itself. */
+/**
+ * Faults of the whole client service are too short to use up all attempts, and no callback here kills its worker. So such a failure is
+ * unfounded.
+ */
 function unfounded(row: StoredCallback): string[] {
   if (row.state !== 'failed') return []
   const reasons = new Set(row.unstored.flatMap(({ reason }) => reason ?? []))

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import type { Change, Mutant } from './mutants.ts'
 import { ROOT } from './system.ts'
 
-/** Of these the services are made; what npm installed is only linked. */
+/** The sources of the services. They are copied; node_modules is only linked. */
 const SOURCES = ['package.json', 'services', 'prisma']
 
-/** Runs `work` with a copy of the sources in which the fault is planted: what is tested has no switches for its tests. */
+/** Runs `work` with a copy of the sources that contains the planted fault, so that production code needs no test switches. */
 export async function withPlanted<T>({ changes }: Pick<Mutant, 'changes'>, work: (root: string) => Promise<T>): Promise<T> {
   const root = await mkdtemp(join(tmpdir(), 'answerback-mutant-'))
   try {
@@ -24,16 +24,16 @@ export async function withPlanted<T>({ changes }: Pick<Mutant, 'changes'>, work:
   }
 }
 
-/** @returns the path of the one file with that name below services/ */
+/** Finds the only file with that name below services/. @returns its path @throws {Error} there is no such file, or more than one */
 export function placeOf({ file }: Pick<Change, 'file'>): string {
   const places = globSync(`services/**/${file}`, { cwd: ROOT })
   if (places.length !== 1) throw new Error(`${places.length} files are called ${file}, not one`)
   return places[0] as string
 }
 
-/** @throws {Error} the text to be replaced is not there, or not only once: the mutant is out of date */
+/** Replaces the text in a source. @throws {Error} the text does not occur exactly once, so the mutant is out of date */
 export function planted(source: string, { file, text, instead }: Change): string {
   const count = source.split(text).length - 1
-  if (count !== 1) throw new Error(`this stands ${count} times in ${file}, not once: ${text}`)
+  if (count !== 1) throw new Error(`this text occurs ${count} times in ${file}, not once: ${text}`)
   return source.replace(text, () => instead)
 }

@@ -1,7 +1,10 @@
-/** Numbers from 0 up to 1. */
+/** Returns a number of at least 0 and below 1. */
 export type Random = () => number
 
-/** The same numbers for the same seed: mulberry32 (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c). */
+/**
+ * Makes a generator that returns the same numbers for the same seed: mulberry32
+ * (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c).
+ */
 export function seededRandom(seed: number): Random {
   let state = seed | 0
   return () => {
@@ -12,12 +15,12 @@ export function seededRandom(seed: number): Random {
   }
 }
 
-/** A whole number, both ends included. */
+/** Returns a random integer from `least` to `most`, both included. */
 export function between(random: Random, least: number, most: number): number {
   return least + Math.floor(random() * (most - least + 1))
 }
 
-/** The items in another order, each order as likely (Fisher and Yates). */
+/** Returns the items in a random order; each order is equally likely (Fisher and Yates). */
 export function shuffled<T>(random: Random, items: readonly T[]): T[] {
   const result = [...items]
   for (let last = result.length - 1; last > 0; last -= 1) {

@@ -3,17 +3,17 @@ import type { Result } from './chaos.ts'
 import { VIOLATIONS, type Violation } from './checker.ts'
 import type { Summary } from './summary.ts'
 
-/** Whether nothing was found that must not be. */
+/** Whether a run has no violations and no accidents. */
 export function isClean({ violations, accidents }: Pick<Summary, 'violations' | 'accidents'>): boolean {
   return accidents === 0 && Object.values(violations).every(count => count === 0)
 }
 
-/** What was found, by name; empty when all is well. */
+/** Lists the names of the violations found; empty if there are none. */
 export function violationsOf({ findings }: Pick<Result, 'findings'>): Violation[] {
   return (Object.keys(findings) as Violation[]).filter(violation => findings[violation].length > 0)
 }
 
-/** One run or several in one table, and examples of what was found. */
+/** Makes a table of one run or several, with examples of the findings. */
 export function report(summary: Summary): string {
   const { timings, faults } = summary
   const total = Object.values(faults).reduce((sum, count) => sum + count, 0)
@@ -32,7 +32,7 @@ export function report(summary: Summary): string {
     ['restart to ready', spread(timings.ready)],
     ['restart to first claim', spread(timings.firstClaim)],
     ['drained after', summary.drainedMs.map(ms => `${Math.round(ms)} ms`).join(', ')],
-    ['faults', `${total} in ${summary.faultSeconds} s${summary.missed > 0 ? `; ${summary.missed} waited in vain` : ''}`],
+    ['faults', `${total} in ${summary.faultSeconds} s${summary.missed > 0 ? `; ${summary.missed} did not happen` : ''}`],
     ...Object.entries(faults)
       .sort()
       .map(([kind, count]): [string, number] => [`fault: ${kind}`, count]),

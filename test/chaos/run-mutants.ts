@@ -11,11 +11,12 @@ const SEED = 1
 const PER_SECOND = 60
 
 /**
- * `node test/chaos/run-mutants.ts`: plants one fault after the other into copies of the services, and puts each through the trouble in which it
- * must show. First the services as they are, which must stand all of it. Exits with 1 when a mutant survives, or the services do not.
- * `--only=token` runs the mutants with that in their names.
+ * `node test/chaos/run-mutants.ts` plants one fault after the other into copies of the services, and runs each under faults that must
+ * reveal it. It begins with the unchanged services, which must survive all these faults. The exit code is 1 if a mutant survives or the
+ * unchanged services fail. `--only=token` runs only the mutants whose names contain that word.
  *
- * No mutant has a spool that does not flush (`synchronous=OFF`): a kill -9 loses nothing that was handed to the system, only a power cut does.
+ * There is no mutant whose spool does not flush (`synchronous=OFF`). A kill -9 loses nothing that the system has taken; only a power cut
+ * does.
  */
 await runCommand(async signal => {
   const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })

@@ -6,22 +6,25 @@ import { ROOT } from './system.ts'
 
 const REPLICAS = 3
 const PER_SECOND = 50
-/** Callbacks that crashed with their workers are tried again in ever smaller groups: between two of those nothing may end for a while. */
+/**
+ * Time without progress after which a run gives up. Suspects run in ever smaller groups, and no callback may end for a while between two
+ * groups.
+ */
 const GIVE_UP_MS = 45_000
 
 export interface RunOptions {
   readonly seed: number
-  /** A fault every five seconds, for so long. */
+  /** Duration of the run, with a fault every five seconds. */
   readonly seconds?: number
-  /** Instead: so many faults, as fast as the system recovers. */
+  /** Number of faults, as fast as the system recovers. It replaces `seconds`. */
   readonly faults?: number
-  /** Only kinds with one of these in their names. */
+  /** Make only kinds of faults whose names contain one of these words. */
   readonly only?: readonly string[]
   readonly signal: AbortSignal
   readonly say: (line: string) => void
 }
 
-/** A run with the faults of a seed, on the services of this checkout. */
+/** Does a run with the faults of a seed, on the services of this checkout. */
 export async function runSeed({ seed, seconds = 0, faults: count, only = [''], signal, say }: RunOptions): Promise<Summary> {
   const drawing = {
     seed,

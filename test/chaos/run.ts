@@ -6,10 +6,10 @@ import { isClean, report } from './report.ts'
 import { runSeed } from './run-seed.ts'
 
 /**
- * `node test/chaos/run.ts --seconds=600 --seed=7`: three callback services under a fault every five seconds, and the count of what was lost.
- * `--faults=1000` instead of the seconds: so many short faults, as fast as the system recovers. `--json=FILE` keeps the numbers.
- * `--only=clock,hang` brings only the kinds of faults that have one of these in their names.
- * The same seed brings the same faults in the same order; what they meet is as it happens to be. Exits with 1 when anything was found.
+ * `node test/chaos/run.ts --seconds=600 --seed=7` runs three callback services with a fault every five seconds, and checks what was lost.
+ * `--faults=1000` replaces the seconds: it makes that many short faults, as fast as the system recovers. `--json=FILE` stores the numbers.
+ * `--only=clock,hang` makes only kinds of faults whose names contain one of these words.
+ * The same seed gives the same faults in the same order, but not the same timing. The exit code is 1 if the run found a violation.
  */
 await runCommand(async signal => {
   const { values } = parseArgs({

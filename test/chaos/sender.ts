@@ -5,11 +5,11 @@ import { OBJECTS } from './objects.ts'
 import { between, type Random } from './random.ts'
 
 export interface SenderOptions {
-  /** Where the replicas are now; undefined for one that is down. */
+  /** The URLs of the replicas now; undefined for a replica that is down. */
   readonly urls: () => readonly (string | undefined)[]
   readonly perSecond: number
   readonly random: Random
-  /** Begins every key: other runs on the same database have other keys. */
+  /** Prefix of every key, so that other runs on the same database have other keys. */
   readonly prefix: string
 }
 
@@ -25,9 +25,10 @@ const USUAL_RIVALS = 0.03
 const AGAIN_MS = [50, 3000] as const
 
 /**
- * Sends callbacks at a fixed rate, to one replica after the other, and remembers what it was told. Each has a key of its own. Some are sent to
- * all replicas at once; some must be refused; some name only objects that faults single out; some have a rival, with the same key and other ids.
- * What nobody said yes or no to is sent again, mostly, with the same key, to another replica.
+ * Sends callbacks at a fixed rate, to one replica after the other, and remembers the answers. Each callback has its own key. Some callbacks
+ * go to all replicas at once. Some are invalid. Some name only objects that faults single out. Some have a rival with the same key and
+ * other object ids. After an answer that is neither yes nor no, the sender usually sends the callback again, with the same key, to another
+ * replica.
  */
 export class Sender {
   readonly sent: Sending[] = []
@@ -45,12 +46,12 @@ export class Sender {
     this.#loop = this.#run()
   }
 
-  /** Which share of the callbacks has a rival from now on; undefined: the usual one. */
+  /** Sets the share of callbacks that have a rival from now on; undefined restores the usual share. */
   set rivalShare(share: number | undefined) {
     this.#rivalShare = share ?? USUAL_RIVALS
   }
 
-  /** Sends nothing more; resolves when whatever is under way is answered. */
+  /** Sends nothing more. Resolves when all POSTs under way have ended. */
   async stop(): Promise<void> {
     this.#stop.abort()
     await this.#loop
@@ -80,7 +81,10 @@ export class Sender {
     for (const copy of range(0, copies)) this.#track(this.#post(callback, count + copy))
   }
 
-  /** Two callbacks with one key: to one replica at the same moment, so that they share a commit, or to two, or one after the other. */
+  /**
+   * Sends two callbacks with one key, to one replica or to two. They leave one after the other, or at the same moment, so that
+   * they may share a commit.
+   */
   #sendRivals(key: string, count: number): void {
     const { random } = this.#options
     const [first, second] = [0, 1].map(i =>
@@ -140,7 +144,7 @@ async function post(url: string | undefined, { key, objectIds, isInvalid }: Sent
   }
 }
 
-/** What undici says of a connection stands in the cause. */
+/** Returns a short reason for an error. For a connection, undici's `cause` has the code. */
 function reasonOf(error: unknown): string {
   const { name, cause } = error as { name?: string; cause?: { code?: string } }
   return cause?.code ?? name ?? String(error)
@@ -150,7 +154,7 @@ function distinctIds(random: Random, least: number, most: number): number[] {
   return [...new Set(range(0, between(random, 1, MAX_IDS)).map(() => between(random, least, most)))]
 }
 
-/** The first of them is in each: one that pushes back is asked for all the time. */
+/** Chooses unreliable objects. The first one is always included, so that it is requested all the time when it pushes back. */
 function unreliableIds(random: Random): number[] {
   const [first, last] = OBJECTS.unreliable
   return [first, ...distinctIds(random, first + 1, last)]

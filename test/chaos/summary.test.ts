@@ -5,7 +5,7 @@ import { info, ok, sent } from './evidence.ts'
 import { isClean, report } from './report.ts'
 import { merged, summaryOf } from './summary.ts'
 
-/** A run of one callback, accepted at the second time and there in the end, or not. */
+/** Makes the result of a run with one callback. Its second POST was accepted. */
 function result({ isThere }: { isThere: boolean }): Result {
   const callbacks = [sent([info, ok('a', 'spooled')])]
   const rows = isThere ? [{ id: 'a', key: 'k1', state: 'completed', attempts: 1, objectIds: [1, 2], unstored: [] }] : []
@@ -35,12 +35,12 @@ describe('the summary of chaos', () => {
     assert.deepEqual([sum.violations.lost, sum.timings.takeOver, sum.drainedMs, sum.without], [1, [70, 70], [300, 300], ['clock steps']])
   })
 
-  it('is what it was when it comes back from a file', () => {
+  it('is the same after it was stored in a file', () => {
     const summary = summaryOf(result({ isThere: false }), 7)
     assert.deepEqual(JSON.parse(JSON.stringify(summary)), summary)
   })
 
-  it('is clean where nothing was found, and shows examples of what was', () => {
+  it('is clean if nothing was found, and shows examples of the findings', () => {
     const [clean, dirty] = [true, false].map(isThere => summaryOf(result({ isThere }), 7)) as [
       ReturnType<typeof summaryOf>,
       ReturnType<typeof summaryOf>,

@@ -2,7 +2,7 @@ import type { Result } from './chaos.ts'
 import { VIOLATIONS, type Violation } from './checker.ts'
 import type { Timings } from './timings.ts'
 
-/** What a run has shown, in numbers: what is kept of it, and what several runs are added up from. */
+/** The numbers of a run. They can be stored, and those of several runs can be added up. */
 export interface Summary {
   readonly seeds: readonly number[]
   readonly callbacks: number
@@ -10,22 +10,22 @@ export interface Summary {
   readonly ok: number
   readonly spooled: number
   readonly fail: number
-  /** POSTs that nobody answered with yes or no, by reason. */
+  /** Number of POSTs that were answered neither yes nor no, by reason. */
   readonly info: Readonly<Record<string, number>>
   readonly recovered: number
-  /** Callbacks that ended as failed, for reasons of their own and others. */
+  /** Number of callbacks that ended as failed, with or without a reason of their own. */
   readonly failed: number
-  /** Callbacks that needed more than two attempts. */
+  /** Number of callbacks that needed more than two attempts. */
   readonly tried: number
   readonly violations: Readonly<Record<Violation, number>>
-  /** Some of what was found of each violation, and of services that ended by themselves. */
+  /** Some findings of each violation, and all services that ended by themselves. */
   readonly examples: readonly string[]
   readonly accidents: number
   readonly timings: Timings
   readonly drainedMs: readonly number[]
   readonly faultSeconds: number
   readonly faults: Readonly<Record<string, number>>
-  /** Faults that waited for something that did not come by. */
+  /** Number of faults that waited for an event that did not come. */
   readonly missed: number
   /** Kinds of faults that cannot be made on this machine. */
   readonly without: readonly string[]
@@ -65,7 +65,7 @@ export function summaryOf(result: Result, seed: number): Summary {
   }
 }
 
-/** Adds runs up. */
+/** Adds the numbers of several runs up. */
 export function merged(summaries: readonly Summary[]): Summary {
   return summaries.reduce((sum, next) => ({
     seeds: [...sum.seeds, ...next.seeds],

@@ -2,23 +2,23 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../support/eventually.ts'
 import { ServiceProcess } from '../support/service-process.ts'
 
-/** One process of a service, from its start to its end. Epoch milliseconds. */
+/** One process of a service, from its start to its end. Times are epoch milliseconds. */
 export interface Life {
   readonly spawnedAtMs: number
-  /** When it said that it is ready. */
+  /** When the service first said that it was ready. */
   readyAtMs?: number
   endedAtMs?: number
-  /** Whether it was ended by us, and how: what has no name here ended by itself. */
+  /** How the test ended the process; undefined if it ended by itself or still runs. */
   end?: 'kill' | 'terminate'
 }
 
 export interface SupervisedServiceOptions {
   /** `callback-service` */
   readonly service: string
-  /** Tells several of them apart. */
+  /** Name of this instance, such as `replica-0`. */
   readonly name: string
   readonly env: Readonly<Record<string, string>>
-  /** Where the sources are. */
+  /** Folder of the sources. */
   readonly root: string
   readonly readyPath: string
 }
@@ -27,14 +27,14 @@ const RETRY_MS = 200
 /** A little more than `shutdown.timeoutMs` of a service, after which it ends itself. */
 const STOP_TIMEOUT_MS = 12_000
 
-/** A service that is started anew at once whenever it ends, on another port each time. Keeps account of its lives. */
+/** A service that is started again as soon as it ends, on another port each time. It records the life of each process. */
 export class SupervisedService {
   readonly name: string
   readonly lives: Life[] = []
-  /** What it said when it ended, or could not start, without being told to: nothing, if all is well. */
+  /** The last log lines of processes that ended by themselves, and errors of failed starts. Empty if all is well. */
   readonly accidents: string[] = []
   readonly #options: SupervisedServiceOptions
-  /** Settings for the lives to come, over its own. */
+  /** Settings that override its own in later processes. */
   override: Readonly<Record<string, string>> = {}
   #process: ServiceProcess | undefined
   #isStopping = false
@@ -45,28 +45,28 @@ export class SupervisedService {
     this.#options = options
   }
 
-  /** Resolves when it is ready; from then on it is kept alive. */
+  /** Starts the service. Resolves when it is ready; from then on it is kept alive. */
   async start(): Promise<void> {
     await (await this.#begin()).ready()
     this.#kept = this.#keepAlive()
   }
 
-  /** Where it is in this life; undefined between two. */
+  /** The URL of the current process; undefined while there is none. */
   get url(): string | undefined {
     return this.#process?.url
   }
 
-  /** Whether it has a process that nobody has told to end. */
+  /** Whether there is a process that the test has not told to end. */
   get isRunning(): boolean {
     return this.#process !== undefined && this.lives.at(-1)?.end === undefined
   }
 
-  /** Its process, as soon as there is one that nobody has told to end. */
+  /** Resolves with the process, as soon as there is one that the test has not told to end. */
   running(): Promise<ServiceProcess> {
     return until(() => (this.isRunning ? this.#process : undefined), 30_000, `${this.name} runs`)
   }
 
-  /** Now, and not in a moment: whoever calls this in a callback has it killed before anything else happens. */
+  /** Kills the process synchronously. A caller in an event handler can rely on the kill before the next event. */
   kill(): void {
     this.#end('kill', 'SIGKILL')
   }
@@ -75,7 +75,7 @@ export class SupervisedService {
     this.#end('terminate', 'SIGTERM')
   }
 
-  /** SIGTERM, and when its own deadline has passed, SIGKILL. */
+  /** Stops the service with SIGTERM, and with SIGKILL after its own deadline. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#process?.signal('SIGCONT')
@@ -88,7 +88,7 @@ export class SupervisedService {
 
   #end(end: 'kill' | 'terminate', signal: NodeJS.Signals): void {
     const life = this.lives.at(-1)
-    // A second SIGTERM would cut short the stop that the first one began.
+    // A second SIGTERM would interrupt the stop that the first one began.
     if (!this.#process || !life || (end === 'terminate' && life.end === end)) return
     life.end = end
     if (end === 'kill') life.endedAtMs = Date.now()

@@ -16,19 +16,19 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Replica {
   readonly service: SupervisedService
-  /** What it has of Postgres. */
+  /** Its connection to Postgres. */
   readonly proxy: TcpProxy
 }
 
 export interface ChaosSystemOptions {
   readonly replicas: number
-  /** Where the sources of the services are. */
+  /** Folder of the services' sources. */
   readonly root: string
 }
 
 /**
- * Nothing is waited for longer than is needed to see it happen, and nothing is forgotten before it is checked. Where the machine is slow,
- * fewer requests under way with more time for each are what lets a backlog shrink.
+ * The settings of the callback services. Waits are as short as possible, and the retention is longer than a run. With few requests and a
+ * long timeout for each, a backlog shrinks even on a slow machine.
  */
 const SETTINGS = {
   CLAIMS_LEASE_MS: String(LEASE_MS),
@@ -43,10 +43,10 @@ const SETTINGS = {
   ZIPKIN_URL: '',
 }
 
-/** How fast the client service answers while nothing is wrong with it. */
+/** How fast the client service answers while it has no fault. */
 export const CLIENT_LATENCY = { minMs: 20, maxMs: 300 }
 
-/** Several callback services on one database, each behind a proxy of its own and with a spool of its own, and one client service. */
+/** Several callback services on one database, each with its own proxy and its own spool, and one client service. */
 export class ChaosSystem {
   readonly postgres: ChaosPostgres
   readonly replicas: readonly Replica[]
@@ -60,7 +60,7 @@ export class ChaosSystem {
     this.#folder = parts.folder
   }
 
-  /** Resolves when all are ready. */
+  /** Starts the system. Resolves when all services are ready. */
   static async start({ replicas: count, root }: ChaosSystemOptions): Promise<ChaosSystem> {
     const postgres = await ChaosPostgres.start()
     const folder = await mkdtemp(join(tmpdir(), 'answerback-chaos-spools-'))
@@ -104,18 +104,18 @@ export class ChaosSystem {
     return system
   }
 
-  /** Where each replica is; undefined while it is down. */
+  /** The URL of each replica; undefined while it is down. */
   get urls(): (string | undefined)[] {
     return this.replicas.map(({ service }) => service.url)
   }
 
-  /** Resolves when a replica says that it is ready, `withinMs` later at the latest. */
+  /** Resolves when a replica is ready, at the latest after `withinMs`. */
   async ready(withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs
     while (performance.now() < deadline && !(await this.#isAnyReady())) await sleep(20)
   }
 
-  /** Callbacks that are not finished, in the database and in the spools. @throws {Error} somebody cannot be asked now */
+  /** Counts the unfinished callbacks in the database and in the spools. @throws {Error} one of them cannot be read now */
   async unfinished(): Promise<number> {
     const spooled = await Promise.all(this.replicas.map(async ({ service }) => spooledBy(await service.running())))
     const { rows } = await this.postgres.use(db => db.query('SELECT count(*)::int AS count FROM callbacks WHERE finished_at IS NULL'))

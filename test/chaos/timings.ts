@@ -10,17 +10,20 @@ export interface Timed {
   readonly inflicted: readonly Inflicted[]
 }
 
-/** Milliseconds, in no order. */
+/** Durations in milliseconds, in no particular order. */
 export interface Timings {
-  /** From a kill -9 to the moment the last callback that the dead one had claimed was given back. */
+  /** From a kill -9 until the last callback that the dead process had claimed was given back. */
   readonly takeOver: number[]
-  /** From the start of a process to the moment it says that it is ready. */
+  /** From the start of a process until it is ready. */
   readonly ready: number[]
-  /** From there on, where callbacks wait, to its first claim. */
+  /** From the start of a process to its first claim. */
   readonly firstClaim: number[]
 }
 
-/** Leaves out what fell into an outage of Postgres, or of a replica's way there, and what nobody was there to take over. */
+/**
+ * Measures take-overs and restarts. It leaves out those during an outage of Postgres or of a replica's connection to it, and take-overs for
+ * which no other replica was ready.
+ */
 export function timingsOf({ replicas, transitions, inflicted }: Timed): Timings {
   const outages = inflicted.filter(
     ({ kind }) => FAULTS[kind].meets === 'all' || /refuse|silence|abandon|spooling|draining|rivals|url/.test(kind),

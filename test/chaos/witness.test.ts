@@ -8,7 +8,7 @@ const CALLBACK = '018f0000-0000-7000-8000-000000000001'
 
 describe('the witness of chaos', () => {
   let database: TestDatabase
-  /** As worker 7 sees the database, and as another. */
+  /** The connections of worker 7 and of another worker. */
   let worker: pg.Client
   let other: pg.Client
 
@@ -30,7 +30,7 @@ describe('the witness of chaos', () => {
   const changes = async () => (await readWitness(other)).transitions.map(({ replica, from, to }) => `${replica}: ${from} to ${to}`)
 
   describe('of callbacks', () => {
-    it('notes who claims and finishes one, and whatever happens to it then', async () => {
+    it('records who claims and finishes a callback, and every change after that', async () => {
       await accept()
       await claim()
       await other.query("UPDATE callbacks SET state = 'completed', finished_at = now()")
@@ -42,7 +42,7 @@ describe('the witness of chaos', () => {
       ])
     })
 
-    it('does not mind what becomes of its times while it waits or is worked on', async () => {
+    it('ignores changes of its times while it waits or runs', async () => {
       await accept()
       await other.query("UPDATE callbacks SET due_at = due_at + interval '1 hour'")
       await claim()
@@ -60,17 +60,17 @@ describe('the witness of chaos', () => {
       await claim()
     })
 
-    it('sees that one lives that has kept its lock and its lease for long', async () => {
+    it('calls a worker alive that has held its lock and its lease for a while', async () => {
       assert.equal(await isAliveWhenTakenFrom(), true)
     })
 
-    it('sees that it lives though somebody else lets its lease run out, or deletes it', async () => {
+    it('calls it alive although somebody else ends or deletes its lease', async () => {
       await other.query("UPDATE workers SET lease_expires_at = now() - interval '1 hour'")
       await other.query('DELETE FROM workers')
       assert.equal(await isAliveWhenTakenFrom(), true)
     })
 
-    it('does not speak for one that was silent, until it has proved itself anew', async () => {
+    it('does not call a worker alive after a silence, until it has proved it again', async () => {
       await silenceFor(4000)
       assert.equal(await isAliveWhenTakenFrom(), false)
       await claim()
@@ -78,7 +78,7 @@ describe('the witness of chaos', () => {
       assert.equal(await isAliveWhenTakenFrom(), false)
     })
 
-    it('does not take for silence that all stood still', async () => {
+    it('does not count a stop of all replicas as silence', async () => {
       await silenceFor(4000)
       await announceStandstill(other, 4000)
       await other.query('UPDATE standstills SET from_ms = from_ms - 4000, to_ms = to_ms - 4000')
@@ -88,7 +88,7 @@ describe('the witness of chaos', () => {
       assert.equal(await isAliveWhenTakenFrom(), true)
     })
 
-    it('does not speak for one that has lost its lock', async () => {
+    it('does not call a worker alive that has lost its lock', async () => {
       await worker.query('SELECT pg_advisory_unlock_all()')
       assert.equal(await isAliveWhenTakenFrom(), false)
     })
@@ -103,7 +103,7 @@ describe('the witness of chaos', () => {
     }
   })
 
-  it('notes when answers are stored, over others too, and nothing else that is done to objects', async () => {
+  it('records when answers are stored, also over others, and no other change of objects', async () => {
     const store = `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id) VALUES (1, true, now(), now(), now(), '${CALLBACK}')
       ON CONFLICT (id) DO UPDATE SET fetched_at = excluded.fetched_at`
     const from = Date.now()

@@ -4,19 +4,20 @@ import { ADVISORY_CLASS } from '../../services/callback-service/adapters/postgre
 import type { StoredCallback, Stores, Transition } from './history.ts'
 
 export const LEASE_MS = 3000
-/** A worker that was silent for longer may be taken for dead soon: from then on it has to prove anew that it lives. */
+/** A worker that was silent for longer than this may soon count as dead. After that, its proof of life starts again. */
 const GAP_MS = 2500
-/** A worker whose last sign is younger is not silent. */
+/** A worker whose last sign is younger than this is not silent. */
 const RECENT_MS = 2000
-/** A worker that has proved for so long, without a break, that it lives is none that somebody may take over. */
+/** Nobody may take over from a worker that has proved for this time, without a break, that it is alive. */
 const PROVEN_MS = 5000
 
 /**
- * The database itself notes each change of a callback's state, with who made it: replicas are told apart by their `application_name`. Where a
- * callback is taken from a worker it notes whether that one lives: for long it has held its lock in one session, and renewed its lease there.
- * What is changed otherwise in a row that nobody claims (when it is due, say) is nobody's business. Of objects it notes when an answer was stored.
+ * Returns the SQL of the witness: triggers with which the database records each change of a callback's state, and the replica that made it.
+ * The `application_name` identifies a replica. If a callback is taken from a worker, the witness records whether that worker is alive.
+ * An alive worker has held its lock in one session for a while, and has renewed its lease there. Changes of other columns of an unclaimed
+ * row, such as `due_at`, are ignored. For objects the witness records when an answer was stored.
  *
- * Its times are the machine's, not those of Postgres, whose clock may step: no step touches /proc/uptime. Where there is none no clock steps.
+ * Its times come from /proc/uptime, which steps of Postgres' clock do not affect. On systems without /proc/uptime, no clock steps.
  */
 export function witness(): string {
   const realMs =
@@ -26,7 +27,7 @@ export function witness(): string {
   return `
   CREATE FUNCTION real_ms() RETURNS float8 LANGUAGE sql VOLATILE AS $$ SELECT ${realMs} $$;
 
-  -- When all replicas stand still: nobody can prove anything then, and nobody can miss the proof.
+  -- Times in which all replicas are stopped. Nobody can prove to be alive then, and nobody needs to.
   CREATE TABLE standstills (from_ms float8 NOT NULL, to_ms float8 NOT NULL);
   CREATE FUNCTION lived_ms(from_ms float8, to_ms float8) RETURNS float8 LANGUAGE sql VOLATILE AS $$
     SELECT $2 - $1 - coalesce((SELECT sum(greatest(0, least($2, s.to_ms) - greatest($1, s.from_ms))) FROM standstills s), 0)
@@ -37,7 +38,7 @@ export function witness(): string {
     SELECT objid AS worker, pid AS session FROM pg_locks WHERE locktype = 'advisory' AND classid = ${ADVISORY_CLASS}::oid AND objsubid = 2 AND granted;
   CREATE FUNCTION note_renewal() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
-    -- Only who holds the lock speaks for the worker.
+    -- Only the session that holds the lock proves that the worker is alive.
     INSERT INTO lives SELECT NEW.number, l.session, t.now, t.now FROM worker_locks l, (SELECT real_ms() AS now) t
     WHERE l.worker = NEW.number::oid AND l.session = pg_backend_pid()
     ON CONFLICT (worker) DO UPDATE SET session = excluded.session, renewed_at = excluded.renewed_at,
@@ -68,7 +69,7 @@ export function witness(): string {
   END $$;
   CREATE TRIGGER note_transition AFTER UPDATE OR DELETE ON callbacks FOR EACH ROW EXECUTE FUNCTION note_transition();
 
-  -- What is inserted, or would be, is an answer; what is only updated (when it expires, say) is none.
+  -- An INSERT (also one that ends as an update) stores an answer. A plain UPDATE, such as of the expiry, does not.
   CREATE TABLE stores (object_id bigint NOT NULL, at float8 NOT NULL);
   CREATE FUNCTION begin_storing() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
@@ -85,21 +86,21 @@ export function witness(): string {
   CREATE TRIGGER note_updated AFTER UPDATE ON objects REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION note_stores()`
 }
 
-/** The URL with which a replica connects as itself. */
+/** Adds the name of a replica to the URL with which it connects. */
 export function urlOfReplica(url: string, replica: string): string {
   const own = new URL(url)
   own.searchParams.set('application_name', replica)
   return own.href
 }
 
-/** Tells it beforehand that all replicas are about to stand still for so long. */
+/** Tells the witness that all replicas will be stopped for that time. */
 export async function announceStandstill(db: pg.Client, forMs: number): Promise<void> {
   await db.query('INSERT INTO standstills SELECT now, now + $1 FROM (SELECT real_ms() AS now) t', [forMs])
 }
 
 export interface Witnessed {
   readonly rows: StoredCallback[]
-  /** In the order in which they happened. */
+  /** All transitions in the order in which they happened. */
   readonly transitions: Transition[]
   readonly stores: Stores
 }

@@ -15,7 +15,7 @@ const EXPIRED = 1_000_000
 const SPOOLED = 30_000
 const CALLBACKS = 200
 
-/** What piles up while something is away, in the database itself. */
+/** These tests insert the backlog of an outage directly into the database. */
 describe('a backlog', function () {
   this.timeout(60_000)
   let system: System
@@ -83,7 +83,7 @@ describe('a backlog', function () {
     assert.ok(looks > 1)
   })
 
-  it('of row versions, which an old transaction holds on to, makes callbacks no slower', async () => {
+  it('of row versions, kept by an old transaction, makes callbacks no slower', async () => {
     service = await (await system.startCallbackService()).ready()
     const { url } = service
     const work = async (): Promise<number> => {
@@ -103,7 +103,7 @@ describe('a backlog', function () {
   })
 })
 
-/** How long one callback after the other takes to be accepted. */
+/** Sends callbacks one after the other. @returns the median time of an accept */
 async function medianMs(service: ServiceProcess): Promise<number> {
   const times: number[] = []
   for (let i = 0; i < CALLBACKS; i += 1) {
@@ -114,7 +114,7 @@ async function medianMs(service: ServiceProcess): Promise<number> {
   return times.toSorted((a, b) => a - b)[CALLBACKS >> 1] ?? Number.NaN
 }
 
-/** Leaves callbacks in a spool, as a service does that was stopped while the database was away. @returns their ids, in order */
+/** Leaves callbacks in a spool, like a service that was stopped during an outage of the database. @returns their ids, in order */
 function fillSpool(path: string): string[] {
   const file = new SpoolFile({ path, maxBytes: 2 ** 30 })
   const rows = range(1, SPOOLED).map(i => ({

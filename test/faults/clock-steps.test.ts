@@ -64,7 +64,7 @@ describe("a step of the database's clock", function () {
     )
     return counts.reduce((sum, count) => sum + count, 0)
   }
-  /** A step that a replica has noticed and made up for. */
+  /** Steps the clock. Resolves when a replica has made up for the step. */
   const madeUpFor = async (byMs: number): Promise<void> => {
     const before = (await db.query('SELECT count(*)::int AS n FROM clock_steps')).rows[0].n
     await clock.step(byMs)
@@ -84,7 +84,7 @@ describe("a step of the database's clock", function () {
         assert.equal(await takenOver(), 0)
       })
 
-      it('deletes an object when its time has come, neither before nor after', async () => {
+      it('deletes an object when it expires, neither before nor after', async () => {
         await finished(first().url, await accept(first().url, [7]))
         const stored = performance.now()
         await madeUpFor(byMs)
@@ -97,7 +97,7 @@ describe("a step of the database's clock", function () {
     })
   }
 
-  it('backwards: asks again for a second event that came after the first had asked', async () => {
+  it('backwards: fetches again for a second event that came after the first fetch had left', async () => {
     await madeUpFor(-60_000)
     const one = await accept(first().url, [5])
     await eventually('the first has asked', () => asked.length === 1)
@@ -115,7 +115,7 @@ describe("a step of the database's clock", function () {
     assert.deepEqual(rows, [{ callback_id: id }])
   })
 
-  it('lets leases run out by hand without anybody noticing', async () => {
+  it("does not take over if only the lease's time in the database has passed", async () => {
     const ids = await Promise.all(range(0, 80).map(i => accept(replicas[i % 2]?.url ?? '', [i])))
     await db.query(`UPDATE workers SET lease_expires_at = now() - interval '1 hour'`)
     for (const id of ids) {

@@ -6,7 +6,7 @@ import type { ServiceProcess } from '../support/service-process.ts'
 import { type System, startSystem } from '../support/system.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
-/** Any key: the test says of each callback whether it was answered, and whether it is there. */
+/** An arbitrary idempotency key. The table is emptied before each test. */
 const KEY = { 'idempotency-key': 'key 1' }
 
 describe('the moment of the commit', function () {
@@ -14,7 +14,7 @@ describe('the moment of the commit', function () {
   let system: System
   let proxy: TcpProxy
   let service: ServiceProcess
-  /** The one that comes after one that was killed. */
+  /** The service that is started after a kill. */
   let again: ServiceProcess | undefined
 
   before(async () => {
@@ -39,7 +39,7 @@ describe('the moment of the commit', function () {
 
   const rows = async (): Promise<string[]> => (await system.db.query('SELECT id FROM callbacks')).rows.map(row => row.id)
 
-  it('leaves one callback of a try that was killed just after it and of its retry', async () => {
+  it('makes one callback of a try that was killed just after it and of its retry', async () => {
     proxy.swallowAnswers()
     const unheard = postCallback(service.url, [1], KEY).catch(() => undefined)
     await until(async () => (await rows()).length === 1)
@@ -51,7 +51,7 @@ describe('the moment of the commit', function () {
     assert.equal((await finished(again.url, id)).state, 'completed')
   })
 
-  it('leaves one callback of a try that was killed just before it and of its retry', async () => {
+  it('makes one callback of a try that was killed just before it and of its retry', async () => {
     await withClient(system.databaseUrl, async client => {
       await client.query('BEGIN; LOCK TABLE callbacks IN SHARE MODE')
       const unheard = postCallback(service.url, [1], KEY).catch(() => undefined)
@@ -81,11 +81,11 @@ describe('the moment of the commit', function () {
     assert.equal((await rows()).length, 1)
   })
 
-  it('comes again within seconds when connections have gone silent, half open, and work goes on', async () => {
+  it('succeeds again within seconds after connections have gone silent, and work continues', async () => {
     const silent = await until(() => leaseEnd(service))
     proxy.goSilent()
     assert.equal((await postCallback(service.url, [1])).status, 503)
-    // Old connections stay silent; new ones work.
+    // Existing connections stay silent, but new ones work.
     proxy.forward()
     const back = performance.now()
     const response = await until(async () => {
@@ -95,7 +95,7 @@ describe('the moment of the commit', function () {
     assert.ok(performance.now() - back < 3000, `accepted after ${performance.now() - back} ms`)
     const { id } = (await response.json()) as { id: string }
     await until(() => isCompleted(id), 10_000)
-    // The worker's session is asked for only now and then: work goes on also after it was found silent.
+    // The worker uses its session only every few seconds. Work must also continue after it has found the session silent.
     await until(async () => ((await leaseEnd(service)) ?? 0) > silent, 15_000)
     const { id: last } = (await (await postCallback(service.url, [3])).json()) as { id: string }
     await until(() => isCompleted(last), 1000)
@@ -105,7 +105,7 @@ describe('the moment of the commit', function () {
     return (await system.db.query(`SELECT FROM callbacks WHERE id = $1 AND state = 'completed'`, [id])).rows.length > 0
   }
 
-  /** Until when its worker's session is good; undefined before it has one. */
+  /** Reads when the lease of the service's worker ends; undefined before it has one. */
   async function leaseEnd({ pid }: ServiceProcess): Promise<Date | undefined> {
     return (await system.db.query('SELECT lease_expires_at FROM workers WHERE pid = $1', [pid])).rows[0]?.lease_expires_at
   }

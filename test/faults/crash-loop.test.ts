@@ -8,15 +8,15 @@ const LIVES = 14
 const LIFE_MS = 1200
 const CALLBACKS = 40
 
-describe('a crash loop that no callback is guilty of', function () {
+describe('a crash loop that no callback causes', function () {
   this.timeout(120_000)
   let system: System
 
   before(async () => {
-    // No callback can be finished within a life.
+    // No callback can finish within one life of the process.
     system = await startSystem({
       client: { LATENCY_MIN_MS: '3000', LATENCY_MAX_MS: '3000' },
-      // More than a life, on a slow machine too.
+      // This is longer than one life, even on a slow machine.
       callback: { PROCESS_PROBATION_MS: '5000' },
     })
   })
@@ -50,7 +50,7 @@ describe('callbacks that were in many crashes', function () {
 
   after(() => system.stop())
 
-  it('are done soon once processes live', async () => {
+  it('finish soon when processes live long enough', async () => {
     await system.db.query(
       `INSERT INTO callbacks (id, object_ids, crashes, attempts) SELECT gen_random_uuid(), ARRAY[n], 5, 5 FROM generate_series(1, ${suspects}) n`,
     )

@@ -7,15 +7,15 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { until } from '../support/eventually.ts'
 import { ServiceProcess } from '../support/service-process.ts'
 
-/** Whoever asks for this object dies. */
+/** A service that requests this object is killed. */
 const DEADLY = 666
-/** It has started by then, and answers. */
+/** Time from the request to the kill. By then the service has started and answers. */
 const DEATH_AFTER_MS = 300
-/** Longer than that: innocent callbacks die with it. */
+/** Answer time of the other objects. It is longer, so that innocent callbacks crash too. */
 const ANSWER_AFTER_MS = 500
-/** The last of them alone. */
+/** Number of crashes. In the last one the callback is alone. */
 const CRASHES = 6
-/** That run beside it when it kills for the first time. */
+/** Number of innocent callbacks that run beside it in the first crash. */
 const INNOCENT = 40
 
 describe('a callback that kills its worker', function () {
@@ -56,11 +56,11 @@ describe('a callback that kills its worker', function () {
       ZIPKIN_URL: '',
     })
 
-  it('is failed when it has killed its worker alone, and all that ran beside it are completed', async () => {
+  it('fails when it has killed its worker alone, and all callbacks beside it complete', async () => {
     await service.ready()
     const innocent = await Promise.all(range(1, INNOCENT).map(id => accept(service.url, [id])))
     const deadly = await accept(service.url, [DEADLY])
-    // What a supervisor does: start it again when it is gone.
+    // Like a supervisor, the test starts the service again after each crash.
     for (let crash = 1; crash <= CRASHES; crash += 1) {
       await until(() => deaths === crash, 30_000)
       await service.stop('SIGKILL')

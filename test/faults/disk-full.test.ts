@@ -20,7 +20,7 @@ describe('a full disk', function () {
   let server: PostgresServer | undefined
   let service: ServiceProcess
 
-  /** Nothing listens at the client service's address: what is accepted is only kept. */
+  /** Starts a service without a client service, so that accepted callbacks are only kept. */
   const start = (settings: Record<string, string>): Promise<ServiceProcess> =>
     ServiceProcess.start('callback-service', { CLIENT_SERVICE_URL: 'http://127.0.0.1:1', ZIPKIN_URL: '', ...settings })
 
@@ -30,14 +30,14 @@ describe('a full disk', function () {
       await run('mount', ['-t', 'tmpfs', '-o', 'size=256m,mode=755', 'none', folder])
     } catch {
       await rmdir(folder)
-      // Only root may mount, and not everywhere.
+      // Only root may mount, and not on every machine.
       this.skip()
     }
   })
 
   afterEach(async () => {
     await service?.stop()
-    // The server deletes what is in the folder, but not a folder that is mounted.
+    // The server deletes the content of the folder. It cannot delete the folder itself, because that is mounted.
     await server?.remove().catch(() => undefined)
     server = undefined
     await run('umount', [folder])
@@ -47,7 +47,7 @@ describe('a full disk', function () {
   const fill = (): Promise<unknown> => run('sh', ['-c', `cat /dev/zero > ${folder}/filler`]).catch(() => undefined)
   const free = (): Promise<void> => rm(join(folder, 'filler'))
 
-  /** Sends large callbacks until one is refused for want of storage. @returns the ids of those that were accepted */
+  /** Sends large callbacks until one is refused because the disk is full. @returns the ids of the accepted ones */
   async function acceptUntilRefused(): Promise<string[]> {
     const accepted: string[] = []
     const refused = await until(async () => {
@@ -95,7 +95,7 @@ describe('a full disk', function () {
     const settings = { DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, 'spool.sqlite') }
     service = await (await start(settings)).ready()
     proxy.refuse()
-    // More than the drain takes at once.
+    // This is more than one batch of the drain.
     const accepted = await Promise.all(range(1, 600).map(id => accept(service.url, [id])))
     await fill()
     accepted.push(...(await acceptUntilRefused()))
@@ -106,7 +106,7 @@ describe('a full disk', function () {
     await areKept(accepted)
     await fill()
     accepted.push(...(await acceptUntilRefused()))
-    // What is on a full disk is whole: another process finds it, and the database gets it although nothing can be deleted.
+    // The callbacks on a full disk are intact. Another process moves them into the database, although it cannot delete them from the spool.
     await service.stop('SIGKILL')
     service = await start(settings)
     proxy.forward()
@@ -119,7 +119,7 @@ describe('a full disk', function () {
     await database.drop()
   })
 
-  it('of the spool keeps neither the callback that the database refuses, nor any other, from being drained once', async () => {
+  it('of the spool does not stop the drain: each callback is drained once, and the refused one is set aside', async () => {
     const database = await createTestDatabase()
     const path = join(folder, 'spool.sqlite')
     const file = new SpoolFile({ path, maxBytes: 2 ** 30 })

@@ -17,7 +17,7 @@ describe('locks that somebody else holds', function () {
 
   beforeEach(() => system.db.query('TRUNCATE callbacks, objects'))
 
-  it('on a callback: the others go on, and it is worked on when it is free', async () => {
+  it('on a callback: the others continue, and it is processed when it is free', async () => {
     await withClient(system.databaseUrl, async somebody => {
       const held = await insertLocked(somebody)
       await until(async () => (await system.db.query('SELECT FROM callbacks WHERE due_at < now()')).rowCount === 1)
@@ -29,7 +29,7 @@ describe('locks that somebody else holds', function () {
     })
   })
 
-  it('on an object, for longer than a statement may take: accepting goes on, nothing fails, nothing is charged', async () => {
+  it('on an object, for longer than the statement timeout: accepting continues, nothing fails, nothing is charged', async () => {
     await finished(system.callbackUrl, await accept(system.callbackUrl, [1, 2]))
     await withClient(system.databaseUrl, async somebody => {
       await somebody.query('BEGIN; SELECT FROM objects WHERE id = 1 FOR UPDATE')
@@ -49,7 +49,8 @@ describe('locks that somebody else holds', function () {
     await withClient(system.databaseUrl, async somebody => {
       await somebody.query('BEGIN; SELECT FROM objects WHERE id = 2 FOR UPDATE')
       const id = await accept(system.callbackUrl, [1, 2])
-      // It has the first object now and waits for the second. Whoever waited first finds the deadlock, and is its victim.
+      // The service has locked the first object and waits for the second. The session that waited first detects the deadlock and is its
+      // victim.
       await until(() => waits('work'))
       await somebody.query('SELECT FROM objects WHERE id = 1 FOR UPDATE; COMMIT')
       assertUncharged(await finished(system.callbackUrl, id))
@@ -81,7 +82,7 @@ describe('locks that somebody else holds', function () {
     return rows[0].id
   }
 
-  /** Whether one of our connections waits for a lock. */
+  /** Whether a connection of this pool waits for a lock. */
   async function waits(pool: string): Promise<boolean> {
     const { rowCount } = await system.db.query(
       `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND wait_event_type = 'Lock'`,

@@ -10,9 +10,9 @@ import { ServiceProcess } from '../support/service-process.ts'
 const ANSWER_MS = 50
 const INTERVAL_MS = 250
 const CALLBACKS = 24
-/** Objects from here on are the bad ones. */
+/** The first id of the bad objects. */
 const BAD = 10_000
-/** A busy machine may answer late. */
+/** Minimum bound for p95, because a busy machine may answer late. */
 const FLOOR_MS = 500
 
 describe('bad objects among good ones', function () {
@@ -61,7 +61,7 @@ describe('bad objects among good ones', function () {
     await database.drop()
   }
 
-  /** Sends healthy callbacks at a fixed pace. @returns the p95 of the time that they took */
+  /** Sends healthy callbacks at a fixed rate. @returns the p95 of their times */
   async function p95OfHealthy(): Promise<number> {
     const ids: string[] = []
     for (const object of range(1, CALLBACKS)) {

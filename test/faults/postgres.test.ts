@@ -57,11 +57,11 @@ describe('a PostgreSQL that comes and goes', function () {
     assert.equal(service.exitCode, null)
   })
 
-  it('hangs with its connections open: 503 in time, and 202 within a second when it goes on', async () => {
+  it('hangs with its connections open: 503 in time, and 202 within a second when it continues', async () => {
     await service.ready()
     await server.freeze()
     try {
-      // The first finds the connections there are, the second none.
+      // The first callback uses the open connections. For the second there is none.
       await refused()
       await refused()
       assert.equal((await fetch(`${service.url}/livez`)).status, 200)
@@ -90,7 +90,7 @@ describe('a PostgreSQL that comes and goes', function () {
     assert.ok(performance.now() - asked < ANSWER_WITHIN_MS, `${performance.now() - asked} ms`)
   }
 
-  /** Asks as a sender in a hurry does. @returns the id of the first callback that was accepted */
+  /** Sends callbacks like an impatient sender. @returns the id of the first one that is accepted */
   async function acceptedAgain(): Promise<string> {
     const back = performance.now()
     const response = await until(async () => {

@@ -52,7 +52,7 @@ describe('a PostgreSQL that only reads', function () {
     return { status: response.status, reason: checks.database.reason }
   }
 
-  it('is said to be read-only within two seconds, in the health answer and once in the log; all goes on when it is not', async () => {
+  it('is reported as read-only within two seconds, in the health answer and once in the log; work continues when it is writable', async () => {
     const before = await accept(service.url, [1])
     assert.equal((await finished(service.url, before)).state, 'completed')
     await setReadOnly('on')

@@ -60,7 +60,7 @@ describe('a database user with the rights of deploy/grants.sql', function () {
   const troubles = (): string[] =>
     service.log.filter(({ level }) => level === 'warn' || level === 'error').map(line => JSON.stringify(line))
 
-  it('is enough to accept, work, read, expire, forget and note a step of the clock', async () => {
+  it('is enough to accept, process, read, expire, prune and record a step of the clock', async () => {
     service = await (await start()).ready()
     const id = await accept(service.url, [1, 2, 3])
     assert.equal((await finished(service.url, id)).state, 'completed')
@@ -92,7 +92,7 @@ describe('a database user with the rights of deploy/grants.sql', function () {
     })
   }
 
-  it('is not enough without the sequence of workers, which readiness, log and metric say', async () => {
+  it('is not enough without the sequence of workers, which readiness, log and metric report', async () => {
     await asOwner(`REVOKE ALL ON SEQUENCE workers_number_seq FROM ${role}`)
     service = await start()
     const reason = 'permission denied for sequence workers_number_seq'

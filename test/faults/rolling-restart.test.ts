@@ -8,7 +8,7 @@ import { type System, startSystem } from '../support/system.ts'
 const LOOK_MS = 50
 const REPLICA = { SHUTDOWN_DELAY_MS: '500' }
 
-/** Sends round robin to the replicas that said they are ready when it last looked: what a balancer does. */
+/** Sends requests like a load balancer: in turn to the replicas that were ready at its last check. */
 class Balancer {
   readonly #pools = new Map<ServiceProcess, Pool>()
   readonly #ready = new Set<ServiceProcess>()
@@ -25,7 +25,7 @@ class Balancer {
     return this.#ready.has(service)
   }
 
-  /** @returns the status; 0 when no answer came */
+  /** Sends a callback. @returns the status; 0 if no answer came */
   async post(body: string): Promise<number> {
     const ready = [...this.#ready]
     this.#next += 1
@@ -68,7 +68,7 @@ describe('a rolling restart', function () {
     await system.stop()
   })
 
-  it('of three replicas under load fails no request of a balancer that goes by readiness, and loses none', async () => {
+  it('of three replicas under load fails and loses no request of a balancer that checks readiness', async () => {
     const join = async (service: ServiceProcess): Promise<ServiceProcess> => {
       balancer.add(service)
       await until(() => balancer.isReady(service))

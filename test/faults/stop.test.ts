@@ -61,7 +61,7 @@ describe('SIGTERM', function () {
     assert.equal(await service.stop(), 0)
   })
 
-  it('is not held up for more than a second by a Zipkin that takes connections and says nothing', async () => {
+  it('is delayed by at most a second by a Zipkin that accepts connections and does not answer', async () => {
     const silent = createServer().listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const zipkin = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/api/v2/spans`

@@ -10,7 +10,7 @@ import { until } from '../support/eventually.ts'
 import { PostgresServer } from '../support/postgres-server.ts'
 import { ServiceProcess } from '../support/service-process.ts'
 
-/** What docs/configuration.md promises for the default settings. */
+/** The limits of the default settings, as in docs/configuration.md. */
 const MAX_CONNECTIONS = 2 + 6 + 1
 const STATEMENT_TIMEOUT_MS = 1500
 
@@ -60,14 +60,14 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     await service.ready()
   }
 
-  /** Resolves when commits hang, or hang no more. */
+  /** Sets the name of the standby. Resolves when commits hang, or when they no longer hang. */
   async function standbyIs(name: string): Promise<void> {
     await db.query(`ALTER SYSTEM SET synchronous_standby_names = '${name}'`)
     await db.query('SELECT pg_reload_conf()')
     await until(async () => (await commits()) === (name === ''))
   }
 
-  /** Whether a commit comes back within a moment. */
+  /** Whether a commit ends within a short time. */
   async function commits(): Promise<boolean> {
     return withClient(databaseUrl, async other => {
       const { rows } = await other.query('SELECT pg_backend_pid() AS pid')
@@ -89,7 +89,7 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     (await db.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'answerback %'`)).rowCount ??
     0
 
-  /** The most there were at once, while `work` ran. */
+  /** Returns the largest number of connections while `work` runs. */
   async function mostConnections(work: Promise<unknown>): Promise<number> {
     let isRunning = true
     const ended = work.finally(() => {
@@ -104,7 +104,7 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     return most
   }
 
-  it('keeps no more connections than are allowed, is not ready, says why, and goes on when the standby is no longer waited for', async () => {
+  it('keeps its connections bounded, is not ready, says why, and continues when commits no longer wait for the standby', async () => {
     await start()
     await accept(service.url, [1])
     await standbyIs('nobody')
@@ -126,13 +126,13 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     assert.ok((await connections()) <= MAX_CONNECTIONS)
   })
 
-  it('is noticed where nobody sends anything', async () => {
+  it('is noticed even without traffic', async () => {
     await start()
     await standbyIs('nobody')
     await until(async () => (await database()).status === 503, 5000 + 2 * STATEMENT_TIMEOUT_MS)
   })
 
-  it('has no callback acknowledged that it has not, though the row is there: neither a repeated one nor one of the spool', async () => {
+  it('acknowledges no callback that is on one disk only, neither a repeated one nor one of the spool', async () => {
     await start()
     await accept(service.url, [1])
     await standbyIs('nobody')
@@ -144,7 +144,7 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     await until(async () => (await postCallback(service.url, [1], key)).status === 202)
   })
 
-  /** @returns the id of a callback that went to the spool */
+  /** Sends a callback that must go to the spool. @returns its id */
   async function spool(objectId: number): Promise<string> {
     const response = await postCallback(service.url, [objectId])
     assert.equal(response.status, 202)
@@ -153,12 +153,12 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     return id
   }
 
-  it('has its callbacks in the spool until it is back, each once', async () => {
+  it('keeps callbacks in the spool until it is back, each once', async () => {
     await start({ SPOOL_PATH: join(folder, 'spool.sqlite') })
     await standbyIs('nobody')
     const spooled = [await spool(0)]
     await until(async () => (await db.query('SELECT FROM callbacks')).rowCount === 1)
-    // Its insert was given up, and has made the row on one disk. The drain has tried meanwhile, more than once.
+    // The service gave up on the insert, but the row is on one disk. The drain has tried more than once meanwhile.
     await sleep(2 * STATEMENT_TIMEOUT_MS)
     assert.equal((await readMetrics(service.adminUrl)).total('spool_callbacks'), 1)
     for (let i = 1; i < 10; i += 1) spooled.push(await spool(i))

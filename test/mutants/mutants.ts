@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 
-/** Mistakes that no test needs to notice: for each file, the mistake and why. */
+/** Mistakes that no test needs to notice: for each file, each mistake with the reason. */
 export type Left = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 export interface Mutant {
@@ -14,7 +14,7 @@ interface Place {
   readonly column: number
 }
 
-/** What is wrong, as whole lines, in a form that stays the same when other lines change: `if (a < b) c() → if (a <= b) c()`. */
+/** Describes a mutant by its whole lines, so that changes of other lines do not matter: `if (a < b) c() → if (a <= b) c()`. */
 export function describeMutant(source: string, { location, replacement = '' }: Mutant): string {
   const { start, end } = location
   const lines = source.split('\n').slice(start.line - 1, end.line)
@@ -24,9 +24,9 @@ export function describeMutant(source: string, { location, replacement = '' }: M
 }
 
 /**
- * The tests that import the file by its name; where there are none, those that import a file that imports it, and so on.
+ * Finds the tests that import the file by its name. If there are none, it finds those that import a file that imports it, and so on.
  * @param files tests and sources
- * @throws {Error} when there are none
+ * @throws {Error} there are no such tests
  */
 export function testsOf(file: string, files: readonly string[], read: (file: string) => string): string[] {
   const service = file.split('/').slice(0, 2).join('/')

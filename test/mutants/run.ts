@@ -4,9 +4,10 @@ import { Stryker } from '@stryker-mutator/core'
 import { describeMutant, type Left, testsOf } from './mutants.ts'
 
 /**
- * `node test/mutants/run.ts --file='services/callback-service/domain/*.ts'`: plants small mistakes into each file, one at a time, and runs the tests
- * that import it (or `--tests=a,b`) with each. What is known not to matter is in left.json, with its reason. Ends with a table, and exits with 1
- * when any other mistake goes unnoticed. What an earlier run noticed in unchanged code is not planted again; `--again` does.
+ * `node test/mutants/run.ts --file='services/callback-service/domain/*.ts'` plants small mistakes into each file, one at a time, and runs
+ * the tests that import it (or `--tests=a,b`) with each. left.json lists the mistakes that do not matter, with reasons. The program prints
+ * a table. The exit code is 1 if any other mistake goes unnoticed. Mistakes that an earlier run noticed in unchanged code are not planted
+ * again, except with `--again`.
  */
 const { values } = parseArgs({
   options: { file: { type: 'string' }, tests: { type: 'string' }, again: { type: 'boolean', default: false } },
@@ -22,7 +23,7 @@ if (files.length === 0) throw new Error(`no file is called ${values.file}`)
 for (const file of files) rows.push(await run(file))
 say(['| file | mutants | noticed | left |', '|---|---|---|---|', ...rows].join('\n'))
 
-/** @returns the file's row of the table */
+/** Plants mistakes into one file. @returns its row of the table */
 async function run(file: string): Promise<string> {
   const tests = values.tests?.split(',') ?? testsOf(file, allFiles, path => readFileSync(path, 'utf8'))
   const results = (await plant(file, tests)).filter(isCounted)
@@ -45,10 +46,10 @@ async function plant(file: string, tests: readonly string[]) {
     mutate: [file],
     testRunner: 'command',
     commandRunner: { command: `mocha --no-config --bail --exit --timeout 30000 ${tests.join(' ')}` },
-    // Texts for people are not tested word by word.
+    // No test checks the exact words of texts for people.
     mutator: { excludedMutations: ['StringLiteral'] },
     disableTypeChecks: file,
-    // There is none that it could read: TypeScript runs without a build.
+    // There is no such file, because TypeScript runs without a build.
     tsconfigFile: 'none.json',
     ignorePatterns: ['bench', 'docs', '.local'],
     tempDirName: `${folder}/tmp`,
@@ -62,7 +63,7 @@ async function plant(file: string, tests: readonly string[]) {
   }).runMutationTest()
 }
 
-/** There may be new tests that notice it. */
+/** Forgets unnoticed mistakes of earlier runs, because new tests may notice them. */
 function forgetUnnoticed(incrementalFile: string): void {
   const report = JSON.parse(readFileSync(incrementalFile, 'utf8')) as { files: Record<string, { mutants: { status: string }[] }> }
   for (const file of Object.values(report.files)) file.mutants = file.mutants.filter(({ status }) => status !== 'Survived')

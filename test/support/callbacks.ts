@@ -13,7 +13,7 @@ export interface CallbackAnswer {
 }
 
 export interface Metrics {
-  /** The sum over all labels. */
+  /** Returns the sum of a metric over all its labels. */
   total(name: string): number
 }
 
@@ -29,7 +29,7 @@ export function postCallback(
   })
 }
 
-/** @returns the id of the accepted callback */
+/** Sends a callback that must be accepted. @returns its id */
 export async function accept(url: string, objectIds: readonly (number | string)[], headers: Record<string, string> = {}): Promise<string> {
   const response = await postCallback(url, objectIds, headers)
   assert.equal(response.status, 202)
@@ -69,7 +69,7 @@ export async function readMetrics(adminUrl: string): Promise<Metrics> {
   }
 }
 
-/** Whole numbers from `from` on. */
+/** Returns `count` consecutive integers, beginning with `from`. */
 export function range(from: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => from + i)
 }

@@ -2,19 +2,19 @@ import { createHash, randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { migrate, readMigrations } from '#prisma/migrate.ts'
 
-/** Any number; whoever makes the template holds it. */
+/** The key of the advisory lock for making the template. The value is arbitrary. */
 const TEMPLATE_LOCK = 5_309_614
 
 export interface TestDatabase {
   readonly url: string
-  /** Drops it, disconnecting whoever is still connected. Safe to repeat. */
+  /** Drops the database and disconnects its clients. Safe to repeat. */
   drop(): Promise<void>
 }
 
 /**
- * A database of its own for a test file, migrated: a copy of a template that is migrated once per set of migrations.
- * The server is the one of TEST_DATABASE_URL, which `npm test` starts (test/support/with-postgres.ts).
- * @param options.isEmpty without any table, to migrate it yourself
+ * Creates a migrated database for one test file. It is a copy of a template, which is migrated once for each set of migrations.
+ * The server is that of TEST_DATABASE_URL, which `npm test` starts (test/support/with-postgres.ts).
+ * @param options.isEmpty whether the database has no tables, for tests that migrate it themselves
  */
 export async function createTestDatabase(options: { isEmpty?: boolean } = {}): Promise<TestDatabase> {
   const server = serverUrl()
@@ -29,10 +29,10 @@ export async function createTestDatabase(options: { isEmpty?: boolean } = {}): P
   }
 }
 
-/** Runs `work` with a connection that is closed afterwards. */
+/** Runs `work` with a connection, and closes the connection afterwards. */
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url })
-  // A server that ends the connection fails the query under way or the next one; as an event it would end our process.
+  // If the server ends the connection, the current or the next query fails. Without this listener the event would end our process.
   client.on('error', () => undefined)
   await client.connect()
   try {
@@ -45,7 +45,9 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
 function serverUrl(): string {
   const url = process.env['TEST_DATABASE_URL']
   if (!url)
-    throw new Error('TEST_DATABASE_URL is not set: run the tests with `npm test`, or set it to a server on which databases may be made')
+    throw new Error(
+      'TEST_DATABASE_URL is not set: run the tests with `npm test`, or set it to a server on which the tests may create databases',
+    )
   return url
 }
 
@@ -56,7 +58,7 @@ async function ensureTemplate(server: string): Promise<string> {
     await client.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK])
     const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [template])
     if (rowCount !== 0) return
-    // Under another name until it is migrated: a run that was cut short leaves no half template.
+    // The template has another name until it is migrated, so that an interrupted run leaves no incomplete one behind.
     const fresh = `${template}_new`
     await client.query(`DROP DATABASE IF EXISTS ${fresh} WITH (FORCE)`)
     await client.query(`CREATE DATABASE ${fresh} TEMPLATE template0`)

@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import pg from 'pg'
 
-/** BackendKeyData: its tag and its length; the number of the server process and a key follow. */
+/** The beginning of the message BackendKeyData: tag and length. The process id of the server and a key follow. */
 const BACKEND_KEY = Buffer.from([0x4b, 0, 0, 0, 12])
 
 /**
- * Looks to its clients as a connection pooler does: it makes up the number of the server process, and may hand a client to another server
- * connection between two statements.
+ * Behaves like a connection pooler: it invents the process id of the server, and can move a client to another server connection between two
+ * statements.
  */
 export class FakePooler {
   readonly #target: URL
@@ -31,7 +31,7 @@ export class FakePooler {
     return url.href
   }
 
-  /** Gives every client another server connection; the one it had stays open, with all its locks. */
+  /** Gives every client another server connection. The previous one stays open, with all its locks. */
   async handOver(): Promise<void> {
     for (const [client, before] of this.#clients) {
       const other = new pg.Client({ connectionString: this.#target.href })
@@ -68,7 +68,7 @@ export class FakePooler {
     client.pipe(server, { end: false })
     server.on('data', answer => {
       const at = answer.indexOf(BACKEND_KEY)
-      // The first message like it is the real one, before anything that was asked for.
+      // The first match is the real message, because it comes before any result.
       if (at !== -1) answer.writeInt32BE(-1, at + BACKEND_KEY.length)
       client.write(answer)
     })

@@ -9,19 +9,19 @@ import { LocalPostgres } from '../../deploy/local/postgres.ts'
 import { withClient } from './database.ts'
 
 export interface PostgresServerOptions {
-  /** Where its data live (a temporary folder). */
+  /** Folder of its data (default: a temporary folder). */
   readonly folder?: string
-  /** For tests that stop nothing in the middle: nothing is synced to the disk. */
+  /** Whether the server syncs nothing to the disk. This suits tests that do not kill it. */
   readonly isThrowaway?: boolean
 }
 
 /**
- * A PostgreSQL of its own to whom anything may happen: killed, frozen, started again on the same port with what it had.
- * It has the durability servers have by default: what is committed is on disk.
+ * A separate PostgreSQL server that tests can kill, freeze, and start again on the same port with the same data.
+ * It has the default durability of a server: committed data is on the disk.
  */
 export class PostgresServer {
   readonly #local: LocalPostgres
-  /** Its processes, the postmaster first, while they are stopped. */
+  /** The process ids of the server while it is frozen, the postmaster first. */
   #frozen: readonly number[] = []
 
   private constructor(local: LocalPostgres) {
@@ -35,7 +35,7 @@ export class PostgresServer {
     return server
   }
 
-  /** @returns the URL of a migrated database of that name */
+  /** Creates and migrates a database. @returns its URL */
   async createDatabase(name: string): Promise<string> {
     await this.#local.createDatabase(name)
     const url = this.#local.url(name)
@@ -43,37 +43,37 @@ export class PostgresServer {
     return url
   }
 
-  /** Starts it again; resolves when it takes connections. */
+  /** Starts the server again. Resolves when it accepts connections. */
   resume(): Promise<void> {
     return this.#local.start()
   }
 
-  /** Ends it without waiting for anything, as `pg_ctl stop -m immediate` does. */
+  /** Ends the server at once, like `pg_ctl stop -m immediate`. */
   async kill(): Promise<void> {
     this.#local.kill()
     await this.#local.exited
   }
 
-  /** Stops all its processes where they stand: connections stay, new ones are taken by the kernel, and nobody answers. */
+  /** Freezes all processes of the server. Connections stay open, the kernel accepts new ones, and none gets an answer. */
   async freeze(): Promise<void> {
     const postmaster = await withClient(this.#local.url('postgres'), async client => {
       const { rows } = await client.query(`SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)::int AS pid`)
       return rows[0].pid as number
     })
-    // The postmaster first: it starts no more then.
+    // The postmaster comes first, so that it starts no more processes.
     process.kill(postmaster, 'SIGSTOP')
     const others = (await processes()).filter(({ parent }) => parent === postmaster).map(({ pid }) => pid)
     this.#frozen = [postmaster, ...others]
     for (const pid of others) signal(pid, 'SIGSTOP')
   }
 
-  /** Lets it go on. Does nothing if it is not frozen. */
+  /** Lets the server continue. Does nothing if it is not frozen. */
   thaw(): void {
     for (const pid of this.#frozen.toReversed()) signal(pid, 'SIGCONT')
     this.#frozen = []
   }
 
-  /** Ends it, whatever happened to it, and deletes its data. */
+  /** Ends the server in any state, and deletes its data. */
   async remove(): Promise<void> {
     this.thaw()
     await this.#local.stop()
@@ -90,7 +90,7 @@ async function processes(): Promise<{ pid: number; parent: number }[]> {
     .map(([pid = 0, parent = 0]) => ({ pid, parent }))
 }
 
-/** A backend may have ended meanwhile. */
+/** Sends a signal to a process, which may have ended meanwhile. */
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)

@@ -11,8 +11,8 @@ import { readMigrations } from '#prisma/migrate.ts'
 const EVERYTHING = { externalTables: [], externalEnums: [] }
 
 /**
- * What `prisma migrate diff --from-empty --to-schema --script` prints: Prisma's own idea of our schema, without its CLI.
- * @param url a database the engine may talk to; it stays as it is
+ * Returns the output of `prisma migrate diff --from-empty --to-schema --script`, Prisma's own SQL for our schema, without its CLI.
+ * @param url a database that the engine can connect to; it does not change
  */
 export async function sqlOfSchema(url: string): Promise<string> {
   const file = await schemaFile()
@@ -29,8 +29,9 @@ export async function sqlOfSchema(url: string): Promise<string> {
 }
 
 /**
- * What `prisma migrate deploy` does, in a process of its own: the engine's timer for Prisma's lock keeps a process alive for 10 s.
- * @returns the names of the migrations it applied
+ * Does the same as `prisma migrate deploy`, in a separate process, because the engine's timer for Prisma's lock keeps a process alive for
+ * 10 s.
+ * @returns the names of the migrations that it applied
  */
 export async function deployWithPrisma(url: string): Promise<string[]> {
   const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), url])
@@ -58,7 +59,7 @@ async function deploy(url: string): Promise<string[]> {
 
 async function withEngine<T>(url: string, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
   const { path, content } = await schemaFile()
-  // Our own pool, because the engine's connection must end with it: that connection holds Prisma's lock.
+  // The engine's connection holds Prisma's lock, so it must end here. With our own pool, we can end it.
   const pool = new pg.Pool({ connectionString: url })
   const engine = await SchemaEngine.new(
     { datamodels: [[path, content]] },

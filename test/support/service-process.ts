@@ -28,9 +28,9 @@ export class ServiceProcess {
   }
 
   /**
-   * Resolves when the service says that it has started.
-   * @param root where its sources are, if not here
-   * @throws {Error} with its log when it exits instead, or says nothing
+   * Starts a service. Resolves when it logs that it has started.
+   * @param root folder of its sources (default: this checkout)
+   * @throws {Error} the service exits instead (the message has its log), or does not start in time
    */
   static start(name: string, env: Readonly<Record<string, string>>, root?: string): Promise<ServiceProcess> {
     return ServiceProcess.startFile(`services/${name}/main.ts`, env, root)
@@ -71,18 +71,18 @@ export class ServiceProcess {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 
-  /** Resolves when it has ended, for whatever reason. */
+  /** Resolves when the process has ended, for any reason. */
   get exited(): Promise<unknown> {
     return this.#exited
   }
 
-  /** Resolves when it says that it is ready: the database is there and migrated. */
+  /** Resolves when the service is ready, which means that the database is there and migrated. */
   async ready(): Promise<this> {
     await until(async () => (await fetch(`${this.url}/readyz`)).ok)
     return this
   }
 
-  /** Sends a signal and waits for the end. @returns the exit code; null when the signal itself ended it */
+  /** Sends a signal and waits for the end of the process. @returns the exit code; null if the signal itself ended the process */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     if (!this.hasEnded) {
       this.#child.kill(signal)
@@ -91,7 +91,7 @@ export class ServiceProcess {
     return this.#child.exitCode
   }
 
-  /** Sends a signal that does not end it. */
+  /** Sends a signal and does not wait. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }
@@ -102,7 +102,7 @@ export class ServiceProcess {
   }
 }
 
-/** A process that is killed may leave half a line. */
+/** Parses a log line. A killed process may leave an incomplete one. */
 function parseLine(line: string): LogLine {
   try {
     return JSON.parse(line) as LogLine

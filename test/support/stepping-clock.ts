@@ -1,8 +1,8 @@
 import { withClient } from './database.ts'
 
 /**
- * Gives a database a clock that steps: functions in front of PostgreSQL's own, for connections made from now on. What a server's clock does to
- * the service it does too, without a server of its own: every statement of ours asks by these names.
+ * Gives a database a clock that can step: functions that hide PostgreSQL's own, for connections opened from now on. All our statements call
+ * these functions. So a step has the same effect as a step of the server's clock, but needs no separate server.
  */
 export async function giveSteppingClock(url: string): Promise<{ step(byMs: number): Promise<void> }> {
   await withClient(url, async db => {

@@ -5,7 +5,7 @@ import { adminPortRoutes, callbackPortRoutes, documentOf } from './routes.ts'
 import { ServiceProcess } from './service-process.ts'
 import { ZipkinCollector } from './zipkin-collector.ts'
 
-/** Where the services of a test are, ours or somebody's. */
+/** The addresses of the services under test. They may be ours or those of a running system. */
 export interface Addresses {
   readonly callbackUrl: string
   readonly callbackAdminUrl: string
@@ -14,13 +14,13 @@ export interface Addresses {
   readonly databaseUrl: string
 }
 
-/** Both services as real processes, their database and a collector of their spans. */
+/** Both services as real processes, their database, and a collector for their spans. */
 export interface System extends Addresses {
   readonly zipkin: ZipkinCollector
   readonly callbackService: ServiceProcess
   readonly clientService: ServiceProcess
   readonly db: pg.Client
-  /** Starts another callback service on the same database, or the same one again. */
+  /** Starts another callback service on the same database, or one that has ended again. */
   startCallbackService(env?: Record<string, string>): Promise<ServiceProcess>
   stop(): Promise<void>
 }

@@ -5,7 +5,7 @@ interface Pair {
   readonly client: Socket
   readonly server: Socket
   isAbandoned: boolean
-  /** Its next answer is the one that is watched for. */
+  /** Whether its next answer is the one that the watch waits for. */
   isWatched: boolean
 }
 
@@ -16,8 +16,8 @@ interface Watch {
 }
 
 /**
- * Stands between a pool and Postgres and makes the trouble a network makes. What it does holds for connections made from then on; what
- * becomes of those there are is said with each.
+ * A proxy between a pool and Postgres that makes network faults. Each fault applies to new connections; its docstring says what happens to
+ * the existing ones.
  */
 export class TcpProxy {
   readonly #target: URL
@@ -44,7 +44,7 @@ export class TcpProxy {
     return url.href
   }
 
-  /** Connections tried so far. */
+  /** Number of connections that were opened to the proxy so far. */
   get connections(): number {
     return this.#connections
   }
@@ -53,13 +53,13 @@ export class TcpProxy {
     this.#mode = 'forward'
   }
 
-  /** Resets every connection, old and new: what a server that is down looks like. */
+  /** Resets all connections, existing and new, like a server that is down. */
   refuse(): void {
     this.#mode = 'refuse'
     this.cut()
   }
 
-  /** Nothing comes through any more, on old connections and new ones, and nobody is told. Old ones stay silent for good. */
+  /** Stops all traffic on existing and new connections without closing them. The existing ones stay silent forever. */
   goSilent(): void {
     this.#mode = 'silent'
     for (const { client, server } of this.#pairs) {
@@ -68,13 +68,13 @@ export class TcpProxy {
     }
   }
 
-  /** What is asked gets through, and no answer comes back any more; new connections are silent. */
+  /** Forwards statements on existing connections, but drops all answers. New connections are silent. */
   swallowAnswers(): void {
     this.#mode = 'silent'
     for (const { client, server } of this.#pairs) server.unpipe(client).resume()
   }
 
-  /** Resets the connections there are. */
+  /** Resets the existing connections. */
   cut(): void {
     for (const { client, server } of this.#pairs) {
       client.resetAndDestroy()
@@ -82,7 +82,7 @@ export class TcpProxy {
     }
   }
 
-  /** Resets the connections there are, and leaves Postgres in the belief that they live: until the next `cut`. */
+  /** Resets the clients of the existing connections, but keeps the connections to Postgres open until the next `cut`. */
   abandon(): void {
     for (const pair of this.#pairs) {
       pair.isAbandoned = true
@@ -90,7 +90,7 @@ export class TcpProxy {
     }
   }
 
-  /** Lets what is asked through, and resets the connection instead of delivering the next answer. Resolves when that has happened. */
+  /** Resets the connection instead of delivering the next answer; statements still get through. Resolves when that has happened. */
   loseNextAnswer(): Promise<void> {
     return new Promise(resolve => {
       this.#onAnswer = resolve
@@ -98,7 +98,7 @@ export class TcpProxy {
   }
 
   /**
-   * Calls `act` once, as soon as a statement with these words is on its way, or the first of its answer is: before it is passed on.
+   * Calls `act` once, when a statement with these words arrives, or the first part of its answer. It does so before it forwards them.
    * @returns whether that has happened within `withinMs`
    */
   atStatement(words: string, at: Watch['at'], withinMs: number, act: () => void): Promise<boolean> {
@@ -136,7 +136,7 @@ export class TcpProxy {
     }
     if (this.#mode === 'refuse') client.resetAndDestroy()
     if (this.#mode !== 'forward') return
-    // Before the pipes: what is lost must be gone when they would write it.
+    // These listeners must come before the pipes, so that a lost answer is gone before a pipe can write it.
     client.on('data', question => this.#watchQuestion(pair, question))
     client.pipe(server)
     server.on('data', () => {

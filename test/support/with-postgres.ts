@@ -8,12 +8,13 @@ import { LocalPostgres } from '../../deploy/local/postgres.ts'
 import { exitOnSetupError } from '../../deploy/local/setup-error.ts'
 
 /**
- * `node test/support/with-postgres.ts COMMAND [ARGUMENT ...]` runs the command beside a throwaway PostgreSQL server: its address is in
- * TEST_DATABASE_URL, its end comes with the command's, and the exit code is the command's. Where TEST_DATABASE_URL is set already, that one serves.
+ * `node test/support/with-postgres.ts COMMAND [ARGUMENT ...]` runs a command with a throwaway PostgreSQL server. The server's URL is in
+ * TEST_DATABASE_URL. The server ends with the command, and the exit code is that of the command. If TEST_DATABASE_URL is set already, the
+ * command uses that server instead.
  */
 await exitOnSetupError(async () => {
   const [command, ...args] = process.argv.slice(2)
-  if (command === undefined) throw new Error('which command?')
+  if (command === undefined) throw new Error('usage: node test/support/with-postgres.ts COMMAND [ARGUMENT ...]')
   if (process.env['TEST_DATABASE_URL']) {
     process.exitCode = await runCommand(command, args, process.env['TEST_DATABASE_URL'])
     return
@@ -35,7 +36,7 @@ async function runCommand(command: string, args: readonly string[], databaseUrl:
     env: { ...process.env, TEST_DATABASE_URL: databaseUrl, PATH: `${bin}${delimiter}${process.env['PATH']}` },
   })
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
-    // A terminal sends Ctrl-C to the command as well; a second SIGINT would cut its own ending short.
+    // A terminal sends Ctrl-C to the command too. A second SIGINT would interrupt its clean stop.
     process.on(signal, () => (signal === 'SIGINT' && process.stdin.isTTY) || child.kill(signal))
   }
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]

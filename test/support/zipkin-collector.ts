@@ -17,10 +17,10 @@ export interface ZipkinSpan {
   readonly tags: Readonly<Record<string, string>>
 }
 
-/** Takes spans as Zipkin would, refusing what Zipkin would refuse, and keeps them. */
+/** Collects spans in place of Zipkin, and refuses those that Zipkin would refuse. */
 export class ZipkinCollector {
   readonly spans: ZipkinSpan[] = []
-  /** Why spans were refused; a test asserts that there is nothing here. */
+  /** Why spans were refused. Tests assert that it is empty. */
   readonly refusals: string[] = []
   readonly #server: Server
 

@@ -24,7 +24,7 @@ export interface Roles {
   readonly standby: PatroniNode
 }
 
-/** Two Patroni nodes, the etcd they agree through, and the HAProxy that leads to the primary. All of it listens on loopback. */
+/** Two Patroni nodes, the etcd through which they agree, and the HAProxy that leads to the primary. All listen on loopback. */
 export class Cluster {
   readonly #nodes: readonly [PatroniNode, PatroniNode]
   readonly #etcd: Daemon
@@ -38,7 +38,7 @@ export class Cluster {
     this.#port = parts.port
   }
 
-  /** @param folder the user PostgreSQL runs as must be able to write here */
+  /** @param folder a folder in which the user of PostgreSQL can write */
   static async start(folder: string, programs: Programs): Promise<Cluster> {
     const [etcdPort, peerPort, port, ...ports] = await distinctPorts(7)
     const [postgresA, patroniA, postgresB, patroniB] = ports as [number, number, number, number]
@@ -69,17 +69,17 @@ export class Cluster {
     return new Cluster({ nodes, etcd, haproxy, port: port as number })
   }
 
-  /** The address a service uses: HAProxy's. */
+  /** The URL that a service uses. It leads to HAProxy. */
   url(database: string, { username, password } = SERVICE_USER): string {
     return `postgresql://${username}:${password}@127.0.0.1:${this.#port}/${database}`
   }
 
-  /** Resolves when one node is the primary, also for HAProxy, and the other its synchronous standby. */
+  /** Resolves when one node is the primary, also for HAProxy, and the other is its synchronous standby. */
   healthy(): Promise<Roles> {
     return until(() => this.#roles(), HEALTHY_TIMEOUT_MS, 'a primary with a synchronous standby')
   }
 
-  /** Asks Patroni to make the standby the primary. Resolves when Patroni says that it is. */
+  /** Asks Patroni to make the standby the primary. Resolves when Patroni confirms it. */
   async switchover({ primary, standby }: Roles): Promise<void> {
     const response = await fetch(`http://127.0.0.1:${primary.patroniPort}/switchover`, {
       method: 'POST',
@@ -104,14 +104,14 @@ export class Cluster {
     return port === primary.postgresPort ? { primary, standby } : undefined
   }
 
-  /** What a node knows of the cluster. Empty when it does not answer. */
+  /** Reads the members of the cluster from a node. Empty if no node answers. */
   async #members(): Promise<readonly Member[]> {
     for (const { patroniPort } of this.#nodes) {
       try {
         const response = await fetch(`http://127.0.0.1:${patroniPort}/cluster`, { signal: AbortSignal.timeout(500) })
         return ((await response.json()) as { members: Member[] }).members
       } catch {
-        // The other one may answer.
+        // The other node may answer.
       }
     }
     return []
@@ -133,13 +133,13 @@ interface Member {
   readonly state: string
 }
 
-/** Runs `work` beside a highly available PostgreSQL with a migrated database. All of it is gone afterwards, its files too. */
+/** Runs `work` with a highly available PostgreSQL and a migrated database. Afterwards it stops everything and deletes all files. */
 export async function withCluster(work: (database: BenchDatabase<Cluster>) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'answerback-failover-'))
   let cluster: Cluster | undefined
   try {
     const database = await unlessInterrupted(async () => {
-      // The servers run as another user when we are root.
+      // If we are root, the servers run as another user.
       await chmod(folder, 0o777)
       const programs = await findPrograms(folder, line => void process.stdout.write(`  ${line}\n`))
       cluster = await Cluster.start(folder, programs)
@@ -152,7 +152,7 @@ export async function withCluster(work: (database: BenchDatabase<Cluster>) => Pr
   }
 }
 
-/** Makes the services' user and database, as an operator would: through HAProxy. */
+/** Creates the services' user and database through HAProxy, as an operator would. */
 async function prepareDatabase(cluster: Cluster): Promise<BenchDatabase<Cluster>> {
   const { username, password } = SERVICE_USER
   await cluster.healthy()

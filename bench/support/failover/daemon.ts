@@ -10,7 +10,7 @@ export interface DaemonOptions {
 }
 
 /**
- * A program that runs until it is told to end, or until our process is gone: the kernel sends it SIGTERM then.
+ * A program that runs until it is stopped, or until our process ends, because then the kernel sends it SIGTERM.
  * PostgreSQL refuses to run as root, so root runs it as the user `postgres`. Linux only.
  */
 export class Daemon {
@@ -20,7 +20,7 @@ export class Daemon {
   constructor({ command, args, env, logFile }: DaemonOptions) {
     const log = openSync(logFile, 'a')
     const asPostgres = process.getuid?.() === 0 ? ['--reuid=postgres', '--regid=postgres', '--init-groups'] : []
-    // Out of reach of the terminal's Ctrl-C: we decide in which order things end.
+    // The terminal's Ctrl-C must not reach it, because we decide the order in which processes end.
     this.#child = spawn('setpriv', ['--pdeathsig=TERM', ...asPostgres, '--', command, ...args], {
       cwd: '/',
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', TZ: 'UTC', ...env },
@@ -39,12 +39,12 @@ export class Daemon {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 
-  /** Resolves when it has ended. */
+  /** Resolves when the program has ended. */
   get exited(): Promise<unknown> {
     return this.#exited
   }
 
-  /** Ends it in order, also when it was stopped with SIGSTOP. Safe to repeat. */
+  /** Ends the program cleanly, even if it was stopped with SIGSTOP. Safe to repeat. */
   async stop(): Promise<void> {
     if (this.hasEnded) return
     signalAll([this.pid], 'SIGCONT')
@@ -64,7 +64,7 @@ export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void
   }
 }
 
-/** The processes that a process has started and that live. */
+/** Lists the living children of a process. */
 export function childrenOf(pid: number): number[] {
   const { stdout } = spawnSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })
   return stdout.split('\n').filter(Boolean).map(Number)

@@ -3,13 +3,13 @@ import type { Cluster, Roles } from './cluster.ts'
 
 const BEHIND_MS = 1000
 
-/** What happens to a cluster that is whole, and how it becomes whole again. */
+/** A fault of a healthy cluster, and how the cluster becomes healthy again. */
 export interface Fault {
   readonly name: string
-  /** Whether the standby becomes the primary. */
+  /** Whether the fault makes the standby the primary. */
   readonly movesPrimary: boolean
   readonly inflict: (roles: Roles, cluster: Cluster) => Promise<void> | void
-  /** Patroni does the rest. */
+  /** Begins the recovery. Patroni does the rest. */
   readonly heal: (roles: Roles) => void
 }
 
@@ -20,7 +20,7 @@ const KILLED: Fault = {
   heal: ({ primary }) => primary.start(),
 }
 
-/** What the primary commits in its last second must not be acknowledged: the standby does not have it on its disk. */
+/** The commits of the primary's last second must not be acknowledged, because the standby does not have them on its disk. */
 const KILLED_AHEAD: Fault = {
   name: 'primary killed, standby behind',
   movesPrimary: true,
@@ -40,7 +40,7 @@ const POSTGRES_KILLED: Fault = {
   heal: () => undefined,
 }
 
-/** The former primary wakes up with its connections and believes what it believed. */
+/** The former primary wakes up with its old connections and still believes that it is the primary. */
 const FROZEN: Fault = {
   name: 'primary frozen',
   movesPrimary: true,
@@ -69,7 +69,7 @@ const STANDBY_FROZEN: Fault = {
   heal: ({ standby }) => standby.thaw(),
 }
 
-/** One fault after the other; from the start again when there are more. Each kind is among the first seven. */
+/** The faults in their order, which repeats from the start. Each kind is among the first seven. */
 export const FAULTS: readonly Fault[] = [
   KILLED_AHEAD,
   SWITCHOVER,

@@ -13,13 +13,13 @@ const PROMOTED_TIMEOUT_MS = 60_000
 const POLL_MS = 50
 const TIMEOUTS = { connectionTimeoutMillis: 500, query_timeout: 500 }
 
-/** The passwords of a cluster that lives for minutes and listens on loopback. */
+/** The users of a cluster that lives for minutes and listens only on loopback. Their passwords need not be secret. */
 export const SUPERUSER = { username: 'postgres', password: 'superuser' }
 const REPLICATION = { username: 'replicator', password: 'replicator' }
 
 export interface PatroniNodeOptions {
   readonly name: string
-  /** The user PostgreSQL runs as must be able to write here. */
+  /** A folder in which the user of PostgreSQL can write. */
   readonly folder: string
   readonly programs: Programs
   readonly etcdPort: number
@@ -65,39 +65,39 @@ export class PatroniNode {
     return join(this.#options.folder, `${this.name}.log`)
   }
 
-  /** kill -9 of the agent and of every process of PostgreSQL: what is left when a machine loses power. */
+  /** Kills the agent and all processes of PostgreSQL with kill -9, like a machine that loses power. */
   async kill(): Promise<void> {
     const agent = this.#agent
     if (!agent || agent.hasEnded) return
-    // The agent first: it must not see its server die.
+    // The agent comes first, because it must not see its server die.
     signalAll([agent.pid, ...this.#postgres()], 'SIGKILL')
     await agent.exited
   }
 
-  /** kill -9 of PostgreSQL alone. The agent sees it die. */
+  /** Kills only PostgreSQL with kill -9. The agent sees it die. */
   killPostgres(): void {
     signalAll(this.#postgres(), 'SIGKILL')
   }
 
-  /** Stops every process where it stands. Connections stay open and nobody answers, as on a machine that is suspended. */
+  /** Freezes all processes. Connections stay open without answers, as on a suspended machine. */
   freeze(): void {
     this.#frozen = [this.#agent?.pid ?? Number.NaN, ...this.#postgres()]
     signalAll(this.#frozen, 'SIGSTOP')
   }
 
-  /** Lets it go on. Does nothing if it is not frozen. */
+  /** Lets the node continue. Does nothing if it is not frozen. */
   thaw(): void {
     signalAll(this.#frozen.toReversed(), 'SIGCONT')
     this.#frozen = []
   }
 
-  /** Ends the agent, which stops PostgreSQL in order. */
+  /** Ends the agent, which stops PostgreSQL cleanly. */
   async stop(): Promise<void> {
     this.thaw()
     await this.#agent?.stop()
   }
 
-  /** Resolves when PostgreSQL takes writes here. */
+  /** Resolves when PostgreSQL accepts writes on this node. */
   async promoted(): Promise<void> {
     const isPrimary = async (): Promise<boolean> => {
       await sleep(POLL_MS)
@@ -106,7 +106,7 @@ export class PatroniNode {
     await until(isPrimary, PROMOTED_TIMEOUT_MS, `${this.name} is promoted`)
   }
 
-  /** False when it does not answer. */
+  /** Whether PostgreSQL on this node is a primary. False if it does not answer. */
   async #isPrimary(): Promise<boolean> {
     const { username: user, password } = SUPERUSER
     const { postgresPort: port } = this
@@ -118,16 +118,16 @@ export class PatroniNode {
     } catch {
       return false
     } finally {
-      // Not awaited: a frozen server never closes its end.
+      // We do not wait for this, because a frozen server never closes its end.
       client.end().catch(() => undefined)
     }
   }
 
-  /** The postmaster, then its children. Empty when there is no server. */
+  /** The process ids of the postmaster and its children. Empty if there is no server. */
   #postgres(): number[] {
     const data = join(this.#options.folder, this.name)
     const postmaster = Number.parseInt(readIfThere(join(data, 'postmaster.pid')), 10)
-    // The file outlives a killed server, and its number may belong to another process by now.
+    // The file outlives a killed server, and its process id may belong to another process by now.
     if (Number.isNaN(postmaster) || !readIfThere(`/proc/${postmaster}/cmdline`).includes(data)) return []
     return [postmaster, ...childrenOf(postmaster)]
   }

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** Paths of what a highly available PostgreSQL is made of. */
+/** Paths of the programs of a highly available PostgreSQL. */
 export interface Programs {
   readonly etcd: string
   readonly haproxy: string
@@ -14,7 +14,7 @@ export interface Programs {
   readonly postgresBin: string
 }
 
-/** The packages of Debian that hold a program, and where it is then. */
+/** The Debian packages that contain the programs, and the paths of the programs after an installation. */
 const PACKAGES = {
   etcd: { name: 'etcd-server', paths: ['/usr/bin/etcd', '/usr/local/bin/etcd'] },
   haproxy: { name: 'haproxy', paths: ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'] },
@@ -22,11 +22,11 @@ const PACKAGES = {
   python3: { name: 'python3-venv', paths: ['/usr/lib/python3*/ensurepip'] },
 } as const
 
-/** Not the first of PATH: one below a home folder cannot be run by the user PostgreSQL runs as. */
+/** A fixed path, because the first Python in PATH may be below a home folder, where the user of PostgreSQL cannot run it. */
 const PYTHON = '/usr/bin/python3'
 
 /**
- * Finds etcd, HAProxy and PostgreSQL, and installs what is missing with apt-get when we are root.
+ * Finds etcd, HAProxy and PostgreSQL. If we are root, it installs missing ones with apt-get.
  * Patroni comes from PyPI into `folder`, because releases of distributions are years behind.
  * @throws {Error} something is missing and cannot be installed; the message is one sentence that says what to install
  */

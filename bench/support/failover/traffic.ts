@@ -2,12 +2,12 @@ import { range } from '../../../test/support/callbacks.ts'
 import { callbackOf } from '../load.ts'
 import { type Sent, sendAtRate } from '../sender.ts'
 
-/** Callbacks name so many objects in all, so that fetching them is not what is measured. */
+/** Number of objects that all callbacks name together. It is small, so that fetching does not affect the result. */
 const OBJECTS = 1000
 const FOR_ALL = 10
 const FOREVER_SECONDS = 3600
 
-/** A callback as its sender knows it: one answer for each replica it was sent to. */
+/** A callback as its sender knows it, with one answer from each replica that it was sent to. */
 export interface SentKey {
   readonly key: string
   readonly objectIds: readonly number[]
@@ -15,8 +15,8 @@ export interface SentKey {
 }
 
 /**
- * A sender for each replica, until it is stopped. Each callback has an idempotency key of its own.
- * Each tenth goes to all replicas at the same time, and must be one callback in the end.
+ * Sends callbacks to each replica until it is stopped. Each callback has its own idempotency key.
+ * Every tenth goes to all replicas at the same time, and must be one callback in the end.
  */
 export class Traffic {
   readonly #stop = new AbortController()
@@ -37,7 +37,7 @@ export class Traffic {
     )
   }
 
-  /** Sends nothing more. @returns what was sent, once all of it is answered */
+  /** Stops the sending. Resolves with all sent callbacks when they are answered. */
   async stop(): Promise<SentKey[]> {
     this.#stop.abort()
     const replicas = await Promise.all(this.#replicas)

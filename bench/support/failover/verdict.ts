@@ -5,13 +5,16 @@ import { withClient } from '../../../test/support/database.ts'
 import type { Sent } from '../sender.ts'
 import type { SentKey } from './traffic.ts'
 
-/** What must not be. test/chaos/checker.ts says what each means; `failed` are callbacks that ended so, although each object was answered. */
+/**
+ * The violations to look for; test/chaos/checker.ts explains them. `failed` callbacks failed although the client service answered for each
+ * object.
+ */
 const CHECKED = ['lost', 'duplicated', 'unexpected', 'stuck', 'altered', 'refused'] as const
 type Checked = (typeof CHECKED)[number]
 
 export interface Verdict {
   readonly violations: Readonly<Record<Checked | 'failed', number>>
-  /** Callbacks without a 202 that are there all the same. */
+  /** Number of callbacks without a 202 that are in the database all the same. */
   readonly recovered: number
 }
 
@@ -19,7 +22,7 @@ export interface FinishedCallback extends StoredCallback {
   readonly finishedAtMs: number
 }
 
-/** Every row of `callbacks`. */
+/** Reads all rows of `callbacks`. */
 export async function readRows(databaseUrl: string): Promise<FinishedCallback[]> {
   const { rows } = await withClient(databaseUrl, client =>
     client.query(`
@@ -30,7 +33,7 @@ export async function readRows(databaseUrl: string): Promise<FinishedCallback[]>
   return rows
 }
 
-/** Compares what the sender was told with what is in the database, and says the first of each that must not be. */
+/** Compares the sender's answers with the database, and prints the first five findings of each violation. */
 export function judge(sent: readonly SentKey[], rows: readonly FinishedCallback[], say: (line: string) => void): Verdict {
   const history = sent.map(sentCallback)
   const origins = new Origins(history, rows)
@@ -51,7 +54,7 @@ function sentCallback({ key, objectIds, answers }: SentKey): SentCallback {
 }
 
 function outcomeOf({ status, id, reason }: Sent): Outcome {
-  // Where it was kept matters to rivals alone, and nobody sends any here.
+  // The durability matters only for rivals, and nobody sends any here.
   if (id !== undefined) return { kind: 'ok', id, durability: 'database' }
   return status >= 400 && status < 500 ? { kind: 'fail', status, code: String(reason) } : { kind: 'info', reason: `${status} ${reason}` }
 }

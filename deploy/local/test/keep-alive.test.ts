@@ -4,7 +4,7 @@ import { keepAlive } from '../keep-alive.ts'
 describe('keepAlive', () => {
   const never = new Promise<string>(() => {})
 
-  it('restarts what ended unexpectedly, and says how it ended', async () => {
+  it('restarts a process that ended unexpectedly, and says how it ended', async () => {
     const said: string[] = []
     const ends = [Promise.resolve('SIGKILL'), never]
     await new Promise<void>(resolve => {
@@ -20,7 +20,7 @@ describe('keepAlive', () => {
     assert.deepEqual(said, ['a service ended unexpectedly (SIGKILL): restarting it in 1 s'])
   })
 
-  it('gives up on what keeps ending', async () => {
+  it('gives up on a process that keeps ending', async () => {
     let restarts = 0
     const limits = { maxRestarts: 3, windowMs: 60_000, longEnoughMs: 10_000, delayMs: 1 }
     const error = await new Promise<Error>(resolve => {
@@ -42,7 +42,7 @@ describe('keepAlive', () => {
     assert.equal(restarts, 3)
   })
 
-  it('does not restart what was told to end', async () => {
+  it('does not restart a process that was told to end', async () => {
     await keepAlive({
       name: 'a service',
       ended: async () => 'exit code 0',
@@ -53,7 +53,7 @@ describe('keepAlive', () => {
     })
   })
 
-  it('gives up on what cannot be restarted', async () => {
+  it('gives up on a process that cannot be restarted', async () => {
     const error = await new Promise<Error>(resolve => {
       void keepAlive({
         name: 'a service',

@@ -12,21 +12,21 @@ describe('renderLine', () => {
     assert.match(render({ server: 'admin', port: 6060 }), /^\d\d:\d\d:31\.060 callback │ INFO {2}listening server=admin port=6060$/)
   })
 
-  it('quotes what has blanks and shows nested values as JSON', () => {
+  it('quotes values with blanks, and shows nested values as JSON', () => {
     assert.ok(render({ reason: 'it is gone', parts: ['a', 'b'] }).endsWith(' reason="it is gone" parts=["a","b"]'))
   })
 
-  it('keeps the trace id, for the search field of Zipkin, and hides what only machines read', () => {
+  it('keeps the trace id, for the search field of Zipkin, and hides fields for machines', () => {
     assert.ok(render({ trace_id: 'a33e', span_id: '6f9d', request_id: '8591' }).endsWith('listening trace=a33e'))
   })
 
-  it('shows the stack of an error that is grave, and only the message of one that is not', () => {
+  it('shows the stack of a grave error, and only the message of others', () => {
     const err = { type: 'Error', message: 'boom', stack: 'Error: boom\n    at here' }
     assert.ok(render({ level: 'error', err }).endsWith('err=boom\n    Error: boom\n        at here'))
     assert.ok(render({ level: 'warn', err }).endsWith('err=boom'))
   })
 
-  it('shows as it is what is no line of a log', () => {
+  it('shows a line that is not a log line as it is', () => {
     for (const line of ['plain text', '{"level":"info","ti', '{"a":1}', '']) {
       assert.ok(renderLine('client', line, plain).endsWith(`client   │ ${line}`), line)
     }
@@ -34,7 +34,7 @@ describe('renderLine', () => {
 })
 
 describe('LogView', () => {
-  it('shows every line of a stream, the last one without an end too, uncoloured where there is no terminal', async () => {
+  it('shows every line of a stream, also an incomplete last one, without colours if there is no terminal', async () => {
     const out = new PassThrough()
     const stream = new PassThrough()
     new LogView(out).follow('client', stream)

@@ -23,7 +23,7 @@ describe('LocalPostgres', () => {
   beforeEach(async () => {
     parent = await mkdtemp(join(tmpdir(), 'answerback-postgres-'))
     folder = join(parent, 'postgres')
-    // mkdtemp makes folders that only their owner may enter; where that is the point, a test makes its own.
+    // Only the owner can enter a folder made by mkdtemp. Tests that need such a folder make their own.
     await chmod(parent, 0o755)
     port = await freePort()
     server = new LocalPostgres({ folder, port, isThrowaway: true })
@@ -35,7 +35,7 @@ describe('LocalPostgres', () => {
     await rm(parent, { recursive: true })
   })
 
-  it('keeps its data over a restart, and when it stops disconnects who is connected and takes nobody in', async () => {
+  it('keeps its data over a restart, and disconnects all clients when it stops', async () => {
     server = new LocalPostgres({ folder, port })
     await server.start()
     await server.createDatabase('answerback')
@@ -58,7 +58,7 @@ describe('LocalPostgres', () => {
     assert.deepEqual(rows, [{ n: 7, zone: 'UTC' }])
   })
 
-  it('lets nobody in without the password', async () => {
+  it('refuses connections without the password', async () => {
     await server.start()
     const url = new URL(server.url('postgres'))
     url.password = 'guess'
@@ -68,7 +68,7 @@ describe('LocalPostgres', () => {
     )
   })
 
-  it('starts again after its process was killed, and has what was committed', async () => {
+  it('starts again after its process was killed, with all committed data', async () => {
     server = new LocalPostgres({ folder, port })
     await server.start()
     await withClient(server.url('postgres'), client => client.query('CREATE TABLE kept AS SELECT 7 AS n'))
@@ -94,19 +94,19 @@ describe('LocalPostgres', () => {
     await server.start()
   })
 
-  it('is not kept from starting by a lock file whose number now belongs to somebody else', async () => {
+  it('starts although a lock file has a process id that now belongs to another process', async () => {
     await server.start()
     await server.stop()
     const { folder: home, user } = await preparePostgresHome(folder, () => {})
     const data = join(home, 'data')
-    // Of the same user as the server: of others it knows that they are none.
+    // The process has the same user as the server. Postgres itself ignores processes of other users.
     const somebody = spawn('sleep', ['60'], { ...user, cwd: '/' })
     await writeFile(join(data, 'postmaster.pid'), `${somebody.pid}\n${data}\n1\n${port}\n\n127.0.0.1\n  1  2\nready   \n`)
     await server.start()
     somebody.kill()
   })
 
-  it('says what its log says when its port is taken', async () => {
+  it('reports the end of its log if its port is taken', async () => {
     const taken = createServer().listen(port, '127.0.0.1')
     await once(taken, 'listening')
     await assert.rejects(server.start(), {
@@ -116,7 +116,7 @@ describe('LocalPostgres', () => {
     taken.close()
   })
 
-  it('takes a free port when asked for none in particular', async () => {
+  it('picks a free port if the port is 0', async () => {
     const throwaway = new LocalPostgres({ folder: join(parent, 'throwaway'), port: 0, isThrowaway: true })
     await throwaway.start()
     const { rows } = await withClient(throwaway.url('postgres'), client => client.query('SELECT 1 AS one'))
@@ -126,7 +126,7 @@ describe('LocalPostgres', () => {
   })
 
   if (isRoot) {
-    it('runs where the system user cannot enter, from a copy, says so, and leaves nothing when removed', async () => {
+    it('runs from a copy if the system user cannot enter its folder, says so, and leaves nothing when removed', async () => {
       const closed = join(parent, 'closed')
       await mkdir(closed, { mode: 0o700 })
       const said: string[] = []
@@ -141,7 +141,7 @@ describe('LocalPostgres', () => {
       await assert.rejects(readFile(join(staged, 'server.log')), { code: 'ENOENT' })
     })
 
-    it('does not use a staging folder that somebody else made', async () => {
+    it('does not use a staging folder of another user', async () => {
       const closed = join(parent, 'closed')
       await mkdir(closed, { mode: 0o700 })
       const said: string[] = []

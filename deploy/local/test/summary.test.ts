@@ -25,13 +25,13 @@ describe('parseNumbers', () => {
     assert.deepEqual(parseNumbers(await registry.metrics()), { accepted: 5, inFlight: 3, stored: 40, live: 10, expired: 30, backlog: 2 })
   })
 
-  it('takes for 0 what is not there yet', () => {
+  it('reads a missing number as 0', () => {
     assert.deepEqual(parseNumbers('# nothing\n'), { accepted: 0, inFlight: 0, stored: 0, live: 0, expired: 0, backlog: 0 })
   })
 })
 
 describe('summaryLine', () => {
-  it('shows totals with what came since the line before', () => {
+  it('shows totals with the increase since the previous line', () => {
     const now = { accepted: 5, inFlight: 3, stored: 40, live: 10, expired: 30, backlog: 2 }
     assert.equal(
       summaryLine(now, { accepted: 4, stored: 40, expired: 10 }),
@@ -41,7 +41,7 @@ describe('summaryLine', () => {
 })
 
 describe('Summary', () => {
-  it('goes on counting where the callback service starts at 0 again, and is silent while it is away', async () => {
+  it('continues counting when the callback service starts at 0 again, and is silent while it is down', async () => {
     const answers = ['objects_stored_total 5', undefined, 'objects_stored_total 2', 'objects_stored_total 4']
     const server = createServer((_request, response) => {
       const answer = answers.shift()

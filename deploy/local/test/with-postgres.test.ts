@@ -7,7 +7,7 @@ import { isPortFree } from '../ports.ts'
 const WITH_POSTGRES = fileURLToPath(new URL('../../../test/support/with-postgres.ts', import.meta.url))
 
 describe('with-postgres', () => {
-  it("runs a command beside a server of its own, passes the command's arguments and exit code on, and leaves no server", async () => {
+  it('runs a command with its own server, passes arguments and exit code on, and leaves no server', async () => {
     const script = `
       const pg = require('pg'); const client = new pg.Client(process.env.TEST_DATABASE_URL)
       client.connect().then(() => client.query('SELECT 40 + 2 AS n')).then(({ rows }) => {
@@ -18,7 +18,7 @@ describe('with-postgres', () => {
     assert.ok(await isPortFree(Number(new URL(String(url)).port), '127.0.0.1'))
   })
 
-  it('ends command and server when it is told to', async () => {
+  it('ends the command and the server when it is told to', async () => {
     const child = withPostgres(['node', '--eval', 'console.log(process.env.TEST_DATABASE_URL); setInterval(() => {}, 1000)'], {})
     const [url] = await firstLine(child)
     child.kill('SIGTERM')
@@ -26,7 +26,7 @@ describe('with-postgres', () => {
     assert.ok(await isPortFree(Number(new URL(String(url)).port), '127.0.0.1'))
   })
 
-  it('starts none where TEST_DATABASE_URL names one', async () => {
+  it('starts no server if TEST_DATABASE_URL names one', async () => {
     const child = withPostgres(['node', '--eval', 'console.log(process.env.TEST_DATABASE_URL)'], {
       TEST_DATABASE_URL: 'postgresql://given/',
     })

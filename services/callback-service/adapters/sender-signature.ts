@@ -1,7 +1,10 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { SIGNATURE_TOLERANCE_SECONDS } from '../domain/accepting/signature-window.ts'
 
-/** Most signatures to check. A sender that rotates its secrets sends two; checking more would only cost time for an unknown sender. */
+/**
+ * Maximum number of signatures to check. A sender that rotates its secrets sends two; checking more would only cost time for an unknown
+ * sender.
+ */
 const MAX_SIGNATURES = 16
 
 /**

@@ -10,7 +10,7 @@ function read(env: Record<string, string> = {}): Settings<typeof schema> {
 }
 
 describe('the settings of the callback service', () => {
-  it('hold no more seconds than ten years, also when they are changed', () => {
+  it('allow at most ten years of seconds, also in a change', () => {
     const settings = read({ EXPIRY_TTL_SECONDS: '315360000' })
     assert.throws(() => settings.change({ expiry: { ttlSeconds: 1e13 } }), {
       message: /^expiry\.ttlSeconds: must be a number above 0, at most 315360000/,
@@ -19,7 +19,7 @@ describe('the settings of the callback service', () => {
     assert.throws(() => read({ CALLBACKS_RETENTION_SECONDS: '315360001' }), { message: /^callbacks\.retentionSeconds: must be/ })
   })
 
-  it('have the address of sessions from the database, or their own', () => {
+  it('use the database URL for sessions, or their own', () => {
     assert.equal(sessionUrlOf(read().current), DATABASE_URL)
     const own = 'postgresql://u:hunter2@primary/answerback'
     const settings = read({ DATABASE_SESSION_URL: own })
@@ -28,7 +28,7 @@ describe('the settings of the callback service', () => {
     assert.throws(() => read({ DATABASE_SESSION_URL: 'primary' }), { message: /^database\.sessionUrl: must be a postgresql:\/\/ URL/ })
   })
 
-  it('keep a signed callback in mind for as long as it is believed', () => {
+  it('require a retention as long as a signed callback is accepted', () => {
     const signed = { SENDERS_SECRETS: `whsec_${'A'.repeat(32)}` }
     assert.throws(() => read({ ...signed, CALLBACKS_RETENTION_SECONDS: '599' }), { message: /^callbacks\.retentionSeconds is below 600/ })
     assert.doesNotThrow(() => read({ ...signed, CALLBACKS_RETENTION_SECONDS: '600' }))
@@ -58,14 +58,14 @@ describe('the settings of the callback service', () => {
     assert.throws(() => read({ SENDERS_SECRETS: ' ' }), { message: /^senders\.secrets: must be/ })
   })
 
-  it('warn where an object may expire before an answer about it comes, and not by default', () => {
+  it('warn if an object may expire before an answer comes, but not by default', () => {
     assert.deepEqual(warningsAbout(read().current), [])
     const [warning, ...others] = warningsAbout(read({ EXPIRY_TTL_SECONDS: '5.9' }).current)
     assert.match(warning ?? '', /^expiry\.ttlSeconds is below fetch\.timeoutMs/)
     assert.deepEqual(others, [])
   })
 
-  it('take a client service below a path', () => {
+  it('accept a client service below a path', () => {
     assert.equal(read({ CLIENT_SERVICE_URL: 'http://host/api/' }).current.clientService.url, 'http://host/api/')
   })
 

@@ -67,7 +67,7 @@ describe('the callback service, joined', () => {
     return { url: urlOf('http'), adminUrl: urlOf('admin') }
   }
 
-  it('has as many requests to the client service under way as the settings say, also when they change', async () => {
+  it('keeps as many requests to the client service under way as the settings say, also after a change', async () => {
     const held: (() => void)[] = []
     const atOnce = answer
     answer = (request, response) => held.push(() => atOnce(request, response))
@@ -118,7 +118,7 @@ describe('the callback service, joined', () => {
     assert.equal(asked, 2)
   })
 
-  it('tells in seconds how late objects expired and how long callbacks waited', async () => {
+  it('measures in seconds how late objects expired and how long callbacks waited', async () => {
     await storage.query(
       `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
        SELECT 1, true, t, t, t, gen_random_uuid() FROM (SELECT now() - interval '30 s' AS t) past`,

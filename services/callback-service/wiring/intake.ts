@@ -55,7 +55,7 @@ export interface CallbackIntake {
 /** Gives an operator access to the callbacks that the database refused. */
 type SetAside = Pick<CallbackSpool, 'aside' | 'putBack' | 'drop'>
 
-/** Most idempotency keys to remember. They take about 3 MB. */
+/** Maximum number of idempotency keys to remember. They take about 3 MB. */
 const MAX_KNOWN_KEYS = 20_000
 
 /** Joins the parts that accept callbacks. */

@@ -5,7 +5,7 @@ import type { Part } from '#foundation/lifecycle/parts.ts'
 import { carrierOf, context, failSpan, inSpan, type Span, SpanKind } from '#foundation/telemetry/spans.ts'
 import type { EmittedCallback, PostOutcome } from '../domain/emitted-callback.ts'
 
-/** Most connections to the callback service. Further callbacks wait for a connection, within their timeout. */
+/** Maximum number of connections to the callback service. Further callbacks wait for a connection, within their timeout. */
 const MAX_CONNECTIONS = 64
 
 export interface CallbackClientOptions {
@@ -13,7 +13,7 @@ export interface CallbackClientOptions {
   readonly url: string
   /** Secret that signs callbacks, as Standard Webhooks defines it. Empty: callbacks are not signed. */
   readonly secret: string
-  /** Longest time for a whole attempt: connection, headers and body. It is read for each attempt. */
+  /** Maximum time for a whole attempt: connection, headers and body. It is read for each attempt. */
   readonly timeoutMs: () => number
 }
 

@@ -28,7 +28,7 @@ describe('the settings of the client service', () => {
     )
   })
 
-  it('read a list of objects, and refuse what is none', () => {
+  it('read a list of objects, and refuse other texts', () => {
     for (const text of ['', '7', '-3', '7,100..130', '-9223372036854775808..9223372036854775807'])
       assert.equal(read({ FAULTS_OBJECT_IDS: text }).current.faults.objectIds, text)
     for (const text of ['a', '1,', ',1', '1..', '1..2..3', '1-2', '1, 2', '7;8', '-'])
@@ -39,12 +39,12 @@ describe('the settings of the client service', () => {
       )
   })
 
-  it('accept shares that add up to all answers but for rounding', () => {
+  it('accept shares that add up to 1 except for rounding', () => {
     const settings = read({ FAULTS_ERROR_SHARE: '0.7', FAULTS_HANG_SHARE: '0.1', FAULTS_DRIP_SHARE: '0.1', FAULTS_RESET_SHARE: '0.1' })
     settings.change({ faults: { errorShare: 0.1, hangShare: 0.3, dripShare: 0.6, resetShare: 0 } })
   })
 
-  it('keep what they were when a change contradicts them', () => {
+  it('keep their values when a change contradicts them', () => {
     const settings = read()
     assert.throws(() => settings.change({ latency: { minMs: 6000 }, faults: { down: true } }), ConfigError)
     assert.deepEqual([settings.current.latency.minMs, settings.current.faults.down], [300, false])

@@ -128,7 +128,7 @@ describe('the client service as a process', () => {
     assert.equal(errors, 'client-service: latency.minMs (5000) is above latency.maxMs (4000)\n')
   })
 
-  it('begins a trace with each callback and goes on with that of each question', async () => {
+  it('begins a trace with each callback, and continues the trace of each request', async () => {
     await start()
     await eventually('a callback comes', () => receiver.received.some(({ path }) => path === 'POST /callback'))
     const traceId = '0af7651916cd43dd8448eb211c80319c'

@@ -26,7 +26,7 @@ export type FormatName =
   | 'postgres-url'
   | 'optional-postgres-url'
 
-/** Largest number of milliseconds of a timer, and largest `integer` of Postgres. */
+/** Maximum number of milliseconds of a timer, and largest `integer` of Postgres. */
 const MAX_INTEGER = 2 ** 31 - 1
 
 /** Describes a valid URL in error messages. They never contain the URL itself, because there is a password in it. */

@@ -6,13 +6,13 @@ const LINGER_MS = 500
 const LINGER_BYTES = 1024 * 1024
 /** Number of chunks that may be of any size. Each chunk costs as much work as a thousand bytes. */
 const FREE_CHUNKS = 1024
-/** Least average size of the chunks beyond `FREE_CHUNKS`, in bytes. */
+/** Minimum average size of the chunks beyond `FREE_CHUNKS`, in bytes. */
 const MIN_CHUNK_BYTES = 16
 
 /**
  * Reads the whole body of a request. It uses at most twice the memory of the bytes received, however small the chunks are.
- * @param maxBytes size of the largest body. It reads and drops up to 1 MiB of a larger body for half a second, so that the sender sees the
- *   answer and not a reset
+ * @param maxBytes size of the largest body. Of a larger body, it drops up to 1 MiB for half a second, so that the sender sees the answer
+ *   and not a reset
  * @throws {HttpProblem} body_too_large; unsupported_encoding (nothing is decompressed); bad_request (the sender went away, or its chunks
  *   are too small)
  */

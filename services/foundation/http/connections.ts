@@ -25,13 +25,13 @@ export interface HttpConnectionsOptions {
   readonly onOver: () => void
 }
 
-/** Most requests that one connection may send ahead. One read of Node can contain thousands. */
+/** Maximum number of requests that one connection may send ahead. One read of Node can contain thousands. */
 const MAX_HELD = 256
-/** Most requests that all connections together may send ahead. Each takes about 4 KB. */
+/** Maximum number of requests that all connections together may send ahead. Each takes about 4 KB. */
 const MAX_HELD_IN_ALL = 8192
 /** Weight of a held request with a chunked body, because thousands of its chunks may have arrived. Other requests have weight 1. */
 const CHUNKED_WEIGHT = 64
-/** Most bytes of answers, over all connections, that wait in memory for peers to read them. */
+/** Maximum number of bytes of answers, over all connections, that wait in memory for peers to read them. */
 const MAX_UNREAD_BYTES = 64 * 1024 * 1024
 
 /**
@@ -96,8 +96,8 @@ export class HttpConnections {
 
   /**
    * Closes the oldest connection that waits for no answer and was not used since the last look. This is the clock algorithm, whose cost per
-   * request is negligible. A peer that does not read its answer does not count as waiting. If all connections wait for an answer, it closes the
-   * newest.
+   * request is negligible. A peer that does not read its answer does not count as waiting. If all connections wait for an answer, it closes
+   * the newest.
    */
   makeRoom(newest: Socket): void {
     let leaving = newest

@@ -16,7 +16,7 @@ export interface HttpServerOptions {
   readonly host: string
   readonly handler: RequestListener
   readonly logger: Logger
-  /** Most open connections (default: no bound). */
+  /** Maximum number of open connections (default: no bound). */
   readonly maxConnections?: number
   /** Time at the stop during which the port stays open (default: 0). */
   readonly drainMs?: number

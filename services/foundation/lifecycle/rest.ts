@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Longest time of a timer, 2^31 - 1 ms. A rest that ends early after 24 days is harmless. */
+/** Maximum time of a timer, 2^31 - 1 ms. A rest that ends early after 24 days is harmless. */
 export const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Resolves after `ms` milliseconds, or as soon as `signal` is aborted. It does not keep the process alive. */

@@ -41,7 +41,7 @@ function setupRefusing(isBad: (item: number) => boolean) {
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 describe('Batcher', () => {
-  it('writes at once what comes alone, and together what comes while a write is under way', async () => {
+  it('writes a single item at once, and items that come during a write together', async () => {
     const { batcher, writes, written } = setup()
     const results = Promise.all([1, 2, 3].map(item => batcher.add(item)))
     assert.deepEqual(written(), [[1]])
@@ -52,7 +52,7 @@ describe('Batcher', () => {
     assert.deepEqual(await results, ['wrote 1', 'wrote 2', 'wrote 3'])
   })
 
-  it('waits for company where it is told to linger, and no longer once the batch is full', async () => {
+  it('waits for lingerMs for more items, and no longer once the batch is full', async () => {
     const { batcher, written } = setup({ lingerMs: 500, maxBatch: 3 })
     const started = performance.now()
     for (const item of [1, 2]) void batcher.add(item)
@@ -63,7 +63,7 @@ describe('Batcher', () => {
     assert.ok(performance.now() - started < 500, 'the batch was full before it had lingered')
   })
 
-  it('writes what has lingered long enough, full or not', async () => {
+  it('writes a batch after lingerMs, full or not', async () => {
     const { batcher, writes, written } = setup({ lingerMs: 20 })
     const started = performance.now()
     const results = Promise.all([batcher.add(1), batcher.add(2)])
@@ -74,7 +74,7 @@ describe('Batcher', () => {
     await results
   })
 
-  it('writes nothing when what lingered was written with a full batch', async () => {
+  it('writes nothing after lingerMs if the items were written with a full batch', async () => {
     const { batcher, writes, written } = setup({ lingerMs: 10, maxBatch: 2 })
     const results = Promise.all([batcher.add(1), batcher.add(2)])
     writes[0]?.succeed()
@@ -92,7 +92,7 @@ describe('Batcher', () => {
     assert.deepEqual(written(), [[1], [2], [3, 4]])
   })
 
-  it('never has more under way either when what lingered has waited long enough', async () => {
+  it('never has more writes under way after lingerMs either', async () => {
     const { batcher, writes, written } = setup({ lingerMs: 10, maxBatch: 2 })
     // The first lingers until the second fills the batch; its timer is still to come.
     for (const item of [1, 2, 3]) void batcher.add(item)
@@ -113,7 +113,7 @@ describe('Batcher', () => {
     assert.deepEqual(written(), [[1], [2, 3], [4]])
   })
 
-  it('refuses an item when maxWaiting wait, and takes the next when they no longer do', async () => {
+  it('refuses an item while maxWaiting are waiting, and accepts one afterwards', async () => {
     const { batcher, writes, written } = setup({ maxWaiting: 2 })
     for (const item of [1, 2, 3]) void batcher.add(item)
     assert.equal(batcher.waiting, 2)
@@ -126,7 +126,7 @@ describe('Batcher', () => {
     assert.deepEqual(written(), [[1], [2, 3], [5]])
   })
 
-  it('says how many were written and how long it took', async () => {
+  it('reports the number of items written and the time it took', async () => {
     const told: [number, number][] = []
     const { batcher, writes } = setup({ onWrite: (size, seconds) => told.push([size, seconds]) })
     const started = performance.now()
@@ -139,7 +139,7 @@ describe('Batcher', () => {
     assert.ok((told[0]?.[1] ?? 0) >= 0.009 && (told[0]?.[1] ?? 9) <= tookSeconds, `${told[0]?.[1]} s of ${tookSeconds}`)
   })
 
-  it('needs nobody who wants to know it', async () => {
+  it('works without onWrite', async () => {
     const { batcher, writes, written } = setup({ lingerMs: 1, isItemFault: () => true })
     const results = Promise.all([batcher.add(1), batcher.add(2)])
     while (writes.length === 0) await turn()
@@ -159,7 +159,7 @@ describe('Batcher', () => {
       return { error, tookMs: performance.now() - started }
     }
 
-    it('answers in time what waits and what is being written by a write that hangs', async () => {
+    it('fails waiting items and items of a hanging write in time', async () => {
       const { batcher } = setup({ timeoutMs: 50 })
       const [hung, waiting] = [outcomeOf(batcher.add(1)), outcomeOf(batcher.add(2))]
       for (const { error, tookMs } of [await hung, await waiting]) {
@@ -169,7 +169,7 @@ describe('Batcher', () => {
     })
 
     for (const maxInFlight of [1, 2]) {
-      it(`gives each item its whole time, also what came long after the first, with ${maxInFlight} writes at once`, async () => {
+      it(`gives each item its whole time, also those that came long after the first, with ${maxInFlight} writes at once`, async () => {
         const { batcher } = setup({ timeoutMs: 60, maxInFlight })
         const first = outcomeOf(batcher.add(1))
         await sleep(40)
@@ -197,7 +197,7 @@ describe('Batcher', () => {
       }
     })
 
-    it('works on when the write ends, without writing what gave up waiting', async () => {
+    it('continues when the write ends, and does not write expired items', async () => {
       const { batcher, writes, written } = setup({ timeoutMs: 30 })
       await Promise.all([outcomeOf(batcher.add(1)), outcomeOf(batcher.add(2))])
       const later = batcher.add(3)
@@ -208,7 +208,7 @@ describe('Batcher', () => {
       assert.deepEqual(written(), [[1], [3]])
     })
 
-    it('leaves alone what was written in time', async () => {
+    it('does not fail items that were written in time', async () => {
       const { batcher, writes } = setup({ timeoutMs: 30 })
       const result = batcher.add(1)
       writes[0]?.succeed()
@@ -236,7 +236,7 @@ describe('Batcher', () => {
       })
     }
 
-    it('finds the one item at fault by halving: only it fails', async () => {
+    it('finds the bad item by halving, and only that item fails', async () => {
       const { batcher, written, calls } = setupRefusing(item => item === 5)
       const outcomes = await Promise.allSettled([1, 2, 3, 4, 5, 6, 7, 8].map(item => batcher.add(item)))
       assert.deepEqual(
@@ -247,7 +247,7 @@ describe('Batcher', () => {
       assert.equal(calls(), 7)
     })
 
-    it('writes each innocent item exactly once and fails each other one, whichever they are', async () => {
+    it('writes each good item exactly once and fails each bad one, whichever they are', async () => {
       const items = fc.array(fc.boolean(), { minLength: 1, maxLength: 40 })
       await fc.assert(
         fc.asyncProperty(items, async isBad => {
@@ -265,7 +265,7 @@ describe('Batcher', () => {
     })
   })
 
-  it('is idle when nothing waits and nothing is being written, and not before', async () => {
+  it('is idle only when nothing waits and nothing is being written', async () => {
     const { batcher, writes } = setup()
     await batcher.idle()
     const results = Promise.all([batcher.add(1), batcher.add(2)])

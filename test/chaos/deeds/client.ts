@@ -2,7 +2,7 @@ import { patchConfig } from '../../support/callbacks.ts'
 import { ONE_UNRELIABLE_OBJECT, UNRELIABLE_OBJECTS } from '../objects.ts'
 import { type Deed, lasting, type Victim } from './deed.ts'
 
-/** What is done to the client service: to all of it, or to a few of its objects. */
+/** Makes the faults of the client service: of all of it, or of a few objects. */
 export const CLIENT_DEEDS = {
   'client errs': victim => misanswer(victim, { errorShare: victim.share }),
   'client pushes back': victim => misanswer(victim, { tooManyRequestsShare: victim.share }),

@@ -5,7 +5,7 @@ import { type Deed, lasting } from './deed.ts'
 
 const READY_WITHIN_MS = 5000
 
-/** What is done to Postgres, or to everything at once. */
+/** Makes the faults of Postgres, and of all processes at once. */
 export const DATABASE_DEEDS = {
   'postgres crashes': ({ system, forMs }) => system.postgres.crash(forMs),
   'postgres hangs': ({ system: { postgres }, forMs }) =>
@@ -32,7 +32,7 @@ export const DATABASE_DEEDS = {
     )
   },
   'clock steps': ({ system: { postgres }, forMs, stepMs }) =>
-    // The step stays; what lasts is our look at what becomes of it.
+    // The step is permanent. `forMs` is the time in which we observe its effect.
     lasting(
       forMs,
       () => postgres.stepClock(stepMs),
@@ -53,7 +53,7 @@ export const DATABASE_DEEDS = {
       () => postgres.configure('synchronous_standby_names', 'nobody'),
       () => postgres.configure('synchronous_standby_names'),
     ),
-  /** All replicas at once: a commit of one that waits for the disk would flush those of the others too. */
+  /** Affects all replicas at once, because a commit that waits for the disk would also flush the commits of the other replicas. */
   async 'url weakens durability'({ system: { postgres, replicas }, forMs }) {
     const lives = replicas.map(({ service }) => service.lives.length)
     for (const { service, proxy } of replicas) {
@@ -63,7 +63,7 @@ export const DATABASE_DEEDS = {
     const areReady = (): boolean =>
       replicas.every(({ service }, i) => service.lives.slice(lives[i]).some(life => life.readyAtMs !== undefined))
     const deadline = performance.now() + READY_WITHIN_MS
-    // A service that refuses such a URL is never ready.
+    // A service that refuses such a URL never becomes ready.
     while (performance.now() < deadline && !areReady()) await sleep(20)
     await sleep(forMs)
     await postgres.crash(0)

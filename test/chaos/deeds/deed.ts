@@ -3,19 +3,19 @@ import type { Fault } from '../fault-plan.ts'
 import type { Sender } from '../sender.ts'
 import type { ChaosSystem, Replica } from '../system.ts'
 
-/** Where faults happen. */
+/** The system under test and its sender. */
 export interface Arena {
   readonly system: ChaosSystem
   readonly sender: Sender
 }
 
-/** What a fault meets, and how hard. */
+/** The target of a fault, and its strength. */
 export type Victim = Replica & Arena & Omit<Fault, 'kind' | 'atMs' | 'replica'>
 
-/** Makes the fault and lifts it. Gives false when what it waited for did not come by. */
+/** Makes the fault and lifts it. Returns false if the fault waited for an event that did not come. */
 export type Deed = (victim: Victim) => void | Promise<void> | Promise<boolean>
 
-/** Begins something and ends it after a while, whatever comes between. */
+/** Begins a fault and ends it after `forMs`, or earlier after an error. */
 export async function lasting(forMs: number, begin: () => unknown, end: () => unknown): Promise<void> {
   try {
     await begin()

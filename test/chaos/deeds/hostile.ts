@@ -4,14 +4,14 @@ import type { Deed, Victim } from './deed.ts'
 
 const PAGE = '/v1/objects?limit=1000'
 
-/** What is done to one replica by peers that mean harm, beside its honest senders. */
+/** Makes the faults of hostile peers, which attack one replica beside its honest senders. */
 export const HOSTILE_DEEDS = {
   'peers pipeline reads': victim => attack(victim, { kind: 'pipelined', connections: 8, count: 200, path: PAGE }),
   'peers send crumbs': victim => attack(victim, { kind: 'crumbs', connections: 3, count: 60_000, path: '' }),
   'peers never read': victim => attack(victim, { kind: 'unread', connections: 20, count: 200, path: PAGE }),
 } as const satisfies Readonly<Record<string, Deed>>
 
-/** From a process of its own: what it costs to attack must not hold up the honest senders, who share a process with the faults. */
+/** Attacks from a separate process. The cost of the attack must not delay the honest senders, which run in the process of the faults. */
 async function attack({ service, forMs }: Victim, how: Pick<HostileSettings, 'kind' | 'connections' | 'count' | 'path'>): Promise<void> {
   const { url } = await service.running()
   await runChild<HostileSettings, HostileReport>('hostile-sockets.ts', { ...how, port: Number(new URL(url).port), seconds: forMs / 1000 })

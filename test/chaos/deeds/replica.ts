@@ -3,15 +3,15 @@ import { patchConfig, range } from '../../support/callbacks.ts'
 import { CLIENT_LATENCY } from '../system.ts'
 import { type Deed, lasting, type Victim } from './deed.ts'
 
-/** Stands in the statements that accept callbacks and in those that empty a spool, and in no other. */
+/** Text that occurs only in the statements that accept callbacks and in those that empty a spool. */
 const INSERT = 'INSERT INTO callbacks (id, object_ids'
-/** How long each life in a crash loop lasts: long enough to claim what the one before had claimed, too short for an answer. */
+/** Duration of each life in a crash loop. It is long enough to claim the callbacks of the previous life, but too short for an answer. */
 const SHORT_LIFE_MS = 1200
 const SLOW = { minMs: 1300, maxMs: 1900 }
-/** Above this share a crash loop is one of all replicas. */
+/** If the share of a fault is above this, its crash loop affects all replicas. */
 const ALL_CRASH_SHARE = 0.7
 
-/** What is done to one replica, or to its way to Postgres. */
+/** Makes the faults of one replica, and of its connection to Postgres. */
 export const REPLICA_DEEDS = {
   kill: ({ service }) => service.kill(),
   'kill at an insert': ({ service, proxy, forMs }) => proxy.atStatement(INSERT, 'question', forMs, () => service.kill()),
@@ -20,7 +20,7 @@ export const REPLICA_DEEDS = {
   async 'kill while draining'({ service, proxy, forMs }) {
     proxy.refuse()
     await sleep(forMs)
-    // The batch is in the database then, and in the spool still.
+    // At that moment the batch is in the database, and still in the spool.
     const killed = proxy.atStatement(INSERT, 'answer', 2000, () => service.kill())
     proxy.forward()
     return killed
@@ -77,7 +77,7 @@ export const REPLICA_DEEDS = {
       ),
     )
   },
-  /** At first one replica has only its spool: it does not see what the database has under a key. */
+  /** In the first half, one replica has only its spool, so it cannot see which keys the database has. */
   async rivals({ sender, proxy, forMs }) {
     sender.rivalShare = 0.5
     await lasting(

@@ -5,9 +5,9 @@ import { FetchError } from '../../domain/fetching/fetched-object.ts'
 import { garbage } from './object-answer.ts'
 
 const MAX_ANSWER_BYTES = 64 * 1024
-/** Most pieces of an answer. More pieces cost far more work than their bytes; an honest answer comes in a few. */
+/** Maximum number of pieces of an answer. More pieces cost far more work than their bytes; an honest answer comes in a few. */
 const MAX_PIECES = 1024
-/** Most answers with a 1xx status before the final one. */
+/** Maximum number of answers with a 1xx status before the final one. */
 const MAX_INFORMATIONAL = 8
 
 /** An answer of the client service, with any status. */

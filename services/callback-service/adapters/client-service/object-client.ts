@@ -19,11 +19,11 @@ import { parseOnline } from './object-answer.ts'
 export interface ObjectClientOptions {
   /** Address of the client service. Its path, if any, is the prefix of an object's path. The client sends requests to no other address. */
   readonly url: string
-  /** Longest time an idle connection stays open. The client service may ask for less. */
+  /** Maximum time an idle connection stays open. The client service may ask for less. */
   readonly keepAliveMs: number
-  /** Most bytes of a callback's baggage to pass on. Only whole members are passed on. */
+  /** Maximum number of bytes of a callback's baggage to pass on. Only whole members are passed on. */
   readonly maxBaggageBytes: number
-  /** Longest time for a whole request, headers and body. It is read for each request. */
+  /** Maximum time for a whole request, headers and body. It is read for each request. */
   readonly timeoutMs: () => number
 }
 

@@ -4,7 +4,7 @@ import type { DatabaseClock } from './database-clock.ts'
 
 /**
  * Deletes callbacks, with their idempotency keys, that finished longer ago than the retention.
- * @param options.limit most callbacks to delete
+ * @param options.limit maximum number of callbacks to delete
  * @returns number of callbacks deleted
  * @throws {StorageUnavailableError} the outcome is unknown; try again
  */

@@ -9,10 +9,12 @@ import type { DatabaseClock } from './database-clock.ts'
  */
 const MIN_STEP_MS = 1000
 
-/** Most callbacks that one statement moves. */
+/** Maximum number of callbacks that one statement moves. */
 const BATCH = 10_000
 
-/** Most tries for one step. If the database cannot move all objects within the time of one statement, it keeps the old times. */
+/**
+ * Maximum number of tries for one step. If the database cannot move all objects within the time of one statement, it keeps the old times.
+ */
 const MAX_TRIES = 5
 
 /**

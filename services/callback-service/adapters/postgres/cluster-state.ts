@@ -9,7 +9,7 @@ import { ADVISORY_CLASS } from './worker-session.ts'
 export interface ClusterState {
   /** One for each worker that has a row or a claim. */
   readonly workers: readonly WorkerSign[]
-  /** The fewest crashes of a suspect that is due; undefined if no suspect is due. */
+  /** The smallest number of crashes of a suspect that is due; undefined if no suspect is due. */
   readonly suspectCrashes: number | undefined
   /** Number of the last clock step that a replica made up for; 0 before the first one. */
   readonly clockStep: number

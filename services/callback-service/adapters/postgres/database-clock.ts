@@ -1,9 +1,9 @@
-/** Most drift between two clocks, as a share of the elapsed time. */
+/** Maximum drift between two clocks, as a share of the elapsed time. */
 const DRIFT = 0.001
 /** An observation further than this outside the expected bounds is a step. Timers are no more exact. */
 const TOLERANCE_MS = 2
 
-/** Longest time that a statement may take to begin. */
+/** Maximum time that a statement may take to begin. */
 const ROOM_MS = 100
 const FAR_AHEAD_MS = 1e14
 

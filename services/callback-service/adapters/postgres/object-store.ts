@@ -67,7 +67,7 @@ export class ObjectStore {
   /**
    * Deletes expired objects, the longest overdue first. It skips rows that another service is deleting. If the clock stepped forward, it
    * leaves objects that only seem expired until a replica has made up for the step.
-   * @param limit most objects to delete
+   * @param limit maximum number of objects to delete
    * @throws {StorageUnavailableError} the outcome is unknown; try again
    */
   async deleteExpired(limit: number): Promise<Expired> {

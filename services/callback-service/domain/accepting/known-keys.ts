@@ -1,5 +1,5 @@
 export interface KnownKeysOptions {
-  /** Most keys to remember. The oldest half is dropped at once, which costs less than dropping keys one by one. */
+  /** Maximum number of keys to remember. The oldest half is dropped at once, which costs less than dropping keys one by one. */
   readonly max: number
   /** Time after which the database may have forgotten a key. */
   readonly forgetAfterMs: number

@@ -7,9 +7,9 @@ export interface CircuitBreakerOptions {
   readonly objects: number
   /** Time from the opening to the first probe. */
   readonly openMs: number
-  /** Longest time between two probes. */
+  /** Maximum time between two probes. */
   readonly maxOpenMs: number
-  /** Longest time that a Retry-After may ask for. */
+  /** Maximum time that a Retry-After may ask for. */
   readonly maxPauseMs: number
   /** Called when requests may leave again earlier than `waitMs` said. */
   readonly onResumed: () => void

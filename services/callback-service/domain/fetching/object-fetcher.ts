@@ -26,12 +26,12 @@ export interface ObjectFetcherOptions {
   readonly breaker: CircuitBreaker
   /** Called after each request. */
   readonly onFetched: (result: 'ok' | 'not_found' | string, seconds: number) => void
-  /** Most requests under way at once in the whole process. */
+  /** Maximum number of requests under way at once in the whole process. */
   readonly concurrency: number
-  /** Most requests for one object in one attempt of its callback. */
+  /** Maximum number of requests for one object in one attempt of its callback. */
   readonly maxTries: number
   readonly backoff: Backoff
-  /** Longest time the breaker may hold a fetch before its callback goes back to the inbox. */
+  /** Maximum time the breaker may hold a fetch before its callback goes back to the inbox. */
   readonly maxHoldMs: number
   /** The time of the database's clock as this process knows it, never ahead of it. */
   readonly databaseNowMs: () => number

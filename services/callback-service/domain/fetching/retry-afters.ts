@@ -11,7 +11,7 @@ export interface RetryAfter {
 /** Number of distinct objects that must push back within `WINDOW_MS` before the whole host is paused. */
 const HOST_OBJECTS = 3
 const WINDOW_MS = 1000
-/** Most objects to remember. Beyond that, the oldest is dropped. */
+/** Maximum number of objects to remember. Beyond that, the oldest is dropped. */
 const MAX_OBJECTS = 10_000
 
 /**

@@ -2,9 +2,9 @@ import type { Turn } from './suspicion.ts'
 
 /** What one claim may take. */
 export interface ClaimQuota {
-  /** Most callbacks to claim. */
+  /** Maximum number of callbacks to claim. */
   readonly callbacks: number
-  /** Most objects that the claimed callbacks may name together. */
+  /** Maximum number of objects that the claimed callbacks may name together. */
   readonly objects: number
   /** Claim only callbacks that have been due for at least this time. */
   readonly minAgeMs: number
@@ -14,9 +14,9 @@ export interface ClaimQuota {
   readonly suspectsWait?: boolean
 }
 
-/** Most callbacks that one statement claims. */
+/** Maximum number of callbacks that one statement claims. */
 const CLAIM_BATCH = 32
-/** Most requests that may wait, in multiples of `concurrency`. */
+/** Maximum number of requests that may wait, in multiples of `concurrency`. */
 const MAX_WAITING = 4
 /**
  * A process with free slots looks at the inbox several times within this time. A callback that is still there is wanted by no other

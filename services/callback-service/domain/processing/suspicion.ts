@@ -13,7 +13,7 @@ export const SUSPECT_CRASHES = 3
 /** How many suspects run at once, by their number of crashes. A suspect with more crashes runs alone. */
 const GROUP_SIZES: Readonly<Record<number, number>> = { [SUSPECT_CRASHES]: 16, [SUSPECT_CRASHES + 1]: 4 }
 
-/** The fewest crashes that prove which callback is guilty, because it ran alone in the last one. */
+/** The minimum number of crashes that proves which callback is guilty, because it ran alone in the last one. */
 export const MIN_GUILTY_CRASHES = SUSPECT_CRASHES + 3
 
 /** How many suspects with this many crashes may run together at first. */
@@ -23,7 +23,7 @@ export function groupSize(crashes: number): number {
 
 const MAX_GROUP = 16
 const MAX_DOUBLINGS = 4
-/** Longest time a group has the process to itself, because its objects may only be slow. A callback that runs alone has no such limit. */
+/** Maximum time a group has the process to itself, because its objects may only be slow. A callback that runs alone has no such limit. */
 const MAX_EXCLUSIVE_MS = 5000
 
 /** How long a process must have lived before it works on suspects: twice as long for each further crash, at most 16 times as long. */

@@ -5,7 +5,7 @@ import { SenderSignature } from '../../adapters/sender-signature.ts'
 
 const secret = () => `whsec_${randomBytes(32).toString('base64')}`
 
-/** As the specification has it, by hand: the library must not be what proves the library. */
+/** Signs by the text of the specification, without our own code, so that the test is independent of it. */
 function signed(key: string, body: Buffer, at: number | string = Math.floor(Date.now() / 1000)): Record<string, string> {
   const mac = createHmac('sha256', Buffer.from(key.replace('whsec_', ''), 'base64'))
   mac.update(`msg_1.${at}.`).update(body)
@@ -17,18 +17,18 @@ describe('SenderSignature', () => {
   const signature = new SenderSignature([mine, older])
   const body = Buffer.from('{"object_ids":[1,9007199254740993]} ü')
 
-  it('believes whoever signed with one of the secrets', () => {
+  it('accepts a signature by any of the secrets', () => {
     assert.equal(signature.problem(body, signed(mine, body)), undefined)
     assert.equal(signature.problem(body, signed(older, body)), undefined)
   })
 
-  it('believes one good signature among others, of whatever version', () => {
+  it('accepts one valid signature among others of any version', () => {
     const good = signed(mine, body)
     const list = `v1a,abcd v1,${'A'.repeat(43)}= nonsense ${good['webhook-signature']}`
     assert.equal(signature.problem(body, { ...good, 'webhook-signature': list }), undefined)
   })
 
-  it('believes what the reference library signs', () => {
+  it('accepts a signature of the reference library', () => {
     const at = new Date()
     const text = body.toString()
     const headers = {
@@ -39,13 +39,13 @@ describe('SenderSignature', () => {
     assert.equal(signature.problem(body, headers), undefined)
   })
 
-  it('believes bytes that are no UTF-8, and not the characters they decode to', () => {
+  it('accepts the exact bytes that are not UTF-8, and not the characters to which they decode', () => {
     const bytes = Buffer.from([0x22, 0xff, 0x22])
     assert.equal(signature.problem(bytes, signed(mine, bytes)), undefined)
     assert.notEqual(signature.problem(bytes, signed(mine, Buffer.from(bytes.toString()))), undefined)
   })
 
-  it('believes the sixteenth signature, and looks at none of seventeen', () => {
+  it('accepts the sixteenth signature, and checks none if there are seventeen', () => {
     const good = signed(mine, body)
     const padded = (count: number): Record<string, string> => ({
       ...good,
@@ -70,14 +70,14 @@ describe('SenderSignature', () => {
     ['no headers', {}],
   ]
   for (const [what, headers] of cases) {
-    it(`does not believe ${what}`, () => assert.notEqual(signature.problem(body, headers), undefined))
+    it(`refuses ${what}`, () => assert.notEqual(signature.problem(body, headers), undefined))
   }
 
-  it('takes no empty secret, which anybody could sign with', () => {
+  it('refuses an empty secret, with which anybody could sign', () => {
     assert.throws(() => new SenderSignature([mine, '']), { message: 'a secret of senders is empty' })
   })
 
-  it('believes nobody where there is no secret', () => {
+  it('refuses every signature if there is no secret', () => {
     assert.notEqual(new SenderSignature([]).problem(body, signed(mine, body)), undefined)
   })
 })

@@ -18,7 +18,7 @@ import { callbackMetrics } from '../../metrics.ts'
 import { type CallbackIntake, intake } from '../../wiring/intake.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
 
-/** Accepts callbacks as a service does, behind a proxy that takes the database away. */
+/** Accepts callbacks like a service. A proxy can cut it off from the database. */
 interface Replica {
   readonly accept: CallbackIntake['accept']
   readonly waitSeconds: () => number
@@ -95,8 +95,8 @@ describe('intake', function () {
       ({ id }) => id,
     )
 
-  it('counts what it accepts towards the backlog, and replays not', async () => {
-    // Some were accepted while it started.
+  it('counts accepted callbacks towards the backlog, but not replays', async () => {
+    // It accepted some callbacks while it started.
     const a = await start('a', { INBOX_MAX_BACKLOG: '100' })
     for (let i = 0; i < 100; i += 1) await a.accept(callback('same'))
     assert.equal(a.waitSeconds(), 0)
@@ -104,7 +104,7 @@ describe('intake', function () {
     assert.ok(a.waitSeconds() > 0)
   })
 
-  it('takes the same ids in another order for a copy, in the database, in the spool and after the drain', async () => {
+  it('treats the same ids in another order as a copy, in the database, in the spool and after the drain', async () => {
     const { accept, proxy, spooled } = await start()
     const named = (key: string, ...objectIds: number[]): ReceivedCallback => ({ ...callback(key), objectIds })
     const first = await accept(named('k', 1, 2, 3))
@@ -126,13 +126,13 @@ describe('intake', function () {
     )
   })
 
-  it('gives up a spool that hangs when the time of a callback is over, of which the database has had its share', async () => {
+  it("gives up on a spool that hangs when the callback's time is over, including the time spent on the database", async () => {
     const { Worker } = workerThreads
     const held: (() => void)[] = []
     let isHung = true
     workerThreads.Worker = class extends Worker {
       override postMessage(call: { name: string }): void {
-        // It answers in order: what comes after waits as well.
+        // It answers in order, so later calls wait too.
         if (isHung && (call.name === 'append' || held.length > 0)) held.push(() => super.postMessage(call))
         else super.postMessage(call)
       }
@@ -153,7 +153,7 @@ describe('intake', function () {
     }
   })
 
-  it('refuses in the spool what would be a rival of a callback that the database took', async () => {
+  it('refuses a callback in the spool if the database took its rival', async () => {
     const { accept, proxy } = await start()
     const first = await accept(callback('k', 1))
     proxy.refuse()
@@ -162,7 +162,7 @@ describe('intake', function () {
     assert.deepEqual([copy.id, copy.durability], [first.id, 'spooled'])
   })
 
-  it('refuses it also when the database has it from the spool', async () => {
+  it('refuses it also if the database got the rival from the spool', async () => {
     const replica = await start()
     replica.proxy.refuse()
     await replica.accept(callback('k', 1))
@@ -172,7 +172,7 @@ describe('intake', function () {
     await assert.rejects(replica.accept(callback('k', 2)), reused)
   })
 
-  it('keeps both where one was taken by the database, the other by the spool of a replica that did not know', async () => {
+  it('keeps both if the database took one, and the spool of another replica took the other', async () => {
     const [a, b] = [await start('a'), await start('b')]
     a.proxy.refuse()
     const spooled = await a.accept(callback('k', 1))
@@ -191,7 +191,7 @@ describe('intake', function () {
     )
   })
 
-  it('drains what the database refused before, when it is sent again and the database has no more of it', async () => {
+  it('drains a refused callback when it is sent again without the refused value', async () => {
     const replica = await start()
     replica.proxy.refuse()
     await replica.accept(callback('k', 1, { tracestate: 'postgres refuses \u0000' }))
@@ -206,7 +206,7 @@ describe('intake', function () {
     assert.deepEqual(await objectsUnder('k'), [1])
   })
 
-  it('drains what an operator puts back without what the database refused', async () => {
+  it('drains a callback that an operator puts back without the refused value', async () => {
     const replica = await start()
     replica.proxy.refuse()
     const { id } = await replica.accept(callback('k', 1, { tracestate: 'postgres refuses \u0000' }))
@@ -222,7 +222,7 @@ describe('intake', function () {
   })
 
   for (const names of [['a'], ['a', 'b']]) {
-    it(`loses none and keeps one of three rivals, with ${names.length} of our processes whose database comes and goes`, async () => {
+    it(`loses none and keeps one of three rivals, with ${names.length} of our processes and a database that comes and goes`, async () => {
       const seed = Date.now() % 1_000_000
       const random = seededRandom(seed)
       const all = await Promise.all(names.map(name => start(name)))
@@ -262,7 +262,7 @@ describe('intake', function () {
     readonly code?: unknown
   }
 
-  /** Three callbacks under one key, each of them twice, within a few milliseconds. */
+  /** Sends three callbacks under one key, each twice, within a few milliseconds. */
   async function sendRivals(key: string, atMs: number, random: Random, all: readonly Replica[]) {
     const answers = shuffled(random, [1, 2, 3, 1, 2, 3]).map(async (object): Promise<Answer> => {
       const replica = all[between(random, 0, all.length - 1)] as Replica
@@ -275,7 +275,7 @@ describe('intake', function () {
     return { key, answers: await Promise.all(answers) }
   }
 
-  /** Takes the database away, for a while each time. In the end it is there. */
+  /** Cuts the database off again and again, each time for a while. In the end it is available. */
   async function comeAndGo(proxy: TcpProxy, forMs: number, random: Random): Promise<void> {
     const until = performance.now() + forMs
     while (performance.now() < until) {

@@ -60,7 +60,7 @@ describe('processing', () => {
     await stop()
   })
 
-  it('ends requests when it stops without taking that for trouble of the client service', async () => {
+  it('ends requests when it stops, and does not blame the client service', async () => {
     const silent = createServer().listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const { registry, start, stop } = setup({ CLIENT_SERVICE_URL: `http://127.0.0.1:${(silent.address() as AddressInfo).port}` })

@@ -11,7 +11,7 @@ describe('callbackPruner', () => {
 
   afterEach(() => pruner.stop())
 
-  /** @param answers what each pass deletes */
+  /** @param answers the number of callbacks that each pass deletes */
   function setup(answers: (number | 'all' | Error)[]) {
     const limits: number[] = []
     pruner = callbackPruner({
@@ -29,12 +29,12 @@ describe('callbackPruner', () => {
     const limits = setup(['all', 'all', 999])
     pruner.start()
     await eventually('three batches', () => limits.length === 3)
-    // A rest of five seconds cannot be over while the event loop turns a few times.
+    // A rest of five seconds cannot end within a few turns of the event loop.
     for (let i = 0; i < 10; i += 1) await new Promise(setImmediate)
     assert.deepEqual(limits, [1000, 1000, 1000])
   })
 
-  it('rests for five seconds, and prunes no more once it is stopped', async () => {
+  it('rests for five seconds, and prunes nothing after a stop', async () => {
     mock.timers.enable({ apis: ['setTimeout'] })
     try {
       const limits = setup([0, 0])

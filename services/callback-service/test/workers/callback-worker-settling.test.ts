@@ -10,7 +10,7 @@ describe('CallbackWorker, settling', () => {
 
   afterEach(() => worker.stop())
 
-  /** A worker that has done its work on callback `a` and settles it. */
+  /** Makes a worker that has processed callback `a` and settles it. */
   async function settling(settle: (tries: number) => Promise<boolean>) {
     const count = { tries: 0 }
     const lines: Record<string, unknown>[] = []
@@ -28,7 +28,7 @@ describe('CallbackWorker, settling', () => {
     worker.start()
     await memory.started('a')
     memory.end('a')
-    /** The lines at level warn and above. */
+    /** Returns the log lines at level warn and above. */
     const logged = (): unknown[] => lines.map(({ msg, callback_id, err }) => [msg, callback_id, (err as Error).message])
     return { ...memory, count, logged }
   }
@@ -47,7 +47,7 @@ describe('CallbackWorker, settling', () => {
     [{ state: 'failed', unstored: [] }, 50],
     [COMPLETED, 20],
   ] as const) {
-    it(`says at level ${level} that a callback is ${verdict.state}`, async () => {
+    it(`logs at level ${level} that a callback is ${verdict.state}`, async () => {
       const lines: Record<string, unknown>[] = []
       const memory = workerInMemory({ logger: pino({ level: 'debug' }, { write: line => lines.push(JSON.parse(line)) }) })
       worker = memory.worker

@@ -15,7 +15,7 @@ describe('CallbackWorker, stopping', () => {
     return memory
   }
 
-  it('interrupts what runs, once, and has handed it back before it says that it stopped', async () => {
+  it('interrupts the running callbacks once, and gives them back before it resolves', async () => {
     let interrupts = 0
     const { processing, seen, put, started } = setup({
       interrupt: async () => {
@@ -36,7 +36,7 @@ describe('CallbackWorker, stopping', () => {
     assert.equal(worker.running, 0)
   })
 
-  it('hands back also what a claim under way brings', async () => {
+  it('also gives back callbacks of a claim under way', async () => {
     let bring: ((callbacks: ClaimedCallback[]) => void) | undefined
     const claim = (): Promise<ClaimedCallback[]> =>
       new Promise(resolve => {
@@ -52,7 +52,7 @@ describe('CallbackWorker, stopping', () => {
     assert.deepEqual(seen.released, ['late'])
   })
 
-  it('claims nothing any more', async () => {
+  it('claims nothing more', async () => {
     const { seen, put, started } = setup()
     put('a')
     worker.start()

@@ -37,7 +37,7 @@ describe('CallbackWorker', () => {
     assert.equal(seen.claims.length, 1, 'there was room for all: nothing to look for')
   })
 
-  it('goes on with others while one takes its time', async () => {
+  it('continues with others while one is slow', async () => {
     const { seen, put, end, started, released } = setup()
     worker.start()
     put('slow')
@@ -66,7 +66,7 @@ describe('CallbackWorker', () => {
     put('a', 'b', 'c', 'd', 'e')
     worker.start()
     await started('a', 'b')
-    // The poll comes in an hour: only the end of a callback can let the next one in.
+    // The next poll is in an hour, so only the end of a callback can start the next one.
     end('a')
     await started('c')
     end('b')
@@ -117,7 +117,7 @@ describe('CallbackWorker', () => {
     await started('a')
   })
 
-  it('looks by itself for what others accepted', async () => {
+  it('polls for callbacks that others accepted', async () => {
     const { inbox, started } = setup({ pollMs: 5 })
     worker.start()
     inbox.push(claimed('a'))
@@ -196,7 +196,7 @@ describe('CallbackWorker', () => {
     assert.deepEqual(seen.released.toSorted(), ids.toSorted())
   })
 
-  it('works in the trace and under the request id of the callback', async () => {
+  it('works in the trace and with the request id of the callback', async () => {
     const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 1, logger })
     telemetry.start()
     try {

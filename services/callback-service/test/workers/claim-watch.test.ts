@@ -18,7 +18,7 @@ describe('claimWatch', () => {
 
   afterEach(() => watch.stop())
 
-  /** @param answers what each take-over finds; nothing after the last */
+  /** @param answers the result of each take-over; after the last one, nothing is found */
   function setup(answers: (number | Error)[], changes: Partial<ClaimWatchOptions> = {}) {
     const seen = { takeOvers: [] as [number, readonly number[]][], takenOver: [] as number[], interruptions: 0, looks: 0 }
     watch = claimWatch({
@@ -26,7 +26,7 @@ describe('claimWatch', () => {
         seen.looks += 1
         return SIGNS
       },
-      // Takes everybody for dead.
+      // It declares every worker dead.
       liveness: {
         observe: signs => signs.map(({ number }) => number),
         interrupted: () => {
@@ -47,14 +47,14 @@ describe('claimWatch', () => {
     return seen
   }
 
-  it('takes over from the dead at once when it starts, never from itself, and says how many callbacks there are to claim', async () => {
+  it('takes over from dead workers at once when it starts, never from itself, and reports the number of callbacks', async () => {
     const seen = setup([3], { intervalMs: 3_600_000 })
     watch.start()
     await eventually('it has looked', () => seen.takenOver.length === 1)
     assert.deepEqual([seen.takeOvers, seen.takenOver], [[[7, [8]]], [3]])
   })
 
-  it('looks again and again, and says nothing when there is nothing', async () => {
+  it('looks regularly, and reports nothing if there is nothing', async () => {
     const lines: string[] = []
     const seen = setup([0, 2, 0, 1], { logger: pino({}, { write: line => lines.push(line) }) })
     watch.start()
@@ -76,7 +76,7 @@ describe('claimWatch', () => {
     assert.equal(seen.looks, looks)
   })
 
-  it('takes nothing over while the worker itself has no session, and believes nothing it saw meanwhile', async () => {
+  it('takes nothing over while the worker has no session, and ignores what it saw meanwhile', async () => {
     let number: number | undefined
     const seen = setup([1], { workerNumber: () => number })
     watch.start()
@@ -88,7 +88,7 @@ describe('claimWatch', () => {
     assert.deepEqual(seen.takeOvers[0], [9, [7, 8]])
   })
 
-  it('goes on when the database is back, and believes nothing it saw before', async () => {
+  it('continues when the database is back, and ignores what it saw before', async () => {
     let isAway = true
     const seen = setup([4], {
       look: async () => {

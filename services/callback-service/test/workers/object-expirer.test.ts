@@ -19,7 +19,7 @@ describe('objectExpirer', () => {
 
   afterEach(() => expirer.stop())
 
-  /** @param passes what each pass finds; nothing after the last */
+  /** @param passes the result of each pass; after the last one, nothing is found */
   function setup(passes: (Pass | Error)[]) {
     const seen = { limits: [] as number[], atMs: [] as number[], expired: [] as (readonly number[])[] }
     expirer = objectExpirer({
@@ -56,17 +56,17 @@ describe('objectExpirer', () => {
     assert.ok(rest >= 119 && rest < 400, `${rest} ms`)
   })
 
-  it('looks now and then although nothing is due for long: others store objects too', async () => {
+  it('looks regularly although nothing expires soon, because other processes store objects too', async () => {
     const rests = await restsMs(setup([{ latenessMs: [], nextInMs: 3_600_000 }, IDLE]), 2)
     for (const rest of rests) assert.ok(rest >= 499 && rest < 900, `${rest} ms`)
   })
 
-  it('never rests less than a moment, also when the next one is due already', async () => {
+  it('never rests for less than the minimum, even if the next object has expired already', async () => {
     const rests = await restsMs(setup([-50, 0, 0.01, -1e9].map(nextInMs => ({ latenessMs: [], nextInMs }))), 4)
     for (const rest of rests) assert.ok(rest >= 2 && rest < 200, `${rest} ms`)
   })
 
-  it('says how late each object went, and nothing when there was none', async () => {
+  it('reports how late each object was deleted, and nothing if there was none', async () => {
     const seen = setup([{ latenessMs: [1, 2.5], nextInMs: 1 }, { latenessMs: [], nextInMs: 1 }, { latenessMs: [7], nextInMs: 1 }, IDLE])
     await restsMs(seen, 3)
     assert.deepEqual(seen.expired, [[1, 2.5], [7]])

@@ -18,7 +18,7 @@ describe('SpoolDrain', () => {
 
   afterEach(() => drain.stop())
 
-  /** A spool in memory of so many callbacks, and an inbox that takes what `takeOver` lets through. */
+  /** Makes a spool in memory with `count` callbacks, and an inbox that takes the rows for which `takeOver` does not throw. */
   function setup(count: number, takeOver: (rows: readonly Row[]) => { id: string; ownerId: string }[] = () => [], log = logger) {
     let rows = Array.from({ length: count }, (_, i): Row => ({ seq: i + 1, id: String(i + 1) }))
     let takenSeq = 0
@@ -56,7 +56,7 @@ describe('SpoolDrain', () => {
     return { seen, disk, left: () => rows.length, put: (row: Row) => rows.push(row) }
   }
 
-  /** A logger that notes what it is told, at info and above. */
+  /** Makes a logger that keeps its lines at info and above. */
   function logging() {
     const lines: Record<string, unknown>[] = []
     return { lines, log: pino({}, { write: line => lines.push(JSON.parse(line)) }) }
@@ -64,7 +64,7 @@ describe('SpoolDrain', () => {
 
   const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i + 1))
 
-  it('moves all that is there, in order, and what comes later', async () => {
+  it('moves all callbacks in order, and those that come later', async () => {
     const { seen, left, put } = setup(600)
     await eventually('it is empty', () => left() === 0)
     put({ seq: 601, id: '601' })
@@ -88,7 +88,7 @@ describe('SpoolDrain', () => {
     assert.deepEqual(seen.taken, ids(10))
   })
 
-  it('takes all off a full disk, each once, and forgets them when there is room', async () => {
+  it('moves all callbacks from a full disk, each once, and forgets them when there is room', async () => {
     const { seen, disk, left } = setup(600)
     disk.isFull = true
     await eventually('all is taken', () => seen.drained === 600)
@@ -101,7 +101,7 @@ describe('SpoolDrain', () => {
     assert.deepEqual(seen.batches, [256, 256, 88])
   })
 
-  it('asks for nothing while the spool is empty', async () => {
+  it('does not read the spool while it is empty', async () => {
     const { seen } = setup(0)
     await eventually('it has looked', () => seen.looks > 4)
     assert.equal(seen.questions, 0)
@@ -169,7 +169,7 @@ describe('SpoolDrain', () => {
     )
   })
 
-  it('says as an error which callback it sets aside, and why', async () => {
+  it('logs as an error which callback it sets aside, and why', async () => {
     const told: Record<string, unknown>[] = []
     const log = pino({ level: 'error' }, { write: line => told.push(JSON.parse(line)) })
     const refuse = (): never => {
@@ -207,7 +207,7 @@ describe('SpoolDrain', () => {
     )
   })
 
-  it('says once of two callbacks under one idempotency key that both are kept', async () => {
+  it('logs once that it keeps two callbacks under one idempotency key', async () => {
     const { lines, log } = logging()
     const { seen, left } = setup(100, () => [{ id: '7', ownerId: 'owner' }], log)
     await eventually('it is empty', () => left() === 0)

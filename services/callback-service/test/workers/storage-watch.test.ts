@@ -7,10 +7,10 @@ import { StorageWatch } from '../../workers/storage-watch.ts'
 describe('StorageWatch', () => {
   let watch: StorageWatch
   let nowMs: number
-  /** What the next look finds. */
+  /** The error that the next look finds; undefined if there is none. */
   let trouble: unknown
   let caution: string | undefined
-  /** Of each look, whether it was to commit something. */
+  /** For each look, whether it had to commit something. */
   let looks: boolean[]
   let logged: string[]
 
@@ -21,7 +21,7 @@ describe('StorageWatch', () => {
     looks = []
     logged = []
     mock.timers.enable({ apis: ['setTimeout'] })
-    // An own property in front of the inherited one.
+    // This own property hides the inherited one.
     Object.defineProperty(performance, 'now', { configurable: true, value: () => nowMs })
     watch = new StorageWatch({
       probe: async isWriting => {
@@ -41,14 +41,14 @@ describe('StorageWatch', () => {
 
   const lineOf = ({ msg, reason }: { msg: string; reason?: string }): string => (reason === undefined ? msg : `${msg}: ${reason}`)
 
-  /** Lets time pass: at most one look. */
+  /** Advances the time. At most one look happens. */
   async function pass(ms: number): Promise<void> {
     nowMs += ms
     mock.timers.tick(ms)
     await new Promise(setImmediate)
   }
 
-  /** Lets it look once more, also after a failure. */
+  /** Makes the watch look once more, also after a failure. */
   const look = (): Promise<void> => pass(1000)
 
   async function start(): Promise<void> {
@@ -91,7 +91,7 @@ describe('StorageWatch', () => {
     assert.equal(watch.problem, 'no error, only words')
   })
 
-  it('has a problem while callbacks are refused, although the database answers and commits: a full disk, say', async () => {
+  it('has a problem while callbacks are refused, although the database answers and commits, as on a full disk', async () => {
     await start()
     watch.refused('could not extend file')
     assert.equal(watch.problem, 'a callback was not stored: could not extend file')
@@ -99,7 +99,7 @@ describe('StorageWatch', () => {
     assert.equal(watch.problem, undefined)
   })
 
-  it('takes a refusal for over when a second and a half went by without another', async () => {
+  it('counts a refusal as over after 1.5 s without another', async () => {
     await start()
     watch.refused('could not extend file')
     await pass(1499)
@@ -108,7 +108,7 @@ describe('StorageWatch', () => {
     assert.equal(watch.problem, undefined)
   })
 
-  it('says rather what it finds itself than what a callback met', async () => {
+  it('prefers its own problem to the reason of a refused callback', async () => {
     trouble = new StorageUnavailableError('read-only')
     await start()
     watch.refused('INSERT is read-only')
@@ -144,7 +144,7 @@ describe('StorageWatch', () => {
     assert.deepEqual(looks, [true, false, true, true, false])
   })
 
-  it('logs each reason once, of its own and of accepting, and when it is over', async () => {
+  it('logs each reason once, from its own looks and from accepting, and logs when it is over', async () => {
     trouble = new StorageUnavailableError('refused')
     await start()
     await look()
@@ -165,7 +165,7 @@ describe('StorageWatch', () => {
     ])
   })
 
-  it('logs once what is worth a line although callbacks are taken, and when it is over', async () => {
+  it('logs a caution once although all is well, and logs when it is over', async () => {
     caution = 'the statement timeout is 0'
     await start()
     await look()

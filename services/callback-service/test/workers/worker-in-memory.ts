@@ -30,7 +30,7 @@ export function quotaFor(callbacks: number): ClaimQuota | undefined {
   return callbacks > 0 ? { callbacks, objects: 1000, minAgeMs: 0 } : undefined
 }
 
-/** A worker beside an inbox in memory, whose processing the test ends by hand. It looks for callbacks by itself but once an hour. */
+/** Makes a worker with an inbox in memory. The test ends the processing of each callback. The worker polls only once an hour. */
 export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, claims: Partial<Claims> = {}) {
   const inbox: ClaimedCallback[] = []
   const processing = new Map<string, { end: (verdict: Verdict) => void; crash: (error: Error) => void }>()

@@ -59,7 +59,7 @@ describe('CallbackClient', () => {
     assert.equal(receiver.received[0]?.path, 'POST /behind/a/proxy/callback')
   })
 
-  it('takes a 4xx and a redirect for final', async () => {
+  it('treats a 4xx and a redirect as final', async () => {
     for (const status of [400, 422, 429, 307]) {
       receiver.answer = response => response.writeHead(status, { location: '/' }).end('no')
       assert.deepEqual(await post(), { kind: 'refused', status })
@@ -72,18 +72,18 @@ describe('CallbackClient', () => {
     [undefined, undefined],
     [new Date(0).toUTCString(), 0],
   ] as const) {
-    it(`takes a 503 with Retry-After ${header} for worth another try`, async () => {
+    it(`retries a 503 with Retry-After ${header}`, async () => {
       receiver.answer = response => response.writeHead(503, header === undefined ? {} : { 'retry-after': header }).end('no')
       assert.deepEqual(await post(), { kind: 'unavailable', reason: 'http_503', retryAfterMs: expected })
     })
   }
 
-  it('takes a reset for worth another try', async () => {
+  it('counts a reset as worth another try', async () => {
     receiver.answer = response => response.socket?.resetAndDestroy()
     assert.deepEqual(await post(), { kind: 'unavailable', reason: 'ECONNRESET' })
   })
 
-  it('takes a closed port for worth another try', async () => {
+  it('counts a closed port as worth another try', async () => {
     await receiver.stop()
     assert.deepEqual(await post(), { kind: 'unavailable', reason: 'ECONNREFUSED' })
   })
@@ -94,7 +94,7 @@ describe('CallbackClient', () => {
     assert.deepEqual(await post(), { kind: 'unavailable', reason: 'timeout' })
   })
 
-  it('believes the status of an answer that does not end, and waits no longer for it than for any other', async () => {
+  it('goes by the status of an answer whose body does not end within the timeout', async () => {
     await useTimeout(100)
     receiver.answer = response => response.writeHead(202).write('{')
     assert.deepEqual(await post(), { kind: 'taken' })
@@ -109,14 +109,14 @@ describe('CallbackClient', () => {
     assert.deepEqual(await outcome, { kind: 'unavailable', reason: 'AbortError' })
   })
 
-  it('leaves connections fit for the next callback', async () => {
+  it('reuses connections for the next callback', async () => {
     const ports = new Set<number | undefined>()
     receiver.answer = response => {
       ports.add(response.socket?.remotePort)
       response.writeHead(202).end('x'.repeat(100_000))
     }
     for (let i = 0; i < 6; i += 1) await post()
-    // A second one is opened when a callback follows before the first has noticed that it is free.
+    // A second connection opens if a callback comes before the first connection counts as free.
     assert.ok(ports.size <= 2)
   })
 })

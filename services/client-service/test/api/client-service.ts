@@ -25,12 +25,12 @@ const NO_FAULTS = {
 
 export type Faults = Partial<Behaviour['faults']>
 
-/** The HTTP side of the client service on a port of its own, without delay and faults until it is told. */
+/** The HTTP part of the client service on a free port. It has no delay and no faults until the test sets them. */
 export class TestClientService {
   readonly held = new HeldAnswers()
   readonly answers: string[] = []
   random = Math.random
-  /** Carries the request's id to the problem that is answered. */
+  /** Passes the id of the request to the problem answer. */
   readonly #telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 0, logger })
   readonly #server: HttpServer
   #behaviour: Behaviour = { latency: { minMs: 0, maxMs: 0 }, faults: NO_FAULTS }

@@ -19,7 +19,7 @@ describe('a fault put into the answers', () => {
     return service.fetch('/objects/7', { signal: AbortSignal.timeout(5000) })
   }
 
-  /** @returns what the connection failed with */
+  /** Sends a request whose connection must fail. @returns the error */
   async function askInVain(path: string): Promise<unknown> {
     const socket = connect(service.port, '127.0.0.1')
     socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
@@ -34,12 +34,12 @@ describe('a fault put into the answers', () => {
     assert.deepEqual(service.answers, ['error'])
   })
 
-  it('leaves the objects alone that are not meant', async () => {
+  it('does not affect objects that are not listed', async () => {
     assert.equal((await ask({ errorShare: 1, objectIds: '6,8..9' })).status, 200)
     assert.equal((await ask({ errorShare: 1, objectIds: '6..8' })).status, 500)
   })
 
-  it('makes it a 429 that says when to come back', async () => {
+  it('makes it a 429 with a Retry-After', async () => {
     const response = await ask({ tooManyRequestsShare: 1 })
     assert.equal(response.status, 429)
     assert.equal(response.headers.get('retry-after'), '3')
@@ -52,13 +52,13 @@ describe('a fault put into the answers', () => {
     assert.equal(((await response.json()) as { code: string }).code, 'object_not_found')
   })
 
-  it('makes it a 200 that is no JSON', async () => {
+  it('makes it a 200 that is not JSON', async () => {
     const response = await ask({ garbageShare: 1 })
     assert.equal(response.status, 200)
     await assert.rejects(response.json(), SyntaxError)
   })
 
-  it('makes it about another object', async () => {
+  it('makes it describe another object', async () => {
     const response = await ask({ wrongIdShare: 1 })
     assert.equal(response.status, 200)
     assert.deepEqual(await response.json(), { id: 6, online: true })
@@ -96,7 +96,7 @@ describe('a fault put into the answers', () => {
     await Promise.all([assert.rejects(hanging), service.stop()])
   })
 
-  it('meets only its share', async () => {
+  it('affects only its share', async () => {
     service.behave({ faults: { errorShare: 0.25 } })
     const numbers = [0, 0.2, 0, 0.3]
     service.random = () => numbers.shift() as number

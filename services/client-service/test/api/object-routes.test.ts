@@ -63,7 +63,7 @@ describe('GET /objects/:id', () => {
     assert.deepEqual(await (await service.fetch('/')).json(), { status: 'ok', checks: {} })
   })
 
-  it('waits as long as chance has it', async () => {
+  it('waits for a random time', async () => {
     service.behave({ latency: { minMs: 0, maxMs: 200 } })
     service.random = () => 0.5
     const started = performance.now()
@@ -72,7 +72,7 @@ describe('GET /objects/:id', () => {
     assert.ok(performance.now() - started >= 99)
   })
 
-  it('keeps nothing of a client that went away', async () => {
+  it('keeps nothing for a client that went away', async () => {
     service.behave({ latency: { minMs: 60_000, maxMs: 60_000 } })
     const client = new AbortController()
     const answer = service.fetch('/objects/1', { signal: client.signal })

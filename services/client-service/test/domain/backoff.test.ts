@@ -4,7 +4,7 @@ import { backoffMs } from '../../domain/backoff.ts'
 const backoff = { retryBaseMs: 200, retryMaxMs: 10_000 }
 
 describe('backoffMs', () => {
-  it('is anything up to a ceiling that doubles', () => {
+  it('is a random time up to a limit that doubles', () => {
     assert.equal(backoffMs(backoff, { failures: 1, retryAfterMs: undefined }, 1), 200)
     assert.equal(backoffMs(backoff, { failures: 3, retryAfterMs: undefined }, 1), 800)
     assert.equal(backoffMs(backoff, { failures: 3, retryAfterMs: undefined }, 0.25), 200)
@@ -14,7 +14,7 @@ describe('backoffMs', () => {
     assert.equal(backoffMs(backoff, { failures: 5000, retryAfterMs: undefined }, 1), 10_000)
   })
 
-  it('begins after what the receiver asked for', () => {
+  it('begins after the Retry-After of the receiver', () => {
     assert.equal(backoffMs(backoff, { failures: 1, retryAfterMs: 3000 }, 0), 3000)
     assert.equal(backoffMs(backoff, { failures: 1, retryAfterMs: 3000 }, 0.5), 3100)
   })

@@ -16,7 +16,7 @@ const NONE: FaultShares = {
 const ALMOST_ONE = 1 - Number.EPSILON
 
 describe('chooseFault', () => {
-  it('chooses none where no share is set', () => {
+  it('chooses none if no share is set', () => {
     assert.equal(chooseFault(NONE, 1n, 0), undefined)
     assert.equal(chooseFault(NONE, 1n, ALMOST_ONE), undefined)
   })
@@ -34,7 +34,7 @@ describe('chooseFault', () => {
     for (const random of [0, 0.5, ALMOST_ONE]) assert.equal(chooseFault({ ...NONE, resetShare: 1 }, 1n, random), 'reset')
   })
 
-  it('resets whatever comes while the service is down', () => {
+  it('resets every request while the service is down', () => {
     assert.equal(chooseFault({ ...NONE, garbageShare: 1, down: true }, 1n, 0.5), 'reset')
   })
 

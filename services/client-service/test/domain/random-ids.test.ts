@@ -11,7 +11,7 @@ describe('randomIds', () => {
     )
   })
 
-  it('names maxIds at most, the last object included', () => {
+  it('names at most maxIds, and may name the last object', () => {
     assert.deepEqual(
       randomIds({ maxIds: 3, objectCount: 100 }, () => ALMOST_ONE),
       [100, 100, 100],

@@ -55,7 +55,7 @@ describe('CallbackEmitter', () => {
     }
   })
 
-  it('sends one that got 503 again, with the same key and body, until it is taken', async () => {
+  it('sends a callback that got 503 again, with the same key and body, until it is taken', async () => {
     receiver.answer = (response, count) => response.writeHead(count < 3 ? 503 : 202).end()
     emitter.start()
     await eventually('it is taken', () => outcomes.length === 1)
@@ -66,7 +66,7 @@ describe('CallbackEmitter', () => {
     assert.equal(new Set(receiver.received.map(request => request.body)).size, 1)
   })
 
-  it('sends one that got no answer again', async () => {
+  it('sends a callback without an answer again', async () => {
     receiver.answer = (response, count) => (count === 1 ? response.socket?.resetAndDestroy() : response.writeHead(202).end())
     emitter.start()
     await eventually('it is taken', () => outcomes.length === 1)
@@ -74,7 +74,7 @@ describe('CallbackEmitter', () => {
     assert.equal(new Set(receiver.received.map(keyOf)).size, 1)
   })
 
-  it('takes a 4xx for final', async () => {
+  it('treats a 4xx as final', async () => {
     receiver.answer = response => response.writeHead(422).end()
     emitter.start()
     await eventually('it is refused', () => outcomes.length === 1)
@@ -82,7 +82,7 @@ describe('CallbackEmitter', () => {
     assert.equal(receiver.received.length, 1)
   })
 
-  it('goes on with newer ones while one is not taken', async () => {
+  it('continues with newer callbacks while one is not taken', async () => {
     policy = { ...policy, intervalMs: 10 }
     let stuck: string | undefined
     receiver.answer = response => {
@@ -96,7 +96,7 @@ describe('CallbackEmitter', () => {
     assert.ok(outcomes.every(outcome => outcome === 'taken'))
   })
 
-  it('makes no new ones while as many as allowed are outstanding', async () => {
+  it('creates no new callbacks while maxOutstanding are not taken', async () => {
     policy = { ...policy, intervalMs: 5, maxOutstanding: 2 }
     receiver.answer = () => undefined
     emitter.start()
@@ -105,7 +105,7 @@ describe('CallbackEmitter', () => {
     assert.equal(receiver.received.length, 2)
   })
 
-  it('begins a new trace for each callback, and stays in it when it sends again', async () => {
+  it('begins a new trace for each callback, and stays in it for each retry', async () => {
     policy = { ...policy, intervalMs: 10 }
     receiver.answer = (response, count) => response.writeHead(count === 1 ? 503 : 202).end()
     emitter.start()

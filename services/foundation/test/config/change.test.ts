@@ -8,7 +8,7 @@ function read(check?: SettingsOptions<typeof schema>['check']): Settings<typeof 
 }
 
 describe('Settings.change', () => {
-  it('changes hot settings, and tells listeners all values as they are then', () => {
+  it('changes hot settings, and passes all new values to listeners', () => {
     const settings = read()
     const told: unknown[] = []
     settings.onChange(next => told.push(next))
@@ -18,7 +18,7 @@ describe('Settings.change', () => {
     assert.deepEqual(told, [settings.current])
   })
 
-  it('brings back with null what the service started with', () => {
+  it('restores the initial value with null', () => {
     const settings = new Settings(schema, { argv: ['--fetch-timeout-ms=7'], env: { DATABASE_URL } })
     settings.change({ fetch: { timeoutMs: 5 }, emit: true })
     settings.change({ fetch: { timeoutMs: null }, emit: null })
@@ -64,7 +64,7 @@ describe('Settings.change', () => {
     })
   }
 
-  it('refuses what contradicts the rest', () => {
+  it('refuses a change that contradicts other settings', () => {
     const check: SettingsOptions<typeof schema>['check'] = ({ fetch }) => (fetch.timeoutMs < fetch.retries ? 'too short' : undefined)
     const settings = read(check)
     assert.throws(() => settings.change({ fetch: { timeoutMs: 1 } }), /^Error: too short$/)
@@ -80,7 +80,7 @@ describe('Settings.change', () => {
     '{"fetch":{"constructor":{"prototype":{"polluted":true}}}}',
     '{"toString":{"a":{"b":1}}}',
   ]) {
-    it(`refuses what would change a prototype: ${text}`, () => {
+    it(`refuses a change of a prototype: ${text}`, () => {
       const settings = read()
       const before = settings.current
       assert.throws(() => settings.change(JSON.parse(text)), { code: 'unknown_setting' })

@@ -43,7 +43,7 @@ describe('Settings', () => {
   }
 
   describe('come from', () => {
-    it('their defaults when nothing is said', () => {
+    it('their defaults if nothing is given', () => {
       assert.deepEqual(read().current, {
         http: { port: 8080, host: '0.0.0.0' },
         database: { url: DATABASE_URL },
@@ -70,7 +70,7 @@ describe('Settings', () => {
       )
     })
 
-    it('text that is taken as it is written', () => {
+    it('text that is used as it is written', () => {
       const { http, emit } = read({ flags: ['--http-host=1.10', '--emit=true'] }).current
       assert.deepEqual([http.host, emit], ['1.10', true])
     })
@@ -121,7 +121,7 @@ describe('Settings', () => {
       it(what, () => assert.match(refusal(given), sentence))
     }
 
-    it('all values that are wrong at once, a line each', () => {
+    it('all wrong values at once, one line each', () => {
       const lines = refusal({ env: { HTTP_PORT: 'x', EMIT: 'x' } }).split('\n')
       assert.deepEqual(lines.map(line => line.split(/[ :]/)[0]).toSorted(), ['database.url', 'emit', 'http.port'])
     })
@@ -153,11 +153,11 @@ describe('Settings', () => {
       })
     }
 
-    it('a secret that stands where a setting should, without printing it', () => {
+    it('a secret in the place of a setting, without printing it', () => {
       assert.ok(!refusal({ flags: ['--database-url', DATABASE_URL, 'hunter2'] }).includes('hunter2'))
     })
 
-    it('no URL for an @ in its query', () => {
+    it('no URL because of an @ in its query', () => {
       const url = 'postgresql://db.example/answerback?user=reader@tenant'
       assert.equal(read({ env: { DATABASE_URL: url } }).current.database.url, url)
     })
@@ -184,7 +184,7 @@ describe('Settings', () => {
       })
     }
 
-    it('tell a secret that is empty from one that is set', () => {
+    it('distinguish an empty secret from one that is set', () => {
       const secrets = { token: setting<string>({ doc: 'A secret.', format: 'text', default: '', secret: true }) }
       const shown = (token: string): object => new Settings(secrets, { argv: [], env: { TOKEN: token } }).masked()
       assert.deepEqual([shown(''), shown('hunter2')], [{ token: '' }, { token: '***' }])

@@ -36,7 +36,7 @@ describe('readBody', () => {
     })
   }
 
-  it('gives a small body in a small buffer', async () => {
+  it('returns a small body in a small buffer', async () => {
     const read = await readBody(requestOf(body.subarray(0, 1000), 1), MAX_BYTES)
     assert.ok(read.equals(body.subarray(0, 1000)))
     assert.ok(read.buffer.byteLength <= 2000, `${read.buffer.byteLength} bytes`)

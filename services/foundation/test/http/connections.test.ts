@@ -15,7 +15,7 @@ describe('a connection of an HttpServer', function () {
   let connections: RawConnection[]
   let handled: { request: IncomingMessage; response: ServerResponse }[]
 
-  /** Keeps what it is asked, and answers nothing by itself. */
+  /** Keeps the requests and does not answer them. */
   const keep: RequestListener = (request, response) => handled.push({ request, response })
 
   async function start(handler: RequestListener = keep, options: Partial<HttpServerOptions> = {}): Promise<void> {
@@ -32,7 +32,7 @@ describe('a connection of an HttpServer', function () {
     return connection
   }
 
-  /** One that takes nothing of what it is sent. */
+  /** Opens a connection that reads nothing. */
   async function openUnread(): Promise<RawConnection> {
     const connection = await open()
     connection.socket.pause()
@@ -42,18 +42,18 @@ describe('a connection of an HttpServer', function () {
 
   afterEach(async () => {
     for (const { socket } of connections) socket.destroy()
-    // Of a connection that sends ahead nothing is read until it is answered, its end neither.
+    // The server reads nothing, not even the end, from a connection that has sent ahead, until the first request is answered.
     for (const { request } of handled) request.socket.destroy()
     await server.stop()
   })
 
   describe('that sends requests ahead', () => {
-    it('has one answered at a time', async () => {
+    it('gets one answer at a time', async () => {
       await start()
       const connection = await open(REQUEST.repeat(3))
       for (const count of [1, 2, 3]) {
         await until(() => handled.length === count)
-        // Another request, on a connection of its own, comes and goes: all that was sent before it has been read.
+        // When a later request on another connection is handled, the server has read everything sent before it.
         const other = await open(REQUEST)
         await until(() => handled.length === count + 1)
         handled.pop()?.response.end()
@@ -83,7 +83,7 @@ describe('a connection of an HttpServer', function () {
       )
     })
 
-    it('gets the answers to bodies in order, be they chunked, or sent when asked for', async () => {
+    it('gets the answers to bodies in order, also chunked ones and those sent after 100 Continue', async () => {
       const seen: string[] = []
       await start(async (request, response) => {
         seen.push(await text(request))
@@ -99,20 +99,20 @@ describe('a connection of an HttpServer', function () {
       assert.deepEqual(seen, ['1', '2', '3', ''])
     })
 
-    it('is closed when it sends more ahead than may wait, and nothing more of it is handled', async () => {
+    it('is closed when it sends too much ahead, and nothing more of it is handled', async () => {
       await start()
       const connection = await open(REQUEST.repeat(300))
       await connection.closed()
       assert.equal(handled.length, 1)
     })
 
-    it('is closed when all connections together do', async () => {
+    it('is closed when all connections together send too much ahead', async () => {
       await start()
       for (let i = 0; i < 33; i += 1) await open(REQUEST.repeat(257))
       await until(() => handled.length === 33 && server.connections === 32)
     })
 
-    it('hears of what cannot be parsed after the answers to what came before', async () => {
+    it('gets the refusal of unparsable bytes after the answers to earlier requests', async () => {
       await start()
       const connection = await open(`${REQUEST}${REQUEST}no HTTP\r\n\r\n`)
       for (const count of [1, 2]) {
@@ -126,7 +126,7 @@ describe('a connection of an HttpServer', function () {
     })
   })
 
-  it('has the body of a GET dropped as it comes', async () => {
+  it('gets the body of a GET dropped as it arrives', async () => {
     await start()
     await open(`${CHUNKED}${'1\r\n \r\n'.repeat(1000)}0\r\n\r\n`)
     await until(() => handled[0]?.request.complete)
@@ -167,7 +167,7 @@ describe('a connection of an HttpServer', function () {
       assert.equal(third.state, 'open')
     })
 
-    it('is closed at once where too many bytes wait, the oldest first', async () => {
+    it('is closed at once if too many bytes wait, the oldest first', async () => {
       await start(answerWith(large))
       const first = await openUnread()
       const second = await openUnread()

@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { until } from '../../../../test/support/eventually.ts'
 
-/** A connection that sends bytes as they are, and keeps what comes back. */
+/** A connection that sends raw bytes and keeps the answers. */
 export class RawConnection {
   readonly socket: Socket
   received = ''
-  /** `ended`: closed by the server in order; `reset`: not. */
+  /** `ended`: the server closed the connection cleanly; `reset`: it did not. */
   state: 'open' | 'ended' | 'reset' = 'open'
 
   private constructor(port: number) {
@@ -32,7 +32,7 @@ export class RawConnection {
     this.socket.write(bytes)
   }
 
-  /** Resolves when so many answers without a body have come. */
+  /** Resolves when `count` answers without a body have come. */
   async answers(count: number): Promise<void> {
     await until(() => this.received.split('\r\n\r\n').length > count || this.state !== 'open')
   }

@@ -30,7 +30,7 @@ describe('HttpServer', function () {
     return connection
   }
 
-  /** Starts a server that holds its answers. @returns the one that it holds, once there is one */
+  /** Starts a server that holds its answers. @returns a function that resolves with the held answer */
   async function startHolding(options: Partial<HttpServerOptions> = {}): Promise<() => Promise<ServerResponse>> {
     const held = Promise.withResolvers<ServerResponse>()
     await start((_request, response) => held.resolve(response), options)
@@ -48,7 +48,7 @@ describe('HttpServer', function () {
     await server.stop()
   })
 
-  it('takes a free port when it is given none, and says which', async () => {
+  it('picks a free port if it is given none, and says which', async () => {
     await start()
     assert.ok(server.port > 0)
     assert.equal((await fetch(`http://127.0.0.1:${server.port}/`)).status, 204)
@@ -83,7 +83,7 @@ describe('HttpServer', function () {
     await waiting.answers(1)
   })
 
-  it('spares a connection that was used since, though it is older', async () => {
+  it('spares an older connection that was used since', async () => {
     await start(answerEmpty, { maxConnections: 2 })
     const used = await open()
     used.send(REQUEST)
@@ -94,7 +94,7 @@ describe('HttpServer', function () {
     assert.equal(used.state, 'open')
   })
 
-  it('closes the newest connection beyond its connections where all wait for an answer', async () => {
+  it('closes the newest connection beyond the limit if all wait for an answer', async () => {
     const answers: ServerResponse[] = []
     await start((_request, response) => answers.push(response), { maxConnections: 2 })
     const waiting = [await open(), await open()]
@@ -107,7 +107,7 @@ describe('HttpServer', function () {
       waiting.map(({ state }) => state),
       ['open', 'open'],
     )
-    // One that idles makes room again.
+    // An idle connection makes room again.
     const next = await open()
     next.send(REQUEST)
     await until(() => answers.length === 3)
@@ -130,7 +130,7 @@ describe('HttpServer', function () {
     assert.ok(most > 1, `${most} in a turn`)
   })
 
-  it('says in a sentence that its port is in use, and can be stopped all the same', async () => {
+  it('says in a sentence that its port is in use, and can still be stopped', async () => {
     await start()
     const second = new HttpServer({
       name: 'second',
@@ -165,7 +165,7 @@ describe('HttpServer', function () {
     )
   })
 
-  it('closes a connection that it refused, also one whose peer leaves it open', async () => {
+  it('closes a connection that it refused, even if the peer leaves it open', async () => {
     await start()
     const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true }).resume()
     socket.write('no HTTP\r\n\r\n')
@@ -182,7 +182,7 @@ describe('HttpServer', function () {
       await once(connection.socket, 'data')
       connection.socket.resetAndDestroy()
     }
-    // An error event that nobody listens to would have failed this test by now.
+    // An error event without a listener would have failed this test by now.
     assert.equal((await fetch(`http://127.0.0.1:${server.port}/`)).status, 204)
   })
 
@@ -203,7 +203,7 @@ describe('HttpServer', function () {
       assert.ok(tookMs < 700, `the connection was kept alive for ${tookMs} ms`)
     })
 
-    it('waits as long as that takes', async () => {
+    it('waits for it as long as it takes', async () => {
       const held = await startHolding()
       const answer = fetch(`http://127.0.0.1:${server.port}/`)
       const response = await held()
@@ -213,7 +213,7 @@ describe('HttpServer', function () {
       assert.ok(tookMs > 1400, `${tookMs} ms`)
     })
 
-    it('waits a second for it where it is told to cut answers', async () => {
+    it('waits one second for it with cutsAnswers', async () => {
       const held = await startHolding({ cutsAnswers: true })
       const answer = assert.rejects(fetch(`http://127.0.0.1:${server.port}/`))
       await held()
@@ -238,11 +238,11 @@ describe('HttpServer', function () {
       await stop
     })
 
-    it('takes new connections while it drains, however quiet it was, and none after', async () => {
+    it('accepts new connections while it drains, even after a quiet time, and none afterwards', async () => {
       await start(answerEmpty, { drainMs: 600 })
       const { port } = server
       const stop = server.stop()
-      // Half of the drain: without one, the port would have closed after a moment of quiet.
+      // Half of the drain has passed. Without a drain, the port would have closed after a quiet moment.
       await sleep(300)
       assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 204)
       await stop
@@ -250,7 +250,7 @@ describe('HttpServer', function () {
       assert.equal(error.code, 'ECONNREFUSED')
     })
 
-    it('answers every request whose bytes were sent before it, on new connections and kept ones', async () => {
+    it('answers every request that was sent before it, on new connections and kept ones', async () => {
       await start(answerEmpty, { drainMs: 100 })
       const kept = await Promise.all(Array.from({ length: 50 }, open))
       for (const connection of kept) connection.send(REQUEST)
@@ -278,7 +278,7 @@ describe('HttpServer', function () {
       assert.match(connection.received, /^HTTP\/1\.1 204[\s\S]*Connection: close/)
     })
 
-    it('is not held for long by connections that never send a whole request', async () => {
+    it('does not wait long for connections that never send a whole request', async () => {
       await start((request, response) => request.once('end', () => answerEmpty(request, response)).resume())
       const beginnings = ['', 'POST / HTTP/1.1\r\nHost: x\r\n', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf']
       for (const bytes of beginnings) (await open()).send(bytes)

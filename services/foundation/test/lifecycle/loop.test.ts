@@ -11,7 +11,7 @@ class Outage extends Error {
 describe('Loop', () => {
   let loop: Loop
   let logged: { level: number; msg: string; [field: string]: unknown }[]
-  /** When each pass began. */
+  /** The times when the passes began. */
   let passes: number[]
 
   function setup(pass: LoopOptions['pass'], options: Partial<LoopOptions> = {}): void {
@@ -29,7 +29,7 @@ describe('Loop', () => {
     })
   }
 
-  /** A pass that fails with these one after the other, and then rests for ever. */
+  /** Makes a pass that fails with these errors one after the other, and then rests forever. */
   function failing(...errors: Error[]): LoopOptions['pass'] {
     return async () => {
       const error = errors.shift()
@@ -107,7 +107,7 @@ describe('Loop', () => {
       }
     })
 
-    it('writes one line when a streak begins and one when it ends', async () => {
+    it('logs one line when a streak begins and one when it ends', async () => {
       setup(failing(new Outage('away'), new Outage('away'), new Outage('away')))
       loop.start()
       await until(() => passes.length === 4 && logged.length >= 2)
@@ -120,7 +120,7 @@ describe('Loop', () => {
       )
     })
 
-    it('writes the stack of what nobody expected', async () => {
+    it('logs the stack of an unexpected error', async () => {
       setup(failing(new TypeError('bug')))
       loop.start()
       await until(() => logged.length >= 1)
@@ -143,7 +143,7 @@ describe('Loop', () => {
       )
     })
 
-    it('writes both lines at debug when another duty reports that trouble', async () => {
+    it('logs both lines at debug if another duty reports the error', async () => {
       setup(failing(new Outage(), new Outage()), { isReportedElsewhere: error => error instanceof Outage })
       loop.start()
       await until(() => logged.length >= 2)
@@ -153,7 +153,7 @@ describe('Loop', () => {
       )
     })
 
-    it('tells a bug loudly, also in a streak that began with what another duty reports', async () => {
+    it('logs a bug as a warning, even in a streak that began with an error reported elsewhere', async () => {
       setup(failing(new Outage(), new TypeError('bug'), new TypeError('bug'), new Outage()), {
         isReportedElsewhere: error => error instanceof Outage,
       })
@@ -196,14 +196,14 @@ describe('Loop', () => {
       assert.equal(passes.length, 1)
     })
 
-    it('takes an error of the pass it interrupts for its own doing', async () => {
+    it('does not log an error of the pass that it interrupts', async () => {
       setup(signal => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Outage()))))
       loop.start()
       await loop.stop()
       assert.deepEqual(logged, [])
     })
 
-    it('can be asked twice, and before there was a start', async () => {
+    it('can be called twice, and before a start', async () => {
       setup(async () => Number.POSITIVE_INFINITY)
       await loop.stop()
       loop.start()

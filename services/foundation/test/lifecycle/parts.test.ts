@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Lifecycle, type Part } from '../../lifecycle/parts.ts'
 
-/** Parts that note what happens to them, and the lifecycle of three of them. */
+/** Makes a lifecycle of three parts that record their starts and stops. */
 function setup(overrides: Readonly<Record<string, Partial<Part>>> = {}) {
   const events: string[] = []
   const part = (name: string): Part => ({
@@ -35,7 +35,7 @@ describe('Lifecycle', () => {
     assert.deepEqual(events, ['start a', 'start b', 'start c', 'stop c', 'stop b', 'stop a'])
   })
 
-  it('passes over what has nothing to start or to stop', async () => {
+  it('skips parts without start or stop', async () => {
     const lifecycle = new Lifecycle([{ name: 'a' }], () => assert.fail('no error'))
     await lifecycle.start()
     await lifecycle.stop()
@@ -52,13 +52,13 @@ describe('Lifecycle', () => {
     assert.deepEqual(events, ['start a', 'start b', 'start c'])
   })
 
-  it('stops what had started when a part does not start, and throws why', async () => {
+  it('stops the started parts if a part does not start, and throws the error', async () => {
     const { lifecycle, events } = setup({ c: { start: fail('no port') } })
     await assert.rejects(lifecycle.start(), /^Error: no port$/)
     assert.deepEqual(events, ['start a', 'start b', 'c did not start: Error: no port', 'stop c', 'stop b', 'stop a'])
   })
 
-  it('throws why a part did not start, and tells once, under its own name, what did not stop after it', async () => {
+  it('throws the error of the part that did not start, and reports a failed stop once, under its own name', async () => {
     const { lifecycle, events } = setup({ b: { start: fail('no port') }, a: { stop: fail('stuck') } })
     await assert.rejects(lifecycle.start(), /no port/)
     assert.deepEqual(
@@ -68,7 +68,7 @@ describe('Lifecycle', () => {
     assert.equal(events.includes('start c'), false)
   })
 
-  it('stops the rest after an error, tells every one and throws the first', async () => {
+  it('stops the rest after an error, reports every error and throws the first', async () => {
     const { lifecycle, events } = setup({ a: { stop: fail('last') }, c: { stop: fail('first') } })
     await lifecycle.start()
     await assert.rejects(lifecycle.stop(), /first/)
@@ -91,7 +91,7 @@ describe('Lifecycle', () => {
     assert.deepEqual(events, ['stop c', 'stop b', 'stop a'])
   })
 
-  it('starts no further part when it is stopped in the middle', async () => {
+  it('starts no further part when it is stopped during the start', async () => {
     const started = Promise.withResolvers<void>()
     const { lifecycle, events } = setup({ a: { start: () => started.promise } })
     const start = lifecycle.start()
@@ -104,7 +104,7 @@ describe('Lifecycle', () => {
     )
   })
 
-  it('names what is still stopping', async () => {
+  it('names the parts that are still stopping', async () => {
     const stopped = Promise.withResolvers<void>()
     const { lifecycle } = setup({ b: { stop: () => stopped.promise } })
     await lifecycle.start()

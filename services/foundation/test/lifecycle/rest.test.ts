@@ -3,18 +3,18 @@ import { Rests, rest } from '../../lifecycle/rest.ts'
 
 const HOUR_MS = 3_600_000
 
-/** Timers that keep the process alive. */
+/** Counts the timers that keep the process alive. */
 const timers = (): number => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
 
 describe('Rests', () => {
-  it('lets each rest as long as it asked for', async () => {
+  it('makes each rest last its own time', async () => {
     const rests = new Rests()
     const started = performance.now()
     await Promise.all([rests.rest(1), rests.rest(30)])
     assert.ok(performance.now() - started >= 29)
   })
 
-  it('ends all that are under way, and none that begins later', async () => {
+  it('ends all rests under way, but none that begins later', async () => {
     const rests = new Rests()
     const underWay = Promise.all(Array.from({ length: 10_000 }, () => rests.rest(HOUR_MS)))
     rests.endAll()
@@ -24,7 +24,7 @@ describe('Rests', () => {
     rests.endAll()
   })
 
-  it('keeps nothing of a rest that is over', async () => {
+  it('keeps nothing after a rest is over', async () => {
     const rests = new Rests()
     const long = rests.rest(HOUR_MS)
     await rests.rest(1)
@@ -53,7 +53,7 @@ describe('Rests', () => {
 })
 
 describe('rest', () => {
-  it('rests as long as it was asked for, or until the signal', async () => {
+  it('rests for the given time, or until the signal', async () => {
     const stop = new AbortController()
     const started = performance.now()
     await rest(30, stop.signal)
@@ -72,7 +72,7 @@ describe('rest', () => {
     await long
   })
 
-  it('takes nothing but its signal for a reason to end early', async () => {
+  it('ends early only because of its signal', async () => {
     await assert.rejects(rest(HOUR_MS, {} as AbortSignal), TypeError)
   })
 

@@ -35,7 +35,7 @@ describe('run', function () {
     await until(() => line('service started'))
   }
 
-  /** Waits for the end. @returns the exit code, and how long it took */
+  /** Waits for the end of the process. @returns its exit code, and how long it took */
   async function ended(): Promise<{ code: number | null; tookMs: number }> {
     const since = performance.now()
     await closed

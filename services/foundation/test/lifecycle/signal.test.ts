@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Signal } from '../../lifecycle/signal.ts'
 
 describe('Signal', () => {
-  it('tells each listener, in their order, each time it is emitted, and nobody before they listen', () => {
+  it('calls all listeners in order, each time it is emitted, and none before it listens', () => {
     const heard: string[] = []
     const signal = new Signal()
     signal.emit()

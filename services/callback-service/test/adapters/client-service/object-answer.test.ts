@@ -33,7 +33,7 @@ describe('parseOnline', () => {
     ['that is no JSON', '{"id":7', 7n, unreadable],
     ['nested too deep to be visited', `{"id":${BEYOND},"a":${'['.repeat(DEEP)}${']'.repeat(DEEP)},"online":true}`, BEYOND, unreadable],
   ] as const) {
-    it(`takes an answer ${what} for trouble of the host that may pass`, () => {
+    it(`counts an answer ${what} as retryable trouble of the host`, () => {
       assert.throws(
         () => parseOnline(body, id),
         ({ reason, isRetryable, isHostTrouble, cause }: FetchError) => {

@@ -78,19 +78,19 @@ describe('ObjectClient', () => {
   })
 
   for (const nested of ['"x":{"id":9007199254740999}', '"x":[{"id":1}]']) {
-    it(`takes the id of the answer for the object's, beyond 2^53 too, and not that of ${nested}`, async () => {
+    it(`reads the id of the answer itself, also beyond 2^53, and not that of ${nested}`, async () => {
       await serve((_request, response) => response.end(`{"id":9007199254740993,"online":true,${nested}}`))
       assert.equal((await client.fetch(9007199254740993n))?.online, true)
     })
   }
 
-  it('takes an answer that is nested too deep to be visited for garbage', async () => {
+  it('refuses an answer that is nested too deep to be parsed', async () => {
     const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
     await serve((_request, response) => response.end(`{"id":9007199254740993,"online":true,"x":${deep}}`))
     assert.equal((await failure(9007199254740993n)).reason, 'invalid_answer')
   })
 
-  it('takes 404 for no such object', async () => {
+  it('returns undefined for a 404', async () => {
     await serve((_request, response) => response.writeHead(404).end())
     assert.equal(await client.fetch(7n), undefined)
   })
@@ -184,7 +184,7 @@ describe('ObjectClient', () => {
     assert.ok((await failure()).cause instanceof Error)
   })
 
-  it('gives up on an answer that drips, however steadily', async () => {
+  it('gives up on an answer that arrives too slowly, however steadily', async () => {
     await serve(
       (_request, response) => {
         const drip = setInterval(() => response.write(' '), 10)
@@ -268,7 +268,7 @@ describe('ObjectClient', () => {
     assert.equal((await failure()).reason, 'invalid_answer')
   })
 
-  it('hears a few informational answers before the one that counts, and gives up on more', async () => {
+  it('accepts a few informational answers before the final one, and gives up on more', async () => {
     const early = 'HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n'
     let count = 8
     await serve((request, response) => {
@@ -282,7 +282,7 @@ describe('ObjectClient', () => {
   })
 
   describe('with baggage', () => {
-    /** What of it reaches a client service that is to get at most 20 bytes. */
+    /** Returns the part of the baggage that reaches the client service if at most 20 bytes are passed on. */
     async function passedOn(baggage: string): Promise<string | undefined> {
       let passed: string | undefined
       await serve(
@@ -411,13 +411,13 @@ describe('ObjectClient', () => {
   })
 
   for (const status of [408, 425, 429, 503]) {
-    it(`passes on what the Retry-After of a ${status} asks for`, async () => {
+    it(`passes on the Retry-After of a ${status}`, async () => {
       await serve((_request, response) => response.writeHead(status, { 'retry-after': '7' }).end())
       assert.equal((await failure()).retryAfterMs, 7000)
     })
   }
 
-  it('does not send a request whose time was over before it had a connection', async () => {
+  it('does not send a request whose deadline passed before it had a connection', async () => {
     await serve((_request, response) => response.end('{"id":8,"online":true}'), { timeoutMs: 20 })
     const connected = once(server, 'connection')
     const pending = failure(7n)
@@ -442,7 +442,7 @@ describe('ObjectClient', () => {
     })
   }
 
-  it('says connection when nobody listens', async () => {
+  it('fails with the reason connection when nothing listens', async () => {
     await serve(() => undefined)
     await new Promise(resolve => server.close(resolve))
     assert.equal((await failure()).reason, 'connection')

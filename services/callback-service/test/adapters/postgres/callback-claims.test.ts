@@ -33,7 +33,7 @@ describe('CallbackClaims', () => {
   }
 
   describe('claim', () => {
-    it('takes as many callbacks as their objects find room, and the one that fills it whole', async () => {
+    it('claims callbacks until their objects fill the quota, the last one whole', async () => {
       for (const dueInMs of [-4000, -3000, -2000, -1000]) await putCallback(storage, { objectIds: [1n, 2n, 3n], dueInMs })
       const rest = async (objects: number): Promise<number> => (await claims.claim(WORKER, { ...upTo(10), objects })).length
       assert.equal(await rest(3), 1)
@@ -41,7 +41,7 @@ describe('CallbackClaims', () => {
       assert.equal(await rest(100), 1)
     })
 
-    it('leaves alone what is due for less than the room asks', async () => {
+    it('leaves callbacks alone that have been due for less than the quota asks', async () => {
       await putCallback(storage, { dueInMs: -500 })
       const old = await putCallback(storage, { dueInMs: -5000 })
       const claimed = await claims.claim(WORKER, { ...upTo(10), minAgeMs: 2000 })
@@ -51,7 +51,7 @@ describe('CallbackClaims', () => {
       )
     })
 
-    it('takes the most urgent first, and of those the longest due', async () => {
+    it('claims the most urgent first, and of equally urgent ones the longest due', async () => {
       const ids = new Map<string, string>()
       for (const [name, priority, dueInMs] of [
         ['fourth', -1, -9000],
@@ -72,7 +72,7 @@ describe('CallbackClaims', () => {
       )
     })
 
-    it('starts with the most urgent also within one claim, however the statement runs', async () => {
+    it('returns the most urgent first within one claim, whatever the plan of the statement', async () => {
       for (let i = 0; i < 300; i += 1) await putCallback(storage, { priority: i % 3, dueInMs: -1000 - ((i * 7) % 300) })
       await storage.query('ANALYZE callbacks')
       const order = await storage.query<{ id: string; urgency: string }>(
@@ -80,20 +80,20 @@ describe('CallbackClaims', () => {
       )
       const urgencies = new Map(order.map(({ id, urgency }) => [id, urgency]))
       const claimed = [...(await claims.claim(WORKER, upTo(32))), ...(await claims.claim(WORKER, upTo(300)))]
-      // By urgency, not by id: of two that are due in the same microsecond either may come first.
+      // The order is compared by urgency, not by id: two callbacks that are due in the same microsecond may come in any order.
       assert.deepEqual(
         claimed.map(({ id }) => urgencies.get(id)),
         order.map(({ urgency }) => urgency),
       )
     })
 
-    it('takes nothing before its time', async () => {
+    it('claims nothing before it is due', async () => {
       await putCallback(storage, { dueInMs: 60_000, priority: 9 })
       const due = await putCallback(storage, { dueInMs: -1 })
       assert.equal((await claimOne()).id, due)
     })
 
-    it('gives what the door wrote down, ids exact and in order', async () => {
+    it('returns what the inbox stored, with exact ids in order', async () => {
       const objectIds = [9007199254740993n, -(2n ** 63n), 3n]
       const id = await putCallback(storage, { objectIds })
       await storage.query(
@@ -115,10 +115,10 @@ describe('CallbackClaims', () => {
       })
     })
 
-    it('does not ask again, after a first try, for what was stored for this very callback', async () => {
+    it('does not list objects as missing that an earlier attempt stored for the same callback', async () => {
       const id = await putCallback(storage, { objectIds: [1n, 2n, 9007199254740993n] })
       const other = randomUUID()
-      // What another callback brought may be from before this one came, whatever its times say.
+      // An object that another callback stored may be older than this callback, whatever its times say.
       await storage.query(
         `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
         SELECT o.id, true, now() + interval '1 hour', now(), now() + interval '1 hour', o.callback_id::uuid
@@ -148,7 +148,7 @@ describe('CallbackClaims', () => {
     }
 
     describe('of what is fresh for a callback', () => {
-      it('calls fresh what left since it came', async () => {
+      it('counts fetches as fresh that left after the callback came', async () => {
         await putCallback(storage)
         await claimOne()
         await storage.query(`UPDATE callbacks SET state = 'pending', received_at = clock_timestamp() - interval '20 s'`)
@@ -157,7 +157,7 @@ describe('CallbackClaims', () => {
         assert.ok(freshFromMs <= performance.now() - 20_000 + 5000)
       })
 
-      it('calls nothing fresh that left before the claim where the callback seems to come from the future', async () => {
+      it('counts only fetches after the claim as fresh if the time of receipt is in the future', async () => {
         await putCallback(storage)
         await storage.query(`UPDATE callbacks SET received_at = clock_timestamp() + interval '1 minute'`)
         const before = performance.now()
@@ -166,8 +166,8 @@ describe('CallbackClaims', () => {
         assert.ok(freshFromMs > before)
       })
 
-      it('calls nothing fresh that left before a step of the clock was noticed', async () => {
-        // Until now the database was an hour behind: its clock went forward.
+      it('counts only fetches after a noticed step of the clock as fresh', async () => {
+        // Until now the database's clock was an hour behind, so this is a step forward.
         clock.observe(Date.now() - 3_600_000, performance.now())
         await putCallback(storage)
         await storage.query(`UPDATE callbacks SET received_at = clock_timestamp() - interval '1 hour'`)
@@ -184,7 +184,7 @@ describe('CallbackClaims', () => {
         }
       })
 
-      it('leaves them out, but for those to be failed, and does not charge what they crashed in', async () => {
+      it('leaves them out, except those that must fail, and does not charge attempts that crashed', async () => {
         const claimed = await claims.claim(WORKER, upTo(10))
         assert.deepEqual(
           claimed.map(({ crashes, attempt }) => [crashes, attempt]),
@@ -196,7 +196,7 @@ describe('CallbackClaims', () => {
         )
       })
 
-      it('takes those of as many crashes as it is told, and nothing else', async () => {
+      it('claims only those with the given number of crashes', async () => {
         const claimed = await claims.claim(WORKER, { ...upTo(10), crashes: 4 })
         assert.deepEqual(
           claimed.map(({ crashes }) => crashes),
@@ -218,7 +218,7 @@ describe('CallbackClaims', () => {
       assert.ok(Math.abs(behindMs) < 1000, `${behindMs} ms behind`)
     })
 
-    it('gives two workers that claim at once different callbacks, and all of them', async () => {
+    it('gives two workers that claim at once different callbacks, and leaves none out', async () => {
       const ids = await Promise.all(Array.from({ length: 60 }, () => putCallback(storage)))
       const other = new CallbackClaims({ prisma: storage.open().prisma, clock, maxCrashes: 6 })
       const takes = await Promise.all(
@@ -226,12 +226,12 @@ describe('CallbackClaims', () => {
       )
       const taken = takes.flat().map(({ id }) => id)
       assert.equal(new Set(taken).size, taken.length)
-      // What was locked by another at that moment was skipped, not waited for.
+      // A claim skips rows that another transaction has locked at that moment.
       const rest = await claims.claim(1, upTo(60))
       assert.deepEqual(new Set([...taken, ...rest.map(({ id }) => id)]), new Set(ids))
     })
 
-    it('does not wait for a callback that somebody holds', async () => {
+    it('does not wait for a locked callback', async () => {
       const held = await putCallback(storage, { dueInMs: -9000 })
       const free = await putCallback(storage)
       await withClient(storage.url, async client => {

@@ -8,11 +8,11 @@ import { StorageUnavailableError } from '../../../domain/storage-errors.ts'
 import { newCallback, newInbox } from './new-inbox.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
-/** Long enough for a commit on a slow disk: what is healthy is not to run into it. */
+/** Long enough for a commit on a slow disk, so that a healthy insert does not time out. */
 const TIMEOUT_MS = 1000
-/** Less, as in the service: a connection that was begun before the trouble was over may hang for so long. */
+/** Less than the timeout, as in the service. A connection that was begun during the fault may hang for this time. */
 const CONNECT_TIMEOUT_MS = 400
-/** Less than waiting twice would take. */
+/** Less than two waits would take. */
 const LATE_MS = 700
 const BACK_WITHIN_MS = 1000
 
@@ -31,7 +31,7 @@ describe('CallbackInbox when Postgres is in trouble', () => {
     await proxy.start()
     const database = storage.open({ url: proxy.url, connectTimeoutMs: CONNECT_TIMEOUT_MS, queryTimeoutMs: TIMEOUT_MS })
     inbox = newInbox(database, { timeoutMs: TIMEOUT_MS }).inbox
-    // Both connections are there when the trouble begins.
+    // Both connections are open when the fault begins.
     await Promise.all([accept('warm'), accept('up')])
   })
 
@@ -45,7 +45,7 @@ describe('CallbackInbox when Postgres is in trouble', () => {
   for (const [what, begin] of troubles) {
     it(`says so in time while it ${what}, and accepts again as soon as it is back`, async () => {
       begin()
-      // The first two use the connections there are, the others find none.
+      // The first two inserts use the open connections. For the others there is none.
       for (const count of [2, 300]) {
         const took = await Promise.all(Array.from({ length: count }, () => msToFail('never')))
         assert.ok(Math.max(...took) < TIMEOUT_MS + LATE_MS, `${Math.max(...took)} ms`)
@@ -68,7 +68,7 @@ describe('CallbackInbox when Postgres is in trouble', () => {
     )
   })
 
-  it('does not say accepted when the answer to the commit is lost, and a retry finds the one row', async () => {
+  it('fails when the answer to the commit is lost, and a retry finds the only row', async () => {
     const lost = proxy.loseNextAnswer()
     await assert.rejects(accept('lost'), StorageUnavailableError)
     await lost
@@ -78,7 +78,7 @@ describe('CallbackInbox when Postgres is in trouble', () => {
     assert.deepEqual(await rows('lost'), [{ id: retried.id }])
   })
 
-  it('does not wait longer for a locked table either, and makes one row of the try and its retry', async () => {
+  it('waits no longer for a locked table, and makes one row of the try and its retry', async () => {
     await withClient(storage.url, async client => {
       await client.query('BEGIN; LOCK TABLE callbacks IN SHARE MODE')
       assert.ok((await msToFail('late')) < TIMEOUT_MS + LATE_MS)

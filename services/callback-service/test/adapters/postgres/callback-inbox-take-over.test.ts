@@ -43,7 +43,7 @@ describe('CallbackInbox.takeOver', () => {
     assert.deepEqual(row, { object_ids: '{9223372036854775807,1}', received_at, request_id: 'r', state: 'pending' })
   })
 
-  it('changes nothing that is there already, by id or by idempotency key', async () => {
+  it('changes no row that is there already under the id or the idempotency key', async () => {
     const accepted = await inbox.insert(newCallback({ idempotencyKey: 'k', objectIds: [9223372036854775807n, 1n] }))
     await storage.query("UPDATE callbacks SET state = 'completed', finished_at = now()")
     const fresh = spooled()
@@ -59,7 +59,7 @@ describe('CallbackInbox.takeOver', () => {
     const idsUnder = (key: string | null): Promise<{ id: string; object_ids: string }[]> =>
       storage.query('SELECT id, object_ids::text FROM callbacks WHERE idempotency_key IS NOT DISTINCT FROM $1', [key])
 
-    it('keeps each, without the key, and says whose that is; a second time nothing happens', async () => {
+    it('keeps each without the key and names its owner, and changes nothing the second time', async () => {
       const owner = await inbox.insert(newCallback({ idempotencyKey: 'used' }))
       const same = spooled({ ...columns(newCallback({ idempotencyKey: 'used' })) })
       const rival = spooled({ ...columns(newCallback({ idempotencyKey: 'used', objectIds: [1n] })) })
@@ -71,7 +71,7 @@ describe('CallbackInbox.takeOver', () => {
       assert.equal((await stored()).length, 3)
     })
 
-    it('answers a retry of such a one with its own id, also when the owner of the key is forgotten', async () => {
+    it('answers a retry of such a callback with its own id, even after the owner of the key is deleted', async () => {
       await inbox.insert(newCallback({ idempotencyKey: 'used' }))
       const rival = newCallback({ idempotencyKey: 'used', objectIds: [1n] })
       await inbox.takeOver([spooled(columns(rival))])
@@ -82,7 +82,7 @@ describe('CallbackInbox.takeOver', () => {
       assert.equal((await stored()).length, 1)
     })
 
-    it('keeps one whose id is that of the owner, as the releases before made them of the key alone', async () => {
+    it('keeps a callback with the same id as the owner, because earlier releases made ids from the key alone', async () => {
       const id = newCallback().id
       await inbox.insert(newCallback({ id, idempotencyKey: 'used' }))
       const rival = spooled({ id, idempotency_key: 'used', object_ids: '{1}' })
@@ -94,7 +94,7 @@ describe('CallbackInbox.takeOver', () => {
       )
     })
 
-    it('finds a copy under another id, as the releases before made them, and keeps no second', async () => {
+    it('finds a copy under an id of an earlier release, and keeps no second row', async () => {
       const { id } = newCallback()
       await inbox.insert(newCallback({ id, idempotencyKey: 'used' }))
       assert.deepEqual(await inbox.takeOver([spooled(columns(newCallback({ idempotencyKey: 'used' })))]), [])
@@ -102,10 +102,10 @@ describe('CallbackInbox.takeOver', () => {
     })
   })
 
-  it('takes what was received by a clock that was ahead as received now and due now, in its order', async () => {
+  it('treats callbacks of a clock that was ahead as received and due now, in their order', async () => {
     const hourMs = 3_600_000
     const now = Date.now()
-    // Ahead at first, then put right.
+    // The clock was an hour ahead at first, and was then corrected.
     const times = [now + hourMs, now + hourMs, now - 5000, now - 4000]
     const rows = times.map(received_ms => spooled({ received_ms }))
     await inbox.takeOver(rows)
@@ -122,7 +122,7 @@ describe('CallbackInbox.takeOver', () => {
     )
   })
 
-  it('gives an insert that came through after all the moment its sender was told, unless somebody works on it', async () => {
+  it('gives a late insert the time that its sender was told, unless a worker has it', async () => {
     const [hung, claimed] = [await inbox.insert(newCallback()), await inbox.insert(newCallback())]
     await storage.query("UPDATE callbacks SET state = 'running', attempts = 1 WHERE id = $1", [claimed.id])
     await inbox.takeOver([spooled({ id: hung.id }), spooled({ id: claimed.id })])
@@ -137,7 +137,7 @@ describe('CallbackInbox.takeOver', () => {
     ['is being worked on', "state = 'running'"],
     ['was received before', "received_at = '2026-01-02T03:04:05.677Z'"],
   ] as const) {
-    it(`leaves its times to a callback that is there and ${what}`, async () => {
+    it(`keeps the times of a stored callback that ${what}`, async () => {
       const { id } = await inbox.insert(newCallback())
       const times = () => storage.query('SELECT received_at, due_at FROM callbacks')
       await storage.query(`UPDATE callbacks SET ${change}`)
@@ -156,12 +156,12 @@ describe('CallbackInbox.takeOver', () => {
     assert.equal((await stored()).length, 20 * 256)
   })
 
-  it('takes none when Postgres refuses one, and says whose fault it is', async () => {
+  it('takes none when Postgres refuses one, and says that the value is to blame', async () => {
     await assert.rejects(inbox.takeOver([spooled(), spooled({ object_ids: '{9223372036854775808}' })]), ValueRefusedError)
     assert.deepEqual(await stored(), [])
   })
 
-  it('says when the database is away', async () => {
+  it('fails as retryable while the database is away', async () => {
     const { inbox: away } = newInbox(storage.open({ url: 'postgresql://nobody@127.0.0.1:1/nothing' }))
     await assert.rejects(away.takeOver([spooled()]), StorageUnavailableError)
   })

@@ -22,7 +22,7 @@ describe('CallbackInbox', () => {
 
   after(() => storage.close())
 
-  it('has committed a callback when it answers: others see it', async () => {
+  it('has committed a callback when it answers, so that others see it', async () => {
     const { id, receivedAt, isReplay } = await inbox.insert(newCallback())
     assert.equal(isReplay, false)
     const rows = await storage.query(
@@ -34,7 +34,7 @@ describe('CallbackInbox', () => {
     assert.equal(receivedAt.getTime(), row?.received_at.getTime())
   })
 
-  it('stores every id exactly, in order, duplicates too: dropping them is for the caller', async () => {
+  it('stores every id exactly and in order, including duplicates, which the caller drops', async () => {
     const objectIds = [9007199254740993n, 2n ** 63n - 1n, -(2n ** 63n), 7n, 7n, 0n]
     const { id } = await inbox.insert(newCallback({ objectIds }))
     const empty = await inbox.insert(newCallback({ objectIds: [] }))
@@ -53,7 +53,7 @@ describe('CallbackInbox', () => {
     ])
   })
 
-  it('lets callbacks that come at once share few commits', async () => {
+  it('makes callbacks that come at once share few commits', async () => {
     await Promise.all(Array.from({ length: 500 }, () => inbox.insert(newCallback())))
     assert.equal(
       commits.reduce((sum, size) => sum + size),
@@ -66,7 +66,7 @@ describe('CallbackInbox', () => {
     assert.deepEqual(row, { rows: 500, transactions: commits.length })
   })
 
-  it('has callbacks of one commit claimed in the order in which they came', async () => {
+  it('makes callbacks of one commit due in the order in which they came', async () => {
     const one = newInbox(storage.open(), { maxInFlight: 1 })
     const keys = Array.from({ length: 51 }, (_, i) => `key ${99 - i}`)
     const accepted = await Promise.all(keys.map(idempotencyKey => one.inbox.insert(newCallback({ idempotencyKey }))))
@@ -109,12 +109,12 @@ describe('CallbackInbox', () => {
       assert.deepEqual(await storedIds(first.id), [2n, 10n, -1n])
     })
 
-    it('gives the callback of a release that made ids of the key alone to a retry', async () => {
+    it('answers a retry with the callback of an earlier release, whose id was made from the key alone', async () => {
       const first = await inbox.insert(newCallback({ id: newCallback().id, idempotencyKey: 'same' }))
       assert.deepEqual(await inbox.insert(newCallback({ idempotencyKey: 'same' })), { ...first, isReplay: true })
     })
 
-    it('knows a callback without a key by its id, and calls it no replay', async () => {
+    it('finds a callback without a key by its id, and does not call it a replay', async () => {
       const callback = newCallback()
       const first = await inbox.insert(callback)
       assert.deepEqual(await inbox.insert(callback), first)
@@ -128,7 +128,7 @@ describe('CallbackInbox', () => {
         const inboxes = Array.from({ length: count }, () => newInbox(storage.open(), { maxInFlight: 1 }).inbox)
         for (let round = 0; round < 30; round += 1) {
           const idempotencyKey = `round ${round}`
-          // The first one of each inbox has a commit to itself; what comes meanwhile shares the next.
+          // The first callback of each inbox has its own commit. Those that arrive meanwhile share the next one.
           const ahead = inboxes.map(each => each.insert(newCallback()))
           const answers = await Promise.allSettled(
             [1n, 2n, 3n, 1n].map((objectId, i) =>
@@ -193,7 +193,7 @@ describe('CallbackInbox', () => {
     assert.equal(await countRows(), 63)
   })
 
-  it('refuses at once what is more than may wait, and stores none of it', async () => {
+  it('refuses callbacks beyond the waiting limit at once, and stores none of them', async () => {
     const small = newInbox(storage.open(), { maxWaiting: 3, maxInFlight: 1 }).inbox
     const accepted = Array.from({ length: 4 }, () => small.insert(newCallback()))
     assert.equal(small.waiting, 3)

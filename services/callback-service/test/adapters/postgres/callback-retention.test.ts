@@ -18,7 +18,7 @@ describe('the retention of callbacks', () => {
   beforeEach(() => storage.query('TRUNCATE callbacks'))
   after(() => storage.close())
 
-  it('forgets only callbacks that finished longer ago than the retention, so many at a time', async () => {
+  it('deletes only callbacks that finished longer ago than the retention, up to the limit', async () => {
     const kept = await Promise.all([
       putCallback(storage, { dueInMs: -9_000_000 }),
       putCallback(storage, { finishedAgoMs: 3_590_000 }),
@@ -32,7 +32,7 @@ describe('the retention of callbacks', () => {
     assert.deepEqual(new Set(left.map(({ id }) => id)), new Set(kept))
   })
 
-  it('keeps what only seems to be finished long ago because the clock went forward, whichever replica prunes', async () => {
+  it('keeps callbacks that only seem old because the clock went forward, whichever replica prunes', async () => {
     await putCallback(storage, { finishedAgoMs: 2 * 3_600_000 })
     await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, 7200000)')
     try {
@@ -55,7 +55,7 @@ describe('countUnfinishedCallbacks', () => {
 
   after(() => storage.close())
 
-  it('counts what is not finished', async () => {
+  it('counts the unfinished callbacks', async () => {
     await putCallback(storage)
     const running = await putCallback(storage)
     await storage.query(`UPDATE callbacks SET state = 'running', claimed_by = 1 WHERE id = $1`, [running])

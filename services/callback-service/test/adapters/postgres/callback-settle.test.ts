@@ -30,7 +30,7 @@ describe('CallbackClaims.settle', () => {
     return callback
   }
 
-  it('finishes a callback, with what became of its objects', async () => {
+  it('finishes a callback with the outcomes of its objects', async () => {
     for (const state of ['completed', 'failed'] as const) {
       const id = await putCallback(storage)
       const callback = await claimOne()
@@ -66,7 +66,7 @@ describe('CallbackClaims.settle', () => {
     assert.equal((await claimOne()).attempt, 2)
   })
 
-  it('keeps what is known for good, and asks next time only for what is pending, ids exact', async () => {
+  it('keeps final outcomes, and lists only pending objects next time, with exact ids', async () => {
     await putCallback(storage, { objectIds: [1n, 2n, 9007199254740993n, -(2n ** 63n)] })
     const unstored: Unstored[] = [
       { id: 9007199254740993n, outcome: 'pending', reason: 'http_503' },
@@ -97,7 +97,7 @@ describe('CallbackClaims.settle', () => {
     assert.equal((await readCallback(storage, callback.id)).state, 'completed')
   })
 
-  it('tells each of many that settle at once its own outcome', async () => {
+  it('returns to each of many that settle at once its own outcome', async () => {
     await Promise.all(Array.from({ length: 30 }, () => putCallback(storage)))
     const claimed = await claims.claim(WORKER, upTo(30))
     const settled = await Promise.all(

@@ -37,7 +37,7 @@ describe('CallbackClaims.takeOver', () => {
 
   after(() => storage.close())
 
-  /** A worker with a lock and a lease that nobody renews while the test runs. */
+  /** Starts a worker with a lock, and with a lease that is not renewed during the test. */
   async function startWorker(): Promise<TestWorker> {
     const session = new WorkerSession({ url: storage.url, leaseMs: 3_600_000, logger })
     sessions.push(session)
@@ -53,7 +53,7 @@ describe('CallbackClaims.takeOver', () => {
     return callback
   }
 
-  it('gives back, due at once, what the dead had claimed: an attempt that is not charged, and a crash', async () => {
+  it('gives the callbacks of a dead worker back, due at once, with one crash more and no charge', async () => {
     const [dead, living] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage, { dueInMs: -60_000 })
     await claimOne(dead)
@@ -65,7 +65,7 @@ describe('CallbackClaims.takeOver', () => {
     assert.deepEqual([again.attempt, again.crashes], [1, 1])
   })
 
-  it('leaves everybody else alone, whatever their leases say and however long they take', async () => {
+  it('leaves the callbacks of all other workers alone, whatever their leases say', async () => {
     const [slow, other] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage)
     const callback = await claimOne(slow)
@@ -75,7 +75,7 @@ describe('CallbackClaims.takeOver', () => {
     assert.equal((await readCallback(storage, id)).claim_token, callback.token)
   })
 
-  it('counts no crash against what was taken from a worker that lives after all', async () => {
+  it('counts no crash if the worker turns out to be alive', async () => {
     const [silent, other] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage)
     const callback = await claimOne(silent)
@@ -86,7 +86,7 @@ describe('CallbackClaims.takeOver', () => {
     assert.deepEqual(row, { state: 'running', crashes: 0, attempts: 1 })
   })
 
-  it('lets a zombie change nothing of what its successor does', async () => {
+  it('lets a worker that was declared dead change nothing', async () => {
     const [zombie, successor] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage)
     const stale = await claimOne(zombie)
@@ -159,7 +159,7 @@ describe('CallbackClaims.takeOver', () => {
       const { number } = await startWorker()
       const { prisma } = storage.open()
       const arrival = Promise.withResolvers<void>()
-      // A statement that is late.
+      // This statement is late.
       const late = Object.create(prisma, {
         $executeRaw: {
           value: async (...statement: Parameters<typeof prisma.$executeRaw>) =>

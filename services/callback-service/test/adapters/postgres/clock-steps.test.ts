@@ -7,7 +7,7 @@ import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 
 const CALLBACK_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
-/** The clock of the database steps seldom in a test: it is told instead that it was another before. */
+/** The tests do not step the clock of the database. They tell the replica that the clock was different before. */
 describe('ClockSteps', () => {
   let storage: TestStorage
 
@@ -19,7 +19,7 @@ describe('ClockSteps', () => {
 
   after(() => storage.close())
 
-  /** A replica that has seen the clock until a moment ago, and has just seen that it stepped. */
+  /** A replica that has just noticed a step of the clock. */
   function replica(byMs: number) {
     const clock = new DatabaseClock()
     const sentMs = performance.now()
@@ -28,7 +28,7 @@ describe('ClockSteps', () => {
     return { clock, steps: new ClockSteps({ prisma: storage.open().prisma, clock, logger }) }
   }
 
-  /** An object that was stored some time ago, by the clock as it was before it stepped. */
+  /** Stores an object as if some time ago, by the clock before the step. */
   async function putObject(id: bigint, agoMs: number, stepMs: number): Promise<void> {
     await newStore(storage.open()).store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: Date.now() - 1 }, CALLBACK_ID)
     await backdate(storage, agoMs + stepMs, [id])
@@ -52,7 +52,7 @@ describe('ClockSteps', () => {
     })
   }
 
-  it('leaves alone what was stored since the step', async () => {
+  it('leaves objects alone that were stored since the step', async () => {
     const { steps } = replica(-60_000)
     await putObject(1n, 0, 0)
     await steps.makeUp(0)
@@ -86,7 +86,7 @@ describe('ClockSteps', () => {
     assert.equal((await storage.query('SELECT FROM clock_steps')).length, 1)
   })
 
-  it('moves nothing where another replica has, by the number it reads', async () => {
+  it('moves nothing if the number shows that another replica has done so', async () => {
     const { clock, steps } = replica(-60_000)
     clock.forgetStep()
     await steps.makeUp(0)
@@ -98,7 +98,7 @@ describe('ClockSteps', () => {
     assert.equal(clock.step, undefined)
   })
 
-  it('makes callbacks due that came before the clock went back, in their order, and retries as much earlier', async () => {
+  it('makes earlier callbacks due when the clock went back, in their order, and moves retries by the step', async () => {
     const [second, first] = [await putCallback(storage, { dueInMs: 3_590_000 }), await putCallback(storage, { dueInMs: 3_580_000 })]
     const retry = await putCallback(storage, { dueInMs: 3_605_000 })
     await storage.query(`UPDATE callbacks SET unstored = '[]' WHERE id = $1`, [retry])
@@ -109,7 +109,7 @@ describe('ClockSteps', () => {
     assert.ok(Math.abs((await dueIn(retry)) - 5000) < 1000)
   })
 
-  it('makes callbacks due that a replica left behind which died in the middle', async () => {
+  it('makes callbacks due that a replica left behind when it died half-way', async () => {
     const id = await putCallback(storage, { dueInMs: 3_590_000 })
     await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, -3600000)')
     const started = new ClockSteps({ prisma: storage.open().prisma, clock: new DatabaseClock(), logger })

@@ -28,12 +28,12 @@ describe('readClusterState', () => {
       [number],
     )
 
-  it('has nothing to say of an empty database but its time', async () => {
+  it('reads only the time from an empty database', async () => {
     assert.deepEqual(await read(), { workers: [], suspectCrashes: undefined, clockStep: 0 })
     assert.ok(Math.abs(clock.nowMs() - Date.now()) < 1000)
   })
 
-  it('shows another renewal each time, whatever the clock says, and the same one in between', async () => {
+  it('shows a new value after each renewal, whatever the clock says, and the same value in between', async () => {
     const renewals: unknown[] = []
     for (let i = 0; i < 3; i += 1) {
       await renew(1)
@@ -43,7 +43,7 @@ describe('readClusterState', () => {
     assert.equal(renewals[0], renewals[1])
   })
 
-  it('shows whose lock is held, and is not taken in by the lock of another database or of another kind', async () => {
+  it('shows whose lock is held, and ignores locks of other databases and of other kinds', async () => {
     await renew(1)
     await renew(2)
     const elsewhere = await openTestStorage()
@@ -66,13 +66,13 @@ describe('readClusterState', () => {
     }
   })
 
-  it('shows a worker that has claims and no row', async () => {
+  it('shows a worker that has claims but no row', async () => {
     await putCallback(storage)
     await storage.query(`UPDATE callbacks SET state = 'running', claimed_by = 5`)
     assert.deepEqual(await signOf(5), { number: 5, renewal: null, leaseMs: null, isLocked: false })
   })
 
-  it('shows the crashes of the least suspected callback that is due', async () => {
+  it('shows the fewest crashes of a suspect that is due', async () => {
     for (const [crashes, dueInMs] of [
       [0, -1000],
       [2, -1000],

@@ -13,7 +13,7 @@ describe('the commit of a callback', () => {
     storage = await openTestStorage()
     database = storage.open({ maxConnections: 1 })
     ;({ inbox } = newInbox(database))
-    // Runs when the transaction is about to commit, and says what that will wait for.
+    // This trigger runs just before the commit, and records what the commit will wait for.
     await storage.query(`
       CREATE TABLE commits (waits_for text);
       CREATE FUNCTION note_commit() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
 
-/** When this process began, by the clock of a database that is some time apart from ours. */
+/** The start of this process by the clock of the database, which differs from ours. */
 const EPOCH_MS = 1_700_000_000_000
 
 describe('DatabaseClock', () => {
@@ -13,7 +13,7 @@ describe('DatabaseClock', () => {
     clock = new DatabaseClock()
     nowMs = 1000
     offsetMs = 0
-    // An own property in front of the inherited one.
+    // This own property hides the inherited one.
     Object.defineProperty(performance, 'now', { configurable: true, value: () => nowMs })
   })
 
@@ -23,7 +23,7 @@ describe('DatabaseClock', () => {
 
   const databaseMs = (): number => EPOCH_MS + nowMs + offsetMs
 
-  /** A question takes a while, the database reads its clock, and the answer takes a while. */
+  /** Sends a statement, lets the database read its clock, and receives the answer. Both ways take time. */
   function ask(answerTakesMs: number, questionTakesMs = 0): void {
     const sentMs = nowMs
     nowMs += questionTakesMs
@@ -32,7 +32,7 @@ describe('DatabaseClock', () => {
     clock.observe(told, sentMs)
   }
 
-  it('tells the time of this machine before the database has told its own, and does not stick to it', () => {
+  it('gives the time of this machine before the first observation, and drops it after that', () => {
     assert.ok(Math.abs(clock.nowMs() - Date.now()) < 1000)
     assert.ok(Math.abs(clock.at(nowMs - 60_000) - (Date.now() - 60_000)) < 1000)
     assert.ok(clock.latestNowMs() > Date.now() + 1e12)
@@ -40,18 +40,18 @@ describe('DatabaseClock', () => {
     assert.equal(clock.nowMs(), databaseMs() - 3)
   })
 
-  it('is behind by what the answer took, and goes on', () => {
+  it('is behind by the duration of the answer, and advances', () => {
     ask(3)
     nowMs += 500
     assert.equal(clock.nowMs(), databaseMs() - 3)
   })
 
-  it('knows the latest time that it can be by what the question took, with room for a statement to begin', () => {
+  it('bounds the latest time by the duration of the question, plus the time that a statement may take to begin', () => {
     ask(3, 20)
     assert.equal(clock.latestNowMs(), databaseMs() + 120)
   })
 
-  it('believes the fastest answer, and forgets it no faster than clocks drift', () => {
+  it('trusts the fastest answer, and forgets it no faster than clocks drift', () => {
     ask(40)
     ask(2)
     assert.equal(clock.nowMs(), databaseMs() - 2)
@@ -71,7 +71,7 @@ describe('DatabaseClock', () => {
     assert.equal(clock.step, undefined)
   })
 
-  it('follows a database whose clock goes faster or slower than ours, and takes that for no step', () => {
+  it('follows a database whose clock is faster or slower than ours, and does not call that a step', () => {
     ask(1)
     for (const driftMs of [0.02, -0.02]) {
       for (let i = 0; i < 2000; i += 1) {
@@ -85,7 +85,7 @@ describe('DatabaseClock', () => {
   })
 
   for (const byMs of [2000, -2000, 60_000, -60_000, 3_600_000, -3_600_000]) {
-    it(`notices a step by ${byMs / 1000} s with the next answer, and tells the time after it`, () => {
+    it(`notices a step by ${byMs / 1000} s with the next answer, and gives the new time`, () => {
       ask(1, 1)
       const before = nowMs
       nowMs += 200
@@ -105,7 +105,7 @@ describe('DatabaseClock', () => {
     [2.5, true],
     [-2.5, true],
   ] as const) {
-    it(`takes a difference of ${byMs} ms at one moment for ${isStep ? 'a' : 'no'} step`, () => {
+    it(`calls a difference of ${byMs} ms at one moment ${isStep ? 'a' : 'no'} step`, () => {
       ask(0)
       offsetMs = byMs
       ask(0)
@@ -113,7 +113,7 @@ describe('DatabaseClock', () => {
     })
   }
 
-  it('takes for no step what two clocks may drift apart in an hour without a question', () => {
+  it('does not call the drift of an hour without observations a step', () => {
     for (const [driftMs, isStep] of [
       [3500, false],
       [0, false],
@@ -127,14 +127,14 @@ describe('DatabaseClock', () => {
     }
   })
 
-  it('takes a slow answer for no step', () => {
+  it('does not call a slow answer a step', () => {
     ask(1)
     for (const ms of [30, 1000, 5000]) ask(ms, ms)
     assert.equal(clock.step, undefined)
     assert.equal(clock.steppedAtMs, Number.NEGATIVE_INFINITY)
   })
 
-  it('does not take an answer from before a step for a step back', () => {
+  it('does not call an answer from before a step a step back', () => {
     ask(1)
     const sentMs = nowMs
     const told = databaseMs()
@@ -146,7 +146,7 @@ describe('DatabaseClock', () => {
     assert.ok(Math.abs((clock.step?.byMs ?? 0) - 60_000) < 10)
   })
 
-  it('makes one step of several until it is told that it was made up for', () => {
+  it('adds several steps up until they are made up for', () => {
     ask(1)
     const before = nowMs
     for (const ms of [60_000, 45_000]) {

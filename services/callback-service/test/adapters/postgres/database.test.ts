@@ -65,7 +65,7 @@ describe('Database', () => {
     }
   })
 
-  it('gives a statement up that takes too long, also on the server, and goes on', async () => {
+  it('gives up a statement that takes too long, also on the server, and continues', async () => {
     const impatient = storage.open({ queryTimeoutMs: 200, maxConnections: 1, name: 'impatient' })
     assert.ok((await msToFail(run('SELECT pg_sleep(30)', impatient))) < 1000)
     assert.deepEqual(await run('SELECT 1 AS one', impatient), [{ one: 1 }])
@@ -77,9 +77,9 @@ describe('Database', () => {
     })
   })
 
-  it('has the place of a statement it gave up only when the server has ended that', async () => {
+  it('reuses the place of a statement that it gave up only after the server has ended it', async () => {
     const stuck = storage.open({ queryTimeoutMs: 200, maxConnections: 1, name: 'stuck' })
-    // As a commit that waits for a standby: no statement timeout ends it, and it does not notice that we have gone.
+    // Like a commit that waits for a standby: no statement timeout ends it, and it does not notice a closed connection.
     await run(`SELECT set_config('statement_timeout', '0', false)`, stuck)
     assert.ok((await msToFail(run('SELECT pg_sleep(30)', stuck))) < 1000)
     await run('SELECT 1', stuck)
@@ -87,7 +87,7 @@ describe('Database', () => {
     assert.equal(connections.length, 1)
   })
 
-  it('asks for what it needs whatever the URL says, and leaves the rest of the URL alone', async () => {
+  it('sets what it needs whatever the URL says, and keeps the rest of the URL', async () => {
     const url = new URL(storage.url)
     for (const [name, value] of Object.entries({
       options: '-c statement_timeout=0 -c synchronous_commit=remote_apply -c search_path=elsewhere -c tcp_keepalives_idle=7200',
@@ -123,7 +123,7 @@ describe('Database', () => {
     ])
   })
 
-  it('waits no longer than it may for a connection when all are in use', async () => {
+  it('waits at most its timeout for a connection when all are in use', async () => {
     const narrow = storage.open({ maxConnections: 1, connectTimeoutMs: 200 })
     await withClient(storage.url, async client => {
       await client.query('BEGIN; LOCK TABLE callbacks')
@@ -139,7 +139,7 @@ describe('Database', () => {
     assert.deepEqual(await run('SELECT 1 AS one', narrow), [{ one: 1 }])
   })
 
-  it('waits no longer than it may for a server that takes connections and says nothing', async () => {
+  it('waits at most its timeout for a server that accepts connections and does not answer', async () => {
     const proxy = new TcpProxy(storage.url)
     await proxy.start()
     try {
@@ -185,7 +185,7 @@ describe('Database', () => {
     )
   })
 
-  it('lets go of its connections when it stops', async () => {
+  it('closes its connections when it stops', async () => {
     const stopped = storage.open({ name: 'stopped' })
     await run('SELECT 1', stopped)
     await stopped.stop()

@@ -2,7 +2,7 @@ import { type NewCallback, type ReceivedCallback, newCallback as received } from
 import { CallbackInbox, type CallbackInboxOptions } from '../../../adapters/postgres/callback-inbox.ts'
 import type { Database } from '../../../adapters/postgres/database.ts'
 
-/** An inbox with the bounds of the service, and the sizes of its commits. */
+/** Makes an inbox with the bounds of the service. @returns the inbox, and the sizes of its commits */
 export function newInbox(database: Database, changes: Partial<CallbackInboxOptions> = {}) {
   const commits: number[] = []
   const inbox = new CallbackInbox({
@@ -17,7 +17,7 @@ export function newInbox(database: Database, changes: Partial<CallbackInboxOptio
   return { inbox, commits }
 }
 
-/** A callback as it comes through the door; `id`: another than it gets there. */
+/** Makes a callback as the API receives it. `id` replaces the id that it would get. */
 export function newCallback({ id, ...changes }: Partial<ReceivedCallback & { id: string }> = {}): NewCallback {
   const callback = received({ objectIds: [1n, 2n], idempotencyKey: undefined, requestId: undefined, trace: {}, ...changes })
   return id === undefined ? callback : { ...callback, id }

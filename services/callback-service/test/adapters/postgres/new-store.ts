@@ -5,7 +5,7 @@ import type { TestStorage } from './test-storage.ts'
 
 export const CALLBACK_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
-/** A store with a ttl of 30 s, or another, and the sizes of its statements. */
+/** Makes a store. @returns the store, and the sizes of its statements */
 export function newStore(database: Database, ttlSeconds = 30, clock = new DatabaseClock()) {
   const statements: number[] = []
   const settings = { ttlSeconds }
@@ -18,7 +18,7 @@ export function newStore(database: Database, ttlSeconds = 30, clock = new Databa
   return { store, statements, settings }
 }
 
-/** Makes stored objects so many milliseconds older: backdating instead of sleeping. */
+/** Makes stored objects `ms` milliseconds older. Backdating replaces sleeping. */
 export async function backdate(storage: TestStorage, ms: number, ids?: readonly bigint[]): Promise<void> {
   await storage.query(
     `UPDATE objects SET stored_at = stored_at - $1 * interval '1 ms', expires_at = expires_at - $1 * interval '1 ms'

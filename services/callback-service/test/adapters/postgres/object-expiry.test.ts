@@ -31,7 +31,7 @@ describe('ObjectStore.deleteExpired', () => {
     return rows.map(({ id }) => BigInt(id))
   }
 
-  it('deletes what is past its time, says how late, and leaves the rest', async () => {
+  it('deletes expired objects, says how late, and keeps the rest', async () => {
     await put(1n, 2n, 3n)
     await backdate(storage, TTL_MS + 250, [1n])
     await backdate(storage, TTL_MS + 4000, [2n])
@@ -58,12 +58,12 @@ describe('ObjectStore.deleteExpired', () => {
     assert.deepEqual(await left(), [])
   })
 
-  it('leaves an object that only seems expired because the clock went forward, and deletes it when its time has come', async () => {
+  it('keeps an object that only seems expired because the clock went forward, and deletes it when it expires', async () => {
     const clock = new DatabaseClock()
     store = newStore(storage.open(), 30, clock).store
     await put(1n)
     await backdate(storage, TTL_MS + 5000)
-    // As it was a moment ago, the clock of the database was ten seconds behind.
+    // Until a moment ago, the clock of the database was ten seconds behind.
     const stepped = new DatabaseClock()
     stepped.observe(Date.now() - 10_000, performance.now())
     const unaware = newStore(storage.open(), 30, stepped).store
@@ -72,7 +72,7 @@ describe('ObjectStore.deleteExpired', () => {
     assert.equal((await unaware.deleteExpired(100)).latenessMs.length, 1)
   })
 
-  it('says when the next one is due, and nothing where there is none', async () => {
+  it('says when the next object expires, or that there is none', async () => {
     assert.deepEqual(await store.deleteExpired(100), { latenessMs: [], nextInMs: undefined })
     await put(1n, 2n, 3n)
     await backdate(storage, 10_000, [2n])
@@ -82,7 +82,7 @@ describe('ObjectStore.deleteExpired', () => {
     assert.ok(nextInMs > 15_000 && nextInMs <= 20_000, `next in ${nextInMs} ms`)
   })
 
-  it('deletes no more at a time than it is told, the longest overdue first', async () => {
+  it('deletes at most the limit at a time, the longest overdue first', async () => {
     await put(1n, 2n, 3n, 4n, 5n)
     for (const id of [1n, 2n, 3n, 4n, 5n]) await backdate(storage, TTL_MS + Number(id) * 1000, [id])
     assert.equal((await store.deleteExpired(2)).latenessMs.length, 2)
@@ -100,7 +100,7 @@ describe('ObjectStore.deleteExpired', () => {
       let sum = 0
       for (;;) {
         const { latenessMs } = await by.deleteExpired(100)
-        // A pass that finds every row in the other's hands is none that finds no row.
+        // A pass may delete nothing because the other one has locked every row. So the rows left count too.
         if (latenessMs.length === 0 && (await left()).length === 0) return sum
         sum += latenessMs.length
       }
@@ -110,7 +110,7 @@ describe('ObjectStore.deleteExpired', () => {
     assert.ok(Math.min(...sums) > 0, `both took part: ${sums.join(' and ')}`)
   })
 
-  it('does not wait for an object that somebody holds, and spares it when it is renewed meanwhile', async () => {
+  it('does not wait for a locked object, and spares it if it is renewed meanwhile', async () => {
     await put(1n, 2n)
     await backdate(storage, TTL_MS)
     await withClient(storage.url, async client => {
@@ -122,7 +122,7 @@ describe('ObjectStore.deleteExpired', () => {
     assert.deepEqual(await left(), [1n])
   })
 
-  it('spares what is renewed while it is being expired, whoever comes first', async () => {
+  it('spares an object that is renewed during the deletion, whichever comes first', async () => {
     const other = newStore(storage.open()).store
     const ids = Array.from({ length: 20 }, (_, i) => BigInt(i))
     for (let round = 0; round < 50; round += 1) {

@@ -34,7 +34,7 @@ describe('the spans of the object store', () => {
 
   after(() => storage.close())
 
-  /** @returns the span in which they were stored */
+  /** Stores objects. @returns the span in which they were stored */
   function put(...ids: bigint[]): Promise<Span> {
     return inSpan('process callback', {}, async span => {
       await Promise.all(ids.map(id => store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)))
@@ -42,13 +42,13 @@ describe('the spans of the object store', () => {
     })
   }
 
-  /** What was sent, by name; the telemetry ends with it. */
+  /** Stops the telemetry. @returns the spans of that name that were sent */
   async function sent(name: string): Promise<ZipkinSpan[]> {
     await telemetry.stop()
     return collector.spans.filter(span => span.name === name)
   }
 
-  it('are one for each trace and statement, with what they did', async () => {
+  it('are one for each trace and statement, with its attributes', async () => {
     const parents = await Promise.all([put(1n, 2n, 3n), put(4n)])
     assert.deepEqual(statements, [4])
     const spans = await sent('store objects')
@@ -68,7 +68,7 @@ describe('the spans of the object store', () => {
     }
   })
 
-  it('have the deletion of the objects hang on them, one for each trace and statement', async () => {
+  it('are the parents of the deletion spans, one for each trace and statement', async () => {
     const first = await put(1n, 2n)
     const second = await put(3n)
     await backdate(storage, 30_100)
@@ -118,7 +118,7 @@ describe('the spans of the object store', () => {
     assert.equal(span?.tags['error.type'], 'value_refused')
   })
 
-  it('are none where there is no trace, or none that is recorded', async () => {
+  it('do not exist without a recorded trace', async () => {
     const unsampled = contextFromCarrier({ traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00` })
     await store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)
     await context.with(unsampled, () => store.upsert({ id: 2n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID))

@@ -36,7 +36,7 @@ describe('ObjectStore', () => {
   }
 
   describe('upsert', () => {
-    it('has stored an object when it says so, its id exact', async () => {
+    it('has stored an object with its exact id when it resolves', async () => {
       for (const id of [9007199254740993n, 2n ** 63n - 1n, -(2n ** 63n)]) {
         await put(id)
         assert.deepEqual(await storage.query('SELECT id::text, online, callback_id FROM objects WHERE id = $1', [String(id)]), [
@@ -45,7 +45,7 @@ describe('ObjectStore', () => {
       }
     })
 
-    it('lets an object expire exactly its ttl after it was stored, by the clock of the database', async () => {
+    it("makes an object expire exactly its ttl after it was stored, by the database's clock", async () => {
       await Promise.all([put(1n), put(2n)])
       settings.ttlSeconds = 0.25
       await put(3n)
@@ -61,7 +61,7 @@ describe('ObjectStore', () => {
       ])
     })
 
-    it('starts the clock anew when an object comes again, for the callback that brought it', async () => {
+    it('restarts the ttl when an object is fetched again, for the callback that fetched it', async () => {
       await put(1n)
       await backdate(storage, 20_000)
       await put(1n, { fetchedAtMs: 1000, callbackId: OTHER_CALLBACK_ID })
@@ -83,7 +83,7 @@ describe('ObjectStore', () => {
       assert.ok(gone && seen && gone.storedAt > seen.storedAt)
     })
 
-    it('lets no older fetch overwrite a newer one, nor keep it alive', async () => {
+    it('does not let an older fetch overwrite a newer one or extend its life', async () => {
       await put(1n, { online: true, fetchedAtMs: 2000 })
       await backdate(storage, 10_000)
       const newer = await find(1n)
@@ -104,7 +104,7 @@ describe('ObjectStore', () => {
         await countLiveObjects(readable),
       ]
 
-      it('hides one as soon as it is seen offline, and shows it when it is online again', async () => {
+      it('hides an object as soon as a fetch finds it offline, and shows it when it is online again', async () => {
         await put(1n, { online: true, fetchedAtMs: 1000 })
         await put(1n, { online: false, fetchedAtMs: 2000 })
         assert.deepEqual(await visible(1n), [undefined, [], 0])
@@ -112,7 +112,7 @@ describe('ObjectStore', () => {
         assert.deepEqual(await visible(1n), [true, ['1'], 1])
       })
 
-      it('lets no answer from before show one that was seen offline', async () => {
+      it('does not let an older answer show an object that was found offline', async () => {
         await put(1n, { online: false, fetchedAtMs: 2000 })
         await put(1n, { online: true, fetchedAtMs: 1999 })
         assert.deepEqual(await visible(1n), [undefined, [], 0])
@@ -144,7 +144,7 @@ describe('ObjectStore', () => {
       assert.ok(row && row.ago_ms >= 400 && row.ago_ms < 3000, `fetched ${row?.ago_ms} ms ago`)
     })
 
-    it('overwrites what seems to have been fetched in the future: the clock went back since', async () => {
+    it('overwrites an object that was fetched in the future, because the clock has gone back', async () => {
       await put(1n, { online: true })
       await storage.query(`UPDATE objects SET fetched_at = clock_timestamp() + interval '1 minute'`)
       await put(1n, { online: false })
@@ -165,14 +165,14 @@ describe('ObjectStore', () => {
       })
     }
 
-    it('remembers an object as seen that was online in the older of two fetches that share a statement', async () => {
+    it('counts an object as seen if it was online in the older of two fetches that share a statement', async () => {
       await Promise.all([put(1n, { online: true, fetchedAtMs: 1000 }), put(1n, { online: false, fetchedAtMs: 2000 })])
       const object = await find(1n)
       assert.equal(object?.online, false)
       assert.deepEqual(object?.lastSeenAt, object?.storedAt)
     })
 
-    it('stores what comes within a moment in few statements', async () => {
+    it('stores objects that come within a short time in few statements', async () => {
       await Promise.all(Array.from({ length: 1200 }, (_, i) => put(BigInt(i))))
       assert.deepEqual(
         statements.toSorted((a, b) => b - a),
@@ -216,7 +216,7 @@ describe('ObjectStore', () => {
       assert.equal((await find(1n))?.id, '1')
     })
 
-    it('finds an object by its exact id, and none that is not there', async () => {
+    it('finds an object by its exact id, and nothing if it is not there', async () => {
       await put(9007199254740993n)
       assert.equal((await find(9007199254740993n))?.id, '9007199254740993')
       assert.equal(await find(9007199254740992n), undefined)
@@ -232,7 +232,7 @@ describe('ObjectStore', () => {
       assert.deepEqual(await list({ after: 2n ** 63n - 1n }), [])
     })
 
-    it('gives the same of an object in a page as by itself', async () => {
+    it('returns the same object in a page as alone', async () => {
       await put(-5n)
       await put(6n, { online: false })
       const listed = await listObjects(readable, { online: undefined }, { limit: 2, position: undefined })

@@ -11,7 +11,7 @@ describe('storageProbe', () => {
 
   afterEach(() => storage.close())
 
-  it('is content with a migrated database', async () => {
+  it('accepts a migrated database', async () => {
     storage = await openTestStorage()
     const probe = storageProbe(storage.open())
     await probe()
@@ -23,7 +23,7 @@ describe('storageProbe', () => {
     await assert.rejects(storageProbe(storage.open())(), { code: 'storage_unavailable', message: /not migrated.*make migrate/ })
   })
 
-  it('names the migrations that are missing, finds them when they come, and does not ask for them again', async () => {
+  it('names the missing migrations, finds them when they are applied, and does not check again', async () => {
     storage = await openTestStorage()
     const [last] = (await readMigrations()).slice(-1)
     const probe = storageProbe(storage.open())
@@ -46,7 +46,7 @@ describe('storageProbe', () => {
     await assert.rejects(storageProbe(database)(), { message: /not migrated/ })
   })
 
-  it('says of a database that only reads that it is read-only, and of a standby that it is one', async () => {
+  it('reports a read-only database and a standby', async () => {
     storage = await openTestStorage()
     const database = storage.open()
     await storageProbe(database)()
@@ -65,7 +65,7 @@ describe('storageProbe', () => {
     await assert.rejects(storageProbe(storage.open({ url: standby.href }))(), { message: /read-only: it is a standby/ })
   })
 
-  it('says what it cannot commit, where it is asked to, and leaves no row', async () => {
+  it('reports why it cannot commit if it should, and leaves no row', async () => {
     storage = await openTestStorage()
     const probe = storageProbe(storage.open({ queryTimeoutMs: 300 }))
     await probe(true)
@@ -78,7 +78,7 @@ describe('storageProbe', () => {
     await probe(true)
   })
 
-  it('tells of a pooler that leaves out what was asked for', async () => {
+  it('reports a pooler that drops our settings', async () => {
     storage = await openTestStorage()
     const database = storage.open({ maxConnections: 1 })
     const probe = storageProbe(database)
@@ -87,7 +87,7 @@ describe('storageProbe', () => {
     assert.match((await probe()) ?? '', /statement_timeout 0 for us, not 5000ms/)
   })
 
-  it('says so while the database is away, before and after it has seen the schema', async () => {
+  it('reports that the database is away, before and after it has checked the schema', async () => {
     storage = await openTestStorage()
     const proxy = new TcpProxy(storage.url)
     await proxy.start()

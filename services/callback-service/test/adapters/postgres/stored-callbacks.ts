@@ -13,7 +13,7 @@ export interface StoredCallback {
   readonly is_finished: boolean
 }
 
-/** Puts a callback into the inbox as it would be some time later: backdating instead of sleeping. @returns its id */
+/** Inserts a callback as if some time ago. Backdating replaces sleeping. @returns its id */
 export async function putCallback(
   storage: TestStorage,
   options: { objectIds?: readonly bigint[]; priority?: number; dueInMs?: number; finishedAgoMs?: number } = {},
@@ -39,7 +39,7 @@ export async function readCallback(storage: TestStorage, id: string): Promise<St
   return row
 }
 
-/** A quota of so many callbacks, whatever they name and however long they have been due. */
+/** Makes a quota of `callbacks` callbacks, with any number of objects and any age. */
 export function upTo(callbacks: number): ClaimQuota {
   return { callbacks, objects: 1_000_000, minAgeMs: 0 }
 }

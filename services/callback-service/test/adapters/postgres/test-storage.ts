@@ -7,18 +7,18 @@ export const logger = pino({ level: 'silent' })
 
 export type TestStorage = Awaited<ReturnType<typeof openTestStorage>>
 
-/** A database of its own for a test file, pools on it, and a look from outside. */
+/** A separate database for a test file, with pools, and with a connection to look at it from outside. */
 export async function openTestStorage(options: { isEmpty?: boolean } = {}) {
   const database = await createTestDatabase(options)
   const onlooker = new pg.Pool({ connectionString: database.url, application_name: 'onlooker' })
-  // Its connections may be ended while they are idle, by the drop of the database at the latest.
+  // The server may end idle connections of this pool, at the latest when the database is dropped.
   onlooker.on('error', () => undefined)
   const pools: Database[] = []
 
   return {
     url: database.url,
 
-    /** A pool that is closed with the rest. */
+    /** Opens a pool that is closed with the storage. */
     open(changes: Partial<DatabaseOptions> = {}): Database {
       const pool = new Database({
         name: 'test',
@@ -33,12 +33,12 @@ export async function openTestStorage(options: { isEmpty?: boolean } = {}) {
       return pool
     },
 
-    /** Asks on a connection that none of the pools has; never the same one twice for sure, so no transactions. */
+    /** Runs a statement on a connection outside the pools. Two calls may use different connections, so transactions do not work. */
     async query<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
       return (await onlooker.query<Row>(sql, values)).rows
     },
 
-    /** Cuts, from the server's side, every connection but those of `query`. */
+    /** Makes the server end all connections except those of `query`. */
     async terminateOthers(): Promise<void> {
       await onlooker.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name <> 'onlooker'`,

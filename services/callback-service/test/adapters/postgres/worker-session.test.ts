@@ -48,7 +48,7 @@ describe('WorkerSession', () => {
     return session.workerNumber as number
   }
 
-  /** The numbers whose lock is held. */
+  /** Reads the worker numbers whose lock is held. */
   async function locks(): Promise<number[]> {
     const rows = await storage.query<{ number: number }>(
       `SELECT objid::int AS number FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::int::oid AND objsubid = 2 AND granted
@@ -100,7 +100,7 @@ describe('WorkerSession', () => {
     assert.ok(second - first < leaseMs && third - second < leaseMs, [...ends].join(', '))
   })
 
-  it('has its number again, with lock and lease, after its connection was cut, and none meanwhile', async () => {
+  it('gets its number back, with lock and lease, after its connection was cut, and has none meanwhile', async () => {
     const { session, number } = await start()
     proxy.refuse()
     await eventually('it knows that it lost its connection', () => session.workerNumber === undefined)
@@ -125,7 +125,7 @@ describe('WorkerSession', () => {
     assert.deepEqual(await locks(), [number])
   })
 
-  it('gets its number when the database comes after it', async () => {
+  it('gets its number when the database starts later', async () => {
     proxy.refuse()
     const session = newSession()
     session.start()
@@ -135,7 +135,7 @@ describe('WorkerSession', () => {
     assert.deepEqual(await locks(), [number])
   })
 
-  it('ends its lost connection where Postgres still believes in it, and has its number again', async () => {
+  it('ends its lost connection if Postgres still keeps it, and gets its number back', async () => {
     const { session, number } = await start()
     proxy.abandon()
     await eventually('it knows that it lost its connection', () => session.workerNumber === undefined)
@@ -143,7 +143,7 @@ describe('WorkerSession', () => {
     assert.deepEqual(await locks(), [number])
   })
 
-  it('leaves its number to another process that has it too, and takes a new one', async () => {
+  it('leaves its number to another process that holds it, and takes a new one', async () => {
     const { session, number } = await start()
     await withClient(storage.url, async other => {
       proxy.refuse()
@@ -182,7 +182,7 @@ describe('WorkerSession', () => {
     await newSession().stop()
   })
 
-  it('clears away what workers left behind that died long ago, and no row whose lock is held: a clock may have stepped', async () => {
+  it('deletes the rows of workers that died long ago, but no row whose lock is held, because a clock may have stepped', async () => {
     await storage.query(`INSERT INTO workers (number, host, pid, lease_expires_at) VALUES
       (-1, 'host', 1, now() - interval '61 minutes'), (-2, 'host', 1, now() - interval '59 minutes'), (-3, 'host', 1, now() - interval '2 days')`)
     await withClient(storage.url, async living => {
@@ -194,7 +194,7 @@ describe('WorkerSession', () => {
     })
   })
 
-  it('makes a row its own that another left behind under its number', async () => {
+  it('takes over a row that another worker left behind under its number', async () => {
     const before = await start()
     await before.session.stop()
     const number = before.number + 1
@@ -210,12 +210,12 @@ describe('WorkerSession', () => {
       )
     const [row] = await read()
     assert.deepEqual([row?.host, row?.pid, row?.is_recent], [hostname(), process.pid, true])
-    // Each renewal changes the row, and none when the worker started.
+    // Each renewal changes the row, but no renewal changes `started_at`.
     await eventually('it was renewed', async () => (await read())[0]?.xmin !== row?.xmin)
     assert.deepEqual((await read())[0]?.started_at, row?.started_at)
   })
 
-  it('says since when it is held, without a break, and whether it was ever lost', async () => {
+  it('says since when it has been held without a break, and whether it was ever lost', async () => {
     const began = performance.now()
     const session = newSession(600)
     assert.deepEqual([session.heldSinceMs, session.isFirstSession], [undefined, true])
@@ -233,7 +233,7 @@ describe('WorkerSession', () => {
     assert.equal(session.isFirstSession, false)
   })
 
-  it('says in the log, once, and when asked, why it cannot have a session', async () => {
+  it('logs once why it has no session, and also says so when asked', async () => {
     const role = `poor_${process.pid}`
     await storage.query(`CREATE ROLE ${role} LOGIN PASSWORD 'poor'; GRANT SELECT, INSERT, UPDATE, DELETE ON workers TO ${role}`)
     try {
@@ -273,7 +273,7 @@ describe('WorkerSession', () => {
       await pooler.start()
     })
 
-    // The sessions first: their statements go through it.
+    // The sessions stop first, because their statements go through the pooler.
     afterEach(async () => {
       await Promise.all(sessions.splice(0).map(session => session.stop()))
       await pooler.stop()
@@ -293,14 +293,14 @@ describe('WorkerSession', () => {
       assert.deepEqual(await locks(), [])
     })
 
-    it('has its session where the address is said to keep sessions', async () => {
+    it('has its session if the operator declares that the address keeps sessions', async () => {
       const session = startBehind({ keepsSessions: true })
       const number = await numberOf(session)
       assert.deepEqual(await locks(), [number])
       assert.equal(session.mayComeBack, true)
     })
 
-    it('finds out with the next renewal that its statements go to another connection than its lock, and works no more', async () => {
+    it('notices with the next renewal that its statements go to a connection without its lock, and stops working', async () => {
       const session = startBehind({ keepsSessions: true })
       const number = await numberOf(session)
       await pooler.handOver()

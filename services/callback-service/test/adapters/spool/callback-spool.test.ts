@@ -46,7 +46,7 @@ describe('CallbackSpool', () => {
 
   const idsOf = async (spool: CallbackSpool): Promise<string[]> => (await spool.oldest(1000)).map(row => row.id)
 
-  it('still has after a restart, in order and exactly, what it said it had', async () => {
+  it('has its callbacks after a restart, exact and in order', async () => {
     const spool = await open()
     const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, baggage: 'k="ü 😀"' }
     const first = newCallback({ objectIds: [2n ** 63n - 1n, -(2n ** 63n), 3], idempotencyKey: 'k', requestId: 'r', trace })
@@ -75,7 +75,7 @@ describe('CallbackSpool', () => {
     )
   })
 
-  it('forgets what it is told to, and nothing that came later', async () => {
+  it('forgets callbacks up to the given one, and none that came later', async () => {
     const spool = await open()
     const [a, b, c] = [newCallback(), newCallback(), newCallback()]
     for (const callback of [a, b, c]) await spool.append(callback)
@@ -84,7 +84,7 @@ describe('CallbackSpool', () => {
     assert.equal(spool.callbacks, 1)
   })
 
-  it('gives copies under one idempotency key the first answer, and refuses other ids under it', async () => {
+  it('answers copies under one idempotency key like the first callback, and refuses other ids under it', async () => {
     const spool = await open()
     const copies = Array.from({ length: 50 }, () => newCallback({ idempotencyKey: 'k' }))
     const answers = await Promise.all(copies.map(copy => spool.append(copy)))
@@ -94,7 +94,7 @@ describe('CallbackSpool', () => {
     await assert.rejects(spool.append(newCallback({ idempotencyKey: 'k', objectIds: [9n] })), IdempotencyKeyReusedError)
   })
 
-  it('refuses a callback whose key another one is known to have in the database, and takes its copies', async () => {
+  it('refuses a callback whose key another one has in the database, and accepts copies of that one', async () => {
     const owner = newCallback({ idempotencyKey: 'k' })
     const spool = await open({ ownerOf: key => (key === 'k' ? owner.id : undefined) })
     const answers = await Promise.allSettled([
@@ -109,7 +109,7 @@ describe('CallbackSpool', () => {
     )
   })
 
-  it('knows rivals of what it has not given to the database', async () => {
+  it('finds rivals among the callbacks that the database has not taken', async () => {
     const spool = await open()
     const rival = newCallback({ idempotencyKey: 'k', objectIds: [9n] })
     assert.equal(await spool.holdsRival(rival), false)
@@ -130,7 +130,7 @@ describe('CallbackSpool', () => {
     assert.equal(spool.isInUse, false)
   })
 
-  it('is in use no more when the database has taken all there was, though more arrived meanwhile, until the database fails again', async () => {
+  it('is not in use after the database has taken all that was there, although more arrived meanwhile, until the database fails again', async () => {
     const spool = await open()
     for (const callback of [newCallback(), newCallback(), newCallback()]) await spool.append(callback)
     await spool.forget((await spool.oldest(2)).at(-1)?.seq ?? 0)
@@ -143,7 +143,7 @@ describe('CallbackSpool', () => {
     assert.equal(spool.isInUse, true)
   })
 
-  it('refuses beyond its bytes, keeps what it has, and takes more when that is gone', async () => {
+  it('refuses callbacks beyond its size, keeps what it has, and accepts more when that is gone', async () => {
     const spool = await open({ maxBytes: 100_000 })
     const large = () => newCallback({ objectIds: Array.from({ length: 1000 }, (_, i) => 1e15 + i) })
     let taken = 0
@@ -156,7 +156,7 @@ describe('CallbackSpool', () => {
     assert.equal(spool.callbacks, 1)
   })
 
-  it('refuses what would wait behind too many', async () => {
+  it('refuses callbacks when too many are waiting', async () => {
     const spool = await open({ maxWaiting: 3, maxBatch: 1 })
     const results = await Promise.allSettled(Array.from({ length: 10 }, () => spool.append(newCallback())))
     const refused = results.filter(result => result.status === 'rejected')
@@ -188,7 +188,7 @@ describe('CallbackSpool', () => {
     assert.equal(await spool.find(id), undefined)
   })
 
-  it('has all that it was given when it is stopped meanwhile', async () => {
+  it('has all callbacks that were under way when it was stopped', async () => {
     const spool = await open({ maxBatch: 1 })
     const callbacks = Array.from({ length: 20 }, () => newCallback())
     const accepted = callbacks.map(callback => spool.append(callback))
@@ -200,7 +200,7 @@ describe('CallbackSpool', () => {
     )
   })
 
-  it('tells of what is new in it, not of copies and rivals', async () => {
+  it('reports new callbacks, but not copies and rivals', async () => {
     const kept: number[] = []
     const spool = await open({ onKept: (count, seconds) => kept.push(count) && assert.ok(seconds >= 0) })
     await spool.append(newCallback({ idempotencyKey: 'k' }))
@@ -247,14 +247,14 @@ describe('CallbackSpool', () => {
       assert.deepEqual(await idsOf(await open()), [later, bad])
     })
 
-    it('stays where it is while another callback has its key', async () => {
+    it('stays set aside while another callback has its key', async () => {
       const { spool, bad } = await openWithRefused()
       await spool.append(newCallback({ idempotencyKey: 'k', objectIds: [9n] }))
       await assert.rejects(spool.putBack(bad, []), IdempotencyKeyReusedError)
       assert.deepEqual([spool.callbacks, spool.setAsideCount], [2, 1])
     })
 
-    it('is dropped for good', async () => {
+    it('is dropped permanently', async () => {
       const { spool, bad, later } = await openWithRefused()
       assert.equal((await spool.drop(bad))?.id, bad)
       assert.equal(await spool.drop(bad), undefined)
@@ -262,7 +262,7 @@ describe('CallbackSpool', () => {
     })
   })
 
-  it('keeps aside what the database refuses, out of the way and on the disk', async () => {
+  it('sets refused callbacks aside, so that they do not block others and stay on the disk', async () => {
     const spool = await open()
     const [bad, good] = [newCallback(), newCallback()]
     for (const callback of [bad, good]) await spool.append(callback)
@@ -276,7 +276,7 @@ describe('CallbackSpool', () => {
     assert.deepEqual([again.callbacks, again.setAsideCount], [0, 1])
   })
 
-  it('opens a file that another has open when that has closed it, and finds what is in it', async () => {
+  it('opens a file after another process has closed it, and finds its callbacks', async () => {
     const first = await open()
     const { id } = await first.append(newCallback())
     const second = await open()
@@ -288,14 +288,14 @@ describe('CallbackSpool', () => {
     assert.deepEqual(await idsOf(second), [id])
   })
 
-  it('is only read where its file is damaged, and says so', async () => {
+  it('only reads a damaged file, and says so', async () => {
     const path = join(folder, 'damaged')
     const file = new SpoolFile({ path, maxBytes: 2 ** 30 })
     const callback = newCallback()
     file.append([{ ...columns(callback), received_ms: 1 }])
     file.close()
     const content = await readFile(path)
-    // The last page of a small file is an index.
+    // The last page of a small file belongs to an index.
     await writeFile(path, content.fill(0x5a, content.length - 4096))
     const spool = await open({ path })
     assert.match(spool.problem ?? '', /the spool is damaged/)
@@ -307,7 +307,7 @@ describe('CallbackSpool', () => {
     assert.equal(spool.callbacks, 0)
   })
 
-  it('is opened again when its thread ends, and gives out again what is in it', async () => {
+  it('reopens the file when its thread ends, and returns its callbacks again', async () => {
     const { Worker } = workerThreads
     const threads: workerThreads.Worker[] = []
     workerThreads.Worker = class extends Worker {
@@ -333,7 +333,7 @@ describe('CallbackSpool', () => {
     }
   })
 
-  it('leaves a file as it is that is no spool, and says so', async () => {
+  it('does not change a file that is not a spool, and says so', async () => {
     const path = join(folder, 'text')
     const text = 'this is no database, and long enough to be told from an empty file '.repeat(20)
     await writeFile(path, text)

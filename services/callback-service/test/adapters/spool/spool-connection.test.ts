@@ -5,7 +5,7 @@ import workerThreads from 'node:worker_threads'
 import { SpoolConnection } from '../../../adapters/spool/spool-connection.ts'
 import { StorageUnavailableError } from '../../../domain/storage-errors.ts'
 
-/** A thread that takes calls and answers none. */
+/** A thread that accepts calls and answers none. */
 class SilentThread extends EventEmitter {
   readonly asked: unknown[] = []
   readonly options: object

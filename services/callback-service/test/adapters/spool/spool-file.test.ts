@@ -9,7 +9,7 @@ import { openSpoolDatabase } from '../../../adapters/spool/spool-database.ts'
 import { type SpooledRow, SpoolFile } from '../../../adapters/spool/spool-file.ts'
 import { newCallback } from '../postgres/new-inbox.ts'
 
-/** As the release before made it. */
+/** The table as an earlier release made it. */
 const VERSION_0 = `CREATE TABLE spool (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, object_ids TEXT NOT NULL, idempotency_key TEXT UNIQUE,
   request_id TEXT, traceparent TEXT, tracestate TEXT, baggage TEXT, received_ms REAL NOT NULL, is_refused INTEGER NOT NULL DEFAULT 0
@@ -124,7 +124,7 @@ describe('SpoolFile', () => {
     db.close()
   })
 
-  it('keeps none of the rows of a write that fails, and takes the next', () => {
+  it('keeps no row of a failed write, and accepts the next write', () => {
     const file = open()
     const broken = { ...row(), object_ids: null as unknown as string }
     assert.throws(() => file.append([row(), broken]), /NOT NULL/)
@@ -154,7 +154,7 @@ describe('SpoolFile', () => {
     ])
   })
 
-  it('says that it cannot be written until it can, and what it has all the same', () => {
+  it('reports that it cannot be written until it can, and still says what it contains', () => {
     const file = open()
     const [first, other] = [row('k'), row()]
     file.append([first])
@@ -218,7 +218,7 @@ describe('SpoolFile', () => {
     assert.deepEqual([file.state.problem, idsOf(file).length], [undefined, 1])
   })
 
-  it('knows rivals of what it has not given out', () => {
+  it('finds rivals among the rows that it has not returned', () => {
     const file = open()
     file.append([row(), row('k')])
     const rows = [row('k', 2n), row('k'), row('other'), row()]
@@ -226,7 +226,7 @@ describe('SpoolFile', () => {
     assert.deepEqual(file.areRivals({ rows, after: 2 }), [false, false, false, false])
   })
 
-  it('takes the same object ids in another order for no rival, and for a replay', () => {
+  it('treats the same object ids in another order as a replay, not as a rival', () => {
     const file = open()
     const [first] = file.append([row('k', 10n, 2n)])
     assert.deepEqual(file.areRivals({ rows: [row('k', 2n, 10n), row('k', 2n)], after: 0 }), [false, true])
@@ -240,7 +240,7 @@ describe('SpoolFile', () => {
       db.close()
     }
 
-    it('gives out what the one before left, and what was set aside there', () => {
+    it('returns the rows of an earlier release, including those set aside', () => {
       make(`${VERSION_0};
         INSERT INTO spool (id, object_ids, idempotency_key, received_ms, is_refused) VALUES ('a', '{1}', 'k', 1, 1), ('b', '{2}', 'l', 2, 0)`)
       const file = open()
@@ -254,7 +254,7 @@ describe('SpoolFile', () => {
       assert.deepEqual([open().state.callbacks, opened[0]?.state.setAside], [1, 1])
     })
 
-    it('is refused, and left as it is, when it is a newer one', () => {
+    it('is refused and not changed if it is newer', () => {
       make('CREATE TABLE spool (seq INTEGER PRIMARY KEY, a_new_column TEXT); PRAGMA user_version = 2')
       const before = fs.readFileSync(path)
       assert.throws(open, /written by a newer release: its version is 2, this release knows 1/)
@@ -273,7 +273,7 @@ describe('SpoolFile', () => {
       return rows.map(({ id }) => id)
     }
 
-    /** Writes rubbish over a page, counted from 1. */
+    /** Overwrites a page with invalid bytes. Pages are counted from 1. */
     function damage(page: number): void {
       const file = fs.openSync(path, 'r+')
       fs.writeSync(file, Buffer.alloc(PAGE, 0x5a), 0, PAGE, (page - 1) * PAGE)
@@ -289,7 +289,7 @@ describe('SpoolFile', () => {
 
     const keys = 'sqlite_autoindex_spool_2'
 
-    it('in an index says so when it is opened, keeps nothing, changes nothing, and gives out all it has', () => {
+    it('in an index reports it when it is opened, keeps and changes nothing, and returns all rows', () => {
       const ids = fill(3000)
       damage(rootOf(keys))
       const before = fs.readFileSync(path)
@@ -311,9 +311,9 @@ describe('SpoolFile', () => {
       assert.deepEqual(fs.readFileSync(path), before)
     })
 
-    it('in its table gives out what comes before the damage', () => {
+    it('in its table returns the rows before the damage', () => {
       const ids = fill(3000)
-      // The ids stand in the table and in their index: the table was filled first.
+      // The ids are in the table and in its index. The table was filled first, so the first match is in the table.
       damage(Math.floor(fs.readFileSync(path).indexOf(ids[1500] as string) / PAGE) + 1)
       const file = open()
       const given = file.oldest({ after: 0, limit: 10_000 })
@@ -325,8 +325,8 @@ describe('SpoolFile', () => {
       assert.deepEqual([file.state.isDamaged, file.state.callbacks], [true, given.length])
     })
 
-    it('while it is open says so from then on', () => {
-      // More than SQLite keeps in memory.
+    it('while it is open reports it from then on', () => {
+      // This is more than SQLite keeps in memory.
       const ids = fill(30_000)
       const root = rootOf(keys)
       const file = open()

@@ -10,7 +10,7 @@ describe('Backlog', () => {
     backlog = new Backlog({ max: 100, nowMs: () => nowMs })
   })
 
-  it('has room until as many are unfinished as may be, counting what was accepted since the last count', () => {
+  it('has room until the limit, including the callbacks accepted since the last count', () => {
     backlog.count(98)
     backlog.accepted()
     assert.equal(backlog.waitSeconds, 0)
@@ -20,31 +20,31 @@ describe('Backlog', () => {
     assert.equal(backlog.waitSeconds, 0)
   })
 
-  it('says when there will be room, as fast as callbacks were finished lately', () => {
+  it('says when there will be room, by the rate at which callbacks finished recently', () => {
     backlog.count(150)
     nowMs += 2000
     backlog.count(130)
-    // 10 a second; 31 must go before there is room for one.
+    // 10 callbacks finish per second, and 31 must finish before there is room for one.
     assert.equal(backlog.waitSeconds, 4)
   })
 
-  it('knows as finished what was accepted meanwhile and is not there any more', () => {
+  it('counts callbacks that were accepted and finished between two counts', () => {
     backlog.count(150)
     for (let i = 0; i < 20; i += 1) backlog.accepted()
     nowMs += 2000
     backlog.count(130)
-    // 20 a second; 31 must go.
+    // 20 callbacks finish per second, and 31 must finish.
     assert.equal(backlog.waitSeconds, 2)
   })
 
-  it('says a minute when it grows', () => {
+  it('gives one minute if the backlog grows', () => {
     backlog.count(150)
     nowMs += 2000
     backlog.count(170)
     assert.equal(backlog.waitSeconds, 60)
   })
 
-  it('says a minute when nothing moves, and never more', () => {
+  it('gives one minute if nothing finishes, and never more', () => {
     backlog.count(200)
     assert.equal(backlog.waitSeconds, 60)
     nowMs += 100_000

@@ -8,11 +8,11 @@ describe('parseIdempotencyKey', () => {
     assert.equal(parseIdempotencyKey('"a\\"b\\\\c"', undefined), 'a"b\\c')
   })
 
-  it('takes quotes that do not enclose the whole key for a part of it', () => {
+  it('treats quotes that do not enclose the whole key as part of it', () => {
     for (const key of ['a"b"', '"a"b', '"a', 'a"']) assert.equal(parseIdempotencyKey(key, undefined), key)
   })
 
-  it('takes webhook-id only where Idempotency-Key is absent', () => {
+  it('uses webhook-id only if Idempotency-Key is absent', () => {
     assert.equal(parseIdempotencyKey(undefined, 'msg_1'), 'msg_1')
     assert.equal(parseIdempotencyKey('key', 'msg_1'), 'key')
     assert.equal(parseIdempotencyKey(undefined, undefined), undefined)
@@ -28,5 +28,5 @@ describe('parseIdempotencyKey', () => {
     it(`refuses ${what}`, () => assert.throws(() => parseIdempotencyKey(key, undefined), { code: 'invalid_idempotency_key' }))
   }
 
-  it('takes 255 characters', () => assert.equal(parseIdempotencyKey('x'.repeat(255), undefined)?.length, 255))
+  it('accepts 255 characters', () => assert.equal(parseIdempotencyKey('x'.repeat(255), undefined)?.length, 255))
 })

@@ -45,27 +45,27 @@ describe('Intake', () => {
     assert.equal(await placeOf(setup({ inbox: failing(away) })), 'spooled')
   })
 
-  it('goes behind what is in the spool already, though the database may be back', async () => {
+  it('queues a callback behind those in the spool, although the database may be back', async () => {
     assert.equal(await placeOf(setup({ spool: { isInUse: true } })), 'spooled')
   })
 
-  it('asks the database all the same when the spool is full', async () => {
+  it('tries the database if the spool is full', async () => {
     assert.equal(await placeOf(setup({ spool: { isInUse: true, append: failing(full) } })), 'database')
   })
 
-  it('says that nothing was kept when the spool cannot take it either', async () => {
+  it('fails as not kept if the spool cannot take the callback either', async () => {
     await assert.rejects(setup({ inbox: failing(away), spool: { append: failing(full) } }).accept(plain), full)
     const withoutSpool: IntakeOptions<Identified> = { inbox: { insert: failing(away) }, spool: undefined, keys: newKeys() }
     await assert.rejects(new Intake(withoutSpool).accept(plain), away)
   })
 
-  it('spools nothing that the database refuses, or has no time for', async () => {
+  it('does not spool a callback after an overload, a refusal or a bug', async () => {
     for (const error of [new OverloadedError('too many'), new IdempotencyKeyReusedError(), new TypeError('a bug')]) {
       await assert.rejects(setup({ inbox: failing(error) }).accept(first), error)
     }
   })
 
-  it('refuses what would go to the database while its rival waits in the spool', async () => {
+  it('refuses a callback for the database while its rival waits in the spool', async () => {
     const asked: string[] = []
     const holdsRival = async ({ id }: Identified): Promise<boolean> => id === 'rival'
     const intake = setup({ inbox: noting(asked), spool: { holdsRival } })
@@ -74,13 +74,13 @@ describe('Intake', () => {
     assert.deepEqual(asked, ['first'])
   })
 
-  it('goes to the spool first where that does not say in time what it holds', async () => {
+  it('tries the spool first if it does not say in time what it holds', async () => {
     const holdsRival = async (): Promise<undefined> => undefined
     assert.equal(await placeOf(setup({ spool: { holdsRival } }), first), 'spooled')
     assert.equal(await placeOf(setup({ spool: { holdsRival, append: failing(full) } }), first), 'database')
   })
 
-  it('knows the key of what the database took, and not of what it had before', async () => {
+  it('remembers the key of a callback that the database took, but not of a replay', async () => {
     const keys = newKeys()
     await setup({ keys }).accept(first)
     assert.equal(keys.ownerOf('k'), 'first')
@@ -89,7 +89,7 @@ describe('Intake', () => {
     assert.equal(others.ownerOf('k'), undefined)
   })
 
-  it('forgets no key for a callback that has none', async () => {
+  it('remembers nothing for a callback without a key', async () => {
     const keys = new KnownKeys({ max: 2, forgetAfterMs: 1000, nowMs: () => 0 })
     const intake = setup({ keys })
     await intake.accept(first)
@@ -97,7 +97,7 @@ describe('Intake', () => {
     assert.equal(keys.ownerOf('k'), 'first')
   })
 
-  it('lets callbacks without a key not wait for each other', async () => {
+  it('does not make callbacks without a key wait for each other', async () => {
     const answer = Promise.withResolvers<void>()
     const inbox: Keep = async callback => {
       if (callback.id === 'slow') await answer.promise
@@ -111,7 +111,7 @@ describe('Intake', () => {
   })
 
   describe('of callbacks with one key that come at once', () => {
-    /** A database that answers when it is told to. */
+    /** A database that answers when the test tells it to. */
     function slow() {
       const answer = Promise.withResolvers<void>()
       const asked: string[] = []
@@ -123,7 +123,7 @@ describe('Intake', () => {
       return { answer, asked, inbox }
     }
 
-    it('asks for copies once, and calls all but the first replayed', async () => {
+    it('keeps copies once, and calls all but the first replays', async () => {
       const { answer, asked, inbox } = slow()
       const intake = setup({ inbox })
       const copies = [first, first, first].map(copy => intake.accept(copy))
@@ -139,7 +139,7 @@ describe('Intake', () => {
       assert.deepEqual(asked, ['first'])
     })
 
-    it('lets a rival wait for the outcome of the first, so that the two never go to two places', async () => {
+    it('makes a rival wait for the outcome of the first, so that they never go to two places', async () => {
       const { answer, asked, inbox } = slow()
       const spooled: string[] = []
       const spool = {
@@ -156,7 +156,7 @@ describe('Intake', () => {
       assert.deepEqual([asked, spooled], [['first'], ['first']])
     })
 
-    it('does not know of a rival what it does not know of the first', async () => {
+    it('fails a rival as unknown if the outcome of the first is unknown', async () => {
       const { answer, inbox } = slow()
       const intake = setup({ inbox, spool: { append: failing(full) } })
       const both = [
@@ -168,7 +168,7 @@ describe('Intake', () => {
       assert.equal(await placeOf(intake, rival), 'database')
     })
 
-    it('lets a rival go on when the first was refused', async () => {
+    it('accepts a rival if the first was refused', async () => {
       const { answer, inbox } = slow()
       const intake = setup({ inbox })
       const refused = assert.rejects(intake.accept(first), IdempotencyKeyReusedError)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { KnownKeys } from '../../../domain/accepting/known-keys.ts'
 
 describe('KnownKeys', () => {
-  it('remembers so many at the most, at least half of them, and the latest owner of each', () => {
+  it('remembers at most max keys, at least half of them, and the latest owner of each', () => {
     const keys = new KnownKeys({ max: 4, forgetAfterMs: 1000, nowMs: () => 0 })
     const known = (): string[] => ['a', 'b', 'c', 'd', 'e'].filter(key => keys.ownerOf(key) === `owner of ${key}`)
     keys.remember('a', 'somebody')

@@ -81,7 +81,7 @@ describe('parseCallback', () => {
     ['as JSON.stringify does', '{"object_ids":[1,-2]}'],
     ['with much white space', '\r\n{\t "object_ids" \t:  [\n 1 ,\n-2 ]\n }'],
   ] as const) {
-    it(`gives numbers, which cost less than bigints, where the body was written ${what}`, () => {
+    it(`returns numbers, which cost less than bigints, if the body is written ${what}`, () => {
       assert.deepEqual(parseCallback(Buffer.from(text), 10), [1, -2])
     })
   }
@@ -121,7 +121,7 @@ describe('parseCallback', () => {
     assert.ok(performance.now() - started < 500, `took ${performance.now() - started} ms`)
   })
 
-  it('gives exactly the ids that were written, whatever int64s they are', () => {
+  it('returns exactly the ids that were written, for any int64', () => {
     fc.assert(
       fc.property(fc.array(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), { maxLength: 50 }), written => {
         assert.deepEqual(parse(ids(written.join(','))), [...new Set(written)])
@@ -129,7 +129,7 @@ describe('parseCallback', () => {
     )
   })
 
-  it('gives ids or a coded refusal for any JSON value, and nothing else', () => {
+  it('returns ids or throws a coded refusal for any JSON value', () => {
     fc.assert(
       fc.property(
         fc.oneof(

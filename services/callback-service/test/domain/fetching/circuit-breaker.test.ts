@@ -37,7 +37,7 @@ function setup(options: Partial<CircuitBreakerOptions> = {}) {
     pushBack: (ms: number, ...ids: bigint[]) => {
       for (const pass of ids.map(admit)) breaker.report(pass, 'pushed_back', { ms, reason: 'http_429' })
     },
-    /** Opens it as an outage does: nothing was ever answered, and nobody can be asked. */
+    /** Opens the breaker like an outage at the start: nothing was ever answered, so there are no witnesses. */
     open: () => {
       ask('failed', ...IDS)
       assert.deepEqual(breaker.takeQuestions(), [])
@@ -78,7 +78,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.state, 'open')
     })
 
-    it('is in doubt of a host that answers nothing for five seconds, however few objects fail', () => {
+    it('doubts a host that answers nothing for five seconds, however few objects fail', () => {
       const { breaker, fail, advance } = setup()
       fail(1n)
       for (let i = 0; i < 5; i += 1) {
@@ -90,7 +90,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.state, 'open')
     })
 
-    it('lets one probe leave a second, also while another is on its way', () => {
+    it('lets one probe leave per second, even while another is under way', () => {
       const { breaker, admit, open, advance } = setup()
       open()
       advance(1000)
@@ -101,7 +101,7 @@ describe('CircuitBreaker', () => {
       assert.equal(admit(2n).isProbe, true)
     })
 
-    it('lets probes leave less often with each, up to a bound', () => {
+    it('lets probes leave less and less often, up to a bound', () => {
       const { breaker, fail, open, advance } = setup({ maxOpenMs: 3000 })
       open()
       for (const expected of [2000, 3000, 3000]) {
@@ -149,7 +149,7 @@ describe('CircuitBreaker', () => {
       assert.deepEqual([breaker.wasHostWell(failedAtMs), breaker.wasHostWell(breaker.nowMs)], [false, true])
     })
 
-    it('takes being pushed back for a sign of life', () => {
+    it('counts a push-back as a sign of life', () => {
       const { breaker, admit, open, advance } = setup()
       open()
       advance(1000)
@@ -157,7 +157,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.state, 'closed')
     })
 
-    it('takes no notice of answers to requests that left before the doubt', () => {
+    it('ignores answers to requests that left before the doubt', () => {
       const { breaker, admit, open, advance } = setup()
       const late = [admit(8n), admit(9n)] as const
       open()
@@ -168,7 +168,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.state, 'half-open')
     })
 
-    it('believes a slow answer to a request that left when the host was in doubt', () => {
+    it('accepts a slow answer to a request that left during the doubt', () => {
       const { breaker, admit, fail, advance } = setup()
       fail(...IDS)
       const slow = admit(9n)
@@ -178,7 +178,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.state, 'closed')
     })
 
-    it('takes no notice of failures of requests that left before it closed', () => {
+    it('ignores failures of requests that left before it closed', () => {
       const { breaker, admit, open, advance } = setup()
       const late = IDS.map(admit)
       open()
@@ -218,7 +218,7 @@ describe('CircuitBreaker', () => {
       assert.deepEqual([breaker.state, breaker.wasHostWell(breaker.nowMs)], ['closed', true])
     })
 
-    it('asks no object that fails itself, or that wants to be left alone', () => {
+    it('does not ask for an object that fails itself or wants to be left alone', () => {
       const { breaker, fail, answer, pushBack, advance } = setup()
       answer(1n, 8n, 9n)
       advance(250)
@@ -231,7 +231,7 @@ describe('CircuitBreaker', () => {
       )
     })
 
-    it('asks anew only when nothing was answered for a while again', () => {
+    it('asks again only after a new pause without answers', () => {
       const { breaker, fail, answer, advance } = setup()
       answer(7n)
       advance(250)
@@ -246,7 +246,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.takeQuestions().length, 1)
     })
 
-    it('may yet find the host guilty of a failure until the next answer, and of a Retry-After for a second', () => {
+    it('may still blame the host for a failure until the next answer, and for a Retry-After for a second', () => {
       const { breaker, fail, answer, pushBack, advance } = setup()
       fail(1n)
       assert.equal(breaker.isInDoubt, true)
@@ -258,7 +258,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.isInDoubt, false)
     })
 
-    it('remembers a thousand failing objects beyond those that make a doubt: whoever fails after them is asked like any other', () => {
+    it('remembers a thousand failing objects beyond those that raise a doubt, and asks for later ones as usual', () => {
       const { breaker, fail, answer, advance } = setup()
       answer(5000n, 6000n)
       fail(...Array.from({ length: 1002 }, (_, id) => BigInt(id)), 5000n, 6000n)
@@ -270,7 +270,7 @@ describe('CircuitBreaker', () => {
       )
     })
 
-    it('does not take the same object for several', () => {
+    it('counts the same object only once', () => {
       const { breaker, fail, advance } = setup()
       for (let i = 0; i < 40; i += 1) {
         fail(1n, 2n)
@@ -281,7 +281,7 @@ describe('CircuitBreaker', () => {
   })
 
   describe('with Retry-After', () => {
-    it('leaves alone the object that asks for it, and nobody else', () => {
+    it('leaves only the object alone that asks for it', () => {
       const { breaker, admit, pushBack, advance } = setup()
       pushBack(5000, 1n, 2n)
       assert.deepEqual(breaker.quietOf(1n), { ms: 5000, reason: 'http_429' })
@@ -291,7 +291,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.quietOf(1n), undefined)
     })
 
-    it('pauses the host when several objects ask for it, for as long as they say, within a bound', () => {
+    it('pauses the host if several objects ask for it, for as long as they say, within a bound', () => {
       for (const [asked, expected] of [
         [2000, 2000],
         [1e9, 60_000],
@@ -320,7 +320,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.waitMs, 0)
     })
 
-    it('does not pause it for what was said over more than a second', () => {
+    it('does not pause it for push-backs over more than a second', () => {
       const { breaker, pushBack, advance } = setup()
       for (const id of IDS) {
         pushBack(2000, id)
@@ -356,7 +356,7 @@ describe('CircuitBreaker', () => {
       assert.equal(breaker.waitMs, 5000)
     })
 
-    it('stays closed when all witnesses of a pause fail: the host was there a moment ago', () => {
+    it('stays closed when all witnesses of a pause fail, because the host answered a moment ago', () => {
       const { breaker, answer, pushBack } = setup()
       answer(8n, 9n)
       pushBack(5000, ...IDS)

@@ -11,14 +11,14 @@ import { processCallback } from '../../../domain/processing/process-callback.ts'
 const TRIALS = 100
 const POLL_MS = 250
 const ANSWER_MS = 50
-/** By then the breaker is open. */
+/** Time after which the breaker is open. */
 const KNOWN_MS = 10_000
 
 const away = new FetchError('connection', { isRetryable: true, isHostTrouble: true })
 
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
-/** Time that passes only when all is still, from one timer to the next. */
+/** A clock that jumps to the next timer when nothing else is left to do. */
 class VirtualTime {
   nowMs = 0
   readonly #timers = new Set<{ atMs: number; end: () => void }>()
@@ -54,7 +54,10 @@ class VirtualTime {
   }
 }
 
-/** A worker with few callbacks and a client service that is away, then back. @returns ms from its return to the first completed callback */
+/**
+ * Runs a worker while the client service goes down and comes back.
+ * @returns milliseconds from its return to the first completed callback
+ */
 async function trial(
   callbacks: number,
   objects: number,

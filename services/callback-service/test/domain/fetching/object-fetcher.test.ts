@@ -13,7 +13,7 @@ const INTERRUPTED = { kind: 'pending', reason: 'interrupted', isCharged: false }
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const never = new Promise<never>(() => undefined)
 
-/** Rests that nothing but `endAll` ends. */
+/** Rests that only `endAll` ends. */
 function endlessRests() {
   const { promise, resolve } = Promise.withResolvers<void>()
   return { rest: () => promise, endAll: resolve }
@@ -62,7 +62,7 @@ describe('ObjectFetcher', () => {
     assert.deepEqual([fetcher.inFlight, fetcher.waiting, fetcher.concurrency], [2, 1, 2])
   })
 
-  it('tells what came of each request, and how many seconds it took', async () => {
+  it('reports the result of each request, and how many seconds it took', async () => {
     const told: unknown[] = []
     const answers = [async () => ({ online: true }), async () => undefined, () => Promise.reject(refusal)]
     const { state, fetch } = setup(
@@ -80,7 +80,7 @@ describe('ObjectFetcher', () => {
     ])
   })
 
-  it('waits for a Retry-After itself as long as it may be held, and sends the callback back for a longer one', async () => {
+  it('waits for a Retry-After up to maxHoldMs, and sends the callback back for a longer one', async () => {
     for (const [askedMs, kind] of [
       [2000, 'not_found'],
       [2001, 'pending'],
@@ -95,7 +95,7 @@ describe('ObjectFetcher', () => {
     }
   })
 
-  it('takes being pushed back without a Retry-After for no wish to be left alone', async () => {
+  it('does not leave an object alone that pushes back without a Retry-After', async () => {
     const { state, fetch } = setup(() => Promise.reject(pushBack()), { maxTries: 1 })
     await fetch()
     assert.deepEqual(state.slept, [], 'waited for others that may say the same')
@@ -105,7 +105,7 @@ describe('ObjectFetcher', () => {
     ['between two tries', 2],
     ['until it knows whose trouble it was', 1],
   ] as const) {
-    it(`gives back at once, when it is stopped, what rests ${what}`, async () => {
+    it(`gives objects back at once, when it is stopped, that rest ${what}`, async () => {
       const { fetcher, fetch } = setup(() => Promise.reject(trouble), { maxTries, rests: endlessRests() })
       let outcome: unknown
       void fetch().then(result => {
@@ -119,7 +119,7 @@ describe('ObjectFetcher', () => {
     })
   }
 
-  it('gives back at once, when it is stopped, what the breaker holds', async () => {
+  it('gives objects back at once, when it is stopped, that the breaker holds', async () => {
     const { breaker, fetcher, fetch } = setup(() => assert.fail('must not ask'), { maxHoldMs: 60_000, holds: endlessRests() })
     for (const id of [7n, 8n, 9n]) {
       breaker.report({ id, isProbe: false, epoch: 0, inquiry: undefined }, 'pushed_back', { ms: 5000, reason: 'http_429' })
@@ -135,7 +135,7 @@ describe('ObjectFetcher', () => {
     assert.deepEqual(outcome, INTERRUPTED)
   })
 
-  it('rests no more once it is stopped, and blames nobody for a request that the stop ended', async () => {
+  it('rests no more after a stop, and charges nothing for a request that the stop ended', async () => {
     const { promise, reject } = Promise.withResolvers<undefined>()
     const { state, breaker, fetcher, fetch } = setup(() => promise, { onFetched: () => assert.fail('counted') })
     const outcome = fetch()

@@ -9,7 +9,7 @@ const breakerOptions = { objects: 100, openMs: 1000, maxOpenMs: 1000, maxPauseMs
 const pushBack = (retryAfterMs: number): FetchError => new FetchError('http_429', { isRetryable: true, isHostTrouble: false, retryAfterMs })
 const trouble = (reason = 'timeout'): FetchError => new FetchError(reason, { isRetryable: true, isHostTrouble: true })
 
-/** A sharedFetches whose fetches the test answers by hand, and whose clock it sets. */
+/** Makes shared fetches whose requests the test answers and whose clock it sets. */
 function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {}, breaker: Partial<CircuitBreakerOptions> = {}) {
   const state = { nowMs: 1000, slept: [] as number[], stored: [] as FetchedObject[], shared: [] as bigint[], active: 0, mostActive: 0 }
   const asked: { id: bigint; answer: (online: boolean | undefined) => void; fail: (error: Error) => void }[] = []
@@ -59,7 +59,7 @@ function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {
   return { fetcher, sharedFetches, asked, state }
 }
 
-/** A breaker of a host that is down. Its clock stands still: the next probe is always `openMs` away. */
+/** Makes the breaker of a host that is down. Its clock does not move, so the next probe is always `openMs` away. */
 function openBreaker(openMs: number): CircuitBreaker {
   let nowMs = 0
   const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, openMs, maxOpenMs: openMs, nowMs: () => nowMs })
@@ -72,7 +72,7 @@ const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const callback = (freshFromMs = 1000, receivedAtMs = 5_000_000 + freshFromMs) => ({ id: 'a', freshFromMs, receivedAtMs })
 
 describe('SharedFetches', () => {
-  it('stores what it fetched, with the moment the question left', async () => {
+  it('stores what it fetched, with the time when the request left', async () => {
     const { sharedFetches, asked, state } = setup()
     const outcome = sharedFetches.fetch(7n, callback())
     await turn()
@@ -98,7 +98,7 @@ describe('SharedFetches', () => {
     assert.equal(state.mostActive, 4)
   })
 
-  it('asks once for an id that several callbacks want while its request has not left', async () => {
+  it('sends one request for an id that several callbacks want before it leaves', async () => {
     const { sharedFetches, asked, state } = setup({ concurrency: 1 })
     const blocker = sharedFetches.fetch(1n, callback())
     const first = sharedFetches.fetch(2n, callback())
@@ -113,7 +113,7 @@ describe('SharedFetches', () => {
     assert.deepEqual(state.shared, [2n])
   })
 
-  it('shares a request that left when the callback was accepted, or later', async () => {
+  it('shares a request that left when the callback was accepted or later', async () => {
     const { sharedFetches, asked, state } = setup()
     state.nowMs = 2000
     const first = sharedFetches.fetch(1n, callback(1000))
@@ -124,7 +124,7 @@ describe('SharedFetches', () => {
     assert.equal(asked.length, 1)
   })
 
-  it("asks for itself, once, when the request it joined was refused for good: another sender's headers are none of its own", async () => {
+  it('sends its own request, once, if the joined one failed finally, because that carried the headers of another sender', async () => {
     const { sharedFetches, asked, state } = setup()
     const refusal = new FetchError('http_431', { isRetryable: false, isHostTrouble: false })
     const [guilty, innocent, alsoRefused] = [1, 2, 3].map(() => sharedFetches.fetch(1n, callback()))
@@ -143,7 +143,7 @@ describe('SharedFetches', () => {
     assert.deepEqual([asked.length, state.shared], [3, []])
   })
 
-  it('asks again when the request under way left before the callback was accepted: its answer may be from before the change', async () => {
+  it('sends another request if the one under way left before the callback was accepted, because its answer may be old', async () => {
     const { sharedFetches, asked, state } = setup()
     const first = sharedFetches.fetch(1n, callback(1000))
     await turn()
@@ -159,7 +159,7 @@ describe('SharedFetches', () => {
     )
   })
 
-  it('is joined between two tries: the next request leaves after the callback was accepted', async () => {
+  it('is joined between two tries, because the next request leaves after the callback was accepted', async () => {
     const { promise: left, resolve: leave } = Promise.withResolvers<void>()
     const { sharedFetches, asked, state } = setup({
       rests: { rest: ms => (ms > 1000 ? left : Promise.resolve()), endAll: () => undefined },
@@ -197,7 +197,7 @@ describe('SharedFetches', () => {
     ["the database's", callback(1000, 5_001_001)],
     ["this process's", callback(1001, 5_001_000)],
   ] as const) {
-    it(`asks again when the request under way left after the callback came, but not for certain by ${clock} clock`, async () => {
+    it(`sends another request if, by ${clock} clock, the one under way may have left before the callback came`, async () => {
       const { sharedFetches, asked } = setup()
       const first = sharedFetches.fetch(1n, callback(1000))
       await turn()
@@ -209,7 +209,7 @@ describe('SharedFetches', () => {
     })
   }
 
-  it('asks again when no request is under way any more', async () => {
+  it('sends another request when none is under way', async () => {
     const { sharedFetches, asked } = setup()
     for (const times of [1, 2]) {
       const outcome = sharedFetches.fetch(1n, callback())
@@ -220,7 +220,7 @@ describe('SharedFetches', () => {
     }
   })
 
-  it('takes a 404 for the answer that it is', async () => {
+  it('treats a 404 as an answer', async () => {
     const { sharedFetches, asked } = setup()
     const outcome = sharedFetches.fetch(1n, callback())
     await turn()
@@ -241,7 +241,7 @@ describe('SharedFetches', () => {
     })
   }
 
-  it('says offline of an offline object where only online ones are kept; the store hides it, and what it knew from before', async () => {
+  it('reports an offline object as offline if only online ones are kept, and stores it so that readers do not see it', async () => {
     const { sharedFetches, asked, state } = setup({ keepOffline: false })
     const outcome = sharedFetches.fetch(1n, callback())
     await turn()
@@ -261,11 +261,11 @@ describe('SharedFetches', () => {
       asked[i]?.fail(trouble('http_503'))
     }
     assert.deepEqual(await outcome, { kind: 'pending', reason: 'http_503', isCharged: true, retryAfterMs: 0 })
-    // The last rest is until it is known that the trouble was the object's own.
+    // The last rest lasts until the failure is known to be the object's own.
     assert.deepEqual(state.slept, [100, 200, 1000])
   })
 
-  it('does not try again what is final', async () => {
+  it('does not try again after a final failure', async () => {
     const { sharedFetches, asked } = setup()
     const outcome = sharedFetches.fetch(1n, callback())
     await turn()
@@ -290,12 +290,12 @@ describe('SharedFetches', () => {
     assert.deepEqual([(await first).kind, (await second).kind], ['stored', 'stored'])
   })
 
-  it('sends back, charged, the callback of an object that wants to be asked much later, and asks for it no sooner for another', async () => {
+  it('sends the callback back, charged, if its object sends a long Retry-After, and does not request it earlier for another callback', async () => {
     const { sharedFetches, asked } = setup()
     const outcome = sharedFetches.fetch(1n, callback())
     await turn()
     asked[0]?.fail(pushBack(5000))
-    // A second of them went by until it was known whether the host said the same of others.
+    // One of the five seconds passed until it was known whether the host pushes back for other objects too.
     assert.deepEqual(await outcome, { kind: 'pending', reason: 'http_429', isCharged: true, retryAfterMs: 4000 - 100 })
     assert.deepEqual(await sharedFetches.fetch(1n, callback()), {
       kind: 'pending',
@@ -306,7 +306,7 @@ describe('SharedFetches', () => {
     assert.equal(asked.length, 1)
   })
 
-  it('charges nobody when several objects say that the host is to be left alone', async () => {
+  it('charges no callback when several objects pause the host', async () => {
     const { sharedFetches, asked } = setup()
     const outcomes = [1n, 2n, 3n].map(id => sharedFetches.fetch(id, callback()))
     await turn()
@@ -326,7 +326,7 @@ describe('SharedFetches', () => {
     assert.equal(asked.length, 0)
   })
 
-  it('waits up to a quarter longer than it is held, so that not all leave at once', async () => {
+  it('waits up to a quarter longer than the breaker says, so that not all leave at once', async () => {
     const { sharedFetches, state } = setup({ breaker: openBreaker(1000) })
     await sharedFetches.fetch(1n, callback())
     assert.deepEqual(state.slept, [1125, 1125])
@@ -370,7 +370,7 @@ describe('SharedFetches', () => {
     for (const outcome of await Promise.all(outcomes)) assert.equal(outcome.kind === 'pending' && outcome.isCharged, true)
   })
 
-  it('holds nothing longer when requests may leave again', async () => {
+  it('ends all holds when requests may leave again', async () => {
     const { promise: held, resolve: resume } = Promise.withResolvers<void>()
     const state = { nowMs: 0 }
     const breaker = new CircuitBreaker({ ...breakerOptions, objects: 1, onResumed: () => fetcher.resume(), nowMs: () => state.nowMs })
@@ -398,7 +398,7 @@ describe('SharedFetches', () => {
     assert.deepEqual(await outcome, { kind: 'pending', reason: 'storage_unavailable', isCharged: false })
   })
 
-  it('gives back what is under way when it is stopped', async () => {
+  it('gives back the fetches under way when it is stopped', async () => {
     const { fetcher, sharedFetches, asked } = setup({ concurrency: 1 })
     const outcomes = Promise.all([sharedFetches.fetch(1n, callback()), sharedFetches.fetch(2n, callback())])
     await turn()

@@ -44,13 +44,13 @@ describe('processCallback', () => {
     })
   })
 
-  it('keeps what earlier attempts found out', async () => {
+  it('keeps the outcomes of earlier attempts', async () => {
     const earlier = claimed({ attempt: 2, missingIds: [2n], unstored: [{ id: 1n, outcome: 'not_found' }] })
     const verdict = await processCallback(earlier, answering({ 2: STORED }), policy)
     assert.deepEqual(verdict, { state: 'completed', unstored: [{ id: 1n, outcome: 'not_found' }] })
   })
 
-  it('goes back to the inbox for what is pending, later with each attempt', async () => {
+  it('goes back to the inbox for pending objects, later with each attempt', async () => {
     const pending = answering({ 1: STORED, 2: { kind: 'pending', reason: 'timeout', isCharged: true } })
     const unstored = [{ id: 2n, outcome: 'pending', reason: 'timeout' }]
     assert.deepEqual(await processCallback(claimed(), pending, policy), { state: 'pending', unstored, isCharged: true, delayMs: 500 })
@@ -62,7 +62,7 @@ describe('processCallback', () => {
     })
   })
 
-  it('is charged when one of its objects fails by itself, though others wait for the host', async () => {
+  it('is charged if one of its objects fails by itself, although others wait for the host', async () => {
     const verdict = await processCallback(
       claimed(),
       answering({
@@ -116,7 +116,7 @@ describe('processCallback', () => {
     assert.equal(verdict.state === 'pending' && verdict.delayMs, 7000)
   })
 
-  it('is due again at once when the client service was held to be down: there must be something to probe with', async () => {
+  it('is due again at once if the client service is down, so that there is something to probe with', async () => {
     const held: Outcome = { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
     const verdict = await processCallback(claimed({ attempt: 2 }), answering({ 1: STORED, 2: held }), policy)
     assert.equal(verdict.state === 'pending' && verdict.delayMs, 0)
@@ -128,7 +128,7 @@ describe('processCallback', () => {
     assert.equal(verdict.state === 'pending' && verdict.delayMs, 500)
   })
 
-  it('asks for nothing any more when it took its worker down once too often, and not before', async () => {
+  it('fetches nothing more after too many crashes, and fetches before', async () => {
     const again = await processCallback(claimed({ attempt: 1, crashes: 5 }), answering({ 1: STORED, 2: STORED }), policy)
     assert.equal(again.state, 'completed')
     const verdict = await processCallback(claimed({ crashes: 6 }), () => assert.fail('must not fetch'), policy)
@@ -141,7 +141,7 @@ describe('processCallback', () => {
 })
 
 describe('crashed', () => {
-  it('tries everything again that is missing, and fails after the last attempt', () => {
+  it('retries everything that is missing, and fails after the last attempt', () => {
     const callback = claimed({ missingIds: [2n], unstored: [{ id: 1n, outcome: 'not_found' }] })
     const unstored = (outcome: string) => [
       { id: 1n, outcome: 'not_found' },

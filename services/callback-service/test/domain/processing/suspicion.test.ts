@@ -25,12 +25,12 @@ describe('Isolation', () => {
     isolation = new Isolation({ probationMs: PROBATION_MS, maxCrashes: MAX_CRASHES, ageMs: () => ageMs })
   })
 
-  it('has anything but suspects claimed while there are none', () => {
+  it('claims other callbacks while there are no suspects', () => {
     assert.deepEqual(isolation.turn(0), OTHERS)
     assert.deepEqual(isolation.turn(50), OTHERS)
   })
 
-  it('claims nothing until what runs has ended, then one group, and nothing beside it', () => {
+  it('claims nothing until the running callbacks have ended, then one group and nothing beside it', () => {
     isolation.noteSuspects(SUSPECT_CRASHES)
     assert.deepEqual(isolation.turn(3), { take: 'nothing' })
     assert.deepEqual(isolation.turn(1), { take: 'nothing' })
@@ -39,7 +39,7 @@ describe('Isolation', () => {
     assert.deepEqual(isolation.turn(2), { take: 'nothing' })
   })
 
-  it('gives everything else as much time as the group took, draining included, before the next one', () => {
+  it('gives the other callbacks as much time as the group took, including the wait, before the next one', () => {
     isolation.noteSuspects(SUSPECT_CRASHES)
     isolation.turn(3)
     ageMs += 1000
@@ -54,7 +54,7 @@ describe('Isolation', () => {
     assert.equal(isolation.turn(0).take, 'suspects')
   })
 
-  it('goes on with the next group at once where there is nothing else to do', () => {
+  it('starts the next group at once if there is nothing else to do', () => {
     isolation.noteSuspects(SUSPECT_CRASHES)
     isolation.turn(0)
     ageMs += 2000
@@ -63,12 +63,12 @@ describe('Isolation', () => {
     assert.equal(isolation.turn(0).take, 'suspects')
   })
 
-  it('doubles the group with each that ends without a crash', () => {
+  it('doubles the group size after each group without a crash', () => {
     isolation.noteSuspects(5)
     assert.deepEqual(sizesOfGroups(6), [1, 2, 4, 8, 16, 16])
   })
 
-  it('leaves whom the next crash would condemn alone, whatever has ended without one', () => {
+  it('runs a suspect alone if the next crash would condemn it, whatever has ended without a crash', () => {
     isolation.noteSuspects(5)
     sizesOfGroups(3)
     isolation.noteSuspects(MAX_CRASHES - 1)
@@ -85,7 +85,7 @@ describe('Isolation', () => {
     assert.deepEqual(sizesOfGroups(1), [4])
   })
 
-  /** Each group has ended when the next is asked for. */
+  /** Runs groups one after the other. @returns their sizes */
   function sizesOfGroups(groups: number): number[] {
     return Array.from({ length: groups }, () => {
       const turn = isolation.turn(0)
@@ -95,7 +95,7 @@ describe('Isolation', () => {
     })
   }
 
-  it('keeps everything else waiting for five seconds at most, unless a suspect is alone', () => {
+  it('makes the others wait for at most five seconds, unless a suspect is alone', () => {
     isolation.noteSuspects(SUSPECT_CRASHES)
     isolation.turn(0)
     ageMs += 4999
@@ -109,7 +109,7 @@ describe('Isolation', () => {
     assert.deepEqual(isolation.turn(1), { take: 'nothing' })
   })
 
-  it('goes on with the others where somebody else took the group', () => {
+  it('continues with the others if another worker took the group', () => {
     isolation.noteSuspects(SUSPECT_CRASHES)
     assert.equal(isolation.turn(0).take, 'suspects')
     assert.deepEqual(isolation.turn(0), OTHERS)
@@ -130,7 +130,7 @@ describe('Isolation', () => {
     })
   }
 
-  it('goes on with the others where the suspects are gone before what runs has ended', () => {
+  it('continues with the others if the suspects are gone before the running callbacks have ended', () => {
     isolation.noteSuspects(SUSPECT_CRASHES)
     assert.deepEqual(isolation.turn(3), { take: 'nothing' })
     isolation.noteSuspects(undefined)

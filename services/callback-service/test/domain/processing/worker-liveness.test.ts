@@ -22,7 +22,7 @@ describe('WorkerLiveness', () => {
     isLocked: false,
   })
 
-  /** Looks as often as the watch does, for so long. @returns after how many milliseconds a worker was dead; undefined: it never was */
+  /** Looks as often as the watch does, for `ms`. @returns the time after which the worker was dead; undefined if it never was */
   function lookFor(ms: number, sign: () => WorkerSign): number | undefined {
     for (let passed = 0; passed <= ms; passed += INTERVAL_MS) {
       if (liveness.observe([sign()]).length > 0) return passed
@@ -31,7 +31,7 @@ describe('WorkerLiveness', () => {
     return undefined
   }
 
-  it('lets a worker live that renews its lease, however seldom it manages to within the lease', () => {
+  it('calls a worker alive that renews its lease in time, however rarely', () => {
     for (let renewal = 0; renewal < 10; renewal += 1)
       assert.equal(
         lookFor(LEASE_MS - 2 * INTERVAL_MS, () => living(`${renewal}`)),
@@ -51,7 +51,7 @@ describe('WorkerLiveness', () => {
     assert.equal(lookFor(60_000, brief), 2000)
   })
 
-  it('calls a worker dead that has had no session for the grace, and begins anew with one that was gone', () => {
+  it('calls a worker dead after the grace without a session, and starts again with a worker that was gone', () => {
     for (const renewal of ['7', '7', null]) {
       assert.equal(
         lookFor(60_000, () => unlocked(renewal)),
@@ -61,7 +61,7 @@ describe('WorkerLiveness', () => {
     }
   })
 
-  it('lets a worker live that renews its lease, though its session is not to be seen', () => {
+  it('calls a worker alive that renews its lease, although its session is not visible', () => {
     let renewals = 0
     assert.equal(
       lookFor(LEASE_MS, () => unlocked(`${renewals++}`)),
@@ -69,7 +69,7 @@ describe('WorkerLiveness', () => {
     )
   })
 
-  it('lets a worker live whose session is back within the grace', () => {
+  it('calls a worker alive whose session is back within the grace', () => {
     for (let round = 0; round < 5; round += 1) {
       assert.equal(
         lookFor(400, () => unlocked('7')),
@@ -79,7 +79,7 @@ describe('WorkerLiveness', () => {
     }
   })
 
-  it('tells workers apart', () => {
+  it('judges each worker separately', () => {
     const other = { number: 2, renewal: '1', leaseMs: LEASE_MS, isLocked: true }
     for (let look = 0; look < 3; look += 1) {
       assert.deepEqual(liveness.observe([unlocked('7'), other]), [])
@@ -88,7 +88,7 @@ describe('WorkerLiveness', () => {
     assert.deepEqual(liveness.observe([unlocked('7'), other]), [1])
   })
 
-  it('does not count the time in which nobody looked: all may have been suspended', () => {
+  it('does not count time without looks, because all processes may have been suspended', () => {
     liveness.observe([living('7')])
     nowMs += 10 * LEASE_MS
     assert.deepEqual(liveness.observe([living('7')]), [])
@@ -98,7 +98,7 @@ describe('WorkerLiveness', () => {
     )
   })
 
-  it('begins again after an outage, and gives the others time to make their sessions', () => {
+  it('starts again after an outage, and gives the others time to get their sessions back', () => {
     lookFor(400, () => unlocked('7'))
     liveness.interrupted()
     assert.equal(
@@ -111,7 +111,7 @@ describe('WorkerLiveness', () => {
     assert.deepEqual(liveness.observe([unlocked('7')]), [1])
   })
 
-  it('counts nothing that it saw before an outage', () => {
+  it('ignores signs from before an outage', () => {
     lookFor(LEASE_MS - INTERVAL_MS, () => living('7'))
     liveness.interrupted()
     assert.equal(
@@ -120,7 +120,7 @@ describe('WorkerLiveness', () => {
     )
   })
 
-  it('needs no time to settle where there was no outage', () => {
+  it('needs no time to settle without an outage', () => {
     liveness.interrupted()
     assert.equal(
       lookFor(60_000, () => unlocked('7')),
