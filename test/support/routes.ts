@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { pino } from 'pino'
 import { adminRoutes } from '#foundation/admin/server.ts'
 import { Settings } from '#foundation/config/settings.ts'
@@ -7,6 +8,8 @@ import { setAsideRoutes } from '../../services/callback-service/api/callbacks/se
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
 import { schema } from '../../services/callback-service/config.ts'
+import { HeldAnswers } from '../../services/client-service/api/held-answers.ts'
+import { clientServiceRoutes } from '../../services/client-service/api/routes.ts'
 
 /** The routes of the callback service for looking at. Nothing stands behind them. */
 export function callbackPortRoutes(): readonly Route[] {
@@ -35,6 +38,17 @@ export function adminPortRoutes(): readonly Route[] {
     logger,
     routes: setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
     kinds: PROBLEMS,
+  })
+}
+
+/** The routes of the client service. */
+export function clientPortRoutes(): readonly Route[] {
+  return clientServiceRoutes({
+    behaviour: () => assert.fail('nothing stands behind this route'),
+    held: new HeldAnswers(),
+    random: Math.random,
+    onAnswer: () => undefined,
+    checks: [],
   })
 }
 
