@@ -5,7 +5,7 @@ import addFormats from 'ajv-formats'
 import type { Router } from 'express'
 import { routerOf } from '#foundation/http/route.ts'
 import { PROBLEMS } from '../services/callback-service/api/problem-kinds.ts'
-import { PROBLEMS as CLIENT_PROBLEMS } from '../services/client-service/api/problems.ts'
+import { PROBLEMS as CLIENT_PROBLEMS } from '../services/client-service/api/problem-kinds.ts'
 import { adminPortRoutes, callbackPortRoutes, clientPortRoutes, documentOf } from './support/routes.ts'
 
 interface Content {

@@ -3,7 +3,7 @@ import { requireDecodablePath, requireValidHost } from '#foundation/http/guards.
 import { notFound, problemHandler } from '#foundation/http/problem-handler.ts'
 import { type Route, routerOf } from '#foundation/http/route.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
-import { PROBLEMS } from './problems.ts'
+import { PROBLEMS } from './problem-kinds.ts'
 
 /** The way of a request, in order: the switch that makes the service vanish, ids and span, guards, routes, and whatever went wrong. */
 export function clientApp(options: {

@@ -4,7 +4,7 @@ import { HttpProblem } from '#foundation/http/problems.ts'
 import type { Fault } from '../domain/fault.ts'
 import { neighbourOf, type ObjectId, type ObjectStatus, statusOf } from '../domain/object.ts'
 import { FOREVER_MS, type HeldAnswers } from './held-answers.ts'
-import { PROBLEMS } from './problems.ts'
+import { PROBLEMS } from './problem-kinds.ts'
 
 /** One question for an object whose answer is to go wrong. */
 export interface FaultyExchange {

@@ -9,7 +9,7 @@ import { type Latency, latencyMs } from '../domain/latency.ts'
 import { parseObjectId, statusOf } from '../domain/object.ts'
 import { FAULT_ANSWERS, statusAnswer } from './fault-answers.ts'
 import type { HeldAnswers } from './held-answers.ts'
-import { PROBLEMS } from './problems.ts'
+import { PROBLEMS } from './problem-kinds.ts'
 
 /** How the service behaves now; may be different for the next answer. */
 export interface Behaviour {

@@ -191,8 +191,9 @@ export class HttpConnections {
     socket.destroy()
   }
 
+  /** Lets go of the held requests too: the connection itself may wait for its turn, and each request takes kilobytes. */
   #forget(socket: Socket): void {
-    for (const held of this.#open.get(socket)?.held ?? []) this.#held -= weightOf(held)
+    for (const held of this.#open.get(socket)?.held.splice(0) ?? []) this.#held -= weightOf(held)
     this.#open.delete(socket)
   }
 }
