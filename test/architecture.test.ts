@@ -26,7 +26,7 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
   'main.ts': { rooms: ['service.ts', 'config.ts', 'config-checks.ts', 'foundation'], packages: ['node'] },
 }
 
-/** The one file that may import the library of an outside system. */
+/** The files that may import each library of an outside system. */
 const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
   undici: [
     'callback-service/adapters/client-service/answer-reader.ts',
@@ -81,7 +81,7 @@ describe('architecture', () => {
     assert.deepEqual(broken, [])
   })
 
-  it('lets each outside library into its adapters', () => {
+  it('lets only the adapters of an outside system import its library', () => {
     for (const [library, allowed] of Object.entries(ADAPTERS_OF)) {
       const users = imports
         .filter(({ file, target }) => target === library && !file.startsWith('services/foundation/'))
@@ -134,7 +134,7 @@ function isAllowed(file: string, target: string): boolean {
   return rule.packages.includes('*') || rule.packages.includes(name)
 }
 
-/** What a file imports: paths from the root for our own files, names for packages. Types count: they couple as well. */
+/** Lists what a file imports: paths from the root for our own files, names for packages. Type imports count, because they couple too. */
 function importsOf(file: string): Import['target'][] {
   const found = read(file).matchAll(
     /(?:^|\n)\s*(?:import|export)\b[^'"]*?from\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g,

@@ -16,9 +16,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const read = (file: string): string => readFileSync(`${ROOT}${file}`, 'utf8')
 const run = promisify(execFile)
 
-/** What no test runs, and why. */
+/** The commands that no test runs, each with the reason. */
 const NOT_RUN: readonly [command: RegExp, reason: string][] = [
-  [/^make (run|compose|test|test-integration|lint|chaos|bench-quick)$/, 'is a test, or starts for good: make -n says that it can'],
+  [/^make (run|compose|test|test-integration|lint|chaos|bench-quick)$/, 'is a test, or runs forever: make --dry-run checks it below'],
   [/^DATABASE(_SESSION)?_URL=/, 'is a setting'],
   [/^curl .*\/set-aside/, 'runs below, with the id of a callback that was set aside'],
 ]
@@ -36,7 +36,7 @@ describe('the examples of the documentation', function () {
   const post = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
     fetch(`${system.callbackUrl}/callback`, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } })
 
-  /** A shell, as it stands in the text, with the ports of this test. */
+  /** Runs a command of the text in a shell, with the ports of this test. */
   async function shell(command: string, adminUrl = system.callbackAdminUrl): Promise<string> {
     const here = Object.entries({
       'localhost:9090': system.callbackUrl,
@@ -61,7 +61,7 @@ describe('the examples of the documentation', function () {
       assert.match(response.headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/)
     })
 
-    it('says truly how a replay and a reused key are answered', async () => {
+    it('describes the answers to a replay and to a reused key correctly', async () => {
       const key = { 'idempotency-key': 'docs' }
       const first = await post('{"object_ids":[1]}', key)
       const again = await post('{"object_ids":[1]}', key)
@@ -115,7 +115,7 @@ describe('the examples of the documentation', function () {
       [...text.matchAll(/^\| (\d{3}) \| `([a-z_]+)` \| (.*) \|$/gm)].map(([, status, code, title]) => [code, { status, title }]),
     )
     for (const [method, path, headers, body, code] of problems) {
-      it(`says truly what ${code} is`, async () => {
+      it(`describes ${code} correctly`, async () => {
         const response = await fetch(`${system.callbackUrl}${path}`, { method, headers, ...(body !== undefined && { body }) })
         const problem = (await response.json()) as { status: number; title: string; code: string }
         const { status, title } = listed.get(code) ?? assert.fail(`${code} is not listed`)
@@ -125,7 +125,7 @@ describe('the examples of the documentation', function () {
       })
     }
 
-    it('names paths of the admin port that are there', async () => {
+    it('names only paths of the admin port that exist', async () => {
       const section = text.split('## Admin port')[1]?.split('\n## ')[0] ?? ''
       const paths = [...section.matchAll(/`GET (\/[^ `]*)`/g)].map(([, path]) => path as string)
       assert.ok(paths.length >= 10)
@@ -141,11 +141,11 @@ describe('the examples of the documentation', function () {
   describe('README.md', () => {
     const session = [...read('README.md').matchAll(/```console\n(.*?)```/gs)].map(([, block]) => block ?? '').join('\n')
     const [posted = '', found = '', refused = ''] = session.split(/^\$ /m).slice(1)
-    /** An answer of the session: it is broken into lines there. */
+    /** Parses an answer of the session, which breaks it into lines. */
     const shown = (part: string): unknown => JSON.parse(part.slice(part.indexOf('\n{')))
     const command = (part: string): string => (part.split('\n')[0] ?? '').replace(/ +#.*$/, '')
 
-    it('shows what a POST answers, header by header, and what its callback looks like in the end', async () => {
+    it('shows the answer to a POST, header by header, and the callback when it is finished', async () => {
       const [head = '', body = ''] = (await shell(command(posted))).split('\r\n\r\n')
       const names = (text: string): string[] => [...text.matchAll(/^([A-Za-z-]+):/gm)].map(([, name]) => name as string)
       assert.match(head, /^HTTP\/1.1 202 Accepted\r\n/)
@@ -161,13 +161,13 @@ describe('the examples of the documentation', function () {
       assert.deepEqual(formOf(callback), formOf(shown(found)))
     })
 
-    it('shows what a wrong id answers', async () => {
+    it('shows the answer to a wrong id', async () => {
       const problem = JSON.parse(await shell(command(refused))) as Record<string, unknown>
       const { operation_id, request_id } = problem
       assert.deepEqual(problem, { ...(shown(refused) as object), operation_id, request_id })
     })
 
-    it('breaks the client service as it says', async () => {
+    it('shows a command that breaks the client service', async () => {
       const [patch = ''] = /curl -X PATCH [^`]*/.exec(read('README.md')) ?? []
       const { faults } = JSON.parse(await shell(patch)) as { faults: { errorShare: number } }
       assert.equal(faults.errorShare, 0.3)
@@ -203,13 +203,13 @@ describe('the examples of the documentation', function () {
     }
   })
 
-  it('are settings that can be changed, in docs/configuration.md', async () => {
+  it('change a setting, in docs/configuration.md', async () => {
     const [patch = ''] = /^curl -X PATCH .*$/m.exec(read('docs/configuration.md')) ?? []
     const { log } = JSON.parse(await shell(patch)) as { log: { level: string } }
     assert.equal(log.level, 'debug')
   })
 
-  it('are commands that run, or it is known why they do not', async () => {
+  it('are commands that a test runs, or have a reason why none does', async () => {
     const commands = ['README.md', 'docs/operations.md'].flatMap(file =>
       [...read(file).matchAll(/```sh\n(.*?)```/gs)].flatMap(([, block]) => (block ?? '').trim().split('\n')),
     )
@@ -221,7 +221,7 @@ describe('the examples of the documentation', function () {
     )
   })
 
-  it('are targets of make that there are', async () => {
+  it('name only targets of make that exist', async () => {
     const text = ['README.md', ...globSync('docs/**/*.md', { cwd: ROOT })].map(read).join('\n')
     const targets = new Set([...text.matchAll(/(?:`|^)make ([a-z][a-z-]*[a-z])/gm)].map(([, target]) => target as string))
     assert.ok(targets.size > 10)
@@ -229,7 +229,7 @@ describe('the examples of the documentation', function () {
   })
 })
 
-/** Names and kinds of an answer's members, without the values: these differ each time. */
+/** Returns the names and types of an answer's members, without their values, which differ each time. */
 function formOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(formOf)
   if (typeof value !== 'object' || value === null) return typeof value

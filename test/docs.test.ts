@@ -30,7 +30,7 @@ describe('the documentation', () => {
     })
   }
 
-  it('lists every problem the callback service can answer, and no other', () => {
+  it('lists every problem that the callback service can return, and no other', () => {
     const rows = read('docs/http-api.md').match(/^\| \d{3} \| `[a-z_]+` \|.*$/gm) ?? []
     const all = Object.entries(PROBLEMS).map(([code, { status, title }]) => `| ${status} | \`${code}\` | ${title} |`)
     assert.deepEqual(rows, all.toSorted())
@@ -64,7 +64,7 @@ describe('the documentation', () => {
     })
   }
 
-  it('has no link that leads nowhere', () => {
+  it('has no broken link', () => {
     const broken = globSync(['README.md', 'docs/**/*.md'], { cwd: ROOT }).flatMap(file =>
       [...read(file).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)]
         .map(([, link]) => join(dirname(file), link as string))
@@ -74,14 +74,14 @@ describe('the documentation', () => {
   })
 })
 
-/** A row of docs/http-api.md. On a mismatch the test prints what they must be. */
+/** Makes the row of docs/http-api.md for a route. On a mismatch, the test prints the right rows. */
 function operationRow({ method, path, query, operationId, summary }: Route): string {
   const parameters = Object.keys(query?.properties ?? {})
   const question = parameters.length > 0 ? `?${parameters.map(name => `${name}=`).join('&')}` : ''
   return `| \`${method} ${path}${question}\` | \`${operationId}\` | ${summary} |`
 }
 
-/** The rows of docs/configuration.md. On a mismatch the test prints what they must be. */
+/** Makes the rows of docs/configuration.md. On a mismatch, the test prints the right rows. */
 function settingsTable(schema: Schema): string[] {
   return settingRows(schema).map(row => {
     const fallback = row.default === null ? 'required' : `\`${JSON.stringify(row.default)}\``

@@ -10,7 +10,7 @@ interface Operation {
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, object>> }>>
 }
 
-/** What an address promises to answer. */
+/** The answers that the OpenAPI document of an address promises. */
 class Promises {
   readonly #document: Document
   readonly #ajv = new Ajv2020({ strict: false, allErrors: true })
@@ -25,7 +25,7 @@ class Promises {
       .map(path => [new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`), path] as const)
   }
 
-  /** @throws {AssertionError} the document does not say that this can be answered */
+  /** @throws {AssertionError} the document does not promise this answer */
   check(asked: string, answer: { method: string; path: string; status: number; type: string; body: string }): void {
     const { method, status, type, body } = answer
     const [, path = ''] = this.#paths.find(([pattern]) => pattern.test(answer.path)) ?? []
@@ -53,9 +53,9 @@ class Promises {
 const promises = new Map<string, Promises>()
 
 /**
- * From now on `fetch` fails where an answer from this address is not what its OpenAPI document says. Answers that come in pieces are not looked at.
- * @param url of the service; what is below it is covered
- * @returns what ends it; the port may be somebody else's then
+ * Makes `fetch` fail if an answer from this origin differs from its OpenAPI document. It ignores answers without a Content-Length.
+ * @param url any URL of the service
+ * @returns a function that ends the check, because another service may use the port later
  */
 export function checkAnswers(url: string, document: object): () => void {
   const { origin } = new URL(url)

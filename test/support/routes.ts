@@ -11,9 +11,9 @@ import { schema } from '../../services/callback-service/config.ts'
 import { HeldAnswers } from '../../services/client-service/api/held-answers.ts'
 import { clientServiceRoutes } from '../../services/client-service/api/routes.ts'
 
-/** The routes of the callback service for looking at. Nothing stands behind them. */
+/** Returns the routes of the callback service, to read their descriptions. There is no service behind them. */
 export function callbackPortRoutes(): readonly Route[] {
-  const nobody = () => Promise.reject(new Error('nothing stands behind this route'))
+  const nobody = () => Promise.reject(new Error('there is no service behind this route'))
   return callbackServiceRoutes({
     accepting: {
       inbox: { waitSeconds: 0, accept: nobody },
@@ -28,9 +28,9 @@ export function callbackPortRoutes(): readonly Route[] {
   })
 }
 
-/** The routes of its admin port, with a spool. */
+/** Returns the routes of the callback service's admin port, with a spool. There is no service behind them. */
 export function adminPortRoutes(): readonly Route[] {
-  const nobody = () => Promise.reject(new Error('nothing stands behind this route'))
+  const nobody = () => Promise.reject(new Error('there is no service behind this route'))
   const logger = pino({ level: 'silent' })
   return adminRoutes({
     registry: createRegistry(),
@@ -41,10 +41,10 @@ export function adminPortRoutes(): readonly Route[] {
   })
 }
 
-/** The routes of the client service. */
+/** Returns the routes of the client service, to read their descriptions. There is no service behind them. */
 export function clientPortRoutes(): readonly Route[] {
   return clientServiceRoutes({
-    behaviour: () => assert.fail('nothing stands behind this route'),
+    behaviour: () => assert.fail('there is no service behind this route'),
     held: new HeldAnswers(),
     random: Math.random,
     onAnswer: () => undefined,
@@ -52,7 +52,7 @@ export function clientPortRoutes(): readonly Route[] {
   })
 }
 
-/** The OpenAPI document of these routes, as `GET /v1/openapi.json` gives it. */
+/** Returns the OpenAPI document of these routes, as `GET /v1/openapi.json` gives it. */
 export async function documentOf(routes: readonly Route[]): Promise<object> {
   const route = routes.find(({ path }) => path === '/v1/openapi.json')
   const answer = await route?.answer({} as never, {} as never)

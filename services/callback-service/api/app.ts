@@ -7,11 +7,11 @@ import { countCallbackProblems } from './gates/count-refusals.ts'
 import { PROBLEMS } from './problem-kinds.ts'
 import { toProblem } from './problems.ts'
 
-/** The way of a request, in order: ids and span, guards, routes, and whatever went wrong. */
+/** Makes the app. A request passes, in this order: ids and span, guards, routes, and the handlers of problems. */
 export function callbackApp(options: {
   readonly telemetry: RequestHandler
   readonly routes: readonly Route[]
-  /** Called for each callback that is not accepted, with the code of the problem. */
+  /** Called for each callback that the service does not accept, with the code of the problem. */
   readonly onReceived: (outcome: string) => void
   readonly logger: Logger
 }): Express {

@@ -1,6 +1,6 @@
 import { HTTP_PROBLEMS, type ProblemKind } from '#foundation/http/problem-kinds.ts'
 
-/** Every problem this service can answer, by its stable code. docs/http-api.md lists the same. */
+/** Every problem that this service can return, by its stable code. docs/http-api.md lists them too. */
 export const PROBLEMS = {
   ...HTTP_PROBLEMS,
   invalid_encoding: {
@@ -12,37 +12,37 @@ export const PROBLEMS = {
   duplicate_member: {
     status: 400,
     title: 'A member is named twice',
-    meaning: 'An object in the body has two members of one name, and readers disagree on which of them counts.',
+    meaning: 'An object in the body has two members of the same name, and JSON readers disagree on which one counts.',
     remedy: 'Name each member once.',
   },
   too_deep: {
     status: 400,
     title: 'The body is nested too deeply',
     meaning: 'The body is nested deeper than 32 levels.',
-    remedy: 'Send only what the operation documents.',
+    remedy: 'Send only what /v1/openapi.json describes.',
   },
   invalid_idempotency_key: {
     status: 400,
     title: 'The idempotency key is not valid',
     meaning: 'The Idempotency-Key is not 1 to 255 printable ASCII characters, bare or quoted.',
-    remedy: 'Use a shorter key, or another alphabet. A UUID will do.',
+    remedy: 'Use a shorter key of printable ASCII characters, such as a UUID.',
   },
   invalid_id: {
     status: 400,
     title: 'The id is not valid',
-    meaning: 'The path has an id that no resource of its kind can have.',
+    meaning: 'The id in the path has the wrong form for a resource of this kind.',
     remedy: 'Use the href of the resource.',
   },
   invalid_signature: {
     status: 401,
-    title: 'The request is not signed by a sender we know',
-    meaning: 'A header of the signature is missing, the time is not within five minutes of now, or no signature matches.',
+    title: 'The request has no valid signature',
+    meaning: 'A header of the signature is missing, its time is not within five minutes of our clock, or no signature matches.',
     remedy: 'Sign the exact bytes of the body with a current secret, as Standard Webhooks defines it.',
   },
   callback_not_found: {
     status: 404,
     title: 'There is no such callback',
-    meaning: 'No callback has this id, or it finished long ago and was forgotten.',
+    meaning: 'No callback has this id, or the service deleted the callback some time after it finished.',
     remedy: 'Check the id. If the callback was never accepted, send it.',
   },
   object_not_found: {
@@ -66,7 +66,7 @@ export const PROBLEMS = {
   wrong_type: {
     status: 422,
     title: 'A value has the wrong type',
-    meaning: 'A member of the body is of another JSON type than documented. The pointer says which.',
+    meaning: 'A member of the body has the wrong JSON type. The pointer says which member.',
     remedy: 'Send ids as numbers, in an array.',
   },
   not_an_integer: {
@@ -78,43 +78,43 @@ export const PROBLEMS = {
   out_of_range: {
     status: 422,
     title: 'An id is out of range',
-    meaning: 'An id is beyond the 64-bit signed integers.',
+    meaning: 'An id does not fit into a 64-bit signed integer.',
     remedy: 'Send an id from -9223372036854775808 to 9223372036854775807.',
   },
   too_many_ids: {
     status: 422,
     title: 'There are too many ids',
     meaning: 'The callback names more objects than accept.maxObjectIds.',
-    remedy: 'Split the ids over several callbacks.',
+    remedy: 'Split the ids across several callbacks.',
   },
   idempotency_key_reused: {
     status: 422,
     title: 'The idempotency key was used for another callback',
-    meaning: 'An earlier callback has this Idempotency-Key and other object ids.',
+    meaning: 'An earlier callback has the same Idempotency-Key but other object ids.',
     remedy: 'Use a new key for a new callback.',
   },
   value_refused: {
     status: 422,
     title: 'A value cannot be stored',
-    meaning: 'The database refuses a value of this request. Nothing was stored.',
-    remedy: 'Leave out optional headers, such as baggage, and report it to the operators of the service.',
+    meaning: 'The database refuses a value of this request. The service stored nothing.',
+    remedy: 'Leave out optional headers, such as baggage. Report the problem to the operators of the service.',
   },
   too_many_reads: {
     status: 503,
     title: 'Too many reads are under way',
-    meaning: 'As many reads are under way as are allowed at once.',
-    remedy: 'Read again after the time in Retry-After.',
+    meaning: 'The service has reached its limit of simultaneous reads.',
+    remedy: 'Try again after the time in Retry-After.',
   },
   overloaded: {
     status: 503,
     title: 'Too many callbacks are waiting',
-    meaning: 'More callbacks wait than are allowed. This one was not stored.',
-    remedy: 'Send it again after the time in Retry-After, with the same Idempotency-Key if it has one.',
+    meaning: 'The service has reached its limit of waiting callbacks. It did not store this one.',
+    remedy: 'Send the request again after the time in Retry-After, with the same Idempotency-Key if it has one.',
   },
   storage_unavailable: {
     status: 503,
     title: 'The storage is not available now',
-    meaning: 'The storage did not answer in time, or is away. A callback may or may not have been stored.',
-    remedy: 'Send it again after the time in Retry-After, with the same Idempotency-Key if it has one.',
+    meaning: 'The storage did not answer in time, or cannot be reached. A callback may or may not be stored.',
+    remedy: 'Send the request again after the time in Retry-After, with the same Idempotency-Key if it has one.',
   },
 } as const satisfies Readonly<Record<string, ProblemKind>>

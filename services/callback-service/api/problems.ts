@@ -15,8 +15,8 @@ export function overloaded(retryAfterSeconds: number): HttpProblem {
 }
 
 /**
- * What an error of the other rooms means to a caller; undefined for a bug. The only place that decides it.
- * @param isRead whether the request would have changed nothing
+ * Turns an error of another room into a problem; undefined for a bug. No other code decides this.
+ * @param isRead whether the request only reads
  */
 export function toProblem(error: unknown, isRead: boolean): HttpProblem | undefined {
   if (error instanceof InvalidCallbackError) {
@@ -37,5 +37,5 @@ export function toProblem(error: unknown, isRead: boolean): HttpProblem | undefi
   return undefined
 }
 
-const READ_AGAIN = 'Ask again a little later.'
-const SEND_AGAIN = 'It may or may not have been stored. Send it again, with the same Idempotency-Key if it has one.'
+const READ_AGAIN = 'Try again a little later.'
+const SEND_AGAIN = 'The callback may or may not be stored. Send it again, with the same Idempotency-Key if it has one.'

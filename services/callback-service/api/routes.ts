@@ -15,7 +15,7 @@ export interface RoutesOptions {
   readonly objects: ObjectReader
 }
 
-/** Every route of the port for senders and readers, in the order in which a request is compared with them. */
+/** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
 export function callbackServiceRoutes({ accepting, checks, callbacks, objects }: RoutesOptions): readonly Route[] {
   return withSelfDescription({
     title: 'Answerback',

@@ -2,8 +2,8 @@ import type { ObjectId } from './object-id.ts'
 import type { Unstored } from './processing/claimed-callback.ts'
 
 /**
- * Where a callback can go from each of its states. `pending`: accepted, waits for a worker. `running`: a worker has it; it goes back to `pending`
- * to be tried again, or when its worker is lost. `completed`: of every object it is known what became of it. `failed`: given up.
+ * The states of a callback, each with the states that can follow it. `pending`: it waits for a worker. `running`: a worker has it. It
+ * returns to `pending` for another attempt, or if its worker is lost. `completed`: every object has its outcome. `failed`: the service gave up.
  */
 export const TRANSITIONS = {
   pending: ['running'],
@@ -16,7 +16,7 @@ export type CallbackState = keyof typeof TRANSITIONS
 
 export const CALLBACK_STATES = Object.keys(TRANSITIONS) as readonly CallbackState[]
 
-/** What readers get of every callback. */
+/** What every view of a callback has. */
 interface CallbackFacts {
   /** UUID */
   readonly id: string
@@ -25,7 +25,7 @@ interface CallbackFacts {
   readonly requestId: string | null
   readonly traceparent: string | null
   readonly receivedAt: Date
-  /** When it is to be worked on, while it is pending. */
+  /** When its next attempt may start. Only meaningful while it is pending. */
   readonly dueAt: Date
   readonly finishedAt: Date | null
 }
@@ -33,24 +33,24 @@ interface CallbackFacts {
 /** A callback as readers see it. */
 export interface CallbackView extends CallbackFacts {
   readonly objectIds: readonly ObjectId[]
-  /** undefined before the first attempt has ended */
+  /** Objects that are not stored. Undefined until the first attempt has ended. */
   readonly unstored: readonly Unstored[] | undefined
 }
 
-/** A callback in a list: without its objects, of which there may be a thousand. */
+/** A callback in a list. It has only the number of its objects, because there may be 1,000. */
 export interface ListedCallback extends CallbackFacts {
   readonly objectCount: number
-  /** Where it stands in the list: newest first, by the time it was received and its id. */
+  /** Its place in the list. The list is ordered by time of receipt and id, newest first. */
   readonly position: CallbackPosition
 }
 
 export interface CallbackPosition {
-  /** Epoch microseconds, in digits. */
+  /** Epoch microseconds, as decimal digits. */
   readonly receivedUs: string
   readonly id: string
 }
 
-/** Which callbacks are asked for. */
+/** Selects callbacks. A member that is undefined selects all. */
 export interface CallbackFilter {
   readonly state: CallbackState | undefined
   /** At or after this time. */

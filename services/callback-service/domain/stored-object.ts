@@ -1,17 +1,17 @@
-/** An object as readers see it. Times are in ISO 8601: a thousand dates are not made only to be written again. */
+/** An object as readers see it. Times are ISO 8601 texts, because making and formatting 1,000 dates takes too long. */
 export interface ObjectView {
-  /** Digits. */
+  /** Decimal digits. */
   readonly id: string
   readonly online: boolean
-  /** When it was last fetched and online. */
+  /** When a fetch last found it online, or null. */
   readonly lastSeenAt: string | null
   readonly storedAt: string
   readonly expiresAt: string
-  /** The callback it was last fetched for. */
+  /** The callback for which it was last fetched. */
   readonly callbackId: string
 }
 
-/** Which objects are asked for. */
+/** Selects objects. A member that is undefined selects all. */
 export interface ObjectFilter {
   readonly online: boolean | undefined
 }

@@ -5,7 +5,7 @@ import { type Route, routerOf } from '#foundation/http/route.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { PROBLEMS } from './problem-kinds.ts'
 
-/** The way of a request, in order: the switch that makes the service vanish, ids and span, guards, routes, and whatever went wrong. */
+/** Makes the app. A request passes, in this order: the switch `faults.down`, ids and span, guards, routes, and the handlers of problems. */
 export function clientApp(options: {
   readonly isDown: () => boolean
   readonly telemetry: RequestHandler
@@ -21,7 +21,7 @@ export function clientApp(options: {
   return app
 }
 
-/** First of all: what is gone leaves no span, no log line and no measure of a request either. */
+/** Resets connections while the service is down. It comes first: a service that is away makes no span, log line or metric either. */
 function resetWhile(isDown: () => boolean): RequestHandler {
   return (request, _response, next) => {
     if (isDown()) request.socket.resetAndDestroy()

@@ -6,7 +6,7 @@ import { neighbourOf, type ObjectId, type ObjectStatus, statusOf } from '../doma
 import { FOREVER_MS, type HeldAnswers } from './held-answers.ts'
 import { PROBLEMS } from './problem-kinds.ts'
 
-/** One question for an object whose answer is to go wrong. */
+/** One request for an object that must get a faulty answer. */
 export interface FaultyExchange {
   readonly id: ObjectId
   readonly response: ServerResponse
@@ -15,10 +15,10 @@ export interface FaultyExchange {
   readonly dripIntervalMs: number
 }
 
-/** How each fault looks from outside. What is thrown is a problem answer; undefined is an answer that never ends well. */
+/** How each fault answers. A thrown problem becomes a problem answer. Undefined means that the fault ended the response itself. */
 export const FAULT_ANSWERS: Readonly<Record<Fault, (exchange: FaultyExchange) => Answer | undefined | Promise<undefined>>> = {
   error() {
-    // Thrown, it would be logged as a bug of ours.
+    // If this were thrown, the log would call it a bug of ours.
     return problemAnswer(new HttpProblem('injected_error', 'faults.errorShare asks for this.'), PROBLEMS.injected_error)
   },
   too_many_requests({ retryAfterSeconds }): never {
@@ -36,7 +36,7 @@ export const FAULT_ANSWERS: Readonly<Record<Fault, (exchange: FaultyExchange) =>
   },
   async drip({ response, held, dripIntervalMs }) {
     response.setHeader('Content-Type', 'application/json; charset=utf-8').flushHeaders()
-    // Blanks before a JSON value are valid, so a reader cannot give up by looking at them.
+    // White space before a JSON value is valid, so a reader cannot tell from it that the answer is bad.
     const drip = setInterval(() => response.write(' '), dripIntervalMs)
     await held.hold(response, FOREVER_MS)
     clearInterval(drip)
@@ -55,7 +55,7 @@ export const FAULT_ANSWERS: Readonly<Record<Fault, (exchange: FaultyExchange) =>
   },
 }
 
-/** Answers `{id, online}`; the id is written digit by digit, exact beyond 2^53. */
+/** Answers `{id, online}`. The id is exact, even beyond 2^53. */
 export function statusAnswer({ id, online }: ObjectStatus): Answer {
   return jsonAnswer(200, `{"id":${id},"online":${online}}`)
 }

@@ -1,13 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 
-/** Longer than anybody waits, and the longest a timer can. */
+/** The longest time that a timer can wait. No client waits that long. */
 export const FOREVER_MS = 2 ** 31 - 1
 
 /**
- * The answers that are being held back: slow ones, and those that never come.
- * A client that goes away frees its answer at once, and so does a stop: slow answers then go out early and hanging ones are cut,
- * so that the server need not wait for them.
+ * The answers that the service holds back: slow ones, and those that never come.
+ * If a client disconnects, its answer is released at once. A stop releases all answers: slow ones go out early, hanging ones are cut,
+ * and the server does not wait for them.
  */
 export class HeldAnswers implements Part {
   readonly name = 'held answers'
@@ -18,7 +18,7 @@ export class HeldAnswers implements Part {
     return this.#releases.size
   }
 
-  /** Resolves after `ms`, or as soon as there is nothing left to wait for. */
+  /** Holds an answer back. Resolves after `ms`, or earlier if the client disconnects or the answer is released. */
   hold(response: ServerResponse, ms: number): Promise<void> {
     if (this.#isStopping || response.destroyed) return Promise.resolve()
     return new Promise(resolve => {
@@ -34,12 +34,12 @@ export class HeldAnswers implements Part {
     })
   }
 
-  /** Lets go of all that are held now. */
+  /** Releases all answers that it holds now. */
   release(): void {
     for (const release of this.#releases) release()
   }
 
-  /** Lets go of all, and holds no more. */
+  /** Releases all answers, and holds no answer after that. */
   stop(): void {
     this.#isStopping = true
     this.release()

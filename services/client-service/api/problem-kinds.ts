@@ -1,6 +1,6 @@
 import { HTTP_PROBLEMS, type ProblemKind } from '#foundation/http/problem-kinds.ts'
 
-/** Every problem the client service can answer. */
+/** Every problem that the client service can return. */
 export const PROBLEMS = {
   ...HTTP_PROBLEMS,
   invalid_id: {
@@ -19,12 +19,12 @@ export const PROBLEMS = {
     status: 429,
     title: 'Too many requests',
     meaning: 'The setting faults.tooManyRequestsShare asks for this answer.',
-    remedy: 'Ask again after the time in Retry-After.',
+    remedy: 'Try again after the time in Retry-After.',
   },
   injected_error: {
     status: 500,
     title: 'Something went wrong on purpose',
     meaning: 'The setting faults.errorShare asks for this answer.',
-    remedy: 'Ask again a little later.',
+    remedy: 'Try again a little later.',
   },
 } as const satisfies Readonly<Record<string, ProblemKind>>

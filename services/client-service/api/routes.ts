@@ -11,7 +11,7 @@ import { FAULT_ANSWERS, statusAnswer } from './fault-answers.ts'
 import type { HeldAnswers } from './held-answers.ts'
 import { PROBLEMS } from './problem-kinds.ts'
 
-/** How the service behaves now; may be different for the next answer. */
+/** How the service behaves now. The next answer may find it changed. */
 export interface Behaviour {
   readonly latency: Latency
   readonly faults: FaultShares & { readonly retryAfterSeconds: number; readonly dripIntervalMs: number }
@@ -24,7 +24,7 @@ export interface ObjectRouteOptions {
   readonly onAnswer: (kind: Fault | 'none') => void
 }
 
-/** Every route of the client service, in the order in which a request is compared with them. */
+/** Returns all routes of the client service, in the order in which the router tries them. */
 export function clientServiceRoutes({ checks, ...objects }: ObjectRouteOptions & { readonly checks: readonly Check[] }): readonly Route[] {
   return withSelfDescription({
     title: 'Answerback client service',
@@ -34,13 +34,13 @@ export function clientServiceRoutes({ checks, ...objects }: ObjectRouteOptions &
   })
 }
 
-/** `GET /objects/:id`: after a random while `{id, online}`, or what `faults` make of it. Refusals do not wait. */
+/** `GET /objects/:id`: answers `{id, online}` after a random delay, or with a fault. Refusals come without delay. */
 function getObject({ behaviour, held, random, onAnswer }: ObjectRouteOptions): Route {
   return route({
     method: 'GET',
     path: '/objects/:id',
     operationId: 'getObject',
-    summary: 'Says whether an object is online, after a while',
+    summary: 'Reports whether an object is online, after a delay',
     access: 'public',
     limits: 'none',
     params: Type.Object({ id: Type.String({ pattern: '^(0|-?[1-9][0-9]{0,17})$', description: 'A 64-bit signed integer.' }) }),
@@ -55,7 +55,7 @@ function getObject({ behaviour, held, random, onAnswer }: ObjectRouteOptions): R
     parse(request) {
       const given = pathParameter(request, 'id')
       const id = parseObjectId(given)
-      if (id === undefined) throw new HttpProblem('invalid_id', `${excerpt(given)} is no 64-bit signed integer.`)
+      if (id === undefined) throw new HttpProblem('invalid_id', `${excerpt(given)} is not a 64-bit signed integer.`)
       return id
     },
     async execute(id, response) {

@@ -1,7 +1,7 @@
 import Type, { type TSchema } from 'typebox'
 import type { SettingRow } from '../config/schema.ts'
 
-/** What `PATCH /config` takes: the settings that may change, nested by their path. `null` brings back what the service started with. */
+/** Makes the schema of the body of `PATCH /config`: the hot settings, nested by path. `null` restores the value from the start. */
 export function changesSchema(rows: readonly SettingRow[]): TSchema {
   return nested(rows.filter(({ hot }) => hot).map(row => [row.path.split('.'), row] as const))
 }
@@ -22,7 +22,7 @@ function valueSchema({ doc, format }: SettingRow): TSchema {
 
 const MAX_INTEGER = 2 ** 31 - 1
 
-/** The formats that are not texts (foundation/config/formats.ts). */
+/** Schemas of the formats whose values are not strings (foundation/config/formats.ts). */
 const SCHEMAS = {
   'tcp-port': Type.Integer({ minimum: 0, maximum: 65_535 }),
   count: Type.Integer({ minimum: 1, maximum: MAX_INTEGER }),

@@ -11,8 +11,8 @@ import type { Logger } from '../telemetry/logger.ts'
 import { changesSchema } from './config-schema.ts'
 
 /**
- * `GET /config`: all settings, secrets masked. `PATCH /config`: changes hot settings, all or none, by a JSON merge patch (RFC 7396), in which `null`
- * brings back what the service started with.
+ * `GET /config`: shows all settings, with secrets masked. `PATCH /config`: changes hot settings, either all or none, by a JSON merge patch (RFC 7396).
+ * In the patch, `null` restores the value that the service started with.
  */
 export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logger: Logger): readonly Route[] {
   const shown = () => jsonAnswer(200, JSON.stringify(settings.masked()))
@@ -21,7 +21,7 @@ export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logge
       ...CONFIG,
       method: 'GET',
       operationId: 'getConfig',
-      summary: 'Shows all settings, secrets masked',
+      summary: 'Shows all settings, with secrets masked',
       problems: [],
       parse: () => undefined,
       execute: shown,
@@ -30,7 +30,7 @@ export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logge
       ...CONFIG,
       method: 'PATCH',
       operationId: 'changeConfig',
-      summary: 'Changes settings that may change while the service runs, all or none',
+      summary: 'Changes settings of the running service, either all or none',
       body: { types: PATCH_TYPES, schema: changesSchema(settings.rows), example: {} },
       problems: [
         ...['unsupported_media_type', 'unsupported_encoding', 'body_too_large', 'empty_body', 'invalid_json'],
@@ -62,14 +62,14 @@ const CONFIG = {
   limits: 'none',
   answers: {
     200: {
-      description: 'All settings as they are now, nested by their path.',
+      description: 'All current settings, nested by path.',
       schema: Type.Object({}),
       example: { log: { level: 'info' } },
     },
   },
 } as const
 
-/** Any page may send a form or text without asking first. For JSON its browser asks, and is told no. */
+/** Requires JSON. A browser lets any page send forms and text. Before it sends JSON, it asks the port, and the port refuses. */
 function requirePatchType(request: Request): void {
   if ((PATCH_TYPES as readonly unknown[]).includes(essenceOf(request.headers['content-type'] ?? ''))) return
   const types = PATCH_TYPES.join(', ')

@@ -3,9 +3,9 @@ import type { Request, RequestHandler } from 'express'
 import { excerpt, HttpProblem } from '../http/problems.ts'
 
 /**
- * Refuses requests that a web page makes an operator's browser send: to a name that its owner points at this machine, or from another page.
- * A browser names the page's own host in `Host`, and says in `Sec-Fetch-Site` and `Origin` where a request comes from.
- * @param allowedHosts names under which the port may be asked, beside IP addresses and localhost
+ * Refuses requests that a foreign web page makes an operator's browser send. Its owner may point a host name at this machine; `Host` shows that name.
+ * The page may also send requests from its own site; `Sec-Fetch-Site` and `Origin` show that site.
+ * @param allowedHosts host names that requests may use, in addition to IP addresses and localhost
  */
 export function requireOperator(allowedHosts: readonly string[]): RequestHandler {
   const names = new Set(['localhost', ...allowedHosts.map(name => name.toLowerCase())])
@@ -15,12 +15,12 @@ export function requireOperator(allowedHosts: readonly string[]): RequestHandler
       const detail = `${JSON.stringify(excerpt(host))} is not an IP address, localhost or a name in admin.allowedHosts.`
       throw new HttpProblem('host_not_allowed', detail)
     }
-    if (isFromAnotherPage(request)) throw new HttpProblem('cross_site', 'A page of another site may not ask the admin port.')
+    if (isFromAnotherPage(request)) throw new HttpProblem('cross_site', 'A page of another site must not use the admin port.')
     next()
   }
 }
 
-/** What a `Host` names, without its port and the brackets of an IPv6 address. */
+/** Returns the host in a `Host` header, without its port and without the brackets of an IPv6 address. */
 function hostName(host: string): string {
   return host
     .toLowerCase()
@@ -28,7 +28,7 @@ function hostName(host: string): string {
     .replace(/^\[(.*)\]$/, '$1')
 }
 
-/** Another port of the same machine is the same site, and another page all the same. */
+/** Pages of other ports of this machine count as other pages, although browsers say that they are of the same site. */
 function isFromAnotherPage({ headers }: Request): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return true

@@ -9,7 +9,7 @@ import type { Part } from '../lifecycle/parts.ts'
 const HEAP_SAMPLE_BYTES = 512 * 1024
 const HEAP_STACK_DEPTH = 64
 
-/** Samples the heap from the start, so that a profile also shows what was allocated long before somebody asks (32 ms, 12 MB). */
+/** Samples the heap from the start, so that a profile also shows early allocations. It takes 32 ms and 12 MB. */
 export const heapSampling: Part = {
   name: 'heap sampling',
   async start() {
@@ -19,9 +19,9 @@ export const heapSampling: Part = {
 }
 
 /**
- * Profiles in pprof's own format (gzipped protobuf), by @datadog/pprof.
- * `GET /debug/pprof/profile?seconds=N` samples the CPU for 1 to 300 seconds (30), or until the asker is gone. `GET /debug/pprof/heap`
- * shows what lives on the heap, sampled every 512 KiB since the process started.
+ * Returns the routes for profiles in pprof's format (gzipped protobuf), made by @datadog/pprof.
+ * `GET /debug/pprof/profile?seconds=N` samples the CPU for 1 to 300 seconds (default 30), or until the caller disconnects.
+ * `GET /debug/pprof/heap` shows what is on the heap now, sampled every 512 KiB since the process started.
  */
 export function adminProfileRoutes(): readonly Route[] {
   let isProfilingCpu = false
@@ -30,7 +30,7 @@ export function adminProfileRoutes(): readonly Route[] {
       ...PROFILE,
       path: '/debug/pprof/heap',
       operationId: 'getHeapProfile',
-      summary: 'Shows what lives on the heap',
+      summary: 'Returns a profile of the heap',
       problems: [],
       parse: () => undefined,
       async execute() {
@@ -42,13 +42,13 @@ export function adminProfileRoutes(): readonly Route[] {
       ...PROFILE,
       path: '/debug/pprof/profile',
       operationId: 'getCpuProfile',
-      summary: 'Samples the CPU for some seconds',
+      summary: 'Samples the CPU for some seconds and returns the profile',
       query: Type.Object({ seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_SECONDS, default: 30 })) }),
       problems: ['invalid_parameter', 'profile_running'],
       parse: request => queryParameter(request, 'seconds', readSeconds, `an integer from 1 to ${MAX_SECONDS}`) ?? 30,
       async execute(seconds, response) {
         if (isProfilingCpu)
-          throw new HttpProblem('profile_running', 'Another CPU profile is being taken; ask again when it is done.', {
+          throw new HttpProblem('profile_running', 'Another CPU profile is running. Try again when it has ended.', {
             headers: { 'Retry-After': '30' },
           })
         isProfilingCpu = true

@@ -18,20 +18,20 @@ import { adminProfileRoutes } from './profiles.ts'
 export interface AdminOptions<S extends Schema> {
   readonly port: number
   readonly host: string
-  /** Names under which it may be asked, separated by spaces, beside IP addresses and localhost. */
+  /** Host names that requests may use, separated by spaces, in addition to IP addresses and localhost. */
   readonly allowedHosts: string
   readonly registry: Registry
   readonly settings: Settings<S>
   readonly logger: Logger
-  /** What a service has for its operators beside, and how its errors are answered. */
+  /** A service's own routes for operators, its problems, and the translation of its errors into problems. */
   readonly routes?: readonly Route[]
   readonly kinds?: Readonly<Record<string, ProblemKind>>
   readonly translate?: Translate
 }
 
 /**
- * The port for operators, not for senders: `/metrics` (Prometheus), `/debug/pprof/*` (profiles for `go tool pprof`), `/config`
- * (read; change what is hot). It has no authentication, listens on loopback unless told otherwise, and answers no page of another site.
+ * Makes the port for operators: `/metrics` (Prometheus), `/debug/pprof/*` (profiles for `go tool pprof`), `/config` (shows and changes
+ * settings). It has no authentication. It listens on loopback unless `admin.host` says otherwise, and refuses pages of other sites.
  */
 export function adminServer<S extends Schema>(options: AdminOptions<S>): HttpServer {
   const { logger, kinds = HTTP_PROBLEMS, translate = () => undefined } = options
@@ -55,7 +55,7 @@ export function adminRoutes<S extends Schema>({
 }: Pick<AdminOptions<S>, 'registry' | 'settings' | 'logger' | 'routes' | 'kinds'>): readonly Route[] {
   return withSelfDescription({
     title: 'Answerback admin API',
-    description: 'For the operators of one process. It has no authentication: keep it on loopback or inside.',
+    description: 'For the operators of one process. It has no authentication: keep it on loopback or in a private network.',
     routes: [metricsRoute(registry), ...adminProfileRoutes(), ...adminConfigRoutes(settings, logger), ...routes],
     kinds,
     everywhere: ['host_not_allowed', 'cross_site'],
@@ -67,7 +67,7 @@ function metricsRoute(registry: Registry): Route {
     method: 'GET',
     path: '/metrics',
     operationId: 'getMetrics',
-    summary: 'Gives the metrics of the process to Prometheus',
+    summary: 'Returns the metrics of the process for Prometheus',
     access: 'operator',
     limits: 'none',
     answers: { 200: { description: 'Metrics in the text format of Prometheus.', type: 'text/plain', schema: Type.String() } },

@@ -1,17 +1,17 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { writeAnswer } from './answer.ts'
 
-/** What a page may read of an answer beside the usual headers. */
+/** Headers of an answer that a page may read, in addition to those that CORS always allows. */
 const EXPOSED = 'Location, Link, Retry-After, Idempotency-Replayed, X-Request-ID'
 const METHODS = 'GET, HEAD, POST'
 const HEADERS = 'Content-Type, Idempotency-Key, X-Request-ID, traceparent, tracestate, baggage'
-/** Browsers keep the answer to a preflight for so long. */
+/** Time for which a browser keeps the answer to a preflight. */
 const MAX_AGE_SECONDS = '600'
 
 /**
- * Lets pages of other origins use a port from a browser (https://fetch.spec.whatwg.org/#http-cors-protocol). Stands before everything else, so
- * that a page can read refusals too.
- * @param origins separated by spaces, as a browser writes them: `https://app.example`. Empty: no page can, and nothing is done
+ * Lets pages of other origins use a port from a browser (https://fetch.spec.whatwg.org/#http-cors-protocol). It comes before everything else,
+ * so that a page can read refusals too.
+ * @param origins allowed origins, separated by spaces, as a browser writes them: `https://app.example`. Empty: CORS is off
  */
 export function cors(origins: string, listener: RequestListener): RequestListener {
   const allowed = new Set(origins.split(/\s+/).filter(Boolean))

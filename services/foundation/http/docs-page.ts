@@ -4,8 +4,8 @@ import type { Answer } from './answer.ts'
 import { type Route, route } from './route.ts'
 
 /**
- * `GET /docs`: the OpenAPI document as a page to read and to try, by Swagger UI. It works without the internet: every file comes from this process,
- * and the browser is told to ask nobody else.
+ * `GET /docs`: shows the OpenAPI document as a page with Swagger UI, to read and to try. It works without the internet: this process serves every
+ * file, and the content security policy keeps the browser from contacting any other host.
  */
 export function docsPageRoutes(): readonly Route[] {
   return [
@@ -14,7 +14,7 @@ export function docsPageRoutes(): readonly Route[] {
       path: '/docs',
       operationId: 'getDocs',
       summary: 'Shows the OpenAPI document as a page',
-      answers: { 200: { description: 'A page for people.', type: 'text/html', schema: Type.String() } },
+      answers: { 200: { description: 'The page.', type: 'text/html', schema: Type.String() } },
       problems: [],
       parse: () => undefined,
       execute: () => fileAnswer('text/html', PAGE),
@@ -24,7 +24,7 @@ export function docsPageRoutes(): readonly Route[] {
         ...DOCS,
         path: `/docs/${name}`,
         operationId,
-        summary: 'Gives a file of that page',
+        summary: 'Returns a file of the page /docs',
         answers: { 200: { description: 'The file.', type, schema: Type.String() } },
         problems: [],
         parse: () => undefined,
@@ -36,7 +36,7 @@ export function docsPageRoutes(): readonly Route[] {
 
 const DOCS = { method: 'GET', access: 'public', limits: 'none' } as const
 
-/** Relative addresses: the page works behind a proxy that puts something before the path. */
+/** The page /docs. Its addresses are relative, so it works behind a proxy that adds a prefix to the path. */
 const PAGE = `<!doctype html>
 <html lang="en">
   <head>
@@ -53,7 +53,7 @@ const PAGE = `<!doctype html>
 </html>
 `
 
-/** Swagger UI would ask a validator on the internet whether the document is valid. */
+/** Starts Swagger UI. Without `validatorUrl: null` it would contact a validator on the internet. */
 const START = `SwaggerUIBundle({ url: 'v1/openapi.json', dom_id: '#docs', validatorUrl: null, deepLinking: true })\n`
 
 const FILES = [
@@ -62,7 +62,7 @@ const FILES = [
   { name: 'swagger-ui.css', operationId: 'getDocsStyle', type: 'text/css', read: fromPackage('swagger-ui.css') },
 ]
 
-/** Reads a file of swagger-ui-dist when it is first asked for, and keeps it: all askers share one copy. */
+/** Reads a file of swagger-ui-dist at its first request and keeps it. All requests share one copy. */
 function fromPackage(name: string): () => Promise<Buffer> {
   let content: Promise<Buffer> | undefined
   return () => {
@@ -71,7 +71,7 @@ function fromPackage(name: string): () => Promise<Buffer> {
   }
 }
 
-/** Swagger UI sets styles by script, which the policy allows, and has its icons in the style sheet. */
+/** The content security policy. It allows what Swagger UI does: its scripts set styles, and its style sheet contains the icons. */
 const POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 function fileAnswer(type: string, body: string | Buffer): Answer {

@@ -5,7 +5,7 @@ import { HttpProblem } from './problems.ts'
 import { pathParameter } from './query.ts'
 import { type Route, route } from './route.ts'
 
-/** `GET /v1/errors` and `GET /v1/errors/:code`: what each problem code means, and what to do about it. The `type` of a problem leads here. */
+/** `GET /v1/errors` and `GET /v1/errors/:code`: say what each problem code means and what to do. The `type` of a problem is such a path. */
 export function errorRoutes(kinds: Readonly<Record<string, ProblemKind>>): readonly Route[] {
   const pages = new Map(Object.entries(kinds).map(([code, kind]) => [code, pageOf(code, kind)]))
   return [
@@ -13,8 +13,8 @@ export function errorRoutes(kinds: Readonly<Record<string, ProblemKind>>): reado
       ...ERRORS,
       path: '/v1/errors',
       operationId: 'listErrors',
-      summary: 'Lists every problem code that this port can answer',
-      answers: { 200: { description: 'All codes.', schema: PageList, example: listOf([EXAMPLE]) } },
+      summary: 'Lists every problem code that this port can return',
+      answers: { 200: { description: 'All problem codes.', schema: PageList, example: listOf([EXAMPLE]) } },
       problems: [],
       parse: () => undefined,
       execute: () => jsonAnswer(200, JSON.stringify(listOf([...pages.values()]))),
@@ -25,7 +25,7 @@ export function errorRoutes(kinds: Readonly<Record<string, ProblemKind>>): reado
       operationId: 'getError',
       summary: 'Explains one problem code',
       params: Type.Object({ code: Type.String({ examples: ['not_found'] }) }),
-      answers: { 200: { description: 'What the code means, and what to do about it.', schema: Page, example: EXAMPLE } },
+      answers: { 200: { description: 'The meaning of the code, and what to do.', schema: Page, example: EXAMPLE } },
       problems: ['problem_not_found'],
       parse: request => pathParameter(request, 'code'),
       execute(code) {
@@ -67,7 +67,7 @@ const EXAMPLE = pageOf('not_found', {
   status: 404,
   title: 'There is nothing here',
   meaning: 'No operation has this path.',
-  remedy: 'Look the path up in /v1/openapi.json.',
+  remedy: 'Look up the path in /v1/openapi.json.',
 })
 
 function pageOf(code: string, { status, title, meaning, remedy }: ProblemKind) {

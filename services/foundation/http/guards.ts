@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express'
 import { HttpProblem } from './problems.ts'
 
-/** Refuses what HTTP/1.1 itself forbids and Node's parser lets through: no Host, or two (RFC 9112, 3.2). */
+/** Refuses a request without a Host header, or with two. HTTP/1.1 forbids both (RFC 9112, 3.2), but Node's parser accepts them. */
 export const requireValidHost: RequestHandler = (request, _response, next) => {
   const hosts = hostsOf(request.rawHeaders)
   if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) {
@@ -10,13 +10,13 @@ export const requireValidHost: RequestHandler = (request, _response, next) => {
   next()
 }
 
-/** Refuses a path whose percent-encoding means nothing, also where no route would have decoded it. */
+/** Refuses a path with an invalid percent-encoding, even if no route would decode it. */
 export const requireDecodablePath: RequestHandler = (request, _response, next) => {
   if (request.url.includes('%')) decodeURIComponent(request.path)
   next()
 }
 
-/** By hand: `headersDistinct` sorts all headers of every request into lists, a thirtieth of the time a callback takes. */
+/** Counts the Host headers by hand. `headersDistinct` makes lists of all headers, which takes 3 % of the time for a callback. */
 function hostsOf(rawHeaders: readonly string[]): number {
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -2,24 +2,24 @@ import Type from 'typebox'
 import { jsonAnswer } from './answer.ts'
 import { type Route, route } from './route.ts'
 
-/** One thing a service needs: what it is, whether it is there, and if not, why. */
+/** The check of one thing that a service needs: its name, and whether and why it fails. */
 export interface Check {
   readonly name: string
-  /** Answers from memory, at once: a health question must not wait for what it asks about. @returns undefined when all is well */
+  /** Returns the reason for a failure, or undefined. It reads memory only, because a health check must not wait for what it checks. */
   readonly problem: () => string | undefined
-  /** What is worth knowing while all is well. */
+  /** Returns what is worth knowing while the check holds. */
   readonly note?: () => string
-  /** Whether the service does its main work without it: then it is told, and the service is ready all the same. */
+  /** Whether the service can do its main work without it. If so, a failure makes the service `degraded`, and it stays ready. */
   readonly isDispensable?: () => boolean
 }
 
-/** The paths of health questions: asked every few seconds, by machines. */
+/** The paths of health checks. Machines request them every few seconds. */
 export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/', '/livez', '/readyz'])
 
 /**
- * `GET /` and `GET /readyz`: `{status, checks}`, 200 when every check holds (`ok`) or what fails is dispensable (`degraded`), and 503 otherwise
- * (`unavailable`), so that a balancer sends elsewhere.
- * `GET /livez`: 200 as long as the process answers at all; restarting it would not bring a database back.
+ * `GET /` and `GET /readyz`: answer `{status, checks}`. 200 means that every check holds (`ok`), or that only dispensable ones fail (`degraded`).
+ * 503 (`unavailable`) makes a balancer send requests elsewhere.
+ * `GET /livez`: 200 as long as the process answers. It checks nothing else, because a restart would not bring a database back.
  */
 export function healthRoutes(checks: readonly Check[]): readonly Route[] {
   const ready = { ...HEALTH, parse: () => undefined, execute: () => readiness(checks) } as const
@@ -28,21 +28,21 @@ export function healthRoutes(checks: readonly Check[]): readonly Route[] {
       ...ready,
       path: '/',
       operationId: 'getHealth',
-      summary: 'Says whether the service does its work, and what fails',
+      summary: 'Reports whether the service does its work, and what fails',
       answers: READY,
     }),
     route({
       ...ready,
       path: '/readyz',
       operationId: 'getReadiness',
-      summary: 'Says whether to send requests to this process',
+      summary: 'Reports whether this process is ready for requests',
       answers: READY,
     }),
     route({
       ...HEALTH,
       path: '/livez',
       operationId: 'getLiveness',
-      summary: 'Says that the process answers',
+      summary: 'Reports that the process answers',
       answers: {
         200: { description: 'The process answers.', schema: Type.Object({ status: Type.Literal('ok') }), example: { status: 'ok' } },
       },
@@ -64,7 +64,7 @@ const Checks = Type.Record(
 
 const READY = {
   200: {
-    description: 'The service does its work: `ok`, or `degraded` where it does so without something.',
+    description: 'The service does its work. `degraded`: it does so although a check fails.',
     schema: Type.Object({ status: Type.Enum(['ok', 'degraded']), checks: Checks }, { additionalProperties: false }),
     example: { status: 'ok', checks: { database: { status: 'ok' } } },
   },

@@ -8,18 +8,18 @@ export interface ApiOptions {
   readonly description: string
   readonly routes: readonly Route[]
   readonly kinds: Readonly<Record<string, ProblemKind>>
-  /** Codes that every route of this port can answer, beside those that every port can. */
+  /** Codes that every route of this port can return, in addition to those of every port. */
   readonly everywhere?: readonly string[]
 }
 
-/** What can go wrong with any request, whatever it asks for. */
+/** Codes that any request can get. */
 const ALWAYS = ['bad_request', 'request_timeout', 'expectation_failed', 'headers_too_large', 'internal_error']
-/** And with one whose path has parameters. */
+/** Codes that a request can get if its path has parameters. */
 const WITH_PARAMETERS = ['invalid_path', 'not_found']
 
 /**
- * The OpenAPI document (3.1) of a list of routes: nothing in it is written down a second time.
- * @returns JSON, but for bigints
+ * Makes the OpenAPI 3.1 document of a list of routes. Everything in it comes from the routes and the problem kinds.
+ * @returns a JSON value, except that some of its integers are bigints
  */
 export function openapiDocument({ title, description, routes, kinds, everywhere = [] }: ApiOptions): object {
   const operations = [...Map.groupBy(routes, ({ path }) => path)].map(([path, here]) => [
@@ -35,7 +35,7 @@ export function openapiDocument({ title, description, routes, kinds, everywhere 
   }
 }
 
-/** All problem codes that a route can answer. */
+/** Lists all problem codes that a route can return. */
 export function problemsOf(route: Route, everywhere: readonly string[] = []): readonly string[] {
   return [...new Set([...route.problems, ...everywhere, ...(route.params ? WITH_PARAMETERS : []), ...ALWAYS])]
 }
@@ -46,11 +46,11 @@ const Problem = Type.Object({
   status: Type.Integer({ minimum: 400, maximum: 599 }),
   detail: Type.String(),
   instance: Type.Optional(Type.String({ description: 'The path of the request.' })),
-  code: Type.String({ description: 'Stable. Programs decide by it.' }),
+  code: Type.String({ description: 'Stable. Programs tell problems apart by it.' }),
   errors: Type.Optional(
     Type.Array(Type.Object({ pointer: Type.String({ format: 'json-pointer' }), code: Type.String(), detail: Type.String() })),
   ),
-  operation_id: Type.String({ pattern: '^[0-9a-f]{32}$', description: 'The id of the trace.' }),
+  operation_id: Type.String({ pattern: '^[0-9a-f]{32}$', description: 'The trace id of the request.' }),
   request_id: Type.String({ description: 'The X-Request-ID of the answer.' }),
 })
 

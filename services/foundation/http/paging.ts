@@ -3,23 +3,23 @@ import type { Request } from 'express'
 import Type, { type TSchema } from 'typebox'
 import { queryParameter } from './query.ts'
 
-/** A place in a list, and in which direction to read from there. What stands at the place itself is not read. */
+/** A place in a list and the direction to read from there. The page leaves out the item at the place itself. */
 export interface Position<Key> {
   readonly direction: 'after' | 'before'
   readonly key: Key
 }
 
-/** One list and its cursors. */
+/** How a list writes and reads its cursors. */
 export interface Paging<Key> {
-  /** Names the list: a cursor of another list is refused. */
+  /** Name of the list. A cursor of another list is not valid. */
   readonly list: string
   readonly path: string
-  /** A key as text, and back; undefined for what is no key. */
+  /** Turn a key into text and back. `read` returns undefined if the text is not a key. */
   readonly write: (key: Key) => string
   readonly read: (text: string) => Key | undefined
 }
 
-/** Which page is asked for. Without a position it is the first. */
+/** The page that a caller asks for. Without a position it is the first page. */
 export interface PageRequest<Key> {
   readonly limit: number
   readonly position: Position<Key> | undefined
@@ -27,7 +27,7 @@ export interface PageRequest<Key> {
 
 export interface Page<Item> {
   readonly items: readonly Item[]
-  /** Links to this page and its neighbours; undefined where there is none. */
+  /** Links to this page, the next one and the previous one. If there is no such page, the link is undefined. */
   readonly href: string
   readonly next: string | undefined
   readonly prev: string | undefined
@@ -38,16 +38,16 @@ const MAX_LIMIT = 1000
 
 /** The query parameters of every list. */
 export const PAGE_PARAMETERS = {
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT, description: 'Items on a page.' })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT, description: 'Maximum size of a page.' })),
   cursor: Type.Optional(
-    Type.String({ pattern: '^[A-Za-z0-9_-]+$', description: 'A page of the list. Take it unchanged from a link of the same list.' }),
+    Type.String({ pattern: '^[A-Za-z0-9_-]+$', description: 'The place of the page. Copy it unchanged from a link of the same list.' }),
   ),
 }
 
 /** The headers of every list. */
-export const PAGE_HEADERS = { Link: Type.String({ description: 'The pages before and after this one (RFC 8288): `prev`, `next`.' }) }
+export const PAGE_HEADERS = { Link: Type.String({ description: 'Links to the previous and next page (RFC 8288): `prev`, `next`.' }) }
 
-/** @param id the name of the list */
+/** Makes the schema of a page of a list. @param id name of the list */
 export function listSchema(kind: string, id: string, item: TSchema) {
   return Type.Object(
     {
@@ -55,15 +55,15 @@ export function listSchema(kind: string, id: string, item: TSchema) {
       id: Type.Literal(id),
       href: Type.String(),
       size: Type.Integer({ minimum: 0, maximum: MAX_LIMIT }),
-      next: Type.Optional(Type.String({ description: 'The next page. Missing on the last.' })),
-      prev: Type.Optional(Type.String({ description: 'The previous page. Missing on the first.' })),
+      next: Type.Optional(Type.String({ description: 'Link to the next page. The last page has none.' })),
+      prev: Type.Optional(Type.String({ description: 'Link to the previous page. The first page has none.' })),
       items: Type.Array(item),
     },
     { additionalProperties: false },
   )
 }
 
-/** @throws {HttpProblem} invalid_parameter */
+/** Reads `limit` and `cursor`. @throws {HttpProblem} invalid_parameter */
 export function readPageRequest<Key>(request: Request, paging: Paging<Key>): PageRequest<Key> {
   return {
     limit: queryParameter(request, 'limit', readLimit, `an integer from 1 to ${MAX_LIMIT}`) ?? DEFAULT_LIMIT,
@@ -72,8 +72,8 @@ export function readPageRequest<Key>(request: Request, paging: Paging<Key>): Pag
 }
 
 /**
- * Makes a page of what was found.
- * @param found in the order of the list, and one more than `limit` where there are more: at its end, or at its beginning for a page before a position
+ * Makes a page from the items that a list found.
+ * @param found items in list order. If there are more than `limit`, one extra item: the last, or the first for a page before a position
  * @param filters query parameters that every link keeps
  */
 export function pageOf<Item, Key>(options: {
@@ -94,20 +94,20 @@ export function pageOf<Item, Key>(options: {
   return {
     items,
     href: link(position),
-    // Whoever comes from one side can go back there.
+    // A caller who came from a neighbouring page can go back to it, so that link is always there.
     next: hasMore || isBackward ? beside('after', items.at(-1)) : undefined,
     prev: isBackward ? (hasMore ? beside('before', items[0]) : undefined) : position && beside('before', items[0]),
   }
 }
 
-/** `Link` (RFC 8288), where there is a neighbour. */
+/** Makes the `Link` header (RFC 8288) of a page. A page without neighbours has none. */
 export function linkHeader({ next, prev }: Page<unknown>): Record<string, string> {
   const links = [next && `<${next}>; rel="next"`, prev && `<${prev}>; rel="prev"`].filter(Boolean)
   return links.length > 0 ? { Link: links.join(', ') } : {}
 }
 
 /**
- * @param items as JSON, each
+ * Writes a page as JSON. @param texts the items of the page, each as JSON
  */
 export function listText(kind: string, id: string, { href, next, prev, items }: Page<unknown>, texts: readonly string[]): string {
   const list = JSON.stringify({ kind, id, href, size: items.length, next, prev })
@@ -132,7 +132,7 @@ function readLimit(text: string): number | undefined {
   return limit >= 1 && limit <= MAX_LIMIT ? limit : undefined
 }
 
-/** Opaque, but no secret: a cursor opens nothing that its list does not show. The sum tells what was made up, cut short or taken from another list. */
+/** Makes a cursor. It is opaque but not secret: it shows nothing beyond its list. Its checksum reveals a changed or foreign cursor. */
 function writeCursor<Key>({ list, write }: Paging<Key>, { direction, key }: Position<Key>): string {
   const text = `${direction} ${write(key)}`
   return Buffer.from(`${sumOf(list, text)} ${text}`).toString('base64url')

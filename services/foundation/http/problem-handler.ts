@@ -5,20 +5,20 @@ import { HTTP_PROBLEMS, type ProblemKind } from './problem-kinds.ts'
 import { ProblemLog } from './problem-log.ts'
 import { excerpt, HttpProblem } from './problems.ts'
 
-/** What an error of a service's own rooms means to a caller; undefined for a bug. A caller that only read may ask again without a thought. */
+/** Turns an error of a service's own rooms into a problem; undefined for a bug. After a read (`isRead`), the caller can safely try again. */
 export type Translate = (error: unknown, isRead: boolean) => HttpProblem | undefined
 
 export interface ProblemHandlerOptions {
   readonly kinds: Readonly<Record<string, ProblemKind>>
   readonly translate?: Translate
-  /** Told of each problem that is answered. */
+  /** Called with the code of each problem that the handler answers with. */
   readonly onProblem?: (request: Request, code: string) => void
   readonly logger: Logger
 }
 
 /**
- * Writes every error as a problem: the one place where errors become answers. What nobody can translate is a bug: the log has it whole, the answer
- * says nothing of it. Of the others the log has a line each, as long as they are few.
+ * Answers every error with a problem. No other code turns errors into answers. An error without a translation is a bug: the log shows it in full,
+ * and the answer does not. Any other problem gets one log line, within the limit of `ProblemLog`.
  */
 export function problemHandler({ kinds, translate, onProblem, logger }: ProblemHandlerOptions): ErrorRequestHandler {
   const refusals = new ProblemLog(logger)
@@ -37,16 +37,16 @@ export function problemHandler({ kinds, translate, onProblem, logger }: ProblemH
   }
 }
 
-/** The last route: whatever came this far does not exist. */
+/** Comes after all routes: no route has the path of a request that gets this far. */
 export const notFound: RequestHandler = () => {
-  throw new HttpProblem('not_found', 'No resource has this path.')
+  throw new HttpProblem('not_found', 'No operation has this path.')
 }
 
 function internalError(): HttpProblem {
-  return new HttpProblem('internal_error', 'The log has more under this operation_id.')
+  return new HttpProblem('internal_error', 'The log has the error under this operation_id.')
 }
 
-/** What Express and its router throw by themselves: an undecodable path. */
+/** Translates what Express and its router throw themselves: the error for a path that they cannot decode. */
 function expressProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof URIError) return new HttpProblem('invalid_path', 'The path holds an invalid percent-encoding.', { cause: error })
   return undefined

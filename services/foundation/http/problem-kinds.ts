@@ -1,14 +1,14 @@
-/** What a stable code means over HTTP. `GET /v1/errors` tells it to senders. */
+/** The meaning of one problem code. `GET /v1/errors` shows it to callers. */
 export interface ProblemKind {
   readonly status: number
   readonly title: string
   /** What happened. */
   readonly meaning: string
-  /** What the sender of the request does about it. */
+  /** What the caller should do. */
   readonly remedy: string
 }
 
-/** The problems that any of our services can answer. Each service adds its own in its `api/problems.ts`. */
+/** The problems that every service can return. Each service adds its own in its `api/`. */
 export const HTTP_PROBLEMS = {
   bad_request: {
     status: 400,
@@ -19,7 +19,7 @@ export const HTTP_PROBLEMS = {
   invalid_path: {
     status: 400,
     title: 'The path cannot be decoded',
-    meaning: 'The path has a percent sign that no two hexadecimal digits follow, or bytes that are not UTF-8.',
+    meaning: 'The path has a percent sign without two hexadecimal digits after it, or bytes that are not UTF-8.',
     remedy: 'Percent-encode the path as UTF-8.',
   },
   invalid_json: {
@@ -31,19 +31,19 @@ export const HTTP_PROBLEMS = {
   empty_body: {
     status: 400,
     title: 'The body is empty',
-    meaning: 'The request has no body, or a body of blanks.',
-    remedy: 'Send the JSON object that the operation documents.',
+    meaning: 'The request has no body, or a body of only white space.',
+    remedy: 'Send the JSON object that /v1/openapi.json describes.',
   },
   invalid_parameter: {
     status: 400,
     title: 'A query parameter is not valid',
-    meaning: 'A query parameter is unknown, is given twice, or has a value that is not allowed. The detail names it.',
-    remedy: 'Correct the parameter. Take cursors unchanged from the links of the same list.',
+    meaning: 'A query parameter is unknown, appears twice, or has a value that is not allowed. The detail names it.',
+    remedy: 'Correct the parameter. Copy a cursor unchanged from a link of the same list.',
   },
   host_not_allowed: {
     status: 403,
-    title: 'The port may not be asked under this name',
-    meaning: 'The Host header of a request to the admin port names a host that is not allowed.',
+    title: 'The host name is not allowed',
+    meaning: 'The Host header has a name that the admin port does not know.',
     remedy: 'Use an IP address or localhost, or add the name to admin.allowedHosts.',
   },
   cross_site: {
@@ -56,24 +56,24 @@ export const HTTP_PROBLEMS = {
     status: 404,
     title: 'There is nothing here',
     meaning: 'No operation has this path. Paths are case-sensitive and have no trailing slash.',
-    remedy: 'Look the path up in /v1/openapi.json.',
+    remedy: 'Look up the path in /v1/openapi.json.',
   },
   problem_not_found: {
     status: 404,
     title: 'There is no such problem code',
-    meaning: 'This service never answers with a problem of this code.',
-    remedy: 'Look the codes up in /v1/errors.',
+    meaning: 'This port never returns a problem with this code.',
+    remedy: 'Look up the codes in /v1/errors.',
   },
   method_not_allowed: {
     status: 405,
     title: 'The method is not allowed here',
-    meaning: 'The path exists, but not for this method.',
+    meaning: 'The path exists, but it does not allow this method.',
     remedy: 'Use one of the methods in the Allow header.',
   },
   request_timeout: {
     status: 408,
     title: 'The request did not arrive in time',
-    meaning: 'The headers took longer than 8 seconds, or the whole request longer than 9. The connection is closed.',
+    meaning: 'The headers took longer than 8 seconds, or the whole request longer than 9. The service closed the connection.',
     remedy: 'Send the request again, faster, with the same Idempotency-Key if it has one.',
   },
   body_too_large: {
@@ -85,13 +85,13 @@ export const HTTP_PROBLEMS = {
   unsupported_media_type: {
     status: 415,
     title: 'The media type is not supported',
-    meaning: 'The Content-Type is missing, or is none that the operation accepts.',
+    meaning: 'The Content-Type is missing, or the operation does not accept it.',
     remedy: 'Use a type from the Accept-Post or Accept-Patch header, in UTF-8.',
   },
   unsupported_encoding: {
     status: 415,
     title: 'The content encoding is not supported',
-    meaning: 'The body is compressed or encoded in another way.',
+    meaning: 'The request has a Content-Encoding, and the service does not decode bodies.',
     remedy: 'Send the body without Content-Encoding.',
   },
   expectation_failed: {
@@ -103,20 +103,20 @@ export const HTTP_PROBLEMS = {
   invalid_setting: {
     status: 422,
     title: 'A setting is not valid',
-    meaning: 'A setting would get a value that is not allowed, or that contradicts another setting. Nothing was changed.',
+    meaning: 'The new value of a setting is not allowed, or contradicts another setting. The service changed nothing.',
     remedy: 'Correct the value as the detail says.',
   },
   unknown_setting: {
     status: 422,
     title: 'There is no such setting',
-    meaning: 'The change names a setting that does not exist. Nothing was changed.',
-    remedy: 'Look the settings up with GET /config.',
+    meaning: 'The change names a setting that does not exist. The service changed nothing.',
+    remedy: 'Look up the settings with GET /config.',
   },
   not_changeable: {
     status: 422,
     title: 'The setting cannot change while the service runs',
-    meaning: 'The setting is read once, when the service starts. Nothing was changed.',
-    remedy: 'Change it in the file, the environment or the command line, and restart the service.',
+    meaning: 'The service reads this setting only when it starts. It changed nothing.',
+    remedy: 'Change it in the file, in the environment or on the command line. Then restart the service.',
   },
   headers_too_large: {
     status: 431,
@@ -132,9 +132,9 @@ export const HTTP_PROBLEMS = {
   },
   profile_running: {
     status: 503,
-    title: 'A profile is being taken',
+    title: 'Another CPU profile is running',
     meaning: 'The process takes one CPU profile at a time.',
-    remedy: 'Ask again when the other profile is done.',
+    remedy: 'Try again when the other profile has ended.',
   },
   shutting_down: {
     status: 503,

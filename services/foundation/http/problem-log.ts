@@ -1,9 +1,9 @@
 import type { Logger } from '../telemetry/logger.ts'
 
-/** Whoever sends nonsense as fast as possible must not fill the disk. */
+/** Limit of log lines, because a flood of bad requests must not fill the disk. */
 const LINES_A_SECOND = 20
 
-/** Logs requests that were refused, at info: 20 lines a second at most. The next line says how many were left out. */
+/** Logs refused requests at level info, at most 20 lines a second. `left_out` on the next line says how many it left out. */
 export class ProblemLog {
   readonly #logger: Logger
   readonly #nowMs: () => number

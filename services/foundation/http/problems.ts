@@ -1,11 +1,11 @@
-/** One thing that is wrong inside a body: where (RFC 6901 pointer), which code, and why. */
+/** One mistake inside a body: its place (an RFC 6901 pointer), its code and the reason. */
 export interface ProblemDetail {
   readonly pointer: string
   readonly code: string
   readonly detail: string
 }
 
-/** An answer that is not a success. Any room behind a route may throw it; `problemHandler` writes it. */
+/** An answer that is not a success. Any room behind a route may throw it. `problemHandler` sends it. */
 export class HttpProblem extends Error {
   readonly code: string
   readonly headers: Readonly<Record<string, string>>
@@ -16,7 +16,7 @@ export class HttpProblem extends Error {
     detail: string,
     options: { headers?: Record<string, string>; errors?: readonly ProblemDetail[]; cause?: unknown } = {},
   ) {
-    // It is an answer: nobody reads its stack, and taking one costs as much as half the answer.
+    // Nobody reads the stack of an answer, and capturing it costs half as much as the whole answer.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
     super(detail, { cause: options.cause })
@@ -27,7 +27,7 @@ export class HttpProblem extends Error {
   }
 }
 
-/** At most 64 characters of what a stranger sent, for quoting it back. */
+/** Shortens a text from a caller to at most 64 characters, so that an answer can quote it. */
 export function excerpt(text: string): string {
   return text.length <= 64 ? text : `${text.slice(0, 63)}…`
 }

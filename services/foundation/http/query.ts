@@ -1,22 +1,22 @@
 import type { Request } from 'express'
 import { excerpt, HttpProblem } from './problems.ts'
 
-/** @throws {HttpProblem} invalid_parameter: a misspelt parameter is not to be taken for one that was left out */
+/** Refuses unknown query parameters: a misspelt one must not pass for a missing one. @throws {HttpProblem} invalid_parameter */
 export function requireKnownParameters({ query }: Request, known: ReadonlySet<string>): void {
   for (const name of Object.keys(query)) if (!known.has(name)) throw invalidParameter(name, 'is unknown')
 }
 
 /**
  * Reads a query parameter.
- * @param read gives undefined for what is not acceptable
+ * @param read returns undefined if the text is not acceptable
  * @param wanted ends the sentence "The query parameter x must be ..."
- * @returns undefined when it is not given
+ * @returns undefined if the request does not have it
  * @throws {HttpProblem} invalid_parameter
  */
 export function queryParameter<T>(request: Request, name: string, read: (text: string) => T | undefined, wanted: string): T | undefined {
   const given: unknown = request.query[name]
   if (given === undefined) return undefined
-  if (typeof given !== 'string') throw invalidParameter(name, 'may be given once')
+  if (typeof given !== 'string') throw invalidParameter(name, 'must not appear twice')
   const value = read(given)
   if (value === undefined) throw invalidParameter(name, `must be ${wanted}`)
   return value
@@ -26,14 +26,14 @@ export function readBoolean(text: string): boolean | undefined {
   return text === 'true' || text === 'false' ? text === 'true' : undefined
 }
 
-/** RFC 3339, with its offset. */
+/** Reads a time with an offset (RFC 3339). */
 export function readDateTime(text: string): Date | undefined {
   if (!/^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/.test(text)) return undefined
   const date = new Date(text.toUpperCase().replace(' ', 'T'))
   return Number.isNaN(date.getTime()) ? undefined : date
 }
 
-/** A parameter of the path. */
+/** Reads a parameter of the path. */
 export function pathParameter({ params }: Request, name: string): string {
   return String(params[name])
 }

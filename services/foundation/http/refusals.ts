@@ -7,12 +7,12 @@ import { HttpProblem } from './problems.ts'
 import { refusedWith } from './refused-connections.ts'
 import { bareIds } from './telemetry.ts'
 
-/** Told of what is refused, when the answer is written. */
+/** Called with the code when the service sends a refusal. */
 export type OnRefused = (code: HttpProblemCode) => void
 
-/** How long a refused connection is still read from. */
+/** Time for which the service still reads from a refused connection. */
 const LINGER_MS = 500
-/** Every so many milliseconds this share of those that took too long is refused: thousands within some two seconds. */
+/** Every PACE_MS the service refuses this share of the late connections, but at least PACE_MIN. Thousands take about two seconds. */
 const PACE_MS = 5
 const PACE_SHARE = 1 / 200
 const PACE_MIN = 10
@@ -21,7 +21,7 @@ const PARSER_PROBLEMS: Readonly<Record<string, [HttpProblemCode, string]>> = {
   HPE_HEADER_OVERFLOW: ['headers_too_large', 'The headers exceed 16 KiB.'],
 }
 
-/** Answers what could not be parsed, or did not arrive in time: the listener of `clientError`. */
+/** The listener of `clientError`: refuses a request that cannot be parsed or did not arrive in time. */
 export function refuseUnparsable(error: NodeJS.ErrnoException, socket: Duplex, onRefused: OnRefused): void {
   if (socket.writableEnded) return
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -34,21 +34,21 @@ export function refuseUnparsable(error: NodeJS.ErrnoException, socket: Duplex, o
     if (late.push({ socket, onRefused }) === 1) setTimeout(refuseLate, PACE_MS).unref()
     return
   }
-  const [code, detail] = PARSER_PROBLEMS[error.code ?? ''] ?? ['bad_request', 'The request could not be parsed.']
+  const [code, detail] = PARSER_PROBLEMS[error.code ?? ''] ?? ['bad_request', 'The service cannot parse the request.']
   refusedWith.set(socket, code)
   writeProblem(socket, code, detail)
   onRefused(code)
 }
 
-/** What did not arrive in time, from now on must not: a rest that comes after the 408 would make a request of it, which nobody would hear of. */
+/** Stops parsing a late request. Otherwise, its rest could arrive after the 408 and complete a request that gets no answer. */
 export function stopParsing(socket: Duplex): void {
-  // Node's parser reads past the stream; it lets go of a socket whose data somebody else wants.
+  // Node's parser bypasses the stream. It gives the socket up when somebody else listens for data.
   socket.on('data', () => undefined)
   socket.removeAllListeners('data')
   socket.resume()
 }
 
-/** Connections that took too long. Thousands may come due together: they are refused at a pace, so that others get most of the time. */
+/** Connections whose requests are late. There may be thousands at once, so the service refuses them gradually and serves others meanwhile. */
 const late: { readonly socket: Duplex; readonly onRefused: OnRefused }[] = []
 
 function refuseLate(): void {
@@ -64,20 +64,20 @@ function refuseLate(): void {
 }
 
 /**
- * For a connection that has no response object: the parser gave up before there was one. What the peer is still sending is
- * read and dropped for a moment: closing over unread bytes would reset the connection before the peer has read the answer.
+ * Sends a problem on a connection that has no response object, because the parser failed first. For a moment it drops what the peer
+ * still sends: closing with unread bytes would reset the connection before the peer has read the answer.
  */
 export function writeProblem(socket: Duplex, code: HttpProblemCode, detail: string, asked: IncomingHttpHeaders = {}): void {
   const answer = refusal(code, detail, asked)
   const lines = Object.entries(headersOf(answer)).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}\r\n${lines.join('')}\r\n${answer.body}`)
-  // On CONNECT, Node takes its own listener away: without this one a peer that resets would end the process.
+  // On CONNECT, Node removes its own listener. Without this one, a reset by the peer would end the process.
   socket.on('error', () => socket.destroy())
   socket.resume()
   setTimeout(() => socket.destroy(), LINGER_MS).unref()
 }
 
-/** For a request that was parsed, and that no handler is to see. */
+/** Refuses a parsed request that no handler should see. */
 export function refuseRequest(request: IncomingMessage, response: ServerResponse, code: HttpProblemCode, detail: string): void {
   writeAnswer(response, refusal(code, detail, request.headers))
 }

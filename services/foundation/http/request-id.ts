@@ -2,7 +2,7 @@ import { type Context, createContextKey } from '@opentelemetry/api'
 
 const REQUEST_ID = createContextKey('request id')
 
-/** Puts the id that names a request across services (`X-Request-ID`) beside its trace. */
+/** Adds the id of a request (`X-Request-ID`) to its context. A request keeps its id across services. */
 export function withRequestId(context: Context, requestId: string): Context {
   return context.setValue(REQUEST_ID, requestId)
 }

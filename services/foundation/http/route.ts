@@ -5,59 +5,59 @@ import { type Answer, writeAnswer } from './answer.ts'
 import { HttpProblem } from './problems.ts'
 import { requireKnownParameters } from './query.ts'
 
-/** Who may use a route. Declared only: nothing enforces it yet. */
+/** Who may use a route. Nothing enforces it yet. */
 export type Access = 'public' | 'send' | 'read' | 'manage' | 'operator'
 
-/** Which of the limits count a request of a route. Declared only: nothing enforces it yet. */
+/** The limit that counts the requests of a route. Nothing enforces it yet. */
 export type Limits = 'none' | 'callbacks' | 'reads'
 
-/** An answer of a route that is not a problem. */
+/** The description of one answer of a route that is not a problem. */
 export interface DescribedAnswer {
   readonly description: string
-  /** What the body is. JSON where `type` is left out. */
+  /** Schema of the body. The body is JSON unless `type` says otherwise. */
   readonly schema: TSchema
   readonly type?: string
-  /** Headers beside those of every answer. */
+  /** Headers of this answer, in addition to those of every answer. */
   readonly headers?: Readonly<Record<string, TSchema>>
-  /** A whole body, where it is JSON. */
+  /** A complete example of a JSON body. */
   readonly example?: unknown
 }
 
 export interface DescribedBody {
-  /** The media types that are accepted; the first is the usual one. */
+  /** The media types that the route accepts. The first is the usual one. */
   readonly types: readonly [string, ...string[]]
   readonly schema: TSchema
   readonly example: unknown
 }
 
-/** What is known of a route without asking it. The router, the OpenAPI document, the table in docs/http-api.md and the tests come from it. */
+/** The description of a route. The router, the OpenAPI document, the tables in docs/http-api.md and the tests use it. */
 export interface RouteFacts {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
-  /** As Express writes it: `/v1/callbacks/:id`. */
+  /** Path of the route, as Express writes it: `/v1/callbacks/:id`. */
   readonly path: string
   readonly operationId: string
-  /** One sentence without its full stop. */
+  /** One sentence, without its full stop. */
   readonly summary: string
   readonly access: Access
   readonly limits: Limits
   readonly params?: TObject
-  /** All query parameters there are. Where it is left out, the query is ignored. */
+  /** All query parameters of the route. Others get 400. Without this schema, the route ignores the query. */
   readonly query?: TObject
   /** Request headers that the route reads. */
   readonly headers?: TObject
   readonly body?: DescribedBody
-  /** By status. */
+  /** The answers by status, without problems. */
   readonly answers: Readonly<Record<number, DescribedAnswer>>
-  /** The codes of the problems that it can answer, beside those that every route can. */
+  /** Codes of the problems that the route can return, in addition to those of every route. */
   readonly problems: readonly string[]
 }
 
 interface RouteDefinition<Input> extends RouteFacts {
-  /** Reads the request. Nothing else sees it. @throws {HttpProblem} it is not acceptable */
+  /** Reads the request. No other code of the route sees it. @throws {HttpProblem} the request is not acceptable */
   parse(request: Request): Input | Promise<Input>
   /**
-   * Does what was asked. Nothing else touches data.
-   * @param response for an answer that is not written whole, or not at all; what is returned must then be undefined
+   * Does the work. No other code of the route touches data.
+   * @param response lets the route watch the connection, or answer by itself and return undefined
    */
   execute(input: Input, response: ServerResponse): Promise<Answer | undefined> | Answer | undefined
 }
@@ -66,14 +66,14 @@ export interface Route extends RouteFacts {
   readonly answer: (request: Request, response: ServerResponse) => Promise<Answer | undefined>
 }
 
-/** One route as one value. */
+/** Makes one route from its description, `parse` and `execute`. */
 export function route<Input>({ parse, execute, ...facts }: RouteDefinition<Input>): Route {
   return { ...facts, answer: async (request, response) => execute(await parse(request), response) }
 }
 
 /**
- * The router of a list of routes. Paths are case-sensitive, without a trailing slash. A GET route answers HEAD too; another method gets 405
- * with Allow.
+ * Makes a router from a list of routes. Paths are case-sensitive and have no trailing slash. A GET route also answers HEAD. Any other method
+ * gets 405 with `Allow`.
  */
 export function routerOf(routes: readonly Route[]): Router {
   const router = Router({ caseSensitive: true, strict: true })
@@ -98,6 +98,6 @@ function handlerOf({ query, answer }: Route): RequestHandler {
 function methodNotAllowed(allowed: readonly string[]): RequestHandler {
   const list = allowed.join(', ')
   return () => {
-    throw new HttpProblem('method_not_allowed', `Allowed here: ${list}.`, { headers: { Allow: list } })
+    throw new HttpProblem('method_not_allowed', `This path allows ${list}.`, { headers: { Allow: list } })
   }
 }

@@ -5,7 +5,7 @@ import { errorRoutes } from './errors.ts'
 import { type ApiOptions, openapiDocument } from './openapi.ts'
 import { type Route, route } from './route.ts'
 
-/** The routes of a port, and those by which it describes itself: its OpenAPI document, a page to read it, and its problem codes. */
+/** Adds the routes by which a port describes itself: its OpenAPI document, a page that shows the document, and its problem codes. */
 export function withSelfDescription(options: ApiOptions): readonly Route[] {
   let text: string | undefined
   const all: readonly Route[] = [
@@ -16,7 +16,7 @@ export function withSelfDescription(options: ApiOptions): readonly Route[] {
       method: 'GET',
       path: '/v1/openapi.json',
       operationId: 'getOpenapi',
-      summary: 'Gives this document',
+      summary: 'Returns the OpenAPI document of this port',
       access: 'public',
       limits: 'none',
       answers: { 200: { description: 'The OpenAPI document of this port.', schema: Type.Object({ openapi: Type.Literal('3.1.0') }) } },

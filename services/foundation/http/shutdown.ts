@@ -1,4 +1,4 @@
-/** How far a server has stopped. Routes and health checks, which are made before the server, read it. Only the server writes it. */
+/** How far a server has stopped. Only the server writes it. Routes and health checks read it, because they exist before the server. */
 export class Shutdown {
   /** The stop has begun. Readiness is false, and the port still answers. */
   isDraining = false

@@ -7,22 +7,22 @@ import { HTTP_PROBLEMS } from './problem-kinds.ts'
 import { refusedWith } from './refused-connections.ts'
 import { withRequestId } from './request-id.ts'
 
-/** What is counted for an answer the caller did not wait for; no status of ours has been sent. */
+/** The status in metrics if the caller did not wait for the answer. The service never sends it. */
 const CLIENT_GONE = 499
 
-/** Takes the measure of a request that was answered. */
+/** Records the duration of an answered request. */
 export type ObserveRequest = (labels: { method: string; route: string; status: number }, seconds: number) => void
 
 export interface HttpTelemetryOptions {
   readonly logger: Logger
   readonly observe?: ObserveRequest
-  /** Paths whose requests leave no span: what machines ask every few seconds would bury the traces of people. */
+  /** Whether requests to this path get a span. Those that machines send every few seconds should not: they would hide all other traces. */
   readonly isTraced: (path: string) => boolean
 }
 
 /**
- * Gives a request its ids, its server span, its measure and its log line (at debug: under overload a line a request would be one more burden).
- * Everything after it runs with the span active. `X-Request-ID` is taken over when it is 1 to 128 printable characters, else made.
+ * Gives a request its ids, its server span, its metric and its log line. The line is at level debug, because it would make an overload worse.
+ * Later handlers run with the span active. An `X-Request-ID` of 1 to 128 printable characters stays. Any other request gets a new one.
  */
 export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOptions): RequestHandler {
   return (request, response, next) => {
@@ -54,7 +54,7 @@ export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOption
   }
 }
 
-/** The ids of a request that leaves no span, for its answer. */
+/** Makes the ids for the answer to a request without a span. */
 export function bareIds(headers: IncomingHttpHeaders): { requestId: string; active: Context } {
   const requestId = requestIdFrom(headers)
   const parent = contextFromHeaders(headers)

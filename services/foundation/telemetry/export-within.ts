@@ -5,22 +5,22 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { addAbortSignal } from 'node:stream'
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 
-/** Node publishes every request here that `node:http` and `node:https` make. */
+/** On this channel, Node publishes every request that `node:http` and `node:https` make. */
 const REQUEST_CREATED = 'http.client.request.created'
 const MAX_ANSWER_BYTES = 65_536
 
-/** Time that one export may take. */
+/** Maximum time of one export. */
 export const EXPORT_TIMEOUT_MS = 5000
 
 /** The export that a request belongs to. */
 const current = new AsyncLocalStorage<object>()
 
 /**
- * Runs one export and bounds the HTTP requests it makes: they end at the deadline, and at most 64 KiB of an answer are read.
+ * Runs one export and bounds its HTTP requests. They end at the deadline, and it reads at most 64 KiB of an answer.
  * OpenTelemetry's exporters make their requests themselves and take neither a deadline for a whole request nor a limit for an answer.
  * Only the status of the answer counts: 2xx is a success. Node does not follow redirects.
- * @param exportAll starts the export and passes its result on
- * @throws why the spans were not taken
+ * @param exportAll starts the export and passes its result to `done`
+ * @throws {Error} says why the collector did not take the spans
  */
 export async function exportWithin(timeoutMs: number, exportAll: (done: (result: ExportResult) => void) => void): Promise<void> {
   const deadline = AbortSignal.timeout(timeoutMs)
@@ -51,7 +51,7 @@ function limitAnswer(request: ClientRequest, response: IncomingMessage): void {
     bytes += chunk.length
     if (bytes > MAX_ANSWER_BYTES) request.destroy(new Error('the answer is too long'))
   })
-  // The exporter of Zipkin waits for the end of an answer even after its connection is lost, and would wait forever.
+  // The Zipkin exporter waits for the end of an answer even if it has lost the connection, and would wait forever.
   response.once('close', () => response.readableEnded || response.emit('end'))
 }
 

@@ -7,7 +7,7 @@ export type ExporterName = (typeof EXPORTERS)[number]
 
 const SHORTEST: HrTime = [0, 1000]
 
-/** Sends spans to a Zipkin, as its JSON v2 (https://zipkin.io/zipkin-api/#/default/post_spans). Loads OpenTelemetry's exporter. */
+/** Makes an exporter that sends spans to Zipkin as JSON v2 (https://zipkin.io/zipkin-api/#/default/post_spans). Loads OpenTelemetry's exporter. */
 export async function zipkinExporter(url: string): Promise<SpanExporter> {
   const { ZipkinExporter } = await import('@opentelemetry/exporter-zipkin')
   const exporter = new ZipkinExporter({ url })
@@ -18,8 +18,9 @@ export async function zipkinExporter(url: string): Promise<SpanExporter> {
 }
 
 /**
- * Sends spans to an OpenTelemetry collector, as protobuf over HTTP; OTEL_EXPORTER_OTLP_* say where. Loads OpenTelemetry's exporter.
- * @param timeoutMillis time for one batch, in which the exporter may try several times
+ * Makes an exporter that sends spans to an OpenTelemetry collector as protobuf over HTTP. OTEL_EXPORTER_OTLP_* configure it.
+ * Loads OpenTelemetry's exporter.
+ * @param timeoutMillis maximum time for one batch, including repeated attempts
  */
 export async function otlpExporter(timeoutMillis = EXPORT_TIMEOUT_MS): Promise<SpanExporter> {
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto')
@@ -27,8 +28,8 @@ export async function otlpExporter(timeoutMillis = EXPORT_TIMEOUT_MS): Promise<S
 }
 
 /**
- * A span with what the exporter leaves out or Zipkin refuses:
- * links, an error without a message, a start with a fraction of a microsecond, a duration that rounds to 0.
+ * Adapts a span to Zipkin. The exporter leaves out links and errors without a message.
+ * Zipkin refuses a start with a fraction of a microsecond and a duration that rounds to 0.
  */
 function asZipkinShowsIt(span: ReadableSpan): ReadableSpan {
   const { startTime, duration, status, parentSpanContext } = span
@@ -53,7 +54,7 @@ function asZipkinShowsIt(span: ReadableSpan): ReadableSpan {
   }
 }
 
-/** Zipkin has no links. A tag that a person can paste into its search field serves instead. */
+/** Turns links into tags, because Zipkin has no links. A person can paste such a tag into Zipkin's search field. */
 function linkTags({ links }: ReadableSpan): Record<string, string> {
   return Object.fromEntries(links.map(({ context }, i) => [`link.${i}`, `${context.traceId}/${context.spanId}`]))
 }

@@ -7,8 +7,8 @@ export type Logger = pino.Logger
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 /**
- * The log of one process: JSON lines on standard output, or readable ones where that is a terminal and pino-pretty is installed.
- * Every line carries the trace, span and request id of the work it was written in.
+ * Makes the logger of a process. It writes JSON lines to standard output, or coloured text if standard output is a terminal.
+ * Every line carries the trace id, span id and request id of the work that wrote it.
  */
 export async function createLogger(service: string, level: string): Promise<Logger> {
   const options: pino.LoggerOptions = {

@@ -6,22 +6,22 @@ import type { Logger } from './logger.ts'
 const PAUSE_MS = 10_000
 
 export interface OutageGuardOptions {
-  /** What sends the spans. Batches wait until it is loaded. */
+  /** The exporter that sends the spans. Batches wait until it has loaded. */
   readonly exporter: Promise<SpanExporter>
-  /** What the log says about the collector. */
+  /** Fields that describe the collector in the log. */
   readonly collector: Readonly<Record<string, string>>
   readonly logger: Logger
-  /** Time one export may take (5 s). */
+  /** Maximum time of one export (5 s). */
   readonly timeoutMs?: number
-  /** Time in which spans are dropped after a failure (10 s). */
+  /** Time for which the guard drops spans after a failure (10 s). */
   readonly pauseMs?: number
 }
 
 /**
  * Wraps an exporter so that a collector's outage costs one warning and little memory.
  *
- * It exports one batch at a time. After a failure it drops spans unconverted for 10 s, then tries one batch. A batch is done when the collector
- * answers: a slow collector makes spans wait, and be dropped, where their number is bounded, in the span processor.
+ * It exports one batch at a time, until the collector answers. After a failure it drops spans unconverted for 10 s, then tries one batch.
+ * If the collector is slow, spans wait in the span processor, which drops those beyond its limit.
  */
 export class OutageGuard implements SpanExporter {
   readonly #options: OutageGuardOptions
@@ -63,6 +63,6 @@ export class OutageGuard implements SpanExporter {
 }
 
 function reasonOf(error: unknown): string {
-  // A host with two addresses fails with an AggregateError: no message, but a code.
+  // A connection to a host with two addresses fails with an AggregateError. It has a code but no message.
   return error instanceof Error ? error.message || (error as NodeJS.ErrnoException).code || error.name : String(error)
 }

@@ -1,18 +1,18 @@
 import { type Context, createContextKey } from '@opentelemetry/api'
 import { type Sampler, SamplingDecision, TraceIdRatioBasedSampler } from '@opentelemetry/sdk-trace'
 
-/** Whether the caller wants a trace recorded that begins here. */
+/** The key of the caller's decision whether to record a new trace. */
 const DECISION = createContextKey('sampling decision')
 
 export function withDecision(active: Context, isWanted: boolean): Context {
   return active.setValue(DECISION, isWanted)
 }
 
-/** Decides which new traces are recorded: the caller's decision wins, the others follow a ratio that may change at any time. */
+/** Decides which new traces to record. The caller's decision wins. Without one, a ratio decides, which may change at any time. */
 export class RootSampler implements Sampler {
   #sampler: TraceIdRatioBasedSampler
 
-  /** @param ratio share of new traces that are recorded, 0 to 1 */
+  /** @param ratio share of new traces to record, 0 to 1 */
   constructor(ratio: number) {
     this.#sampler = new TraceIdRatioBasedSampler(ratio)
   }

@@ -18,18 +18,18 @@ import { withDecision } from './sampler.ts'
 export type { Context, Link, Span }
 export { context, SpanKind, trace }
 
-/** The trace context of a piece of work as it is stored in a row or sent in headers. */
+/** The trace context of a piece of work, in the form that rows store and headers carry. */
 export interface TraceCarrier {
   readonly traceparent?: string | undefined
   readonly tracestate?: string | undefined
-  /** Other systems' baggage, byte for byte as it came: we only pass it on. */
+  /** Baggage of other systems, byte for byte. The service only passes it on. */
   readonly baggage?: string | undefined
 }
 
 const w3c = new W3CTraceContextPropagator()
 const BAGGAGE = createContextKey('baggage header')
 
-/** Runs `work` in a new span, which becomes the active one; an error thrown marks the span and goes on. */
+/** Runs `work` in a new span, which becomes the active one. An error marks the span and reaches the caller. */
 export async function inSpan<T>(
   name: string,
   options: { kind?: SpanKind; parent?: Context; attributes?: Attributes; links?: Link[] },
@@ -47,19 +47,19 @@ export async function inSpan<T>(
   }
 }
 
-/** Starts a span that the caller ends. `startTime` as epoch milliseconds where the work began earlier. */
+/** Starts a span that the caller ends. Pass `startTime`, in epoch milliseconds, if the work began earlier. */
 export function startSpan(
   name: string,
   options: { kind?: SpanKind; parent?: Context; attributes?: Attributes; links?: Link[]; startTime?: number },
 ): Span {
   const { parent = context.active(), ...rest } = options
-  // Asked for each time: a tracer that is kept stays with the first Telemetry, also when that has stopped and another started.
+  // Gets the tracer for each span. A stored one would belong to the first Telemetry, even after a second one has started.
   return trace.getTracer('answerback').startSpan(name, rest, parent)
 }
 
 const ids = new RandomIdGenerator()
 
-/** A span that only lends its ids, for log lines and problem answers. */
+/** Makes a span that nobody records. It only provides ids for log lines and problem answers. */
 export function unrecordedSpan(parent: Context): Span {
   const traceId = trace.getSpanContext(parent)?.traceId ?? ids.generateTraceId()
   return trace.wrapSpanContext({ traceId, spanId: ids.generateSpanId(), traceFlags: 0 })
@@ -72,8 +72,8 @@ export function failSpan(span: Span, error: unknown): void {
 }
 
 /**
- * The context a request arrives in. W3C headers win over B3 ones; none gives the start of a new trace. B3 may bring no ids and only a decision
- * whether that is recorded (https://github.com/openzipkin/b3-propagation#sampling-state).
+ * Reads the context of a request from its headers. W3C headers win over B3 headers. Without either, a new trace starts. B3 headers may have no ids,
+ * but only the decision whether to record the new trace (https://github.com/openzipkin/b3-propagation#sampling-state).
  */
 export function contextFromHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Context {
   const { baggage } = headers
@@ -83,14 +83,14 @@ export function contextFromHeaders(headers: Readonly<Record<string, string | str
   return typeof baggage === 'string' ? active.setValue(BAGGAGE, baggage) : active
 }
 
-/** `d` and the flag 1 ask for a trace whatever others decide; some senders write the decision as a boolean. */
+/** Reads the decision of B3 headers. `d` and the flag 1 force a trace. Some senders write a boolean. */
 function decisionIn(headers: Readonly<Record<string, string | string[] | undefined>>): boolean | undefined {
   const state = String(headers['x-b3-flags'] === '1' ? 'd' : (headers['b3'] ?? headers['x-b3-sampled']))
   if (['0', 'false'].includes(state)) return false
   return ['1', 'd', 'true'].includes(state) || undefined
 }
 
-/** What must be kept of a context, or sent with a request, so that work in another process goes on in the same trace. */
+/** Returns the part of a context that another process needs to continue the trace. Rows store it, and headers carry it. */
 export function carrierOf(active: Context): TraceCarrier {
   const carrier: Record<string, string> = {}
   w3c.inject(active, carrier, setEntry)
@@ -104,7 +104,7 @@ export function contextFromCarrier(carrier: TraceCarrier): Context {
   return carrier.baggage === undefined ? active : active.setValue(BAGGAGE, carrier.baggage)
 }
 
-/** Whether spans of this context are recorded and sent. */
+/** Whether the service records and sends the spans of this context. */
 export function isSampled(active: Context): boolean {
   return ((trace.getSpanContext(active)?.traceFlags ?? 0) & 1) === 1
 }

@@ -26,10 +26,10 @@ import { RootSampler } from './sampler.ts'
 const FLUSH_MS = 1000
 
 export interface TelemetryOptions {
-  /** The name in traces, unless OTEL_SERVICE_NAME has another. */
+  /** Name of the service in traces. OTEL_SERVICE_NAME overrides it. */
   readonly serviceName: string
   readonly exporter?: ExporterName
-  /** Where the exporter `zipkin` sends spans; empty sends none. */
+  /** URL to which the exporter `zipkin` sends spans. Empty: it sends none. */
   readonly zipkinUrl: string
   readonly sampleRatio: number
   readonly logger: Logger
@@ -38,10 +38,10 @@ export interface TelemetryOptions {
 /**
  * Traces this process with OpenTelemetry's NodeSDK.
  *
- * NodeSDK takes a fifth of a second to load, so it comes last. `start()` gives all work its context, ids and spans at once. `sending` starts after
+ * NodeSDK takes 200 ms to load, so it comes last. `start()` gives all work its context, ids and spans at once. `sending` starts after
  * the listening socket: it loads NodeSDK and hands over the context manager, propagators, resource, sampler and span processor that are in use.
- * Spans that ended before wait in the span processor. It sends about once a second, at most 2,048 spans a request, with at most 65,536 waiting.
- * Stopping flushes for at most one second. Without an exporter, NodeSDK is not loaded and a new trace is recorded only if the caller asks for it.
+ * Earlier spans wait in the span processor. It sends about once a second, at most 2,048 spans in a request, and holds at most 65,536 spans.
+ * Stopping flushes for at most one second. Without an exporter, it does not load NodeSDK and records a new trace only if the caller asks for it.
  */
 export class Telemetry implements Part {
   readonly name = 'telemetry'
@@ -78,7 +78,7 @@ export class Telemetry implements Part {
     trace.setGlobalTracerProvider(this.#early)
   }
 
-  /** @param ratio share of new traces that are recorded, 0 to 1; a caller's own decision always wins */
+  /** @param ratio share of new traces to record, 0 to 1. The caller's own decision always wins */
   setSampleRatio(ratio: number): void {
     if (this.#isSending) this.#root.setRatio(ratio)
   }
@@ -129,7 +129,7 @@ interface SharedParts {
   readonly spanProcessors: SpanProcessor[]
 }
 
-/** To unregister a context manager disables it, which would take its context from work under way. This one stays as it is. */
+/** Makes a context manager that ignores `disable()`. Unregistering a manager disables it, and work in progress would lose its context. */
 function lastingContextManager(): ContextManager {
   const manager = new AsyncLocalStorageContextManager()
   manager.disable = () => manager
@@ -147,8 +147,8 @@ function unregister(): void {
 function logDiagnostics(logger: Logger): void {
   const ignore = (): void => undefined
   const diagLogger = {
-    error: (message: string) => logger.warn({ reason: message }, 'trouble in OpenTelemetry'),
-    warn: (message: string) => logger.debug({ reason: message }, 'warning of OpenTelemetry'),
+    error: (message: string) => logger.warn({ reason: message }, 'OpenTelemetry reported an error'),
+    warn: (message: string) => logger.debug({ reason: message }, 'OpenTelemetry reported a warning'),
     info: ignore,
     debug: ignore,
     verbose: ignore,

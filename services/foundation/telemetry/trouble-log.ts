@@ -1,16 +1,16 @@
 import type { Logger } from './logger.ts'
 
-/** More kinds than this in one streak are not told apart: reasons may hold numbers that never repeat. */
+/** Maximum number of reasons it logs in one streak, because reasons may contain numbers that never repeat. */
 const MAX_KINDS = 20
 
-/** Logs trouble that repeats: one line for each new reason, and one when it is over. */
+/** Logs trouble that repeats: one line for each new reason, and one line when the trouble is over. */
 export class TroubleLog {
   readonly #logger: Logger
   readonly #began: string
   readonly #ended: string
   readonly #reasons = new Set<string>()
 
-  /** @param phrases what is wrong while it lasts, and what holds again afterwards */
+  /** @param phrases log messages: what is wrong now, and what works again afterwards */
   constructor(logger: Logger, phrases: { readonly began: string; readonly ended: string }) {
     this.#logger = logger
     this.#began = phrases.began
@@ -23,7 +23,7 @@ export class TroubleLog {
     this.#logger.warn({ ...fields, reason }, this.#began)
   }
 
-  /** Ends the streak. Costs nothing when there was none. */
+  /** Ends the streak. Does nothing if there is none. */
   end(fields: object = {}): void {
     if (this.#reasons.size === 0) return
     this.#reasons.clear()

@@ -2,7 +2,7 @@ import Type from 'typebox'
 import { EXAMPLE_ID, EXAMPLE_TIME, Int64, Time, Uuid } from '../schemas.ts'
 import { hrefOfCallback } from './representation.ts'
 
-/** Printable ASCII, but for two quotes and nothing between them. */
+/** Printable ASCII, except two quotes with nothing between them. */
 const KEY = '^([!-~]|(?!"")[!-~][ -~]{0,253}[!-~])$'
 
 const UnsignedHeaders = Type.Object({
@@ -10,20 +10,20 @@ const UnsignedHeaders = Type.Object({
     Type.String({
       pattern: KEY,
       description:
-        'Callbacks with one key are one callback. Printable ASCII, bare or quoted. Where it is absent, webhook-id stands for it.',
+        'Callbacks with the same key are one callback. Printable ASCII, bare or quoted. If it is absent, webhook-id serves as the key.',
     }),
   ),
 })
 
 /** https://www.standardwebhooks.com/ */
 const SignedHeaders = Type.Object({
-  'webhook-id': Type.String({ pattern: KEY, description: 'Callbacks with one id are one callback.' }),
-  'webhook-timestamp': Type.String({ pattern: '^[0-9]{1,12}$', description: 'Seconds since 1970, within five minutes of now.' }),
+  'webhook-id': Type.String({ pattern: KEY, description: 'Callbacks with the same id are one callback.' }),
+  'webhook-timestamp': Type.String({ pattern: '^[0-9]{1,12}$', description: 'Seconds since 1970, within five minutes of our clock.' }),
   'webhook-signature': Type.String({ description: 'HMAC-SHA-256, as Standard Webhooks defines it.' }),
 })
 
 /**
- * What is known of `POST /callback` without asking it. The schema of the body is for readers: `parseCallback` reads bodies, and keeps ids exact.
+ * Describes `POST /callback`. The schema of the body is only documentation: `parseCallback` reads bodies and keeps ids exact.
  * @param options.isSigned whether senders must sign their callbacks
  */
 export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectIds: number; readonly isSigned: boolean }) {
@@ -45,7 +45,7 @@ export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectId
         description: 'The callback is on disk and cannot be lost.',
         headers: {
           Location: Type.String({ description: 'The href of the callback.' }),
-          'Idempotency-Replayed': Type.String({ description: '`true` where the callback was accepted before.' }),
+          'Idempotency-Replayed': Type.String({ description: '`true` if the callback was accepted before.' }),
         },
         schema: Type.Object(
           {

@@ -2,7 +2,7 @@ import { MIMEType } from 'node:util'
 import type { Request } from 'express'
 import { HttpProblem } from '#foundation/http/problems.ts'
 
-/** What decides about a callback. Node takes the first of two Content-Types, and of two others makes one. */
+/** Headers that a callback may have only once. Node takes the first of two Content-Types and joins two of the others. */
 const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   'content-type',
   'idempotency-key',
@@ -11,18 +11,18 @@ const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   'webhook-signature',
 ])
 
-/** Refuses two headers of one name: what stands between us and the sender may have read the other one. */
+/** Refuses two headers of the same name, because a proxy on the way may have read the other one. */
 export function requireSingleHeaders({ rawHeaders }: Request): void {
   const seen = new Set<string>()
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase()
     if (!SINGLE_HEADERS.has(name)) continue
-    if (seen.has(name)) throw new HttpProblem('bad_request', `The header ${name} may be sent once.`)
+    if (seen.has(name)) throw new HttpProblem('bad_request', `The header ${name} must not appear twice.`)
     seen.add(name)
   }
 }
 
-/** JSON in UTF-8, by whatever `+json` name. */
+/** Refuses a body that is not JSON in UTF-8. Every `application/*+json` type is JSON. */
 export function requireJson(request: Request): void {
   const header = request.headers['content-type']
   if (header === 'application/json') return

@@ -7,13 +7,13 @@ import type { CallbackView } from '../../domain/callback.ts'
 import { UUID, Uuid } from '../schemas.ts'
 import { CALLBACK_EXAMPLE, CallbackSchema, callbackText } from './representation.ts'
 
-/** `GET /v1/callbacks/:id`: where a callback stands, and what became of each of its objects. */
+/** `GET /v1/callbacks/:id`: shows the state of a callback and the outcome of each of its objects. */
 export function getCallback(find: (id: string) => Promise<CallbackView | undefined>): Route {
   return route({
     method: 'GET',
     path: '/v1/callbacks/:id',
     operationId: 'getCallback',
-    summary: 'Says where a callback stands, and what became of each of its objects',
+    summary: 'Returns the state of a callback and the outcome of each of its objects',
     access: 'read',
     limits: 'reads',
     params: Type.Object({ id: Uuid }),
@@ -26,7 +26,7 @@ export function getCallback(find: (id: string) => Promise<CallbackView | undefin
     },
     async execute(id) {
       const callback = await find(id)
-      if (!callback) throw new HttpProblem('callback_not_found', 'There is no callback with this id, or none any more.')
+      if (!callback) throw new HttpProblem('callback_not_found', 'No callback has this id, or the service has deleted it.')
       return jsonAnswer(200, callbackText(callback))
     },
   })

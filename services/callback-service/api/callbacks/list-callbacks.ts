@@ -24,7 +24,7 @@ import { parseObjectId } from '../../domain/object-id.ts'
 import { Int64Text, Time, UUID } from '../schemas.ts'
 import { LISTED_EXAMPLE, ListedCallbackSchema, listedText } from './representation.ts'
 
-/** A page of callbacks, newest first. @param page.limit one more than is shown, which tells whether there is more */
+/** Reads a page of callbacks, newest first. @param page.limit one more than the page shows, to find out whether there are more */
 export type ListCallbacks = (filter: CallbackFilter, page: PageRequest<CallbackPosition>) => Promise<readonly ListedCallback[]>
 
 const PAGING: Paging<CallbackPosition> = {
@@ -37,7 +37,7 @@ const PAGING: Paging<CallbackPosition> = {
   },
 }
 
-/** `GET /v1/callbacks`: those that the database has, newest first. */
+/** `GET /v1/callbacks`: lists the callbacks in the database, newest first. */
 export function listCallbacks(list: ListCallbacks): Route {
   return route({
     method: 'GET',
@@ -65,8 +65,8 @@ export function listCallbacks(list: ListCallbacks): Route {
     parse: request => ({
       filter: {
         state: queryParameter(request, 'state', readState, `one of ${CALLBACK_STATES.join(', ')}`),
-        receivedAfter: queryParameter(request, 'received_after', readDateTime, 'a time as RFC 3339 has it'),
-        receivedBefore: queryParameter(request, 'received_before', readDateTime, 'a time as RFC 3339 has it'),
+        receivedAfter: queryParameter(request, 'received_after', readDateTime, 'an RFC 3339 time with an offset'),
+        receivedBefore: queryParameter(request, 'received_before', readDateTime, 'an RFC 3339 time with an offset'),
         objectId: queryParameter(request, 'object_id', parseObjectId, 'the id of an object'),
       },
       page: readPageRequest(request, PAGING),

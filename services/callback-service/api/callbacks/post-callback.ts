@@ -14,11 +14,11 @@ import { callbackFacts } from './callback-facts.ts'
 import { requireJson, requireSingleHeaders } from './callback-headers.ts'
 import { hrefOfCallback } from './representation.ts'
 
-/** The inbox, as the door needs it. */
+/** The part of the inbox that this route needs. */
 export interface Inbox {
-  /** Seconds after which there may be room for another callback; 0: there is. */
+  /** Seconds until there may be room for another callback. 0: there is room now. */
   readonly waitSeconds: number
-  /** Resolves when the callback cannot be lost any more. */
+  /** Stores a callback. Resolves when it can no longer be lost. */
   accept(callback: {
     readonly objectIds: readonly WrittenId[]
     readonly idempotencyKey: string | undefined
@@ -33,13 +33,13 @@ interface Signature {
 
 export interface PostCallbackOptions {
   readonly inbox: Inbox
-  /** Says why a request is not to be believed; undefined: all senders are. */
+  /** Says why a request has no valid signature. Undefined: the service checks no signatures. */
   readonly signature?: Signature | undefined
   readonly maxObjectIds: number
   readonly maxBodyBytes: number
   /** Once the port is closed, requests on open connections must go to another instance. */
   readonly shutdown: { readonly isClosed: boolean }
-  /** Called for each callback that is answered with 202: `accepted` or `replayed`. */
+  /** Called for each callback that gets 202, with `accepted` or `replayed`. */
   readonly onReceived: (outcome: string) => void
 }
 
@@ -50,7 +50,7 @@ interface ParsedCallback {
 
 type Accepted = Awaited<ReturnType<Inbox['accept']>>
 
-/** `POST /callback`: 202 when the callback is stored, a problem when it is not. Never waits for the client service. */
+/** `POST /callback`: answers 202 if the callback is stored, else with a problem. It never waits for the client service. */
 export function postCallback(options: PostCallbackOptions): Route {
   return route({
     ...callbackFacts({ maxObjectIds: options.maxObjectIds, isSigned: options.signature !== undefined }),
@@ -70,20 +70,20 @@ export function postCallback(options: PostCallbackOptions): Route {
 
 function requireOpen({ shutdown }: PostCallbackOptions): void {
   if (shutdown.isClosed)
-    throw new HttpProblem('shutting_down', 'Send it again; another instance will take it.', {
+    throw new HttpProblem('shutting_down', 'Send it again. Another instance will take it.', {
       headers: { 'Retry-After': '1', Connection: 'close' },
     })
 }
 
-/** Before anything is done for the callback: a refusal is to cost little. */
+/** Comes before all work on the callback, because a refusal must cost little. */
 function requireRoom({ inbox }: PostCallbackOptions): void {
   const { waitSeconds } = inbox
   if (waitSeconds > 0) throw overloaded(waitSeconds)
 }
 
 /**
- * A stranger learns nothing else, but that the body cannot be read: it is what is signed.
- * @returns the body, where it had to be read; undefined where all senders are believed
+ * Checks the signature first, so that an unknown sender learns nothing else. The signature covers the body, so a problem with reading it comes first.
+ * @returns the body, or undefined if the service checks no signatures
  */
 async function authenticate(request: Request, { signature, maxBodyBytes }: PostCallbackOptions): Promise<Buffer | undefined> {
   if (!signature) return undefined
@@ -99,7 +99,7 @@ async function parse(
   { signature, maxBodyBytes, maxObjectIds }: PostCallbackOptions,
 ): Promise<ParsedCallback> {
   requireJson(request)
-  // Where callbacks are signed, only what is signed counts.
+  // The signature does not cover Idempotency-Key, so only webhook-id counts in signed callbacks.
   const idempotencyKey = parseIdempotencyKey(signature ? undefined : request.get('idempotency-key'), request.get('webhook-id'))
   const body = signedBody ?? (await readBody(request, maxBodyBytes))
   return { objectIds: parseCallback(body, maxObjectIds), idempotencyKey }
@@ -115,7 +115,7 @@ function accept({ objectIds, idempotencyKey }: ParsedCallback, { inbox }: PostCa
   })
 }
 
-/** A replay gets the first answer again, whatever has become of the callback since. */
+/** Makes the answer. A replay gets the first answer again, whatever the state of the callback is now. */
 function answer({ objectIds }: ParsedCallback, accepted: Accepted, { onReceived }: PostCallbackOptions): Answer {
   const { id, receivedAt, isReplay, durability } = accepted
   const href = hrefOfCallback(id)

@@ -10,16 +10,16 @@ const FACTS = {
   attempts: Type.Integer({ minimum: 0 }),
   object_count: Type.Integer({ minimum: 0 }),
   received_at: Time,
-  due_at: Type.Optional(Type.String({ format: 'date-time', description: 'When it is to be worked on. Only while it is pending.' })),
+  due_at: Type.Optional(Type.String({ format: 'date-time', description: 'When its next attempt may start. Only while it is pending.' })),
   finished_at: Type.Optional(Time),
-  request_id: Type.Optional(Type.String({ description: 'The X-Request-ID it came with, or got.' })),
-  trace_id: Type.Optional(Type.String({ description: 'Its trace, for Zipkin.' })),
+  request_id: Type.Optional(Type.String({ description: 'The X-Request-ID of the request that brought it.' })),
+  trace_id: Type.Optional(Type.String({ description: 'The id of its trace.' })),
 }
 
-/** A callback in a list. */
+/** Schema of a callback in a list. */
 export const ListedCallbackSchema = Type.Object(FACTS, { additionalProperties: false })
 
-/** A callback by itself. */
+/** Schema of a single callback, with its objects. */
 export const CallbackSchema = Type.Object(
   {
     ...FACTS,
@@ -30,7 +30,7 @@ export const CallbackSchema = Type.Object(
           id: Int64,
           href: Type.String(),
           outcome: Type.Enum(['pending', 'stored', 'offline', 'not_found', 'failed']),
-          reason: Type.Optional(Type.String({ description: 'Why, where the outcome is failed, or pending after an attempt.' })),
+          reason: Type.Optional(Type.String({ description: 'Why the object failed, or is still pending after an attempt.' })),
         },
         { additionalProperties: false },
       ),
@@ -62,7 +62,7 @@ export function listedText(callback: ListedCallback): string {
   return JSON.stringify(factsOf(callback, callback.objectCount))
 }
 
-/** By hand as far as ids go: JSON.stringify with exact ids takes ten times as long, and a thousand of them would hold up everybody. */
+/** Writes the ids by hand. JSON.stringify with exact ids takes ten times as long, and 1,000 ids would delay all requests. */
 export function callbackText(callback: CallbackView): string {
   const unstored = new Map(callback.unstored?.map(object => [object.id, object]))
   const isUntouched = callback.unstored === undefined

@@ -8,14 +8,14 @@ import type { ObjectId } from '../../domain/object-id.ts'
 import { CallbackReference, EXAMPLE_ID, EXAMPLE_TIME, Int64, Time } from '../schemas.ts'
 import { hrefOfCallback } from './representation.ts'
 
-/** More than anybody reads; the rest shows when these are gone. */
+/** Maximum number of callbacks in the list. The others appear when these are gone. */
 const MAX_LISTED = 1000
 
-/** What a callback works without, and the database may refuse. */
+/** Columns that a callback does not need and whose values the database may refuse. */
 const OPTIONAL = ['request_id', 'traceparent', 'tracestate', 'baggage'] as const
 type Optional = (typeof OPTIONAL)[number]
 
-/** A callback that was answered with 202 and that the database refuses. */
+/** A callback that got 202 and that the database then refused. */
 export interface AsideView {
   readonly id: string
   readonly reason: string
@@ -33,8 +33,8 @@ export interface SetAside {
 }
 
 /**
- * For operators: `GET /set-aside` lists what the database refused, `POST /set-aside/:id/put-back` gives one to the database once more
- * (`?without=baggage,tracestate` leaves out what may be refused), `DELETE /set-aside/:id` drops one for good and answers with what it was.
+ * Routes for operators. `GET /set-aside` lists the callbacks that the database refused. `POST /set-aside/:id/put-back` gives one to it again;
+ * `?without=baggage,tracestate` leaves out values. `DELETE /set-aside/:id` permanently drops a callback and returns it.
  */
 export function setAsideRoutes(spool: SetAside, logger: Logger): readonly Route[] {
   return [
@@ -44,7 +44,7 @@ export function setAsideRoutes(spool: SetAside, logger: Logger): readonly Route[
       path: '/set-aside',
       operationId: 'listSetAside',
       summary: 'Lists the callbacks that the database refused',
-      answers: { 200: { description: `At most ${MAX_LISTED} of them.`, schema: AsideList, example: listOf([EXAMPLE]) } },
+      answers: { 200: { description: `At most ${MAX_LISTED} callbacks.`, schema: AsideList, example: listOf([EXAMPLE]) } },
       problems: ['storage_unavailable'],
       parse: () => undefined,
       execute: async () => jsonAnswer(200, exactJson(listOf((await spool.aside(MAX_LISTED)).map(representation)))),
@@ -54,9 +54,9 @@ export function setAsideRoutes(spool: SetAside, logger: Logger): readonly Route[
       method: 'DELETE',
       path: '/set-aside/:id',
       operationId: 'dropSetAside',
-      summary: 'Drops a callback that was set aside, for good',
+      summary: 'Permanently drops a callback that was set aside',
       params: ID,
-      answers: { 200: { description: 'What the callback was.', schema: Aside, example: EXAMPLE } },
+      answers: { 200: { description: 'The dropped callback.', schema: Aside, example: EXAMPLE } },
       problems: ['callback_not_found', 'storage_unavailable'],
       parse: request => pathParameter(request, 'id'),
       async execute(id) {
@@ -75,7 +75,7 @@ export function setAsideRoutes(spool: SetAside, logger: Logger): readonly Route[
       params: ID,
       query: Type.Object({
         without: Type.Optional(
-          Type.String({ pattern: WITHOUT, description: `What to leave out, separated by commas: ${OPTIONAL.join(', ')}.` }),
+          Type.String({ pattern: WITHOUT, description: `Values to leave out, separated by commas: ${OPTIONAL.join(', ')}.` }),
         ),
       }),
       answers: { 200: { description: 'The callback is on its way to the database.', schema: PutBack, example: PUT_BACK_EXAMPLE } },

@@ -3,7 +3,7 @@ import { refusedWith } from '#foundation/http/refused-connections.ts'
 import type { Refusal } from '#foundation/http/server.ts'
 import type { ObserveRequest } from '#foundation/http/telemetry.ts'
 
-/** Counts what the server refuses before the app sees it, like every other answer; callbacks among it as callbacks too. */
+/** Counts requests that the server refuses before the app sees them. If such a request is a callback, it also counts as a callback. */
 export function countRefusals(observe: ObserveRequest, onReceived: (outcome: string) => void): (refusal: Refusal) => void {
   return ({ code, status, method, url }) => {
     observe({ method, route: 'unmatched', status }, 0)
@@ -11,7 +11,7 @@ export function countRefusals(observe: ObserveRequest, onReceived: (outcome: str
   }
 }
 
-/** Counts the callbacks that their route refuses. What the server has cut off looks like a sender that went away. */
+/** Counts callbacks that their route refuses. If the server cut one off, the server's code counts, because the route only sees a lost connection. */
 export function countCallbackProblems(onReceived: (outcome: string) => void): (request: Request, code: string) => void {
   return ({ method, route, socket }, code) => {
     if (method === 'POST' && route?.path === '/callback') onReceived(refusedWith.get(socket) ?? code)

@@ -8,8 +8,8 @@ import { overloaded } from '../problems.ts'
 const LABELS = { method: 'POST', route: '/callback', status: PROBLEMS.overloaded.status }
 
 /**
- * Refuses callbacks that the inbox has no room for before the app sees them: without a span, a route or the body. By the way of the app, which a
- * query in the URL takes, a refusal costs more than twice as much, and there are most of them when time is scarcest.
+ * Refuses callbacks before the app sees them while the inbox has no room. It makes no span and does not read the body. A refusal by the app costs
+ * more than twice as much, and an overload causes many refusals. Requests with a query in the URL still go through the app.
  */
 export function refuseWhenFull(options: {
   readonly inbox: { readonly waitSeconds: number }

@@ -20,18 +20,18 @@ import { CallbackReference, EXAMPLE_ID, Int64, Int64Text, Time } from '../schema
 
 export interface ObjectReader {
   find(id: ObjectId): Promise<ObjectView | undefined>
-  /** A page in the order of ids. @param page.limit one more than is shown, which tells whether there is more */
+  /** Reads a page, ordered by id. @param page.limit one more than the page shows, to find out whether there are more */
   list(filter: ObjectFilter, page: PageRequest<ObjectId>): Promise<readonly ObjectView[]>
 }
 
-/** `GET /v1/objects` and `GET /v1/objects/:id`: what is known of objects and has not expired. */
+/** `GET /v1/objects` and `GET /v1/objects/:id`: show stored objects that have not expired. */
 export function readObjects(objects: ObjectReader): readonly Route[] {
   return [
     route({
       ...READ,
       path: '/v1/objects',
       operationId: 'listObjects',
-      summary: 'Lists the objects that are stored, in the order of their ids',
+      summary: 'Lists the stored objects, ordered by id',
       query: Type.Object({ online: Type.Optional(Type.Boolean()), ...PAGE_PARAMETERS }),
       answers: {
         200: {
@@ -56,7 +56,7 @@ export function readObjects(objects: ObjectReader): readonly Route[] {
       ...READ,
       path: '/v1/objects/:id',
       operationId: 'getObject',
-      summary: 'Says what is known of an object',
+      summary: 'Returns a stored object',
       params: Type.Object({ id: Int64Text }),
       answers: { 200: { description: 'The object.', schema: ObjectSchema, example: EXAMPLE } },
       problems: ['invalid_id', 'object_not_found', 'too_many_reads', 'storage_unavailable'],
@@ -67,7 +67,7 @@ export function readObjects(objects: ObjectReader): readonly Route[] {
       },
       async execute(id) {
         const object = await objects.find(id)
-        if (!object) throw new HttpProblem('object_not_found', 'No such object is stored, or none any more.')
+        if (!object) throw new HttpProblem('object_not_found', 'No object with this id is stored, or it has expired.')
         return jsonAnswer(200, textOf(object))
       },
     }),
@@ -84,9 +84,9 @@ const ObjectSchema = Type.Object(
     href: Type.String(),
     id: Int64,
     online: Type.Boolean(),
-    last_seen_at: Type.Union([Time, Type.Null()], { description: 'When it was last fetched online.' }),
+    last_seen_at: Type.Union([Time, Type.Null()], { description: 'When a fetch last found the object online, or null.' }),
     stored_at: Time,
-    expires_at: Type.String({ format: 'date-time', description: 'From then on nobody finds it.' }),
+    expires_at: Type.String({ format: 'date-time', description: 'When the object expires. From then on it is not found.' }),
     callback: CallbackReference,
   },
   { additionalProperties: false },
@@ -103,7 +103,7 @@ const EXAMPLE = {
   callback: { kind: 'Callback', id: EXAMPLE_ID, href: `/v1/callbacks/${EXAMPLE_ID}` },
 }
 
-/** By hand: JSON.stringify with exact ids takes ten times as long, and a page of a thousand would hold up everybody. */
+/** Writes an object by hand. JSON.stringify with exact ids takes ten times as long, and a page of 1,000 would delay all requests. */
 function textOf({ id, online, lastSeenAt, storedAt, expiresAt, callbackId }: ObjectView): string {
   const times = `"last_seen_at":${JSON.stringify(lastSeenAt)},"stored_at":"${storedAt}","expires_at":"${expiresAt}"`
   const callback = `{"kind":"Callback","id":"${callbackId}","href":"/v1/callbacks/${callbackId}"}`
