@@ -27,8 +27,8 @@ export interface HttpConnectionsOptions {
 
 /** Maximum number of requests that one connection may send ahead. One read of Node can contain thousands. */
 const MAX_HELD = 256
-/** Maximum number of requests that all connections together may send ahead. Each takes about 4 KB. */
-const MAX_HELD_IN_ALL = 8192
+/** Maximum number of requests that all connections together may send ahead. Each takes kilobytes, and Node keeps them until its connection is closed. */
+const MAX_HELD_IN_ALL = 1024
 /** Weight of a held request with a chunked body, because thousands of its chunks may have arrived. Other requests have weight 1. */
 const CHUNKED_WEIGHT = 64
 /** Maximum number of bytes of answers, over all connections, that wait in memory for peers to read them. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { mock } from 'node:test'
 import { HttpConnections } from '../../http/connections.ts'
 
 const MIB = 1024 * 1024
@@ -161,8 +162,8 @@ describe('HttpConnections', () => {
       assert.deepEqual([socket.isDestroyed, connections.count, handled], [true, 0, ['0']])
     })
 
-    it('holds 8,192 requests of all connections, and closes the one that sends another', () => {
-      const sockets = Array.from({ length: 32 }, open)
+    it('holds 1,024 requests of all connections, and closes the one that sends another', () => {
+      const sockets = Array.from({ length: 4 }, open)
       for (const socket of sockets) sendMany(socket, 257)
       const late = open()
       send(late, 'a')
@@ -179,8 +180,18 @@ describe('HttpConnections', () => {
       assert.equal(last.isDestroyed, true)
     })
 
+    it('takes no turn for a connection that is gone, and keeps nothing of it', () => {
+      const socket = open()
+      sendMany(socket, 3)
+      socket.emit('close')
+      const immediate = mock.method(globalThis, 'setImmediate')
+      answer('0')
+      immediate.mock.restore()
+      assert.equal(immediate.mock.callCount(), 0)
+    })
+
     it('has room again for each that is handed on', async () => {
-      const sockets = Array.from({ length: 32 }, open)
+      const sockets = Array.from({ length: 4 }, open)
       for (const socket of sockets) sendMany(socket, 257)
       // Of the last connection: the others have requests of the same names.
       answer('0')
@@ -194,7 +205,7 @@ describe('HttpConnections', () => {
 
     it('counts a chunked one for 64', () => {
       const socket = open()
-      sendMany(socket, 129, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } })
+      sendMany(socket, 17, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } })
       assert.equal(socket.isDestroyed, false)
       send(socket, 'one more')
       assert.equal(socket.isDestroyed, true)
