@@ -9,7 +9,7 @@ const SERVICES = ['callback-service', 'client-service']
 /** What a room may import: other rooms of its service, `foundation`, `#prisma`, npm packages, node. `*` is any package. */
 const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: readonly string[] }>> = {
   domain: { rooms: ['domain'], packages: ['p-limit'] },
-  api: { rooms: ['api', 'domain', 'foundation'], packages: ['node', 'express', 'typebox'] },
+  api: { rooms: ['api', 'domain', 'foundation'], packages: ['node', 'express', 'typebox', 'p-limit'] },
   workers: { rooms: ['workers', 'domain', 'foundation'], packages: ['node'] },
   adapters: { rooms: ['adapters', 'domain', 'foundation', '#prisma'], packages: ['*'] },
   'metrics.ts': { rooms: ['foundation'], packages: [] },

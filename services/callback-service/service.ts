@@ -21,7 +21,7 @@ import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
 import { countRefusals } from './api/gates/count-refusals.ts'
-import { readLimit } from './api/gates/read-limit.ts'
+import { listLimit, readLimit } from './api/gates/read-limit.ts'
 import { refuseWhenFull } from './api/gates/refuse-when-full.ts'
 import { PROBLEMS } from './api/problem-kinds.ts'
 import { toProblem } from './api/problems.ts'
@@ -90,8 +90,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
 
   const readable = { prisma: read.prisma, keepOffline }
   const limited = readLimit(config.read.maxRunning)
-  // A list of callbacks may read the whole table. It must leave a connection to reads of one callback or object.
-  const limitedLists = readLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
+  // A list may read a whole table. It must leave a connection to reads of one callback or object.
+  const listed = listLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
@@ -116,11 +116,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       ],
       callbacks: {
         find: id => limited(async () => (await inbox.find(id)) ?? findCallback(readable.prisma, id)),
-        list: (filter, page) => limitedLists(() => limited(() => listCallbacks(readable.prisma, filter, page))),
+        list: (filter, page) => listed(() => limited(() => listCallbacks(readable.prisma, filter, page))),
       },
       objects: {
         find: id => limited(() => findObject(readable, id)),
-        list: (filter, page) => limited(() => listObjects(readable, filter, page)),
+        list: (filter, page) => listed(() => limited(() => listObjects(readable, filter, page))),
       },
     }),
     logger,

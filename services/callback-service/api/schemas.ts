@@ -5,7 +5,7 @@ import { MAX_OBJECT_ID, MIN_OBJECT_ID } from '../domain/object-id.ts'
 export const Int64 = Type.Integer({ minimum: MIN_OBJECT_ID, maximum: MAX_OBJECT_ID })
 
 /** The id of an object in a URL. */
-export const Int64Text = Type.String({ pattern: '^(0|-?[1-9][0-9]{0,17})$', description: 'A 64-bit signed integer.' })
+export const Int64Text = Type.String({ pattern: '^(0|-?[1-9][0-9]{0,18})$', description: 'A 64-bit signed integer.' })
 
 /** A UUID in its usual form. Postgres accepts every text that matches. */
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

@@ -43,7 +43,7 @@ function getObject({ behaviour, held, random, onAnswer }: ObjectRouteOptions): R
     summary: 'Reports whether an object is online, after a delay',
     access: 'public',
     limits: 'none',
-    params: Type.Object({ id: Type.String({ pattern: '^(0|-?[1-9][0-9]{0,17})$', description: 'A 64-bit signed integer.' }) }),
+    params: Type.Object({ id: Type.String({ pattern: '^(0|-?[1-9][0-9]{0,18})$', description: 'A 64-bit signed integer.' }) }),
     answers: {
       200: {
         description: 'The object.',

@@ -4,13 +4,14 @@ import { writeAnswer } from './answer.ts'
 /** Headers of an answer that a page may read, in addition to those that CORS always allows. */
 const EXPOSED = 'Location, Link, Retry-After, Idempotency-Replayed, X-Request-ID'
 const METHODS = 'GET, HEAD, POST'
-const HEADERS = 'Content-Type, Idempotency-Key, X-Request-ID, traceparent, tracestate, baggage'
+const HEADERS =
+  'Content-Type, Idempotency-Key, X-Request-ID, traceparent, tracestate, baggage, webhook-id, webhook-timestamp, webhook-signature'
 /** Time for which a browser keeps the answer to a preflight. */
 const MAX_AGE_SECONDS = '600'
 
 /**
  * Lets pages of other origins use a port from a browser (https://fetch.spec.whatwg.org/#http-cors-protocol). It comes before everything else,
- * so that a page can read refusals too.
+ * so that a page can read refusals too. Bytes that are not HTTP, or headers that are too long, are refused without it.
  * @param origins allowed origins, separated by spaces, as a browser writes them: `https://app.example`. Empty: CORS is off
  */
 export function cors(origins: string, listener: RequestListener): RequestListener {

@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import pLimit from 'p-limit'
 import Type from 'typebox'
-import type { Answer } from './answer.ts'
+import { type Answer, writeAnswer } from './answer.ts'
 import { type Route, route } from './route.ts'
 
 /**
@@ -8,6 +11,7 @@ import { type Route, route } from './route.ts'
  * file, and the content security policy keeps the browser from contacting any other host.
  */
 export function docsPageRoutes(): readonly Route[] {
+  const limit = pLimit(MAX_FILES)
   return [
     route({
       ...DOCS,
@@ -28,10 +32,24 @@ export function docsPageRoutes(): readonly Route[] {
         answers: { 200: { description: 'The file.', type, schema: Type.String() } },
         problems: [],
         parse: () => undefined,
-        execute: async () => fileAnswer(type, await read()),
+        execute: async (_input, response) => {
+          await limit(async () => sendWhole(response, fileAnswer(type, await read())))
+          return undefined
+        },
       }),
     ),
   ]
+}
+
+/** Files that are sent at a time. The largest has 1.7 MB: hundreds of peers that ask for it must not hold up callbacks. */
+const MAX_FILES = 4
+
+/** Resolves when the peer has the whole answer, or is gone. */
+async function sendWhole(response: ServerResponse, answer: Answer): Promise<void> {
+  if (response.destroyed) return
+  const closed = once(response, 'close')
+  writeAnswer(response, answer)
+  await closed
 }
 
 const DOCS = { method: 'GET', access: 'public', limits: 'none' } as const
@@ -66,7 +84,10 @@ const FILES = [
 function fromPackage(name: string): () => Promise<Buffer> {
   let content: Promise<Buffer> | undefined
   return () => {
-    content ??= readFile(new URL(import.meta.resolve(`swagger-ui-dist/${name}`)))
+    content ??= readFile(new URL(import.meta.resolve(`swagger-ui-dist/${name}`))).catch(error => {
+      content = undefined
+      throw error
+    })
     return content
   }
 }

@@ -26,11 +26,14 @@ export function readBoolean(text: string): boolean | undefined {
   return text === 'true' || text === 'false' ? text === 'true' : undefined
 }
 
-/** Reads a time with an offset (RFC 3339). */
+/** Reads a time with an offset (RFC 3339), to the millisecond. Its day must exist, and its year in UTC must have four digits. */
 export function readDateTime(text: string): Date | undefined {
   if (!/^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/.test(text)) return undefined
   const date = new Date(text.toUpperCase().replace(' ', 'T'))
-  return Number.isNaN(date.getTime()) ? undefined : date
+  // JavaScript takes the 30th of February for a day in March.
+  const day = new Date(`${text.slice(0, 10)}T00:00:00Z`)
+  const exists = !Number.isNaN(date.getTime()) && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text.slice(0, 10))
+  return exists && /^\d{4}-/.test(date.toISOString()) ? date : undefined
 }
 
 /** Reads a parameter of the path. */

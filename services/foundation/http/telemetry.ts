@@ -31,7 +31,7 @@ export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOption
     const requestId = requestIdFrom(request.headers)
     response.setHeader('X-Request-ID', requestId)
     const parent = contextFromHeaders(request.headers)
-    const attributes = { 'http.request.method': method, 'url.path': path, 'answerback.request.id': requestId }
+    const attributes = { 'http.request.method': method, 'url.path': shortPath(path), 'answerback.request.id': requestId }
     const span = isTraced(path) ? startSpan(method, { kind: SpanKind.SERVER, parent, attributes }) : unrecordedSpan(parent)
     const active = withRequestId(trace.setSpan(parent, span), requestId)
 
@@ -52,6 +52,13 @@ export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOption
     })
     context.with(active, next)
   }
+}
+
+const MAX_PATH = 256
+
+/** Copies what a span keeps of a long path. A slice would keep the whole path in memory as long as the span waits. */
+function shortPath(path: string): string {
+  return path.length <= MAX_PATH ? path : Buffer.from(path.slice(0, MAX_PATH), 'latin1').toString('latin1')
 }
 
 /** Makes the ids for the answer to a request without a span. */

@@ -75,16 +75,37 @@ export function failSpan(span: Span, error: unknown): void {
  * Reads the context of a request from its headers. W3C headers win over B3 headers. Without either, a new trace starts. B3 headers may have no ids,
  * but only the decision whether to record the new trace (https://github.com/openzipkin/b3-propagation#sampling-state).
  */
-export function contextFromHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Context {
+export function contextFromHeaders(given: Headers): Context {
+  const headers =
+    given['traceparent'] === undefined && given['b3'] === undefined && given['x-b3-traceid'] === undefined ? given : bounded(given)
   const { baggage } = headers
   const decision = decisionIn(headers)
-  let active = propagation.extract(context.active(), headers)
+  // Not the active context: a request that its sender pipelined may begin in the context of the one before, which can be another sender's.
+  let active = propagation.extract(ROOT_CONTEXT, headers)
   if (decision !== undefined) active = withDecision(active, decision)
   return typeof baggage === 'string' ? active.setValue(BAGGAGE, baggage) : active
 }
 
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+/** Trace headers, and the most characters that count of each. Ids need at most 100. tracestate is cut to 512 later, by whole members. */
+const MAX_TRACE_HEADERS: Readonly<Record<string, number>> = {
+  traceparent: 256,
+  tracestate: 1024,
+  b3: 256,
+  'x-b3-traceid': 256,
+  'x-b3-spanid': 256,
+  'x-b3-parentspanid': 256,
+}
+
+/** Leaves out trace headers that are too long. Ids are slices of the header, which keep all of it in memory as long as their span waits. */
+function bounded(headers: Headers): Headers {
+  const tooLong = Object.entries(MAX_TRACE_HEADERS).filter(([name, max]) => (headers[name]?.length ?? 0) > max)
+  return tooLong.length === 0 ? headers : { ...headers, ...Object.fromEntries(tooLong.map(([name]) => [name, undefined])) }
+}
+
 /** Reads the decision of B3 headers. `d` and the flag 1 force a trace. Some senders write a boolean. */
-function decisionIn(headers: Readonly<Record<string, string | string[] | undefined>>): boolean | undefined {
+function decisionIn(headers: Headers): boolean | undefined {
   const state = String(headers['x-b3-flags'] === '1' ? 'd' : (headers['b3'] ?? headers['x-b3-sampled']))
   if (['0', 'false'].includes(state)) return false
   return ['1', 'd', 'true'].includes(state) || undefined

@@ -22,7 +22,8 @@ export function getCallback(find: (id: string) => Promise<CallbackView | undefin
     parse(request) {
       const id = pathParameter(request, 'id')
       if (!UUID.test(id)) throw new HttpProblem('invalid_id', 'The id of a callback is a UUID.')
-      return id
+      // Postgres ignores case, the spool does not.
+      return id.toLowerCase()
     },
     async execute(id) {
       const callback = await find(id)

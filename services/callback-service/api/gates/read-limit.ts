@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import { HttpProblem } from '#foundation/http/problems.ts'
 
 /**
@@ -16,4 +17,19 @@ export function readLimit(max: number): <T>(read: () => Promise<T>) => Promise<T
       underWay -= 1
     }
   }
+}
+
+/** Lists that run or wait for their turn. */
+const MAX_LISTS = 16
+
+/**
+ * Limits the number of lists at a time, because a list may read a whole table. Further lists wait, so that reads of one callback or object go on.
+ * @param atOnce lists that run at a time
+ * @returns a function that runs a list
+ * @throws {HttpProblem} too_many_reads
+ */
+export function listLimit(atOnce: number): <T>(read: () => Promise<T>) => Promise<T> {
+  const limited = readLimit(MAX_LISTS)
+  const inTurn = pLimit(atOnce)
+  return read => limited(() => inTurn(read))
 }

@@ -1,4 +1,10 @@
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import type { Request } from 'express'
+import { docsPageRoutes } from '#foundation/http/docs-page.ts'
+import type { Route } from '#foundation/http/route.ts'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { serveApi } from './serve-api.ts'
 
 describe('GET /docs', () => {
@@ -34,6 +40,28 @@ describe('GET /docs', () => {
     const [, document = ''] = /url: '([^']+)'/.exec(start) ?? []
     assert.equal((await fetch(new URL(document, page.url))).status, 200)
     assert.match(start, /validatorUrl: null/)
+  })
+
+  it('sends a file to four peers at a time, and passes over those who are gone', async () => {
+    const script = docsPageRoutes().find(({ operationId }) => operationId === 'getDocsScript') as Route
+    const written: number[] = []
+    const responses = Array.from({ length: 7 }, (_, n) =>
+      Object.assign(new EventEmitter(), {
+        destroyed: n === 4,
+        writeHead() {
+          written.push(n)
+          return { end: () => undefined }
+        },
+      }),
+    )
+    const answers = responses.map(response => script.answer({} as Request, response as unknown as ServerResponse))
+    await eventually('four are written', () => written.length === 4)
+    await new Promise(setImmediate)
+    assert.deepEqual(written, [0, 1, 2, 3])
+    responses[0]?.emit('close')
+    await answers[0]
+    await eventually('another is written', () => written.length === 5)
+    assert.deepEqual(written, [0, 1, 2, 3, 5])
   })
 
   for (const path of ['/docs/', '/docs/swagger-ui.js', '/docs/..%2fpackage.json', '/docs/package.json']) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { PageRequest } from '#foundation/http/paging.ts'
-import { readLimit } from '../../api/gates/read-limit.ts'
+import { listLimit, readLimit } from '../../api/gates/read-limit.ts'
 import type { CallbackView, ListedCallback } from '../../domain/callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { ObjectView } from '../../domain/stored-object.ts'
@@ -67,6 +67,13 @@ describe('reading', () => {
         ],
       )
       assert.match(text, /"id":9007199254740993,/)
+    })
+
+    it('asks for an id in small letters, as the spool has it', async () => {
+      const asked: string[] = []
+      api = await serveApi({ findCallback: async id => void asked.push(id) })
+      await get(`/v1/callbacks/${ACCEPTED_ID.toUpperCase()}`)
+      assert.deepEqual(asked, [ACCEPTED_ID])
     })
 
     it('calls every object pending before the first attempt has ended', async () => {
@@ -206,6 +213,23 @@ describe('reading', () => {
       assert.equal((await get('/v1/objects/6')).status, 404)
     })
 
+    it('lets lists wait for each other, up to sixteen, while reads of one object go on', async () => {
+      const listed = listLimit(1)
+      const held = Promise.withResolvers<never[]>()
+      let lists = 0
+      const list = () => {
+        lists += 1
+        return held.promise
+      }
+      api = await serveApi({ objects: { find: async () => undefined, list: () => listed(list) } })
+      const answers = Array.from({ length: 17 }, () => get('/v1/objects'))
+      assert.deepEqual([(await Promise.race(answers)).status, lists], [503, 1])
+      assert.equal((await get('/v1/objects/5')).status, 404)
+      held.resolve([])
+      const statuses = (await Promise.all(answers)).map(({ status }) => status)
+      assert.deepEqual([statuses.filter(status => status === 200).length, lists], [16, 16])
+    })
+
     it('answers 503 when the database is away', async () => {
       api = await serveApi({ objects: { find: () => Promise.reject(new StorageUnavailableError('down')), list: async () => [] } })
       const { status, body } = await get('/v1/objects/5')
@@ -242,6 +266,9 @@ describe('reading', () => {
       ['state=constructor', 'state'],
       ['received_after=yesterday', 'received_after'],
       ['received_after=2026-02-31T99:00:00Z', 'received_after'],
+      ['received_after=2026-02-30T00:00:00Z', 'received_after'],
+      ['received_before=9999-12-31T23:59:59-23:59', 'received_before'],
+      ['received_after=0000-01-01T00:00:00%2B01:00', 'received_after'],
       ['received_before=2026-11-22', 'received_before'],
       ['object_id=1.5', 'object_id'],
       ['object_id=9223372036854775808', 'object_id'],

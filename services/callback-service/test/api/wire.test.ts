@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import type { TraceCarrier } from '#foundation/telemetry/spans.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
-import { sendRaw, serveApi } from './serve-api.ts'
+import { ACCEPTED_ID, sendRaw, serveApi } from './serve-api.ts'
 
 const BODY = '{"object_ids":[1]}'
 const POST = 'POST /callback HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
@@ -64,6 +65,30 @@ describe('the wire', () => {
       )
     })
   }
+
+  it('gives a pipelined callback nothing of the trace and the baggage of the one before', async () => {
+    const traces: TraceCarrier[] = []
+    const accepting = await serveApi({
+      inbox: {
+        waitSeconds: 0,
+        accept: async ({ trace }) => {
+          traces.push(trace)
+          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+        },
+      },
+    })
+    const theirs = 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nbaggage: token=secret\r\n'
+    const callback = (headers: string): string => `${POST}Content-Length: ${BODY.length}\r\n${headers}\r\n${BODY}`
+    await sendRaw(accepting.server.port, [callback(theirs) + callback('Connection: close\r\n')])
+    await accepting.stop()
+    const [first, second] = traces
+    assert.deepEqual(
+      [traces.length, first?.traceparent?.slice(3, 35), first?.baggage],
+      [2, '0af7651916cd43dd8448eb211c80319c', 'token=secret'],
+    )
+    assert.notEqual(second?.traceparent?.slice(3, 35), '0af7651916cd43dd8448eb211c80319c')
+    assert.equal(second?.baggage, undefined)
+  })
 
   it('takes over the id and the trace of a request that it refuses by itself', async () => {
     const ids = 'X-Request-ID: r1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n'

@@ -61,6 +61,22 @@ describe('telemetry', () => {
   }
 
   describe('contextFromHeaders', () => {
+    it('takes nothing from the context in which it is asked', async () => {
+      await inSpan('the request before', { parent: contextFromHeaders({ traceparent: TRACEPARENT, baggage: 'a=1' }) }, async () => {
+        assert.deepEqual(carrierOf(contextFromHeaders({})), {})
+      })
+    })
+
+    for (const headers of [
+      { traceparent: `01-${TRACE_ID}-${SPAN_ID}-01-${'x'.repeat(500)}` },
+      { b3: `${TRACE_ID}-${SPAN_ID}-1${' x'.repeat(300)}` },
+      { 'x-b3-traceid': TRACE_ID.repeat(20), 'x-b3-spanid': SPAN_ID },
+    ]) {
+      it(`ignores a header that is far too long for a trace: ${Object.keys(headers)[0]}`, () => {
+        assert.deepEqual(carrierOf(contextFromHeaders(headers)), {})
+      })
+    }
+
     const headers: [what: string, headers: Record<string, string>, expected: string | undefined][] = [
       ['W3C', { traceparent: TRACEPARENT }, `${TRACE_ID} ${SPAN_ID} 1`],
       ['W3C, not sampled', { traceparent: `00-${TRACE_ID}-${SPAN_ID}-00` }, `${TRACE_ID} ${SPAN_ID} 0`],
