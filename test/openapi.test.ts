@@ -53,6 +53,15 @@ for (const [port, { routes, kinds }] of Object.entries(PORTS)) {
       assert.deepEqual(operations.map(([name]) => name).toSorted(), mounted(routerOf(routes)).toSorted())
     })
 
+    it('takes every 64-bit id in a path or a query', () => {
+      const patterns = [...JSON.stringify(document).matchAll(/"pattern":"(\^\(0\|[^"]*)"/g)].map(
+        ([, pattern]) => new RegExp(pattern as string),
+      )
+      const ids = ['0', '-1', '1798742931523477504', '9223372036854775807', '-9223372036854775808']
+      assert.deepEqual([...new Set(patterns.flatMap(pattern => ids.filter(id => !pattern.test(id))))], [])
+      assert.equal(patterns.length > 0, port !== 'the admin port')
+    })
+
     it('names every operation, each by another name', () => {
       const ids = operations.map(([, { operationId }]) => operationId)
       assert.equal(new Set(ids).size, ids.length)

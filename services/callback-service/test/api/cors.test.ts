@@ -27,7 +27,10 @@ describe('CORS', () => {
     assert.equal(status, 204)
     assert.deepEqual([headers.get('access-control-allow-origin'), headers.get('vary')], [PAGE, 'Origin'])
     assert.match(headers.get('access-control-allow-methods') ?? '', /POST/)
-    assert.match(headers.get('access-control-allow-headers') ?? '', /Content-Type.*Idempotency-Key/)
+    assert.match(
+      headers.get('access-control-allow-headers') ?? '',
+      /Content-Type.*Idempotency-Key.*webhook-id, webhook-timestamp, webhook-signature/,
+    )
   })
 
   it('lets an allowed origin read answers, their headers and refusals', async () => {
