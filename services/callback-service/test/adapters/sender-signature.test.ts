@@ -63,7 +63,7 @@ describe('SenderSignature', () => {
     ['a time that was not signed', { ...signed(mine, body), 'webhook-timestamp': String(Math.floor(Date.now() / 1000) - 7) }],
     ['an hour ago', signed(mine, body, hourAgo)],
     ['an hour from now', signed(mine, body, hourAgo + 7200)],
-    ['a time that is no number', signed(mine, body, `${Math.floor(Date.now() / 1000)}s`)],
+    ['a time that is not a number', signed(mine, body, `${Math.floor(Date.now() / 1000)}s`)],
     ['no time', { ...signed(mine, body), 'webhook-timestamp': 'now' }],
     ['an empty signature', { ...signed(mine, body), 'webhook-signature': '' }],
     ['a version without signature', { ...signed(mine, body), 'webhook-signature': 'v1' }],

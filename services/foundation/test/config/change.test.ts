@@ -38,7 +38,7 @@ describe('Settings.change', () => {
     ['a value that is an object', { fetch: { timeoutMs: {} } }, 'invalid_setting', /^fetch\.timeoutMs: must be one value/],
     ['a value that is a list', { fetch: { timeoutMs: [5] } }, 'invalid_setting', /^fetch\.timeoutMs: must be one value/],
     ['a value for a group', { fetch: 5 }, 'invalid_setting', /^fetch is a group/],
-    ['what is no object', [], 'invalid_setting', /^settings must be a JSON object$/],
+    ['what is not an object', [], 'invalid_setting', /^settings must be a JSON object$/],
     ['a good value beside a bad one', { emit: true, sample: { ratio: 2 } }, 'invalid_setting', /^sample\.ratio: /],
     ['a good value beside an unknown one', { emit: true, nope: 1 }, 'unknown_setting', /^there is no setting nope$/],
     ['a good value beside a fixed one', { emit: true, http: { port: 1 } }, 'not_changeable', /^http\.port cannot change/],

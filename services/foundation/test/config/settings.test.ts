@@ -112,7 +112,7 @@ describe('Settings', () => {
       ['__proto__ in the file', { file: '{"__proto__":{"http":{"port":1}}}' }, /there is no setting __proto__$/],
       ['a file that is a list', { file: '[]' }, /settings must be a JSON object$/],
       ['a file that is null', { file: 'null' }, /settings must be a JSON object$/],
-      ['a file that is no JSON', { file: '{' }, /^cannot use the settings in .*settings\.json: /],
+      ['a file that is not JSON', { file: '{' }, /^cannot use the settings in .*settings\.json: /],
       ['a file that is not there', { flags: ['--config=/nowhere'] }, /^cannot use the settings in \/nowhere: ENOENT/],
       ['no value for what is required', { env: {} }, /^database\.url is required: set DATABASE_URL or --database-url=\.\.\.$/],
       ['what contradicts itself', { check: () => 'a is above b' }, /^a is above b$/],

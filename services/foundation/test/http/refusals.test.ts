@@ -53,7 +53,7 @@ describe('a connection that is refused', () => {
   })
 
   for (const [what, error, status, code] of [
-    ['what is no HTTP', { code: 'HPE_INVALID_METHOD' }, 400, 'bad_request'],
+    ['what is not HTTP', { code: 'HPE_INVALID_METHOD' }, 400, 'bad_request'],
     ['what is wrong without a code', {}, 400, 'bad_request'],
     ['headers that are too large', { code: 'HPE_HEADER_OVERFLOW' }, 431, 'headers_too_large'],
   ] as const) {

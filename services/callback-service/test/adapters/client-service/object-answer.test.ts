@@ -30,7 +30,7 @@ describe('parseOnline', () => {
     ['that is null', 'null', 7n, another],
     ['without online', '{"id":7}', 7n, 'online is not a boolean'],
     ['whose online is a string', '{"id":7,"online":"true"}', 7n, 'online is not a boolean'],
-    ['that is no JSON', '{"id":7', 7n, unreadable],
+    ['that is not JSON', '{"id":7', 7n, unreadable],
     ['nested too deep to be visited', `{"id":${BEYOND},"a":${'['.repeat(DEEP)}${']'.repeat(DEEP)},"online":true}`, BEYOND, unreadable],
   ] as const) {
     it(`counts an answer ${what} as retryable trouble of the host`, () => {

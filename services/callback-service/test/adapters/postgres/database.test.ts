@@ -29,9 +29,9 @@ describe('Database', () => {
 
   describe('calls it the fault of the value', () => {
     const statements: [string, string][] = [
-      ['when it is no number', `SELECT 'x'::bigint`],
+      ['when it is not a number', `SELECT 'x'::bigint`],
       ['when it is beyond its type', `SELECT '9223372036854775808'::bigint`],
-      ['when it is no JSON', `SELECT '{'::json`],
+      ['when it is not JSON', `SELECT '{'::json`],
       ['when it holds U+0000', `SELECT * FROM json_to_recordset('[{"t": "\\u0000"}]') AS r(t text)`],
       ['when it is null where it must not be', `INSERT INTO workers (host, pid) VALUES ('h', 1)`],
       [

@@ -210,7 +210,7 @@ describe('WorkerSession, and its connection', () => {
     )
   })
 
-  it('says as it is what is no error', async () => {
+  it('reports a reason that is not an Error as it is', async () => {
     TestClient.prototype.connect = mock.fn(() => Promise.reject('a bare word'))
     try {
       await start()

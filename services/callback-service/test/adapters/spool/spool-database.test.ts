@@ -78,7 +78,7 @@ describe('openSpoolDatabase', () => {
 
   for (const [what, errcode] of [
     ['is damaged', 11],
-    ['is no database', 26],
+    ['is not a database', 26],
   ] as const) {
     it(`takes the word of SQLite for it that the file ${what}`, () => {
       pretend('PRAGMA quick_check(1)', () => {
