@@ -6,6 +6,9 @@ GRANT USAGE ON SCHEMA public TO answerback_service;
 GRANT SELECT ON _prisma_migrations TO answerback_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON callbacks, objects, workers TO answerback_service;
 GRANT SELECT, INSERT ON clock_steps TO answerback_service;
+GRANT SELECT, INSERT, UPDATE ON workspaces TO answerback_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON access_keys TO answerback_service;
+GRANT SELECT, UPDATE ON access_revision TO answerback_service;
 -- Without it a worker cannot take a number: the service would accept callbacks but process none.
 GRANT USAGE ON SEQUENCE workers_number_seq TO answerback_service;
 -- By default everybody may execute pg_logical_emit_message. If that was revoked, grant it as well.

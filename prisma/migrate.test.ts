@@ -32,7 +32,16 @@ describe('migrate', () => {
       logged,
       names.map(migration => ['migration applied', { migration }]),
     )
-    assert.deepEqual((await tables()).sort(), ['_prisma_migrations', 'callbacks', 'clock_steps', 'objects', 'workers'])
+    assert.deepEqual((await tables()).sort(), [
+      '_prisma_migrations',
+      'access_keys',
+      'access_revision',
+      'callbacks',
+      'clock_steps',
+      'objects',
+      'workers',
+      'workspaces',
+    ])
   })
 
   it('does nothing the second time', async () => {

@@ -133,7 +133,7 @@ export class ObjectStore {
           WHERE to_timestamp(${lastFetchedMs}::float8 / 1000) <= t.now
           -- All writers use the same order, so that two that store the same objects wait for each other and cannot deadlock.
           ORDER BY r.id
-          ON CONFLICT (id) DO UPDATE SET
+          ON CONFLICT (workspace, id) DO UPDATE SET
             online = excluded.online,
             last_seen_at = coalesce(excluded.last_seen_at, objects.last_seen_at),
             fetched_at = excluded.fetched_at,

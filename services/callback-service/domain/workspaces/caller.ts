@@ -1,0 +1,27 @@
+import type { Workspace } from './workspace.ts'
+
+/** The roles that a key of a workspace can have. */
+export const KEY_ROLES = ['send', 'read', 'manage'] as const
+
+export type KeyRole = (typeof KEY_ROLES)[number]
+
+/** What a caller may do. A superuser may do everything in every workspace. */
+export type Role = KeyRole | 'superuser'
+
+/** Who sent a request, and the workspace that the request is about. */
+export interface Caller {
+  readonly role: Role
+  readonly workspace: Workspace
+  /** Undefined: the caller is a superuser, or needs no key because the access is open. */
+  readonly keyId: string | undefined
+}
+
+/** A key as this process knows it. The key itself is known to its owner only. */
+export interface KnownKey {
+  readonly id: string
+  readonly workspace: string
+  readonly role: KeyRole
+  /** SHA-256 of the key. */
+  readonly hash: Buffer
+  readonly expiresAt: Date | null
+}
