@@ -44,6 +44,30 @@ describe('migrate', () => {
     ])
   })
 
+  it('moves what was there before there were workspaces to the workspace default', async () => {
+    for (const { name, sql } of (await readMigrations()).slice(0, 2)) await write(name, sql)
+    await migrate({ url: database.url, folder: url() })
+    const id = '01890a5d-ac96-774b-bcce-b302099a8057'
+    await withClient(database.url, async client => {
+      await client.query(`INSERT INTO callbacks (id, object_ids, idempotency_key) VALUES ($1, '{7}', 'k')`, [id])
+      await client.query('INSERT INTO callbacks (id) SELECT gen_random_uuid() FROM generate_series(1, 2)')
+      await client.query(
+        `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id) VALUES (7, true, now(), now(), now(), $1)`,
+        [id],
+      )
+    })
+    assert.deepEqual(await migrate({ url: database.url }), ['20261124000000_workspaces'])
+    await withClient(database.url, async client => {
+      const { rows: callbacks } = await client.query('SELECT workspace, count(*)::int FROM callbacks GROUP BY 1')
+      assert.deepEqual(callbacks, [{ workspace: 'default', count: 3 }])
+      const { rows: objects } = await client.query('SELECT workspace, id FROM objects')
+      assert.deepEqual(objects, [{ workspace: 'default', id: '7' }])
+      // A statement of the release before, whose replicas may still accept callbacks.
+      const before = `INSERT INTO callbacks (id, idempotency_key) VALUES (gen_random_uuid(), 'k') ON CONFLICT DO NOTHING`
+      assert.equal((await client.query(before)).rowCount, 0)
+    })
+  })
+
   it('does nothing the second time', async () => {
     await migrate({ url: database.url })
     const before = await journal()

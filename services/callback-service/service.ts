@@ -49,7 +49,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const { accept, work, read } = databases({ config, logger })
   const storage = new StorageWatch({ probe: storageProbe(accept), logger })
   const clock = new DatabaseClock()
-  const arrived = new Signal()
+  const arrived = new Signal<string>()
   arrived.on(() => storage.accepted())
   const inbox = intake({ config, metrics, database: accept, clock, arrived, onRefused: reason => storage.refused(reason), logger })
   const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, logger })
@@ -81,14 +81,14 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const counts = rowCount({
     count: async () => {
       const unfinished = await countUnfinishedCallbacks(work.prisma)
-      inbox.backlog.count(unfinished)
-      metrics.backlog.set(unfinished)
+      inbox.backlogs.count(unfinished)
+      metrics.backlog.set(unfinished.values().reduce((sum, count) => sum + count, 0))
       metrics.live.set(await countLiveObjects({ prisma: work.prisma, keepOffline }))
     },
     logger,
   })
 
-  const readable = { prisma: read.prisma, keepOffline }
+  const readable = { prisma: read.prisma, keepOffline: () => keepOffline }
   const limited = readLimit(config.read.maxRunning)
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
   const listed = listLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
@@ -115,11 +115,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
       ],
       callbacks: {
-        find: id => limited(async () => (await inbox.find(id)) ?? findCallback(readable.prisma, id)),
-        list: (filter, page) => listed(() => limited(() => listCallbacks(readable.prisma, filter, page))),
+        find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
+        list: (filter, page) => listed(() => limited(() => listCallbacks(read.prisma, filter, page))),
       },
       objects: {
-        find: id => limited(() => findObject(readable, id)),
+        find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
         list: (filter, page) => listed(() => limited(() => listObjects(readable, filter, page))),
       },
     }),

@@ -119,6 +119,7 @@ function fillSpool(path: string): string[] {
   const file = new SpoolFile({ path, maxBytes: 2 ** 30 })
   const rows = range(1, SPOOLED).map(i => ({
     id: newCallbackId(),
+    workspace: 'default',
     object_ids: `{${range(i, 10)}}`,
     idempotency_key: undefined,
     request_id: undefined,

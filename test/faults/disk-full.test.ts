@@ -123,7 +123,7 @@ describe('a full disk', function () {
     const database = await createTestDatabase()
     const path = join(folder, 'spool.sqlite')
     const file = new SpoolFile({ path, maxBytes: 2 ** 30 })
-    const row = { idempotency_key: undefined, request_id: undefined, received_ms: Date.now() }
+    const row = { workspace: 'default', idempotency_key: undefined, request_id: undefined, received_ms: Date.now() }
     const rows = range(1, 600).map(i => ({ ...row, id: newCallbackId(), object_ids: i === 100 ? '{9223372036854775808}' : `{${i}}` }))
     file.append(rows)
     file.close()

@@ -1,9 +1,11 @@
 import type { TraceCarrier } from '#foundation/telemetry/spans.ts'
+import { scopedKey } from '../domain/accepting/idempotency-key.ts'
 import type { WrittenId } from '../domain/object-id.ts'
 import { keyedCallbackId, newCallbackId } from './callback-id.ts'
 
 /** A callback as the API received it. */
 export interface ReceivedCallback {
+  readonly workspace: string
   readonly objectIds: readonly WrittenId[]
   readonly idempotencyKey: string | undefined
   readonly requestId: string | undefined
@@ -21,6 +23,7 @@ export interface NewCallback extends Omit<ReceivedCallback, 'objectIds'> {
 /** The columns of a callback, the same in the inbox and in the spool. */
 export interface CallbackColumns {
   readonly id: string
+  readonly workspace: string
   readonly object_ids: string
   readonly idempotency_key: string | undefined
   readonly request_id: string | undefined
@@ -29,12 +32,12 @@ export interface CallbackColumns {
   readonly baggage?: string | undefined
 }
 
-export function newCallback({ objectIds: ids, idempotencyKey, requestId, trace }: ReceivedCallback): NewCallback {
+export function newCallback({ workspace, objectIds: ids, idempotencyKey, requestId, trace }: ReceivedCallback): NewCallback {
   const objectIds = `{${ids.join(',')}}`
-  const id = idempotencyKey === undefined ? newCallbackId() : keyedCallbackId(idempotencyKey, objectIds)
-  return { id, objectIds, idempotencyKey, requestId, trace }
+  const id = idempotencyKey === undefined ? newCallbackId() : keyedCallbackId(scopedKey(workspace, idempotencyKey), objectIds)
+  return { id, workspace, objectIds, idempotencyKey, requestId, trace }
 }
 
-export function columns({ id, objectIds, idempotencyKey, requestId, trace }: NewCallback): CallbackColumns {
-  return { id, object_ids: objectIds, idempotency_key: idempotencyKey, request_id: requestId, ...trace }
+export function columns({ id, workspace, objectIds, idempotencyKey, requestId, trace }: NewCallback): CallbackColumns {
+  return { id, workspace, object_ids: objectIds, idempotency_key: idempotencyKey, request_id: requestId, ...trace }
 }

@@ -11,7 +11,7 @@ import { PROBLEMS } from './problem-kinds.ts'
 export interface RoutesOptions {
   readonly accepting: PostCallbackOptions
   readonly checks: readonly Check[]
-  readonly callbacks: { readonly find: (id: string) => Promise<CallbackView | undefined>; readonly list: ListCallbacks }
+  readonly callbacks: { readonly find: (workspace: string, id: string) => Promise<CallbackView | undefined>; readonly list: ListCallbacks }
   readonly objects: ObjectReader
 }
 

@@ -20,6 +20,7 @@ export const CALLBACK_STATES = Object.keys(TRANSITIONS) as readonly CallbackStat
 interface CallbackFacts {
   /** UUID */
   readonly id: string
+  readonly workspace: string
   readonly state: CallbackState
   readonly attempts: number
   readonly requestId: string | null
@@ -50,8 +51,9 @@ export interface CallbackPosition {
   readonly id: string
 }
 
-/** Selects callbacks. A member that is undefined selects all. */
+/** Selects callbacks of one workspace. A member that is undefined selects all. */
 export interface CallbackFilter {
+  readonly workspace: string
   readonly state: CallbackState | undefined
   /** At or after this time. */
   readonly receivedAfter: Date | undefined

@@ -11,7 +11,8 @@ export interface ObjectView {
   readonly callbackId: string
 }
 
-/** Selects objects. A member that is undefined selects all. */
+/** Selects objects of one workspace. A member that is undefined selects all. */
 export interface ObjectFilter {
+  readonly workspace: string
   readonly online: boolean | undefined
 }

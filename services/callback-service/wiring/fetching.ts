@@ -12,6 +12,7 @@ import { CircuitBreaker } from '../domain/fetching/circuit-breaker.ts'
 import { ObjectFetcher } from '../domain/fetching/object-fetcher.ts'
 import { SharedFetches } from '../domain/fetching/shared-fetches.ts'
 import { RightMissingError } from '../domain/storage-errors.ts'
+import { DEFAULT_WORKSPACE } from '../domain/workspaces/workspace.ts'
 import type { CallbackMetrics } from '../metrics.ts'
 
 interface Needs {
@@ -78,7 +79,7 @@ export function fetching({ config: current, metrics, database, clock, logger }: 
     fetcher,
     store: {
       upsert: (object, callbackId) =>
-        store.upsert(object, callbackId).catch(error => {
+        store.upsert(object, { id: callbackId, workspace: DEFAULT_WORKSPACE }).catch(error => {
           if (error instanceof RightMissingError) storing.tell(error.message)
           throw error
         }),

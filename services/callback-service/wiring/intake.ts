@@ -10,7 +10,8 @@ import type { DatabaseClock } from '../adapters/postgres/database-clock.ts'
 import { CallbackSpool } from '../adapters/spool/callback-spool.ts'
 import type { SpooledRow } from '../adapters/spool/spool-file.ts'
 import type { Config } from '../config.ts'
-import { Backlog } from '../domain/accepting/backlog.ts'
+import { Backlogs } from '../domain/accepting/backlog.ts'
+import { scopedKey } from '../domain/accepting/idempotency-key.ts'
 import { type DurablyAccepted, Intake } from '../domain/accepting/intake.ts'
 import { KnownKeys } from '../domain/accepting/known-keys.ts'
 import type { CallbackView } from '../domain/callback.ts'
@@ -24,8 +25,8 @@ interface Needs {
   readonly database: Database
   readonly clock: DatabaseClock
   readonly logger: Logger
-  /** Emitted when there are new callbacks in the inbox. */
-  readonly arrived: Signal
+  /** Emitted with the workspace when there are new callbacks in the inbox. */
+  readonly arrived: Signal<string>
   /** Called when the database did not take a callback. */
   readonly onRefused: (reason: string) => void
 }
@@ -36,13 +37,13 @@ export interface CallbackIntake {
   readonly waitSeconds: number
   /** Accepts a callback. @throws what the inbox and the spool throw */
   accept(callback: ReceivedCallback): Promise<DurablyAccepted>
-  /** Finds a callback that is still in the spool. @returns undefined if it is not there */
-  find(id: string): Promise<CallbackView | undefined>
+  /** Finds a callback of a workspace that is still in the spool. @returns undefined if it is not there */
+  find(workspace: string, id: string): Promise<CallbackView | undefined>
   /** Whether the drain is moving callbacks. Nothing is claimed meanwhile, because callbacks that lie on one disk only go first. */
   readonly isSpoolDraining: boolean
   /** Whether callbacks can be accepted without the database, as far as this process knows. */
   readonly hasSpool: boolean
-  readonly backlog: Backlog
+  readonly backlogs: Backlogs
   /** The callbacks that the database refused; undefined if there is no spool. */
   readonly setAside: SetAside | undefined
   readonly checks: readonly Check[]
@@ -69,10 +70,10 @@ export function intake(needs: Needs): CallbackIntake {
     onCommit: (size, seconds) => {
       metrics.commitSize.observe(size)
       metrics.commitSeconds.observe(seconds)
-      arrived.emit()
     },
+    onArrived: workspace => arrived.emit(workspace),
   })
-  const backlog = new Backlog({ max: config.inbox.maxBacklog, nowMs: () => performance.now() })
+  const backlogs = new Backlogs({ nowMs: () => performance.now() })
   const keys = new KnownKeys({
     max: MAX_KNOWN_KEYS,
     forgetAfterMs: config.callbacks.retentionSeconds * 1000,
@@ -83,21 +84,24 @@ export function intake(needs: Needs): CallbackIntake {
   const keeper = new Intake({ inbox: watched, spool, keys })
   return {
     get waitSeconds() {
-      return backlog.waitSeconds
+      return backlogs.all.waitSeconds(config.inbox.maxBacklog)
     },
     async accept(callback) {
       const accepted = await keeper.accept(newCallback(callback))
-      if (!accepted.isReplay) backlog.accepted()
+      if (!accepted.isReplay) backlogs.accepted(callback.workspace)
       return accepted
     },
-    find: async id => spool?.find(id),
+    find: async (workspace, id) => {
+      const found = await spool?.find(id)
+      return found?.workspace === workspace ? found : undefined
+    },
     get isSpoolDraining() {
       return drain?.isMoving ?? false
     },
     get hasSpool() {
       return spool?.hasRoom ?? false
     },
-    backlog,
+    backlogs,
     setAside: spool,
     checks: spool
       ? [
@@ -125,7 +129,7 @@ function refusal({ onRefused }: Needs): (error: Error) => never {
 }
 
 function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
-  const { config, metrics, clock, logger, arrived } = needs
+  const { config, metrics, clock, logger } = needs
   const spool = new CallbackSpool({
     ...config.accept,
     ...config.spool,
@@ -145,10 +149,7 @@ function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
       rememberKeys(keys, rows, new Set(rivals.map(({ id }) => id)))
       return rivals
     },
-    onDrained: count => {
-      metrics.drained.inc(count)
-      arrived.emit()
-    },
+    onDrained: count => metrics.drained.inc(count),
     logger,
   })
   return { spool, drain }
@@ -158,6 +159,9 @@ function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
  * Remembers the keys that the spool forgets after a drain. It makes their ids again, because earlier releases made ids from the key alone.
  */
 function rememberKeys(keys: KnownKeys, rows: readonly SpooledRow[], rivals: ReadonlySet<string>): void {
-  for (const { id, idempotency_key: key, object_ids } of rows)
-    if (key && !rivals.has(id)) keys.remember(key, keyedCallbackId(key, object_ids))
+  for (const { id, workspace, idempotency_key, object_ids } of rows) {
+    if (!idempotency_key || rivals.has(id)) continue
+    const key = scopedKey(workspace, idempotency_key)
+    keys.remember(key, keyedCallbackId(key, object_ids))
+  }
 }

@@ -27,7 +27,7 @@ interface Needs {
   readonly clock: DatabaseClock
   readonly fetching: Fetching
   /** Emitted when there are new callbacks in the inbox. */
-  readonly arrived: Signal
+  readonly arrived: Signal<string>
   /** Whether the worker must not claim now. */
   readonly isHeldUp: () => boolean
   readonly logger: Logger

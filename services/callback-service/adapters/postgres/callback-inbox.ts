@@ -1,6 +1,7 @@
 import { Batcher, BatcherFullError, BatchTimeoutError } from '#foundation/batcher.ts'
 import type { PrismaClient } from '#prisma'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accepting/accept-errors.ts'
+import { scopedKey } from '../../domain/accepting/idempotency-key.ts'
 import type { Accepted } from '../../domain/accepting/intake.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { keyedCallbackId } from '../callback-id.ts'
@@ -15,6 +16,8 @@ export interface CallbackInboxOptions {
   readonly maxWaiting: number
   readonly timeoutMs: number
   readonly onCommit: (size: number, seconds: number) => void
+  /** Called after a commit, once for each workspace that has new callbacks. */
+  readonly onArrived: (workspace: string) => void
 }
 
 /** Two callbacks with one idempotency key and different object ids that were both answered with 202. */
@@ -38,10 +41,12 @@ interface Owner {
  */
 export class CallbackInbox {
   readonly #prisma: PrismaClient
+  readonly #onArrived: (workspace: string) => void
   readonly #batcher: Batcher<NewCallback, Accepted | Error>
 
   constructor(options: CallbackInboxOptions) {
     this.#prisma = options.prisma
+    this.#onArrived = options.onArrived
     this.#batcher = new Batcher({
       write: rows => this.#insertAll(rows),
       maxBatch: options.maxBatch,
@@ -77,19 +82,21 @@ export class CallbackInbox {
     const [inserted] = await inDatabase(
       () => this.#prisma.$queryRaw<{ received_at: Date | null; ids: string[] | null }[]>`
         WITH inserted AS (
-          INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
-          SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, t.now, t.now + n * interval '1 microsecond'
+          INSERT INTO callbacks (id, workspace, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
+          SELECT id, workspace, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, t.now,
+            t.now + n * interval '1 microsecond'
           FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows.map(columns))}::json)
-              AS (id uuid, object_ids text, idempotency_key text, request_id text, traceparent text, tracestate text, baggage text)
-            ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, n),
+              AS (id uuid, workspace text, object_ids text, idempotency_key text, request_id text, traceparent text, tracestate text, baggage text)
+            ) WITH ORDINALITY AS r(id, workspace, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, n),
             (SELECT clock_timestamp() AS now, ${WAIT_FOR_DISK} OFFSET 0) t
           -- All writers use the same order, so that two with the same keys wait for each other and cannot deadlock. The first of two rivals wins.
-          ORDER BY idempotency_key, n
+          ORDER BY workspace, idempotency_key, n
           ON CONFLICT DO NOTHING
           RETURNING id, received_at
         )
         SELECT min(received_at) AS received_at, CASE WHEN count(*) < ${rows.length} THEN coalesce(array_agg(id::text), '{}') END AS ids FROM inserted`,
     )
+    if (inserted?.received_at) for (const workspace of workspacesOf(rows)) this.#onArrived(workspace)
     const accepted = ({ id }: NewCallback): Accepted => ({ id, receivedAt: inserted?.received_at as Date, isReplay: false })
     if (!inserted?.ids) return rows.map(accepted)
     // The result goes by position, because copies have the same id and only the first of them was inserted.
@@ -116,9 +123,9 @@ export class CallbackInbox {
           SELECT r.*, least(to_timestamp(received_ms / 1000), t.now) AS received_at,
             least(to_timestamp(max(received_ms) OVER (ORDER BY n) / 1000), t.now - max(n) OVER () * interval '1 microsecond')
               + n * interval '1 microsecond' AS due_at
-          FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, object_ids text, idempotency_key text, request_id text,
+          FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, workspace text, object_ids text, idempotency_key text, request_id text,
               traceparent text, tracestate text, baggage text, received_ms float8)
-            ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_ms, n),
+            ) WITH ORDINALITY AS r(id, workspace, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_ms, n),
             (SELECT clock_timestamp() AS now OFFSET 0) t
         ), moved AS (
           UPDATE callbacks c SET received_at = s.received_at, due_at = s.due_at FROM spooled s
@@ -126,11 +133,13 @@ export class CallbackInbox {
           WHERE c.id = ANY (ARRAY(SELECT id FROM spooled)) AND c.id = s.id AND c.state = 'pending' AND c.attempts = 0
             AND c.received_at > s.received_at
         )
-        INSERT INTO callbacks (id, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
-        SELECT id, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at FROM spooled, durable
-        ORDER BY idempotency_key, n
+        INSERT INTO callbacks (id, workspace, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
+        SELECT id, workspace, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at
+        FROM spooled, durable
+        ORDER BY workspace, idempotency_key, n
         ON CONFLICT DO NOTHING`,
     )
+    for (const workspace of workspacesOf(rows)) this.#onArrived(workspace)
     if (inserted === rows.length) return []
     const owners = await this.#findOwners(rows)
     if (owners.includes(undefined)) throw forgottenJustNow()
@@ -145,15 +154,15 @@ export class CallbackInbox {
       () => this.#prisma.$queryRaw<(Owner & { n: number })[]>`
         WITH durable AS MATERIALIZED (SELECT ${WAIT_FOR_DISK}, ${LEAVE_A_MARK})
         SELECT r.n::int, c.id, c.received_at, c.is_same
-        FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, object_ids text, idempotency_key text)
-          ) WITH ORDINALITY AS r(id, object_ids, idempotency_key, n),
+        FROM ROWS FROM (json_to_recordset(${JSON.stringify(rows)}::json) AS (id uuid, workspace text, object_ids text, idempotency_key text)
+          ) WITH ORDINALITY AS r(id, workspace, object_ids, idempotency_key, n),
           LATERAL (
             SELECT id, received_at,
               ARRAY(SELECT unnest(object_ids) ORDER BY 1) = ARRAY(SELECT unnest(r.object_ids::bigint[]) ORDER BY 1) AS is_same
             FROM (
               SELECT id, received_at, object_ids FROM callbacks WHERE id = r.id
               UNION ALL
-              SELECT id, received_at, object_ids FROM callbacks WHERE idempotency_key = r.idempotency_key
+              SELECT id, received_at, object_ids FROM callbacks WHERE workspace = r.workspace AND idempotency_key = r.idempotency_key
             ) known
             ORDER BY is_same DESC LIMIT 1
           ) c, durable`,
@@ -161,6 +170,10 @@ export class CallbackInbox {
     const owners = new Map(found.map(owner => [owner.n, owner]))
     return rows.map((_, i) => owners.get(i + 1))
   }
+}
+
+function workspacesOf(rows: readonly { readonly workspace: string }[]): ReadonlySet<string> {
+  return new Set(rows.map(({ workspace }) => workspace))
 }
 
 function outcomeUnder(owner: Owner | undefined, { idempotencyKey }: NewCallback): Accepted | Error {
@@ -176,7 +189,11 @@ function outcomeUnder(owner: Owner | undefined, { idempotencyKey }: NewCallback)
  * id.
  */
 function withoutKey(row: SpooledRow): SpooledRow {
-  return { ...row, id: keyedCallbackId(row.idempotency_key ?? row.id, row.object_ids), idempotency_key: undefined }
+  return {
+    ...row,
+    id: keyedCallbackId(scopedKey(row.workspace, row.idempotency_key ?? row.id), row.object_ids),
+    idempotency_key: undefined,
+  }
 }
 
 /** The error for a conflict with a callback that has been deleted since. The next try inserts the row. */

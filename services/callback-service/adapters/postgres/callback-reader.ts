@@ -5,12 +5,12 @@ import { parseUnstored } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
 
 /**
- * Reads one callback.
+ * Reads one callback of a workspace.
  * @returns undefined if there is no such callback, or no longer
  * @throws {StorageUnavailableError} the database cannot be read now
  */
-export async function findCallback(prisma: PrismaClient, id: string): Promise<CallbackView | undefined> {
-  const row = await inDatabase(() => prisma.callback.findUnique({ where: { id } }))
+export async function findCallback(prisma: PrismaClient, workspace: string, id: string): Promise<CallbackView | undefined> {
+  const row = await inDatabase(() => prisma.callback.findUnique({ where: { id, workspace } }))
   if (!row) return undefined
   return { ...row, unstored: row.unstored === null ? undefined : parseUnstored(row.unstored) }
 }
@@ -31,12 +31,13 @@ interface ListedRow extends Omit<ListedCallback, 'receivedAt' | 'dueAt' | 'finis
  */
 export async function listCallbacks(
   prisma: PrismaClient,
-  { state, receivedAfter, receivedBefore, objectId }: CallbackFilter,
+  { workspace, state, receivedAfter, receivedBefore, objectId }: CallbackFilter,
   { limit, position }: PageRequest<CallbackPosition>,
 ): Promise<ListedCallback[]> {
   const isBackward = position?.direction === 'before'
   const order = Prisma.raw(isBackward ? 'ASC' : 'DESC')
   const conditions = [
+    Prisma.sql`workspace = ${workspace}`,
     ...(state === undefined ? [] : [Prisma.sql`state = ${state}::callback_state`]),
     ...(receivedAfter ? [Prisma.sql`received_at >= ${timestamp(receivedAfter)}`] : []),
     ...(receivedBefore ? [Prisma.sql`received_at < ${timestamp(receivedBefore)}`] : []),
@@ -45,11 +46,11 @@ export async function listCallbacks(
   ]
   const [row] = await inDatabase(
     () => prisma.$queryRaw<{ page: string | null }[]>`
-      SELECT json_agg(json_build_object('id', id, 'state', state, 'attempts', attempts, 'objectCount', cardinality(object_ids),
+      SELECT json_agg(json_build_object('id', id, 'workspace', workspace, 'state', state, 'attempts', attempts, 'objectCount', cardinality(object_ids),
         'requestId', request_id, 'traceparent', traceparent, 'receivedAt', received_at, 'dueAt', due_at, 'finishedAt', finished_at,
         'receivedUs', (extract(epoch FROM received_at) * 1000000)::bigint::text) ORDER BY received_at DESC, id DESC)::text AS page
       FROM (
-        SELECT * FROM callbacks WHERE ${conditions.length > 0 ? Prisma.join(conditions, ' AND ') : Prisma.sql`true`}
+        SELECT * FROM callbacks WHERE ${Prisma.join(conditions, ' AND ')}
         ORDER BY received_at ${order}, id ${order} LIMIT ${limit}
       ) AS found`,
   )

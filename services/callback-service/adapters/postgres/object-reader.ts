@@ -6,8 +6,8 @@ import { inDatabase } from './database.ts'
 
 export interface Readable {
   readonly prisma: PrismaClient
-  /** Whether readers see objects that are offline. */
-  readonly keepOffline: boolean
+  /** Whether readers of a workspace see objects that are offline. */
+  readonly keepOffline: (workspace: string) => boolean
 }
 
 /**
@@ -15,8 +15,8 @@ export interface Readable {
  * @returns undefined if there is no such object that readers may see
  * @throws {StorageUnavailableError} the database cannot be read now
  */
-export async function findObject(readable: Readable, id: ObjectId): Promise<ObjectView | undefined> {
-  const [object] = await read(readable, Prisma.sql`id = ${id}`, { isBackward: false, limit: 1 })
+export async function findObject(readable: Readable, workspace: string, id: ObjectId): Promise<ObjectView | undefined> {
+  const [object] = await read(readable, workspace, Prisma.sql`id = ${id}`, { isBackward: false, limit: 1 })
   return object
 }
 
@@ -27,7 +27,7 @@ export async function findObject(readable: Readable, id: ObjectId): Promise<Obje
  */
 export function listObjects(
   readable: Readable,
-  { online }: ObjectFilter,
+  { workspace, online }: ObjectFilter,
   { limit, position }: PageRequest<ObjectId>,
 ): Promise<ObjectView[]> {
   const isBackward = position?.direction === 'before'
@@ -35,12 +35,13 @@ export function listObjects(
     ...(position ? [Prisma.sql`id ${Prisma.raw(isBackward ? '<' : '>')} ${position.key}`] : []),
     ...(online === undefined ? [] : [Prisma.sql`online = ${online}`]),
   ]
-  return read(readable, conditions.length > 0 ? Prisma.join(conditions, ' AND ') : Prisma.sql`true`, { isBackward, limit })
+  return read(readable, workspace, conditions.length > 0 ? Prisma.join(conditions, ' AND ') : Prisma.sql`true`, { isBackward, limit })
 }
 
 /** What is found comes as one value: a thousand rows of dates and bigints take this process three times as long. */
 async function read(
   { prisma, keepOffline }: Readable,
+  workspace: string,
   condition: Prisma.Sql,
   { isBackward, limit }: { readonly isBackward: boolean; readonly limit: number },
 ): Promise<ObjectView[]> {
@@ -50,7 +51,7 @@ async function read(
         'storedAt', ${iso('stored_at')}, 'expiresAt', ${iso('expires_at')}, 'callbackId', callback_id) ORDER BY id)::text AS page
       FROM (
         SELECT * FROM objects
-        WHERE ${condition} AND (online OR ${keepOffline}::boolean) AND expires_at > clock_timestamp()
+        WHERE workspace = ${workspace} AND ${condition} AND (online OR ${keepOffline(workspace)}::boolean) AND expires_at > clock_timestamp()
         ORDER BY objects.id ${Prisma.raw(isBackward ? 'DESC' : 'ASC')} LIMIT ${limit}
       ) AS found`,
   )

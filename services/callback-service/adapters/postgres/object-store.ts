@@ -2,7 +2,6 @@ import { Batcher } from '#foundation/batcher.ts'
 import { type Context, context } from '#foundation/telemetry/spans.ts'
 import type { PrismaClient } from '#prisma'
 import type { FetchedObject } from '../../domain/fetching/fetched-object.ts'
-import type { ObjectId } from '../../domain/object-id.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { inDatabase, WAIT_FOR_DISK } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
@@ -22,14 +21,20 @@ export interface Expired {
 export interface ObjectStoreOptions {
   readonly prisma: PrismaClient
   readonly clock: DatabaseClock
-  /** Seconds from the storing of an object to its expiry. It is read for each statement. */
-  readonly ttlSeconds: () => number
+  /** Seconds from the storing of an object of a workspace to its expiry. It is read for each statement. */
+  readonly ttlSeconds: (workspace: string) => number
   readonly onStored: (count: number, seconds: number) => void
+}
+
+/** The callback for which an object was fetched. */
+interface Asker {
+  readonly id: string
+  readonly workspace: string
 }
 
 interface Sighting {
   readonly object: FetchedObject
-  readonly callbackId: string
+  readonly callback: Asker
   readonly context: Context
 }
 
@@ -37,7 +42,7 @@ interface Sighting {
 export class ObjectStore {
   readonly #prisma: PrismaClient
   readonly #clock: DatabaseClock
-  readonly #ttlSeconds: () => number
+  readonly #ttlSeconds: (workspace: string) => number
   readonly #batcher: Batcher<Sighting, undefined>
 
   constructor(options: ObjectStoreOptions) {
@@ -60,8 +65,8 @@ export class ObjectStore {
    * resolves. If the database crashes before the callback is settled, the object is therefore not lost.
    * @throws {StorageUnavailableError} the object was not stored, or the outcome is unknown
    */
-  upsert(object: FetchedObject, callbackId: string): Promise<void> {
-    return this.#batcher.add({ object, callbackId, context: context.active() })
+  upsert(object: FetchedObject, callback: Asker): Promise<void> {
+    return this.#batcher.add({ object, callback, context: context.active() })
   }
 
   /**
@@ -76,11 +81,12 @@ export class ObjectStore {
     const [row] = await inDatabase(
       () => this.#prisma.$queryRaw<{ expired: ExpiredRow[] | null; next_in_ms: number | null; now_ms: number }[]>`
         WITH due AS MATERIALIZED (
-          SELECT id FROM objects WHERE expires_at <= least(now(), to_timestamp(${this.#clock.latestNowMs()}::float8 / 1000))
+          SELECT ctid FROM objects WHERE expires_at <= least(now(), to_timestamp(${this.#clock.latestNowMs()}::float8 / 1000))
           ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
         ), expired AS (
           -- An array instead of a join: the statistics of such short-lived rows are always stale, and Postgres would plan a join as a full scan.
-          DELETE FROM objects o WHERE o.id = ANY (ARRAY(SELECT id FROM due))
+          -- The rows are locked, so their places do not change.
+          DELETE FROM objects o WHERE o.ctid = ANY (ARRAY(SELECT ctid FROM due))
           RETURNING extract(epoch FROM clock_timestamp() - o.expires_at)::float8 * 1000 AS late_ms, o.traceparent
         )
         SELECT (SELECT json_agg(expired) FROM expired) AS expired,
@@ -111,13 +117,15 @@ export class ObjectStore {
 
   /** @returns false if a fetch seems to have left in the future: then the clock has gone back, and nothing was written */
   async #write(sightings: readonly TracedSighting[]): Promise<boolean> {
-    const rows = sightings.map(({ object, callbackId, isSeen, traceparent }) => ({
+    const rows = sightings.map(({ object, callback, isSeen, traceparent }) => ({
+      workspace: callback.workspace,
       id: String(object.id),
       online: object.online,
       seen: isSeen,
       // If the clock has stepped since the request left, the time noted then is wrong. It is computed again by the new clock.
       fetched_ms: object.leftAtMs > this.#clock.steppedAtMs ? object.fetchedAtMs : this.#clock.at(object.leftAtMs),
-      callback_id: callbackId,
+      ttl_seconds: this.#ttlSeconds(callback.workspace),
+      callback_id: callback.id,
       traceparent,
     }))
     const lastFetchedMs = Math.max(...rows.map(row => row.fetched_ms))
@@ -125,14 +133,14 @@ export class ObjectStore {
     const [row] = await inDatabase(
       () => this.#prisma.$queryRaw<{ now_ms: number; is_written: boolean }[]>`
         WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now, ${WAIT_FOR_DISK}), written AS (
-          INSERT INTO objects (id, online, last_seen_at, fetched_at, stored_at, expires_at, callback_id, traceparent)
-          SELECT r.id, r.online, CASE WHEN r.seen THEN t.now END, to_timestamp(r.fetched_ms / 1000), t.now,
-            t.now + make_interval(secs => ${this.#ttlSeconds()}::float8), r.callback_id, r.traceparent
+          INSERT INTO objects (workspace, id, online, last_seen_at, fetched_at, stored_at, expires_at, callback_id, traceparent)
+          SELECT r.workspace, r.id, r.online, CASE WHEN r.seen THEN t.now END, to_timestamp(r.fetched_ms / 1000), t.now,
+            t.now + make_interval(secs => r.ttl_seconds), r.callback_id, r.traceparent
           FROM json_to_recordset(${JSON.stringify(rows)}::json) AS
-            r(id bigint, online boolean, seen boolean, fetched_ms float8, callback_id uuid, traceparent text), t
+            r(workspace text, id bigint, online boolean, seen boolean, fetched_ms float8, ttl_seconds float8, callback_id uuid, traceparent text), t
           WHERE to_timestamp(${lastFetchedMs}::float8 / 1000) <= t.now
           -- All writers use the same order, so that two that store the same objects wait for each other and cannot deadlock.
-          ORDER BY r.id
+          ORDER BY r.workspace, r.id
           ON CONFLICT (workspace, id) DO UPDATE SET
             online = excluded.online,
             last_seen_at = coalesce(excluded.last_seen_at, objects.last_seen_at),
@@ -158,12 +166,13 @@ type TracedSighting = Sighting & { readonly isSeen: boolean; readonly traceparen
  * any of its fetches found it online.
  */
 function latestOfEach(sightings: readonly Sighting[]): (Sighting & { isSeen: boolean })[] {
-  const latest = new Map<ObjectId, Sighting & { isSeen: boolean }>()
+  const latest = new Map<string, Sighting & { isSeen: boolean }>()
   for (const sighting of sightings) {
-    const other = latest.get(sighting.object.id)
+    const key = `${sighting.callback.workspace} ${sighting.object.id}`
+    const other = latest.get(key)
     const isSeen = sighting.object.online || (other?.isSeen ?? false)
     const later = other && other.object.leftAtMs > sighting.object.leftAtMs ? other : sighting
-    latest.set(sighting.object.id, { ...later, isSeen })
+    latest.set(key, { ...later, isSeen })
   }
   return [...latest.values()]
 }

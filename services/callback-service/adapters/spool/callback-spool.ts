@@ -3,6 +3,7 @@ import { Loop } from '#foundation/lifecycle/loop.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accepting/accept-errors.ts'
+import { scopedKey } from '../../domain/accepting/idempotency-key.ts'
 import type { Accepted } from '../../domain/accepting/intake.ts'
 import type { CallbackView } from '../../domain/callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
@@ -21,8 +22,8 @@ export interface CallbackSpoolOptions {
   readonly timeoutMs: number
   /** The time of the database's clock as this process knows it, in epoch milliseconds. */
   readonly nowMs: () => number
-  /** The id of the callback that has an idempotency key in the database; undefined if this process does not know one. */
-  readonly ownerOf: (idempotencyKey: string) => string | undefined
+  /** The id of the callback that has a scoped idempotency key in the database; undefined if this process does not know one. */
+  readonly ownerOf: (scopedKey: string) => string | undefined
   /** Called after each write with the number of callbacks that are new in the spool, and with the time the write took. */
   readonly onKept: (count: number, seconds: number) => void
   readonly logger: Logger
@@ -265,7 +266,9 @@ export class CallbackSpool implements Part {
     const received_ms = nowMs()
     // `ownerOf` is asked now, not earlier. It knows the keys of callbacks that the spool has forgotten by now; the file has those of the
     // others.
-    const isRival = callbacks.map(({ id, idempotencyKey: key }) => key !== undefined && (ownerOf(key) ?? id) !== id)
+    const isRival = callbacks.map(
+      ({ id, workspace, idempotencyKey: key }) => key !== undefined && (ownerOf(scopedKey(workspace, key)) ?? id) !== id,
+    )
     const rows = callbacks.filter((_, n) => !isRival[n]).map(callback => ({ ...columns(callback), received_ms }))
     const started = performance.now()
     const kept = (await this.#opened.call('append', rows)) as Kept[]

@@ -1,6 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { bareKey, scopedKey } from '../../domain/accepting/idempotency-key.ts'
+import { DEFAULT_WORKSPACE } from '../../domain/workspaces/workspace.ts'
 import type { CallbackColumns } from '../new-callback.ts'
-import { contentBytes, isDamage, isFull, openSpoolDatabase } from './spool-database.ts'
+import { contentBytes, isDamage, isFull, openSpoolDatabase, WORKSPACE_VERSION } from './spool-database.ts'
 
 /** A row of the spool. `received_ms`: epoch milliseconds by the database's clock, as far as the process knew it. */
 export interface SpooledRow extends CallbackColumns {
@@ -44,7 +46,8 @@ export interface SpoolState {
   readonly isDamaged: boolean
 }
 
-const COLUMNS = ['id', 'object_ids', 'idempotency_key', 'request_id', 'traceparent', 'tracestate', 'baggage', 'received_ms'] as const
+const OLD_COLUMNS = ['id', 'object_ids', 'idempotency_key', 'request_id', 'traceparent', 'tracestate', 'baggage', 'received_ms'] as const
+const COLUMNS = [...OLD_COLUMNS, 'workspace'] as const
 const SET_ASIDE = `INSERT INTO set_aside (${COLUMNS}, reason) SELECT ${COLUMNS}, ? FROM spool WHERE seq = ? ON CONFLICT DO NOTHING`
 
 /**
@@ -53,11 +56,16 @@ const SET_ASIDE = `INSERT INTO set_aside (${COLUMNS}, reason) SELECT ${COLUMNS},
  * methods block.
  *
  * A damaged file is not changed. Its rows can be read up to the damage.
+ *
+ * The column `idempotency_key` holds scoped keys. The methods take and return bare keys.
  */
 export class SpoolFile {
   readonly #db: DatabaseSync
   readonly #maxBytes: number
-  readonly #insert: StatementSync
+  /** What to select for a whole row. A damaged file of an earlier release has no column `workspace`. */
+  readonly #row: string
+  /** Undefined in a file that was damaged when it was opened. */
+  readonly #insert: StatementSync | undefined
   readonly #findFirst: StatementSync
   #callbacks: number
   #setAside: number
@@ -69,11 +77,13 @@ export class SpoolFile {
 
   /** Opens the file. @throws {Error} the file is not a spool, comes from a newer release, or is open in another process */
   constructor({ path, maxBytes }: { readonly path: string; readonly maxBytes: number }) {
-    const { db, damage } = openSpoolDatabase(path)
+    const { db, version, damage } = openSpoolDatabase(path)
     this.#db = db
     this.#damage = damage
     this.#maxBytes = maxBytes
-    this.#insert = this.#db.prepare(`INSERT INTO spool (${COLUMNS}) VALUES (${COLUMNS.map(() => '?')}) ON CONFLICT DO NOTHING`)
+    this.#row = version < WORKSPACE_VERSION ? `${OLD_COLUMNS}, '${DEFAULT_WORKSPACE}' AS workspace` : String(COLUMNS)
+    if (damage === undefined)
+      this.#insert = this.#db.prepare(`INSERT INTO spool (${COLUMNS}) VALUES (${COLUMNS.map(() => '?')}) ON CONFLICT DO NOTHING`)
     this.#findFirst = this.#db.prepare('SELECT id, object_ids, received_ms FROM spool WHERE id = ? OR idempotency_key = ?')
     this.#callbacks = this.#count('spool NOT INDEXED')
     this.#setAside = this.#damage === undefined ? this.#count('set_aside') : 0
@@ -100,8 +110,8 @@ export class SpoolFile {
     if (contentBytes(this.#db) >= this.#maxBytes) return rows.map(row => this.#find(row) ?? 'no_room')
     let [added, revived] = [0, 0]
     const keep = (row: SpooledRow): Kept => {
-      const { changes } = this.#insert.run(...COLUMNS.map(column => row[column] ?? null))
-      if (changes === 0) return this.#find(row) as Kept
+      const scoped = { ...row, idempotency_key: scopedKeyOf(row) }
+      if (this.#insert?.run(...COLUMNS.map(column => scoped[column] ?? null)).changes === 0) return this.#find(row) as Kept
       added += 1
       if (this.#setAside > 0) revived += this.#run('DELETE FROM set_aside WHERE id = ?', row.id)
       return { id: row.id, receivedMs: row.received_ms, isReplay: false }
@@ -119,19 +129,19 @@ export class SpoolFile {
 
   /** Reads the rows after `after`, in the order in which they came. In a damaged file, it reads up to the damage. */
   oldest({ after, limit }: { readonly after: number; readonly limit: number }): NumberedRow[] {
-    const rows = this.#upToDamage(`SELECT seq, ${COLUMNS} FROM spool NOT INDEXED WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
-    return [...rows] as unknown as NumberedRow[]
+    const rows = this.#upToDamage(`SELECT seq, ${this.#row} FROM spool NOT INDEXED WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+    return ([...rows] as unknown as NumberedRow[]).map(withBareKey)
   }
 
   find(id: string): NumberedRow | undefined {
-    const row = this.#watch(() => this.#db.prepare(`SELECT seq, ${COLUMNS} FROM spool WHERE id = ?`).get(id))
-    return row as unknown as NumberedRow | undefined
+    const row = this.#watch(() => this.#db.prepare(`SELECT seq, ${this.#row} FROM spool WHERE id = ?`).get(id))
+    return row && withBareKey(row as unknown as NumberedRow)
   }
 
   /** Checks for each row whether a row after `after` has the same idempotency key and other object ids. */
   areRivals({ rows, after }: { readonly rows: readonly CallbackColumns[]; readonly after: number }): boolean[] {
     const rival = this.#db.prepare('SELECT 1 FROM spool WHERE idempotency_key = ? AND id <> ? AND object_ids <> ? AND seq > ?')
-    return this.#watch(() => rows.map(row => rival.get(row.idempotency_key ?? null, row.id, row.object_ids, after) !== undefined))
+    return this.#watch(() => rows.map(row => rival.get(scopedKeyOf(row), row.id, row.object_ids, after) !== undefined))
   }
 
   /**
@@ -156,7 +166,7 @@ export class SpoolFile {
   /** Lists the rows that were set aside, the oldest first. */
   aside({ limit }: { readonly limit: number }): AsideRow[] {
     const rows = this.#watch(() => this.#db.prepare(`SELECT ${COLUMNS}, reason FROM set_aside ORDER BY rowid LIMIT ?`).all(limit))
-    return rows as unknown as AsideRow[]
+    return (rows as unknown as AsideRow[]).map(withBareKey)
   }
 
   /**
@@ -181,7 +191,7 @@ export class SpoolFile {
   drop(id: string): AsideRow | undefined {
     const row = this.#commit(() => this.#db.prepare(`DELETE FROM set_aside WHERE id = ? RETURNING ${COLUMNS}, reason`).get(id))
     if (row) this.#setAside -= 1
-    return row as unknown as AsideRow | undefined
+    return row && withBareKey(row as unknown as AsideRow)
   }
 
   /** Checks whether the file can be written again. @throws {Error} it cannot */
@@ -194,7 +204,7 @@ export class SpoolFile {
   }
 
   #find(row: SpooledRow): Kept | undefined {
-    const first = this.#findFirst.get(row.id, row.idempotency_key ?? null) as unknown as SpooledRow | undefined
+    const first = this.#findFirst.get(row.id, scopedKeyOf(row)) as unknown as SpooledRow | undefined
     if (!first) return undefined
     // The same key and the same object ids, in any order, give the same id. Earlier releases made other ids, so the object ids count too.
     return first.id === row.id || first.object_ids === row.object_ids
@@ -250,4 +260,12 @@ export class SpoolFile {
     if (isDamage(error)) this.#damage ??= message
     else this.#problem = `the spool cannot be used: ${message}`
   }
+}
+
+function scopedKeyOf({ workspace, idempotency_key: key }: CallbackColumns): string | null {
+  return key === undefined || key === null ? null : scopedKey(workspace, key)
+}
+
+function withBareKey<Row extends CallbackColumns>(row: Row): Row {
+  return row.idempotency_key ? { ...row, idempotency_key: bareKey(row.idempotency_key) } : row
 }

@@ -4,6 +4,7 @@ import type { AsideRow, SpooledRow } from './spool-file.ts'
 /** A callback that the database refused, as an operator sees it. */
 export interface AsideCallback {
   readonly id: string
+  readonly workspace: string
   readonly reason: string
   readonly objectIds: readonly bigint[]
   readonly idempotencyKey: string | undefined
@@ -15,6 +16,7 @@ export interface AsideCallback {
 export function asideOf(row: AsideRow): AsideCallback {
   return {
     id: row.id,
+    workspace: row.workspace,
     reason: row.reason,
     objectIds: objectIdsOf(row),
     idempotencyKey: row.idempotency_key ?? undefined,
@@ -33,6 +35,7 @@ export function viewOf(row: SpooledRow): CallbackView {
   const receivedAt = new Date(row.received_ms)
   return {
     id: row.id,
+    workspace: row.workspace,
     state: 'pending',
     attempts: 0,
     objectIds: objectIdsOf(row),

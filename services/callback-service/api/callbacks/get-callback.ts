@@ -4,11 +4,12 @@ import { HttpProblem } from '#foundation/http/problems.ts'
 import { pathParameter } from '#foundation/http/query.ts'
 import { type Route, route } from '#foundation/http/route.ts'
 import type { CallbackView } from '../../domain/callback.ts'
+import { callerOf } from '../gates/caller-of.ts'
 import { UUID, Uuid } from '../schemas.ts'
 import { CALLBACK_EXAMPLE, CallbackSchema, callbackText } from './representation.ts'
 
 /** `GET /v1/callbacks/:id`: shows the state of a callback and the outcome of each of its objects. */
-export function getCallback(find: (id: string) => Promise<CallbackView | undefined>): Route {
+export function getCallback(find: (workspace: string, id: string) => Promise<CallbackView | undefined>): Route {
   return route({
     method: 'GET',
     path: '/v1/callbacks/:id',
@@ -23,10 +24,10 @@ export function getCallback(find: (id: string) => Promise<CallbackView | undefin
       const id = pathParameter(request, 'id')
       if (!UUID.test(id)) throw new HttpProblem('invalid_id', 'The id of a callback is a UUID.')
       // Postgres ignores case, the spool does not.
-      return id.toLowerCase()
+      return { workspace: callerOf(request).workspace.name, id: id.toLowerCase() }
     },
-    async execute(id) {
-      const callback = await find(id)
+    async execute({ workspace, id }) {
+      const callback = await find(workspace, id)
       if (!callback) throw new HttpProblem('callback_not_found', 'No callback has this id, or the service has deleted it.')
       return jsonAnswer(200, callbackText(callback))
     },

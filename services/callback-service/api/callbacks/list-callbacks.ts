@@ -21,6 +21,7 @@ import {
   type ListedCallback,
 } from '../../domain/callback.ts'
 import { parseObjectId } from '../../domain/object-id.ts'
+import { callerOf } from '../gates/caller-of.ts'
 import { Int64Text, Time, UUID } from '../schemas.ts'
 import { LISTED_EXAMPLE, ListedCallbackSchema, listedText } from './representation.ts'
 
@@ -64,6 +65,7 @@ export function listCallbacks(list: ListCallbacks): Route {
     problems: ['invalid_parameter', 'too_many_reads', 'storage_unavailable'],
     parse: request => ({
       filter: {
+        workspace: callerOf(request).workspace.name,
         state: queryParameter(request, 'state', readState, `one of ${CALLBACK_STATES.join(', ')}`),
         receivedAfter: queryParameter(request, 'received_after', readDateTime, 'an RFC 3339 time with an offset'),
         receivedBefore: queryParameter(request, 'received_before', readDateTime, 'an RFC 3339 time with an offset'),

@@ -9,6 +9,7 @@ import { carrierOf, context, inSpan, SpanKind, type TraceCarrier } from '#founda
 import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import { parseCallback } from '../../domain/accepting/parse-callback.ts'
 import type { WrittenId } from '../../domain/object-id.ts'
+import { callerOf } from '../gates/caller-of.ts'
 import { overloaded } from '../problems.ts'
 import { callbackFacts } from './callback-facts.ts'
 import { requireJson, requireSingleHeaders } from './callback-headers.ts'
@@ -20,6 +21,7 @@ export interface Inbox {
   readonly waitSeconds: number
   /** Stores a callback. Resolves when it can no longer be lost. */
   accept(callback: {
+    readonly workspace: string
     readonly objectIds: readonly WrittenId[]
     readonly idempotencyKey: string | undefined
     readonly requestId: string | undefined
@@ -44,6 +46,7 @@ export interface PostCallbackOptions {
 }
 
 interface ParsedCallback {
+  readonly workspace: string
   readonly objectIds: readonly WrittenId[]
   readonly idempotencyKey: string | undefined
 }
@@ -102,14 +105,14 @@ async function parse(
   // The signature does not cover Idempotency-Key, so only webhook-id counts in signed callbacks.
   const idempotencyKey = parseIdempotencyKey(signature ? undefined : request.get('idempotency-key'), request.get('webhook-id'))
   const body = signedBody ?? (await readBody(request, maxBodyBytes))
-  return { objectIds: parseCallback(body, maxObjectIds), idempotencyKey }
+  return { workspace: callerOf(request).workspace.name, objectIds: parseCallback(body, maxObjectIds), idempotencyKey }
 }
 
-function accept({ objectIds, idempotencyKey }: ParsedCallback, { inbox }: PostCallbackOptions): Promise<Accepted> {
-  const attributes = { 'answerback.object.count': objectIds.length }
+function accept({ workspace, objectIds, idempotencyKey }: ParsedCallback, { inbox }: PostCallbackOptions): Promise<Accepted> {
+  const attributes = { 'answerback.object.count': objectIds.length, 'answerback.workspace': workspace }
   return inSpan('accept callback', { kind: SpanKind.PRODUCER, attributes }, async span => {
     const active = context.active()
-    const accepted = await inbox.accept({ objectIds, idempotencyKey, requestId: requestIdOf(active), trace: carrierOf(active) })
+    const accepted = await inbox.accept({ workspace, objectIds, idempotencyKey, requestId: requestIdOf(active), trace: carrierOf(active) })
     span.setAttribute('answerback.callback.id', accepted.id).setAttribute('answerback.callback.durability', accepted.durability)
     return accepted
   })

@@ -1,11 +1,13 @@
 import Type from 'typebox'
 import { CALLBACK_STATES, type CallbackView, type ListedCallback } from '../../domain/callback.ts'
+import { DEFAULT_WORKSPACE } from '../../domain/workspaces/workspace.ts'
 import { EXAMPLE_ID, EXAMPLE_TIME, Int64, Time, Uuid } from '../schemas.ts'
 
 const FACTS = {
   kind: Type.Literal('Callback'),
   id: Uuid,
   href: Type.String(),
+  workspace: Type.String({ description: 'The name of its workspace.' }),
   state: Type.Enum([...CALLBACK_STATES]),
   attempts: Type.Integer({ minimum: 0 }),
   object_count: Type.Integer({ minimum: 0 }),
@@ -43,6 +45,7 @@ export const LISTED_EXAMPLE = {
   kind: 'Callback',
   id: EXAMPLE_ID,
   href: `/v1/callbacks/${EXAMPLE_ID}`,
+  workspace: DEFAULT_WORKSPACE,
   state: 'completed',
   attempts: 1,
   object_count: 1,
@@ -78,6 +81,7 @@ function factsOf(callback: Omit<CallbackView, 'objectIds' | 'unstored'>, objectC
     kind: 'Callback',
     id: callback.id,
     href: hrefOfCallback(callback.id),
+    workspace: callback.workspace,
     state: callback.state,
     attempts: callback.attempts,
     object_count: objectCount,

@@ -5,6 +5,7 @@ import { pathParameter, queryParameter } from '#foundation/http/query.ts'
 import { type Route, route } from '#foundation/http/route.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import type { ObjectId } from '../../domain/object-id.ts'
+import { DEFAULT_WORKSPACE } from '../../domain/workspaces/workspace.ts'
 import { CallbackReference, EXAMPLE_ID, EXAMPLE_TIME, Int64, Time } from '../schemas.ts'
 import { hrefOfCallback } from './representation.ts'
 
@@ -18,6 +19,7 @@ type Optional = (typeof OPTIONAL)[number]
 /** A callback that got 202 and that the database then refused. */
 export interface AsideView {
   readonly id: string
+  readonly workspace: string
   readonly reason: string
   readonly objectIds: readonly ObjectId[]
   readonly idempotencyKey: string | undefined
@@ -102,6 +104,7 @@ const Aside = Type.Object(
     kind: Type.Literal('SetAsideCallback'),
     id: Type.String(),
     href: Type.String(),
+    workspace: Type.String(),
     reason: Type.String({ description: 'Why the database refused it.' }),
     object_ids: Type.Array(Int64),
     idempotency_key: Type.Optional(Type.String()),
@@ -131,6 +134,7 @@ const EXAMPLE = {
   kind: 'SetAsideCallback',
   id: EXAMPLE_ID,
   href: `/set-aside/${EXAMPLE_ID}`,
+  workspace: DEFAULT_WORKSPACE,
   reason: 'invalid byte sequence for encoding "UTF8"',
   object_ids: [7],
   received_at: EXAMPLE_TIME,
@@ -149,11 +153,12 @@ function listOf(items: readonly object[]): object {
   return { kind: 'SetAsideList', id: 'set-aside', href: '/set-aside', size: items.length, items }
 }
 
-function representation({ id, reason, objectIds, idempotencyKey, requestId, traceparent, receivedAt }: AsideView): object {
+function representation({ id, workspace, reason, objectIds, idempotencyKey, requestId, traceparent, receivedAt }: AsideView): object {
   return {
     kind: 'SetAsideCallback',
     id,
     href: `/set-aside/${id}`,
+    workspace,
     reason,
     object_ids: objectIds,
     idempotency_key: idempotencyKey,

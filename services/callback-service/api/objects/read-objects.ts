@@ -16,10 +16,11 @@ import { pathParameter, queryParameter, readBoolean } from '#foundation/http/que
 import { type Route, route } from '#foundation/http/route.ts'
 import { type ObjectId, parseObjectId } from '../../domain/object-id.ts'
 import type { ObjectFilter, ObjectView } from '../../domain/stored-object.ts'
+import { callerOf } from '../gates/caller-of.ts'
 import { CallbackReference, EXAMPLE_ID, Int64, Int64Text, Time } from '../schemas.ts'
 
 export interface ObjectReader {
-  find(id: ObjectId): Promise<ObjectView | undefined>
+  find(workspace: string, id: ObjectId): Promise<ObjectView | undefined>
   /** Reads a page, ordered by id. @param page.limit one more than the page shows, to find out whether there are more */
   list(filter: ObjectFilter, page: PageRequest<ObjectId>): Promise<readonly ObjectView[]>
 }
@@ -43,11 +44,12 @@ export function readObjects(objects: ObjectReader): readonly Route[] {
       },
       problems: ['invalid_parameter', 'too_many_reads', 'storage_unavailable'],
       parse: request => ({
+        workspace: callerOf(request).workspace.name,
         online: queryParameter(request, 'online', readBoolean, 'true or false'),
         page: readPageRequest(request, PAGING),
       }),
-      async execute({ online, page: asked }) {
-        const found = await objects.list({ online }, { ...asked, limit: asked.limit + 1 })
+      async execute({ workspace, online, page: asked }) {
+        const found = await objects.list({ workspace, online }, { ...asked, limit: asked.limit + 1 })
         const page = pageOf({ paging: PAGING, asked, filters: { online: online?.toString() }, found, keyOf: ({ id }) => BigInt(id) })
         return jsonAnswer(200, listText('ObjectList', 'objects', page, page.items.map(textOf)), linkHeader(page))
       },
@@ -63,10 +65,10 @@ export function readObjects(objects: ObjectReader): readonly Route[] {
       parse(request) {
         const id = parseObjectId(pathParameter(request, 'id'))
         if (id === undefined) throw new HttpProblem('invalid_id', 'The id of an object is a 64-bit signed integer.')
-        return id
+        return { workspace: callerOf(request).workspace.name, id }
       },
-      async execute(id) {
-        const object = await objects.find(id)
+      async execute({ workspace, id }) {
+        const object = await objects.find(workspace, id)
         if (!object) throw new HttpProblem('object_not_found', 'No object with this id is stored, or it has expired.')
         return jsonAnswer(200, textOf(object))
       },

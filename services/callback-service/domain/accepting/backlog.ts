@@ -5,15 +5,13 @@ const MAX_WAIT_SECONDS = 60
  * Callbacks that other replicas accept appear with the next count.
  */
 export class Backlog {
-  readonly #max: number
   readonly #nowMs: () => number
   #counted = 0
   #countedAtMs: number | undefined
   #accepted = 0
   #finishedPerSecond = 0
 
-  constructor(options: { readonly max: number; readonly nowMs: () => number }) {
-    this.#max = options.max
+  constructor(options: { readonly nowMs: () => number }) {
     this.#nowMs = options.nowMs
   }
 
@@ -31,10 +29,48 @@ export class Backlog {
     this.#accepted += 1
   }
 
-  /** Seconds until there may be room for another callback, at most 60; 0 if there is room now. */
-  get waitSeconds(): number {
-    const excess = this.#counted + this.#accepted - this.#max
+  /** Seconds until there may be room for another callback, at most 60; 0 if there is room now. @param max unfinished callbacks that fit */
+  waitSeconds(max: number): number {
+    const excess = this.#counted + this.#accepted - max
     if (excess < 0) return 0
     return Math.min(MAX_WAIT_SECONDS, Math.ceil((excess + 1) / this.#finishedPerSecond))
+  }
+}
+
+/** The backlogs of all workspaces, and that of all together. */
+export class Backlogs {
+  readonly all: Backlog
+  readonly #nowMs: () => number
+  readonly #each = new Map<string, Backlog>()
+
+  constructor(options: { readonly nowMs: () => number }) {
+    this.#nowMs = options.nowMs
+    this.all = new Backlog(options)
+  }
+
+  /** @param unfinished number of callbacks by workspace, without those that have none */
+  count(unfinished: ReadonlyMap<string, number>): void {
+    this.all.count(unfinished.values().reduce((sum, count) => sum + count, 0))
+    for (const [workspace, backlog] of this.#each) backlog.count(unfinished.get(workspace) ?? 0)
+    for (const [workspace, count] of unfinished) if (!this.#each.has(workspace)) this.#of(workspace).count(count)
+  }
+
+  accepted(workspace: string): void {
+    this.all.accepted()
+    this.#of(workspace).accepted()
+  }
+
+  /** Seconds until the workspace may have room for another callback, at most 60; 0 if it has room now. */
+  waitSeconds(workspace: string, max: number): number {
+    return this.#each.get(workspace)?.waitSeconds(max) ?? 0
+  }
+
+  #of(workspace: string): Backlog {
+    let backlog = this.#each.get(workspace)
+    if (!backlog) {
+      backlog = new Backlog({ nowMs: this.#nowMs })
+      this.#each.set(workspace, backlog)
+    }
+    return backlog
   }
 }

@@ -1,5 +1,20 @@
+import { DEFAULT_WORKSPACE } from '../workspaces/workspace.ts'
+
 export const MAX_KEY_LENGTH = 255
 const VALID = new RegExp(`^[\\x20-\\x7e]{1,${MAX_KEY_LENGTH}}$`)
+
+/**
+ * Joins an idempotency key with its workspace, because each workspace has its own keys. In the workspace `default` it is the bare key, as it was
+ * before there were workspaces. Neither a key nor a name contains a newline.
+ */
+export function scopedKey(workspace: string, key: string): string {
+  return workspace === DEFAULT_WORKSPACE ? key : `${workspace}\n${key}`
+}
+
+/** Takes the workspace off a key that `scopedKey` made. */
+export function bareKey(scopedKey: string): string {
+  return scopedKey.slice(scopedKey.indexOf('\n') + 1)
+}
 
 export class InvalidIdempotencyKeyError extends Error {
   readonly code = 'invalid_idempotency_key'

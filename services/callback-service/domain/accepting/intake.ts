@@ -1,5 +1,6 @@
 import { StorageUnavailableError } from '../storage-errors.ts'
 import { IdempotencyKeyReusedError } from './accept-errors.ts'
+import { scopedKey } from './idempotency-key.ts'
 import type { KnownKeys } from './known-keys.ts'
 
 /** A callback that is on a disk and can no longer be lost. */
@@ -17,6 +18,7 @@ export type DurablyAccepted = Accepted & { readonly durability: Durability }
 /** What the intake must know of a callback. If it has an idempotency key, its id is made from the key and the object ids. */
 export interface Identified {
   readonly id: string
+  readonly workspace: string
   readonly idempotencyKey: string | undefined
 }
 
@@ -74,8 +76,8 @@ export class Intake<Callback extends Identified> {
   accept(callback: Callback): Promise<DurablyAccepted> {
     const { inbox, spool } = this.#options
     if (!spool) return kept('database', inbox.insert(callback))
-    const { idempotencyKey } = callback
-    return idempotencyKey === undefined ? this.#keep(callback, spool) : this.#keepInTurn(callback, idempotencyKey, spool)
+    const key = keyOf(callback)
+    return key === undefined ? this.#keep(callback, spool) : this.#keepInTurn(callback, key, spool)
   }
 
   /** Copies share one outcome. A rival waits for that outcome, because it decides in which place the rival must look for the key. */
@@ -103,9 +105,14 @@ export class Intake<Callback extends Identified> {
     const { inbox, keys } = this.#options
     const accepted = await kept('database', inbox.insert(callback))
     // A replay may be old: this process does not know how soon the database will forget its key.
-    if (callback.idempotencyKey !== undefined && !accepted.isReplay) keys.remember(callback.idempotencyKey, callback.id)
+    const key = keyOf(callback)
+    if (key !== undefined && !accepted.isReplay) keys.remember(key, callback.id)
     return accepted
   }
+}
+
+function keyOf({ workspace, idempotencyKey }: Identified): string | undefined {
+  return idempotencyKey === undefined ? undefined : scopedKey(workspace, idempotencyKey)
 }
 
 async function kept(durability: Durability, accepted: Promise<Accepted>): Promise<DurablyAccepted> {

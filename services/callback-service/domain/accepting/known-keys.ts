@@ -14,7 +14,7 @@ interface Owner {
 
 /**
  * Remembers which callback has an idempotency key, for the callbacks that the database recently took from this process. The spool asks it
- * while the database cannot be asked.
+ * while the database cannot be asked. Keys are scoped (see `scopedKey`).
  */
 export class KnownKeys {
   readonly #options: KnownKeysOptions

@@ -18,6 +18,7 @@ const object = (id: bigint): ObjectView => ({
 })
 const view = (changes: Partial<CallbackView>): CallbackView => ({
   id: ACCEPTED_ID,
+  workspace: 'default',
   state: 'pending',
   attempts: 0,
   objectIds: [1n, 2n, 9007199254740993n],
@@ -71,9 +72,9 @@ describe('reading', () => {
 
     it('asks for an id in small letters, as the spool has it', async () => {
       const asked: string[] = []
-      api = await serveApi({ findCallback: async id => void asked.push(id) })
+      api = await serveApi({ findCallback: async (workspace, id) => void asked.push(workspace, id) })
       await get(`/v1/callbacks/${ACCEPTED_ID.toUpperCase()}`)
-      assert.deepEqual(asked, [ACCEPTED_ID])
+      assert.deepEqual(asked, ['default', ACCEPTED_ID])
     })
 
     it('calls every object pending before the first attempt has ended', async () => {
@@ -98,7 +99,7 @@ describe('reading', () => {
 
   describe('GET /v1/objects', () => {
     it('gives an object, its id exact', async () => {
-      api = await serveApi({ objects: { find: async id => object(id), list: async () => [] } })
+      api = await serveApi({ objects: { find: async (_, id) => object(id), list: async () => [] } })
       const { status, text } = await get('/v1/objects/-9223372036854775808')
       assert.equal(status, 200)
       assert.match(text, /"id":-9223372036854775808,/)
@@ -251,7 +252,7 @@ describe('reading', () => {
       const { status, body } = await get(`/v1/callbacks?${query}`)
       assert.equal(status, 200)
       assert.deepEqual(asked, [
-        { state: 'completed', receivedAfter: at, receivedBefore: undefined, objectId: -7n },
+        { workspace: 'default', state: 'completed', receivedAfter: at, receivedBefore: undefined, objectId: -7n },
         { limit: 2, position: undefined },
       ])
       assert.deepEqual([body['kind'], body['id'], body['href'], body['size']], ['CallbackList', 'callbacks', `/v1/callbacks?${query}`, 1])

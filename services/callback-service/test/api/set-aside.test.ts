@@ -16,6 +16,7 @@ import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 const ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 const view: AsideView = {
   id: ID,
+  workspace: 'default',
   reason: 'bigint out of range',
   objectIds: [1n, 9007199254740993n],
   idempotencyKey: 'k',
@@ -78,7 +79,7 @@ describe('/set-aside', () => {
     const { status, text } = await ask('GET', '/set-aside')
     assert.equal(status, 200)
     const item =
-      `{"kind":"SetAsideCallback","id":"${ID}","href":"/set-aside/${ID}","reason":"bigint out of range","object_ids":[1,9007199254740993],` +
+      `{"kind":"SetAsideCallback","id":"${ID}","href":"/set-aside/${ID}","workspace":"default","reason":"bigint out of range","object_ids":[1,9007199254740993],` +
       `"idempotency_key":"k","received_at":"1970-01-01T00:00:00.000Z","request_id":"r1","trace_id":"${'a'.repeat(32)}"}`
     assert.equal(text, `{"kind":"SetAsideList","id":"set-aside","href":"/set-aside","size":1,"items":[${item}]}`)
   })

@@ -83,6 +83,7 @@ describe('intake', function () {
   }
 
   const callback = (idempotencyKey?: string, objectId = 1, trace = {}): ReceivedCallback => ({
+    workspace: 'default',
     objectIds: [objectId],
     idempotencyKey,
     requestId: undefined,
@@ -124,6 +125,25 @@ describe('intake', function () {
         [second.id, true],
       ],
     )
+  })
+
+  it('keeps the keys of workspaces apart, in the database, in the spool and after the drain', async () => {
+    const { accept, proxy, spooled } = await start()
+    const inShop = (objectId: number): ReceivedCallback => ({ ...callback('k', objectId), workspace: 'shop' })
+    await accept(callback('k', 1))
+    proxy.refuse()
+    const theirs = await accept(inShop(2))
+    await assert.rejects(accept(inShop(3)), reused)
+    await assert.rejects(accept(callback('k', 3)), reused)
+    proxy.forward()
+    await eventually('all is drained', () => spooled() === 0)
+    proxy.refuse()
+    await assert.rejects(accept(inShop(3)), reused)
+    assert.equal((await accept(inShop(2))).id, theirs.id)
+    assert.deepEqual(await storage.query(`SELECT workspace FROM callbacks WHERE idempotency_key = 'k' ORDER BY 1`), [
+      { workspace: 'default' },
+      { workspace: 'shop' },
+    ])
   })
 
   it("gives up on a spool that hangs when the callback's time is over, including the time spent on the database", async () => {

@@ -21,8 +21,20 @@ describe('CallbackInbox.takeOver', () => {
 
   after(() => storage.close())
 
+  it('keeps the keys of workspaces apart', async () => {
+    const [ours, theirs] = [spooled({ idempotency_key: 'k' }), spooled({ workspace: 'shop', idempotency_key: 'k', object_ids: '{7}' })]
+    assert.deepEqual(await inbox.takeOver([ours, theirs]), [])
+    assert.deepEqual(await storage.query('SELECT id, workspace, idempotency_key FROM callbacks ORDER BY workspace'), [
+      { id: ours.id, workspace: 'default', idempotency_key: 'k' },
+      { id: theirs.id, workspace: 'shop', idempotency_key: 'k' },
+    ])
+    const rival = spooled({ workspace: 'shop', idempotency_key: 'k', object_ids: '{8}' })
+    assert.equal((await inbox.takeOver([rival]))[0]?.ownerId, theirs.id)
+  })
+
   const spooled = (changes: Partial<SpooledRow> = {}): SpooledRow => ({
     id: newCallback().id,
+    workspace: 'default',
     object_ids: '{9223372036854775807,1}',
     idempotency_key: undefined,
     request_id: 'r',

@@ -180,6 +180,49 @@ describe('CallbackInbox', () => {
     })
   })
 
+  describe('with two workspaces', () => {
+    it('keeps their keys apart, in one commit and later', async () => {
+      const one = newInbox(storage.open(), { maxInFlight: 1 })
+      const first = one.inbox.insert(newCallback())
+      const [ours, theirs] = await Promise.all([
+        one.inbox.insert(newCallback({ idempotencyKey: 'k' })),
+        one.inbox.insert(newCallback({ workspace: 'shop', idempotencyKey: 'k', objectIds: [3n] })),
+        first,
+      ])
+      assert.deepEqual(one.commits, [1, 2])
+      assert.deepEqual([ours.isReplay, theirs.isReplay], [false, false])
+      assert.deepEqual(await inbox.insert(newCallback({ workspace: 'shop', idempotencyKey: 'k', objectIds: [3n] })), {
+        ...theirs,
+        isReplay: true,
+      })
+      await assert.rejects(inbox.insert(newCallback({ workspace: 'shop', idempotencyKey: 'k' })), IdempotencyKeyReusedError)
+      assert.deepEqual(await storage.query('SELECT workspace FROM callbacks WHERE idempotency_key IS NOT NULL ORDER BY 1'), [
+        { workspace: 'default' },
+        { workspace: 'shop' },
+      ])
+    })
+
+    it('makes two callbacks of the same key and the same ids', async () => {
+      const [ours, theirs] = await Promise.all([
+        inbox.insert(newCallback({ idempotencyKey: 'k' })),
+        inbox.insert(newCallback({ workspace: 'shop', idempotencyKey: 'k' })),
+      ])
+      assert.notEqual(ours.id, theirs.id)
+      assert.equal(await countRows(), 2)
+    })
+
+    it('says after a commit which of them have new callbacks', async () => {
+      const arrived: string[] = []
+      const one = newInbox(storage.open(), { maxInFlight: 1, onArrived: workspace => arrived.push(workspace) }).inbox
+      await Promise.all(['default', 'default', 'shop', 'default', 'depot', 'shop'].map(workspace => one.insert(newCallback({ workspace }))))
+      assert.deepEqual(arrived, ['default', 'default', 'shop', 'depot'])
+      await one.insert(newCallback({ workspace: 'shop', idempotencyKey: 'k' }))
+      arrived.length = 0
+      await one.insert(newCallback({ workspace: 'shop', idempotencyKey: 'k' }))
+      assert.deepEqual(arrived, [])
+    })
+  })
+
   it('refuses only the callback whose value Postgres refuses, and accepts those beside it', async () => {
     const answers = await Promise.allSettled(
       Array.from({ length: 64 }, (_, i) => inbox.insert(newCallback({ trace: { tracestate: i === 40 ? 'a=\u0000' : 'a=1' } }))),

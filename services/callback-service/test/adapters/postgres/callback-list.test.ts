@@ -3,7 +3,13 @@ import { listCallbacks } from '../../../adapters/postgres/callback-reader.ts'
 import { CALLBACK_STATES, type CallbackFilter, type CallbackPosition } from '../../../domain/callback.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
-const ALL: CallbackFilter = { state: undefined, receivedAfter: undefined, receivedBefore: undefined, objectId: undefined }
+const ALL: CallbackFilter = {
+  workspace: 'default',
+  state: undefined,
+  receivedAfter: undefined,
+  receivedBefore: undefined,
+  objectId: undefined,
+}
 const idOf = (number: number): string => `01890a5d-ac96-774b-bcce-${String(number).padStart(12, '0')}`
 
 describe('listCallbacks', () => {
@@ -37,11 +43,16 @@ describe('listCallbacks', () => {
     assert.deepEqual(numbersOf(await list({})), [2, 1, 3, 4, 5])
   })
 
+  it('gives those of one workspace', async () => {
+    assert.deepEqual(await list({ workspace: 'Default' }), [])
+  })
+
   it('gives of each what readers see', async () => {
     const [, , , failed] = await list({})
     const at = new Date('2026-11-22T00:00:02Z')
     assert.deepEqual(failed, {
       id: idOf(4),
+      workspace: 'default',
       state: 'failed',
       attempts: 0,
       objectCount: 2,

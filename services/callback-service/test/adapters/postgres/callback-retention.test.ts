@@ -55,12 +55,19 @@ describe('countUnfinishedCallbacks', () => {
 
   after(() => storage.close())
 
-  it('counts the unfinished callbacks', async () => {
+  it('counts the unfinished callbacks by workspace', async () => {
     await putCallback(storage)
     const running = await putCallback(storage)
     await storage.query(`UPDATE callbacks SET state = 'running', claimed_by = 1 WHERE id = $1`, [running])
     await putCallback(storage, { dueInMs: 60_000 })
     await putCallback(storage, { finishedAgoMs: 10 })
-    assert.equal(await countUnfinishedCallbacks(storage.open().prisma), 3)
+    await storage.query(`UPDATE callbacks SET workspace = 'shop' WHERE id = $1`, [await putCallback(storage)])
+    assert.deepEqual(
+      await countUnfinishedCallbacks(storage.open().prisma),
+      new Map([
+        ['default', 3],
+        ['shop', 1],
+      ]),
+    )
   })
 })

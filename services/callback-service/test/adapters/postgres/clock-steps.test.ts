@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
 import { ClockSteps } from '../../../adapters/postgres/clock-steps.ts'
 import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
-import { backdate, newStore } from './new-store.ts'
+import { ASKER, backdate, newStore } from './new-store.ts'
 import { putCallback, readCallback } from './stored-callbacks.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
-
-const CALLBACK_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
 /** The tests do not step the clock of the database. They tell the replica that the clock was different before. */
 describe('ClockSteps', () => {
@@ -30,7 +28,7 @@ describe('ClockSteps', () => {
 
   /** Stores an object as if some time ago, by the clock before the step. */
   async function putObject(id: bigint, agoMs: number, stepMs: number): Promise<void> {
-    await newStore(storage.open()).store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: Date.now() - 1 }, CALLBACK_ID)
+    await newStore(storage.open()).store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: Date.now() - 1 }, ASKER)
     await backdate(storage, agoMs + stepMs, [id])
   }
 

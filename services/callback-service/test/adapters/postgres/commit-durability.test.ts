@@ -38,7 +38,14 @@ describe('the commit of a callback', () => {
       await database.prisma.$queryRaw`SELECT set_config('synchronous_commit', ${asked}, false)`
       await inbox.insert(newCallback())
       await inbox.takeOver([
-        { id: newCallback().id, object_ids: '{1}', idempotency_key: undefined, request_id: undefined, received_ms: Date.now() },
+        {
+          id: newCallback().id,
+          workspace: 'default',
+          object_ids: '{1}',
+          idempotency_key: undefined,
+          request_id: undefined,
+          received_ms: Date.now(),
+        },
       ])
       assert.deepEqual(await commits(), [waited, waited])
       assert.deepEqual(await database.prisma.$queryRaw`SELECT current_setting('synchronous_commit') AS now`, [{ now: asked }])

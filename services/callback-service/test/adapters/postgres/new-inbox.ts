@@ -12,6 +12,7 @@ export function newInbox(database: Database, changes: Partial<CallbackInboxOptio
     maxWaiting: 5000,
     timeoutMs: 1800,
     onCommit: size => commits.push(size),
+    onArrived: () => undefined,
     ...changes,
   })
   return { inbox, commits }
@@ -19,6 +20,13 @@ export function newInbox(database: Database, changes: Partial<CallbackInboxOptio
 
 /** Makes a callback as the API receives it. `id` replaces the id that it would get. */
 export function newCallback({ id, ...changes }: Partial<ReceivedCallback & { id: string }> = {}): NewCallback {
-  const callback = received({ objectIds: [1n, 2n], idempotencyKey: undefined, requestId: undefined, trace: {}, ...changes })
+  const callback = received({
+    workspace: 'default',
+    objectIds: [1n, 2n],
+    idempotencyKey: undefined,
+    requestId: undefined,
+    trace: {},
+    ...changes,
+  })
   return id === undefined ? callback : { ...callback, id }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { withClient } from '../../../../../test/support/database.ts'
 import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
 import type { ObjectStore } from '../../../adapters/postgres/object-store.ts'
-import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
+import { ASKER, backdate, CALLBACK_ID, newStore } from './new-store.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
 const TTL_MS = 30_000
@@ -23,7 +23,7 @@ describe('ObjectStore.deleteExpired', () => {
   after(() => storage.close())
 
   async function put(...ids: bigint[]): Promise<void> {
-    await Promise.all(ids.map(id => store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)))
+    await Promise.all(ids.map(id => store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, ASKER)))
   }
 
   async function left(): Promise<bigint[]> {
@@ -44,7 +44,7 @@ describe('ObjectStore.deleteExpired', () => {
 
   it('deletes an object neither before its time nor much after it', async () => {
     const brief = newStore(storage.open(), 0.2).store
-    await brief.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)
+    await brief.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, ASKER)
     let latenessMs: readonly number[] = []
     while (latenessMs.length === 0) {
       const pass = await brief.deleteExpired(100)

@@ -3,7 +3,7 @@ import { context, contextFromCarrier, inSpan, type Span } from '#foundation/tele
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { ZipkinCollector, type ZipkinSpan } from '../../../../../test/support/zipkin-collector.ts'
 import type { ObjectStore } from '../../../adapters/postgres/object-store.ts'
-import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
+import { ASKER, backdate, newStore } from './new-store.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 
 describe('the spans of the object store', () => {
@@ -37,7 +37,7 @@ describe('the spans of the object store', () => {
   /** Stores objects. @returns the span in which they were stored */
   function put(...ids: bigint[]): Promise<Span> {
     return inSpan('process callback', {}, async span => {
-      await Promise.all(ids.map(id => store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)))
+      await Promise.all(ids.map(id => store.upsert({ id, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, ASKER)))
       return span
     })
   }
@@ -111,17 +111,17 @@ describe('the spans of the object store', () => {
   })
 
   it('say that their statement failed', async () => {
-    await inSpan('process callback', {}, () => store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, 'no uuid')).catch(
-      () => undefined,
-    )
+    await inSpan('process callback', {}, () =>
+      store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, { ...ASKER, id: 'no uuid' }),
+    ).catch(() => undefined)
     const [span] = await sent('store objects')
     assert.equal(span?.tags['error.type'], 'value_refused')
   })
 
   it('do not exist without a recorded trace', async () => {
     const unsampled = contextFromCarrier({ traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-00` })
-    await store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)
-    await context.with(unsampled, () => store.upsert({ id: 2n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID))
+    await store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, ASKER)
+    await context.with(unsampled, () => store.upsert({ id: 2n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, ASKER))
     assert.deepEqual(await storage.query('SELECT DISTINCT traceparent FROM objects'), [{ traceparent: null }])
     await backdate(storage, 30_000)
     assert.equal((await store.deleteExpired(100)).latenessMs.length, 2)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { PrismaClient } from '#prisma'
 import type { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
 import { ObjectStore } from '../../../adapters/postgres/object-store.ts'
-import { CALLBACK_ID } from './new-store.ts'
+import { ASKER } from './new-store.ts'
 
 describe('ObjectStore, by what the database answers', () => {
   let answers: object[][]
@@ -41,7 +41,7 @@ describe('ObjectStore, by what the database answers', () => {
   }
 
   const put = (store: ObjectStore, changes: { id?: bigint; online?: boolean; leftAtMs?: number } = {}): Promise<void> =>
-    store.upsert({ id: 1n, online: true, leftAtMs: 10, fetchedAtMs: 500, ...changes }, CALLBACK_ID)
+    store.upsert({ id: 1n, online: true, leftAtMs: 10, fetchedAtMs: 500, ...changes }, ASKER)
 
   /** The rows of the statement, as they travel. */
   function rowsOf(values: unknown[] | undefined): { id: string; online: boolean; seen: boolean; fetched_ms: number }[] {

@@ -5,7 +5,7 @@ import type { ObjectStore } from '../../../adapters/postgres/object-store.ts'
 import { countLiveObjects } from '../../../adapters/postgres/row-counts.ts'
 import { ValueRefusedError } from '../../../domain/storage-errors.ts'
 import type { ObjectView } from '../../../domain/stored-object.ts'
-import { backdate, CALLBACK_ID, newStore } from './new-store.ts'
+import { ASKER, backdate, CALLBACK_ID, newStore } from './new-store.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
 const OTHER_CALLBACK_ID = '01890a5d-ac96-774b-bcce-b302099a8058'
@@ -24,15 +24,18 @@ describe('ObjectStore', () => {
   beforeEach(async () => {
     await storage.query('TRUNCATE objects')
     const database = storage.open()
-    readable = { prisma: database.prisma, keepOffline: true }
+    readable = { prisma: database.prisma, keepOffline: () => true }
     ;({ store, statements, settings } = newStore(database))
   })
 
   after(() => storage.close())
 
-  function put(id: bigint, changes: { online?: boolean; fetchedAtMs?: number; callbackId?: string } = {}): Promise<void> {
-    const { online = true, fetchedAtMs = 1000, callbackId = CALLBACK_ID } = changes
-    return store.upsert({ id, online, leftAtMs: fetchedAtMs, fetchedAtMs }, callbackId)
+  function put(
+    id: bigint,
+    changes: { online?: boolean; fetchedAtMs?: number; callbackId?: string; workspace?: string } = {},
+  ): Promise<void> {
+    const { online = true, fetchedAtMs = 1000, callbackId = CALLBACK_ID, workspace = 'default' } = changes
+    return store.upsert({ id, online, leftAtMs: fetchedAtMs, fetchedAtMs }, { id: callbackId, workspace })
   }
 
   describe('upsert', () => {
@@ -95,13 +98,13 @@ describe('ObjectStore', () => {
 
     describe('where only online objects are kept', () => {
       beforeEach(() => {
-        readable = { ...readable, keepOffline: false }
+        readable = { ...readable, keepOffline: () => false }
       })
 
       const visible = async (id: bigint): Promise<unknown[]> => [
         (await find(id))?.online,
-        (await listObjects(readable, { online: undefined }, { limit: 10, position: undefined })).map(row => row.id),
-        await countLiveObjects(readable),
+        (await listObjects(readable, { workspace: 'default', online: undefined }, { limit: 10, position: undefined })).map(row => row.id),
+        await count(),
       ]
 
       it('hides an object as soon as a fetch finds it offline, and shows it when it is online again', async () => {
@@ -127,7 +130,7 @@ describe('ObjectStore', () => {
         CREATE CONSTRAINT TRIGGER note_commit AFTER INSERT ON objects DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note_commit()`)
       const careless = storage.open({ maxConnections: 1 })
       await careless.prisma.$queryRaw`SELECT set_config('synchronous_commit', 'off', false)`
-      await newStore(careless).store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, CALLBACK_ID)
+      await newStore(careless).store.upsert({ id: 1n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }, ASKER)
       assert.deepEqual(await storage.query('SELECT * FROM commits'), [{ waits_for: 'on' }])
       await storage.query('DROP TRIGGER note_commit ON objects')
     })
@@ -137,7 +140,7 @@ describe('ObjectStore', () => {
       clock.observe(Date.now() + 60_000, performance.now())
       const leftAtMs = performance.now() - 500
       const stepped = newStore(storage.open(), 30, clock).store
-      await stepped.upsert({ id: 1n, online: true, leftAtMs, fetchedAtMs: clock.at(leftAtMs) }, CALLBACK_ID)
+      await stepped.upsert({ id: 1n, online: true, leftAtMs, fetchedAtMs: clock.at(leftAtMs) }, ASKER)
       const [row] = await storage.query<{ ago_ms: number }>(
         'SELECT extract(epoch FROM clock_timestamp() - fetched_at)::float8 * 1000 AS ago_ms FROM objects',
       )
@@ -178,7 +181,7 @@ describe('ObjectStore', () => {
         statements.toSorted((a, b) => b - a),
         [500, 500, 200],
       )
-      assert.equal(await countLiveObjects(readable), 1200)
+      assert.equal(await count(), 1200)
     })
 
     it('fails only the object whose value Postgres refuses', async () => {
@@ -187,7 +190,7 @@ describe('ObjectStore', () => {
         outcomes.map(outcome => (outcome.status === 'rejected' ? outcome.reason instanceof ValueRefusedError : outcome.status)),
         ['fulfilled', true, 'fulfilled'],
       )
-      assert.equal(await countLiveObjects(readable), 2)
+      assert.equal(await count(), 2)
     })
 
     it('does not deadlock when two services store the same objects in opposite orders', async () => {
@@ -196,11 +199,11 @@ describe('ObjectStore', () => {
       for (let round = 0; round < 30; round += 1) {
         const object = (id: bigint) => ({ id, online: true, leftAtMs: 0, fetchedAtMs: round })
         await Promise.all([
-          ...ids.map(id => store.upsert(object(id), CALLBACK_ID)),
-          ...ids.toReversed().map(id => other.upsert(object(id), CALLBACK_ID)),
+          ...ids.map(id => store.upsert(object(id), ASKER)),
+          ...ids.toReversed().map(id => other.upsert(object(id), ASKER)),
         ])
       }
-      assert.equal(await countLiveObjects(readable), 200)
+      assert.equal(await count(), 200)
     })
   })
 
@@ -211,7 +214,7 @@ describe('ObjectStore', () => {
       assert.equal((await storage.query('SELECT FROM objects')).length, 2)
       assert.equal(await find(1n), undefined)
       assert.deepEqual(await list({}), [2n])
-      assert.equal(await countLiveObjects(readable), 1)
+      assert.equal(await count(), 1)
       await put(1n)
       assert.equal((await find(1n))?.id, '1')
     })
@@ -235,7 +238,7 @@ describe('ObjectStore', () => {
     it('returns the same object in a page as alone', async () => {
       await put(-5n)
       await put(6n, { online: false })
-      const listed = await listObjects(readable, { online: undefined }, { limit: 2, position: undefined })
+      const listed = await listObjects(readable, { workspace: 'default', online: undefined }, { limit: 2, position: undefined })
       assert.deepEqual(listed, [await find(-5n), await find(6n)])
     })
 
@@ -253,15 +256,56 @@ describe('ObjectStore', () => {
     })
   })
 
+  describe('with two workspaces', () => {
+    const inShop = { workspace: 'shop' }
+
+    it('keeps an object of each under the same id', async () => {
+      await Promise.all([put(7n, { online: true }), put(7n, { ...inShop, online: false })])
+      assert.equal((await findObject(readable, 'default', 7n))?.online, true)
+      assert.equal((await findObject(readable, 'shop', 7n))?.online, false)
+      assert.equal(await findObject(readable, 'Shop', 7n), undefined)
+    })
+
+    it('lists only those of one', async () => {
+      await Promise.all([put(1n), put(2n, inShop), put(3n)])
+      assert.deepEqual(await list({}), [1n, 3n])
+      const shop = await listObjects(readable, { workspace: 'shop', online: undefined }, { limit: 10, position: undefined })
+      assert.deepEqual(
+        shop.map(({ id }) => id),
+        ['2'],
+      )
+    })
+
+    it('gives each object the ttl of its workspace, and deletes it then, alone', async () => {
+      const { store } = newStore(storage.open(), workspace => (workspace === 'shop' ? 60 : 30))
+      const object = { id: 7n, online: true, leftAtMs: 0, fetchedAtMs: 1000 }
+      await Promise.all([store.upsert(object, ASKER), store.upsert(object, { ...ASKER, ...inShop })])
+      await backdate(storage, 30_000)
+      assert.equal((await store.deleteExpired(10)).latenessMs.length, 1)
+      assert.deepEqual(await storage.query('SELECT workspace FROM objects'), [{ workspace: 'shop' }])
+    })
+
+    it('counts as live what readers of each see', async () => {
+      await storage.query(`INSERT INTO workspaces (name, keep_offline) VALUES ('shop', false), ('depot', NULL)`)
+      await Promise.all(['default', 'shop', 'depot'].map((workspace, i) => put(BigInt(i), { workspace, online: false })))
+      assert.equal(await countLiveObjects({ prisma: readable.prisma, keepOffline: true }), 2)
+      assert.equal(await countLiveObjects({ prisma: readable.prisma, keepOffline: false }), 0)
+    })
+  })
+
   function find(id: bigint): Promise<ObjectView | undefined> {
-    return findObject(readable, id)
+    return findObject(readable, 'default', id)
+  }
+
+  function count(): Promise<number> {
+    return countLiveObjects({ prisma: readable.prisma, keepOffline: readable.keepOffline('default') })
   }
 
   async function list(page: { online?: boolean; after?: bigint; before?: bigint; limit?: number }): Promise<bigint[]> {
     const direction = page.before === undefined ? 'after' : 'before'
     const key = page.before ?? page.after
     const position = key === undefined ? undefined : ({ direction, key } as const)
-    const objects = await listObjects(readable, { online: page.online }, { limit: page.limit ?? 100, position })
+    const objects = await listObjects(readable, { workspace: 'default', online: page.online }, { limit: page.limit ?? 100, position })
     return objects.map(({ id }) => BigInt(id))
   }
 })

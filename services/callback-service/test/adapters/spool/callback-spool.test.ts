@@ -60,6 +60,7 @@ describe('CallbackSpool', () => {
       {
         seq: 1,
         id: first.id,
+        workspace: 'default',
         object_ids: '{9223372036854775807,-9223372036854775808,3}',
         idempotency_key: 'k',
         request_id: 'r',
@@ -170,7 +171,16 @@ describe('CallbackSpool', () => {
     const { id } = await spool.append(newCallback({ objectIds: [7n, 2n ** 62n] }))
     const receivedAt = new Date(1_000_000)
     const nothing = { unstored: undefined, requestId: null, traceparent: null, finishedAt: null }
-    const view = { id, state: 'pending', attempts: 0, objectIds: [7n, 2n ** 62n], receivedAt, dueAt: receivedAt, ...nothing }
+    const view = {
+      id,
+      workspace: 'default',
+      state: 'pending',
+      attempts: 0,
+      objectIds: [7n, 2n ** 62n],
+      receivedAt,
+      dueAt: receivedAt,
+      ...nothing,
+    }
     assert.deepEqual(await spool.find(id), view)
     assert.equal(await spool.find(newCallback().id), undefined)
     const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
@@ -223,7 +233,7 @@ describe('CallbackSpool', () => {
     it('is listed with the reason', async () => {
       const { spool, bad } = await openWithRefused()
       const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
-      const ids = { id: bad, objectIds: [7n, 2n ** 62n], idempotencyKey: 'k', requestId: 'r', traceparent }
+      const ids = { id: bad, workspace: 'default', objectIds: [7n, 2n ** 62n], idempotencyKey: 'k', requestId: 'r', traceparent }
       assert.deepEqual(await spool.aside(10), [{ ...ids, reason: 'not this one', receivedAt: new Date(1_000_000) }])
     })
 
@@ -232,7 +242,7 @@ describe('CallbackSpool', () => {
       const { id } = await spool.append(newCallback({ objectIds: [] }))
       spool.setAside(1, 'not this one')
       await spool.forget(1)
-      const nothing = { idempotencyKey: undefined, requestId: undefined, traceparent: undefined }
+      const nothing = { workspace: 'default', idempotencyKey: undefined, requestId: undefined, traceparent: undefined }
       assert.deepEqual(await spool.aside(10), [{ id, objectIds: [], reason: 'not this one', receivedAt: new Date(1_000_000), ...nothing }])
     })
 

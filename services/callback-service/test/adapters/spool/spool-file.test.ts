@@ -9,7 +9,15 @@ import { openSpoolDatabase } from '../../../adapters/spool/spool-database.ts'
 import { type SpooledRow, SpoolFile } from '../../../adapters/spool/spool-file.ts'
 import { newCallback } from '../postgres/new-inbox.ts'
 
-/** The table as an earlier release made it. */
+/** The tables as earlier releases made them. */
+const VERSION_1 = `
+  CREATE TABLE spool (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, object_ids TEXT NOT NULL, idempotency_key TEXT UNIQUE,
+    request_id TEXT, traceparent TEXT, tracestate TEXT, baggage TEXT, received_ms REAL NOT NULL) STRICT;
+  CREATE TABLE set_aside (id TEXT NOT NULL UNIQUE, object_ids TEXT NOT NULL, idempotency_key TEXT, request_id TEXT, traceparent TEXT,
+    tracestate TEXT, baggage TEXT, received_ms REAL NOT NULL, reason TEXT NOT NULL) STRICT;
+  INSERT INTO spool (id, object_ids, idempotency_key, received_ms) VALUES ('a', '{1}', 'k', 1), ('b', '{2}', NULL, 2);
+  INSERT INTO set_aside (id, object_ids, idempotency_key, received_ms, reason) VALUES ('c', '{3}', 'l', 3, 'refused');
+  PRAGMA user_version = 1`
 const VERSION_0 = `CREATE TABLE spool (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, object_ids TEXT NOT NULL, idempotency_key TEXT UNIQUE,
   request_id TEXT, traceparent TEXT, tracestate TEXT, baggage TEXT, received_ms REAL NOT NULL, is_refused INTEGER NOT NULL DEFAULT 0
@@ -233,6 +241,41 @@ describe('SpoolFile', () => {
     assert.deepEqual(file.append([row('k', 2n, 10n), row('k', 2n)]), [{ ...(first as object), isReplay: true }, 'key_reused'])
   })
 
+  describe('with two workspaces', () => {
+    const inShop = (callback: SpooledRow): SpooledRow => ({ ...callback, workspace: 'shop', id: `shop ${callback.id}` })
+
+    it('keeps their keys apart, and returns each row with its workspace and its bare key', () => {
+      const file = open()
+      const [ours, theirs] = [row('k'), inShop(row('k', 2n))]
+      assert.deepEqual(
+        file.append([ours, theirs, row('k', 3n), inShop(row('k', 3n))]).map(kept => (typeof kept === 'object' ? kept.id : kept)),
+        [ours.id, theirs.id, 'key_reused', 'key_reused'],
+      )
+      assert.deepEqual(file.areRivals({ rows: [row('k', 2n), inShop(row('k', 1n)), inShop(row('l'))], after: 0 }), [true, true, false])
+      const given = file.oldest({ after: 0, limit: 10 }).map(({ workspace, idempotency_key }) => [workspace, idempotency_key])
+      assert.deepEqual(given, [
+        ['default', 'k'],
+        ['shop', 'k'],
+      ])
+      assert.deepEqual([file.find(theirs.id)?.workspace, file.find(theirs.id)?.idempotency_key], ['shop', 'k'])
+    })
+
+    it('keeps workspace and key of a row that is set aside, put back or dropped', () => {
+      const file = open()
+      const bad = inShop(row('k'))
+      file.append([bad])
+      refuse(file)
+      assert.deepEqual(
+        file.aside({ limit: 1 }).map(({ workspace, idempotency_key }) => [workspace, idempotency_key]),
+        [['shop', 'k']],
+      )
+      file.putBack({ id: bad.id, without: [] })
+      assert.equal(file.append([inShop(row('k', 9n))])[0], 'key_reused')
+      refuse(file)
+      assert.deepEqual([file.drop(bad.id)?.workspace, file.state.setAside], ['shop', 0])
+    })
+  })
+
   describe('of another release', () => {
     function make(sql: string): void {
       const db = new DatabaseSync(path)
@@ -254,10 +297,47 @@ describe('SpoolFile', () => {
       assert.deepEqual([open().state.callbacks, opened[0]?.state.setAside], [1, 1])
     })
 
+    it('keeps the callbacks of the release before, in the workspace default, under their keys', () => {
+      make(VERSION_1)
+      const file = open()
+      const given = file.oldest({ after: 0, limit: 10 }).map(({ id, workspace, idempotency_key }) => [id, workspace, idempotency_key])
+      assert.deepEqual(given, [
+        ['a', 'default', 'k'],
+        ['b', 'default', null],
+      ])
+      assert.deepEqual(
+        file.aside({ limit: 10 }).map(({ id, workspace, idempotency_key }) => [id, workspace, idempotency_key]),
+        [['c', 'default', 'l']],
+      )
+      assert.deepEqual(file.append([row('k'), row('k', 2n)]), [{ id: 'a', receivedMs: 1, isReplay: true }, 'key_reused'])
+      assert.equal(file.putBack({ id: 'c', without: [] }), 'put_back')
+      close()
+      assert.deepEqual([open().state.callbacks, opened[0]?.state.setAside], [3, 0])
+    })
+
+    it('is read up to the damage if it is damaged, and not changed', () => {
+      const many = Array.from({ length: 1000 }, (_, i) => `('id ${i}', '{${i}}', 'key ${i}', 4)`)
+      make(`${VERSION_1}; INSERT INTO spool (id, object_ids, idempotency_key, received_ms) VALUES ${many}`)
+      const db = new DatabaseSync(path)
+      const { page } = db.prepare(`SELECT rootpage AS page FROM sqlite_schema WHERE name = 'sqlite_autoindex_spool_2'`).get() as {
+        page: number
+      }
+      db.close()
+      const content = fs.readFileSync(path).fill(0x5a, (page - 1) * 4096, page * 4096)
+      fs.writeFileSync(path, content)
+      const file = open()
+      assert.equal(file.state.isDamaged, true)
+      const given = file.oldest({ after: 0, limit: 10_000 })
+      assert.equal(given.length, 1002)
+      assert.deepEqual([given[0]?.workspace, given[0]?.idempotency_key, given[1]?.idempotency_key], ['default', 'k', null])
+      close()
+      assert.deepEqual(fs.readFileSync(path), content)
+    })
+
     it('is refused and not changed if it is newer', () => {
-      make('CREATE TABLE spool (seq INTEGER PRIMARY KEY, a_new_column TEXT); PRAGMA user_version = 2')
+      make('CREATE TABLE spool (seq INTEGER PRIMARY KEY, a_new_column TEXT); PRAGMA user_version = 3')
       const before = fs.readFileSync(path)
-      assert.throws(open, /written by a newer release: its version is 2, this release knows 1/)
+      assert.throws(open, /written by a newer release: its version is 3, this release knows 2/)
       assert.deepEqual(fs.readFileSync(path), before)
       assert.deepEqual(fs.readdirSync(folder), ['spool.sqlite'])
     })

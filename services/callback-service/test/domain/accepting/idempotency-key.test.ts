@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { parseIdempotencyKey } from '../../../domain/accepting/idempotency-key.ts'
+import { bareKey, parseIdempotencyKey, scopedKey } from '../../../domain/accepting/idempotency-key.ts'
 
 describe('parseIdempotencyKey', () => {
   it('reads the bare and the quoted form as the same key', () => {
@@ -29,4 +29,21 @@ describe('parseIdempotencyKey', () => {
   }
 
   it('accepts 255 characters', () => assert.equal(parseIdempotencyKey('x'.repeat(255), undefined)?.length, 255))
+})
+
+describe('a scoped key', () => {
+  it('is the bare key in the workspace default, as in earlier releases', () => {
+    assert.equal(scopedKey('default', 'k'), 'k')
+  })
+
+  it('differs between workspaces and keys, and gives the bare key back', () => {
+    const pairs = [
+      ['default', 'k'],
+      ['shop', 'k'],
+      ['shop', 'k k'],
+      ['Shop', 'k'],
+    ] as const
+    assert.equal(new Set(pairs.map(([workspace, key]) => scopedKey(workspace, key))).size, pairs.length)
+    for (const [workspace, key] of pairs) assert.equal(bareKey(scopedKey(workspace, key)), key)
+  })
 })

@@ -19,9 +19,9 @@ const noting =
   }
 const away = new StorageUnavailableError('away')
 const full = new StorageUnavailableError('full')
-const plain = { id: 'plain', idempotencyKey: undefined }
-const first = { id: 'first', idempotencyKey: 'k' }
-const rival = { id: 'rival', idempotencyKey: 'k' }
+const plain = { id: 'plain', workspace: 'default', idempotencyKey: undefined }
+const first = { id: 'first', workspace: 'default', idempotencyKey: 'k' }
+const rival = { id: 'rival', workspace: 'default', idempotencyKey: 'k' }
 
 describe('Intake', () => {
   interface Setup {
