@@ -17,6 +17,8 @@ export interface HostileSettings {
   readonly count: number
   /** The path of the requests. */
   readonly path: string
+  /** The key of the hostile sender, if the service wants one. */
+  readonly key?: string
   readonly seconds: number
 }
 
@@ -27,13 +29,14 @@ export interface HostileReport {
   readonly closed: number
 }
 
-const CRUMBS_HEAD = 'POST /callback HTTP/1.1\r\nHost: hostile\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
+const CRUMBS = 'POST /callback HTTP/1.1\r\nHost: hostile\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n'
 
 if (import.meta.main) process.stdout.write(JSON.stringify(await attack(JSON.parse(process.argv[2] as string) as HostileSettings)))
 
-async function attack({ kind, port, connections, count, path, seconds }: HostileSettings): Promise<HostileReport> {
-  const request = `GET ${path} HTTP/1.1\r\nHost: hostile\r\n\r\n`
-  const bytes = kind === 'crumbs' ? CRUMBS_HEAD + '1\r\n \r\n'.repeat(count) : request.repeat(count)
+async function attack({ kind, port, connections, count, path, key, seconds }: HostileSettings): Promise<HostileReport> {
+  const access = key === undefined ? '' : `X-API-Key: ${key}\r\n`
+  const request = `GET ${path} HTTP/1.1\r\nHost: hostile\r\n${access}\r\n`
+  const bytes = kind === 'crumbs' ? `${CRUMBS}${access}\r\n${'1\r\n \r\n'.repeat(count)}` : request.repeat(count)
   const sockets: Socket[] = []
   let closed = 0
   const join = (): void => {

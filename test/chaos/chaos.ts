@@ -64,7 +64,13 @@ const PATIENCE_MS = 3000
 export async function chaos(options: ChaosOptions): Promise<Result> {
   const { seed, seconds, faults, perSecond, replicas, root, giveUpMs, signal, say } = options
   const system = await ChaosSystem.start({ replicas, root })
-  const sender = new Sender({ urls: () => system.urls, perSecond, random: seededRandom(seed), prefix: `chaos-${seed}` })
+  const sender = new Sender({
+    urls: () => system.urls,
+    access: system.access,
+    perSecond,
+    random: seededRandom(seed),
+    prefix: `chaos-${seed}`,
+  })
   try {
     sender.start()
     const inflicted = await runNemesis({ system, sender, faults, seconds, signal, say })
@@ -73,6 +79,10 @@ export async function chaos(options: ChaosOptions): Promise<Result> {
     const witnessed = await system.postgres.use(readWitness)
     const findings = check({ ...witnessed, sent: sender.sent, inflicted })
     findings.stuck.push(...(await unreadable(system, sender.sent)))
+    findings.admitted.push(...(await system.access.admitted()))
+    findings.leaked.push(
+      ...(await system.access.leaked(workspace => idsOf(sender.sent.filter(callback => callback.workspace === workspace)))),
+    )
     return {
       sent: sender.sent,
       findings,
@@ -114,21 +124,25 @@ async function drained(system: ChaosSystem, giveUpMs: number, signal: AbortSigna
 
 /** Reads callbacks that were answered with 202 from a replica, as a sender would. @returns those that it does not report as finished */
 async function unreadable(system: ChaosSystem, sent: readonly SentCallback[]): Promise<string[]> {
-  const ids = sent.flatMap(({ outcomes }) => outcomes.flatMap(outcome => (outcome.kind === 'ok' ? [outcome.id] : [])))
-  const every = Math.ceil(ids.length / READ_BACK)
+  const answered = sent.flatMap(callback => idsOf([callback]).map(id => ({ id, key: system.access.keyOf(callback.workspace) })))
+  const every = Math.ceil(answered.length / READ_BACK)
   const [replica] = system.replicas
   const found: string[] = []
-  for (const id of ids.filter((_, i) => i % every === 0)) {
-    const state = await readState(`${replica?.service.url}/v1/callbacks/${id}`)
+  for (const { id, key } of answered.filter((_, i) => i % every === 0)) {
+    const state = await readState(`${replica?.service.url}/v1/callbacks/${id}`, key)
     if (state !== 'finished') found.push(`GET /v1/callbacks/${id}: ${state}`)
     if (found.length === EXAMPLES) break
   }
   return found
 }
 
-async function readState(url: string): Promise<string> {
+function idsOf(sent: readonly SentCallback[]): string[] {
+  return sent.flatMap(({ outcomes }) => outcomes.flatMap(outcome => (outcome.kind === 'ok' ? [outcome.id] : [])))
+}
+
+async function readState(url: string, key: string): Promise<string> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) })
+    const response = await fetch(url, { headers: { 'x-api-key': key }, signal: AbortSignal.timeout(PATIENCE_MS) })
     const callback = (await response.json()) as CallbackAnswer
     if (!response.ok || !isFinished(callback)) return `${response.status} ${callback.state}`
     return callback.objects.every(({ outcome }) => outcome !== 'pending') ? 'finished' : 'finished, with pending objects'

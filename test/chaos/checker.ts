@@ -5,6 +5,7 @@ import type { SentCallback, StoredCallback, Stores, Transition } from './history
 import type { Inflicted } from './nemesis.ts'
 import { Origins } from './origins.ts'
 import { checkOutcomes } from './outcome-checker.ts'
+import { checkWorkspaces } from './workspace-checker.ts'
 
 /** The violations that the checker looks for, and their meaning in the table. */
 export const VIOLATIONS = {
@@ -19,6 +20,8 @@ export const VIOLATIONS = {
   rewritten: 'changed after it was finished',
   usurped: 'settled by a worker that had not claimed it',
   stolen: 'taken over from a worker that is alive',
+  leaked: 'in another workspace than that of its sender, or readable there',
+  admitted: 'accepted with a key that was revoked',
   delayed: 'held up by objects that it does not name, or by other senders',
 } as const
 
@@ -42,6 +45,9 @@ export function check({ sent, rows, transitions, stores, inflicted }: Evidence):
     ...checkAcceptance(sent, rows, origins),
     ...checkOutcomes(rows, { origins, stores, transitions }),
     ...checkClaims(transitions),
+    leaked: checkWorkspaces(sent, rows, stores),
+    // Only the services can tell, after the run.
+    admitted: [],
     delayed: [...checkDelays(sent, { inflicted, transitions }), ...checkAnswerTimes(sent, inflicted)],
   }
 }

@@ -1,5 +1,6 @@
 import { check, type Evidence, type Violation } from './checker.ts'
 import type { Outcome, SentCallback, StoredCallback, Transition } from './history.ts'
+import { placeOf } from './workspace-checker.ts'
 
 /** Minimal evidence for the tests of the checkers: outcomes, callbacks, rows and transitions. */
 export const ok = (id: string, durability: 'database' | 'spooled' = 'database'): Outcome => ({ kind: 'ok', id, durability })
@@ -9,6 +10,7 @@ export const info: Outcome = { kind: 'info', reason: 'ECONNRESET' }
 
 /** A sent callback with the key `k1` and the objects 1 and 2, sent at 10,000. */
 export const sent = (outcomes: readonly Outcome[], changes: Partial<SentCallback> = {}): SentCallback => ({
+  workspace: 'default',
   key: 'k1',
   objectIds: [1, 2],
   isInvalid: false,
@@ -20,6 +22,7 @@ export const sent = (outcomes: readonly Outcome[], changes: Partial<SentCallback
 /** The row of that callback, with the id `a`, completed. */
 export const row = (changes: Partial<StoredCallback> = {}): StoredCallback => ({
   id: 'a',
+  workspace: 'default',
   key: 'k1',
   state: 'completed',
   attempts: 1,
@@ -41,9 +44,12 @@ export const step = (from: string, to: string, replica: string, changes: Partial
   ...changes,
 })
 
-/** Runs the checker on this evidence. Objects 1 to 4 were stored at 11,000. @returns the number of findings for each violation found */
+/** Runs the checker on this evidence. Objects that it names were stored at 11,000. @returns the number of findings for each violation found */
 export function found(changes: Partial<Evidence>): Partial<Record<Violation, number>> {
-  const stores = new Map([1, 2, 3, 4].map(id => [id, [11_000]]))
+  const named = [...(changes.sent ?? []), ...(changes.rows ?? [])].flatMap(({ workspace, objectIds }) =>
+    objectIds.map(id => placeOf(workspace, id)),
+  )
+  const stores = new Map(named.map(place => [place, [11_000]]))
   const findings = check({ sent: [], rows: [], transitions: [], stores, inflicted: [], ...changes })
   const counts = Object.entries(findings).map(([violation, { length }]) => [violation, length] as const)
   return Object.fromEntries(counts.filter(([, count]) => count > 0))

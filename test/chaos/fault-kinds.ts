@@ -1,6 +1,6 @@
 /**
  * All kinds of faults. The files in `deeds/` make them.
- * - meets: the target of the fault; `senders` means the senders of one replica, beside a hostile one
+ * - meets: the target of the fault; `senders` means the senders of one replica, beside a hostile one; `keys` are those of all senders
  * - ms: shortest and longest duration
  * - quick: shortest and longest duration if faults come as fast as the system recovers
  *
@@ -47,13 +47,18 @@ export const FAULTS = {
   'one object pushes back': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
   'some objects err': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
   'some objects hang': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
+  'keys are rotated': { meets: 'keys', ms: [0, 0], quick: [0, 0] },
   'peers pipeline reads': { meets: 'senders', ms: [3000, 4800], quick: [1000, 1000] },
   'peers send crumbs': { meets: 'senders', ms: [3000, 4800], quick: [1000, 1000] },
   'peers never read': { meets: 'senders', ms: [3000, 4800], quick: [1000, 1000] },
 } as const satisfies Readonly<
   Record<
     string,
-    { meets: 'replica' | 'all' | 'client' | 'objects' | 'senders'; ms: readonly [number, number]; quick: readonly [number, number] }
+    {
+      meets: 'replica' | 'all' | 'client' | 'objects' | 'keys' | 'senders'
+      ms: readonly [number, number]
+      quick: readonly [number, number]
+    }
   >
 >
 

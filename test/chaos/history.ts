@@ -12,6 +12,8 @@ export type Outcome = { readonly tookMs?: number; readonly replica?: number } & 
  * The same key with other object ids is another callback, its rival.
  */
 export interface SentCallback {
+  readonly workspace: string
+  /** No other workspace has a callback with this key. */
   readonly key: string
   /** Distinct ids, in the order in which they were sent. No other callback names all objects of a rival. */
   readonly objectIds: readonly number[]
@@ -26,6 +28,7 @@ export interface SentCallback {
 /** A row of `callbacks` at the end of the run. */
 export interface StoredCallback {
   readonly id: string
+  readonly workspace: string
   readonly key: string | null
   readonly state: string
   readonly attempts: number
@@ -50,5 +53,5 @@ export interface Transition {
   readonly isWorkerAlive: boolean
 }
 
-/** When answers were stored, by object id, in no particular order. Epoch milliseconds by a clock that never steps. */
-export type Stores = ReadonlyMap<number, readonly number[]>
+/** When answers were stored, by workspace and object (see `placeOf`), in no particular order. Epoch milliseconds by a clock that never steps. */
+export type Stores = ReadonlyMap<string, readonly number[]>

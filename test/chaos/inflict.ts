@@ -1,3 +1,4 @@
+import { ACCESS_DEEDS } from './deeds/access.ts'
 import { CLIENT_DEEDS } from './deeds/client.ts'
 import { DATABASE_DEEDS } from './deeds/database.ts'
 import type { Arena, Deed } from './deeds/deed.ts'
@@ -7,7 +8,7 @@ import { FAULTS, type FaultKind } from './fault-kinds.ts'
 import type { Fault } from './fault-plan.ts'
 import type { Replica } from './system.ts'
 
-const DEEDS: Readonly<Record<FaultKind, Deed>> = { ...REPLICA_DEEDS, ...DATABASE_DEEDS, ...CLIENT_DEEDS, ...HOSTILE_DEEDS }
+const DEEDS: Readonly<Record<FaultKind, Deed>> = { ...REPLICA_DEEDS, ...DATABASE_DEEDS, ...CLIENT_DEEDS, ...ACCESS_DEEDS, ...HOSTILE_DEEDS }
 
 /**
  * Makes a fault and lifts it. Resolves when the fault is lifted; the services may still be recovering.

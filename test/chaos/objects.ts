@@ -1,7 +1,9 @@
 /** The objects that callbacks name. */
 export const OBJECTS = {
-  /** Last id of the healthy objects, which start at 1. Only faults of the whole client service affect them. */
+  /** Number of healthy objects of each workspace. Only faults of the whole client service affect them. */
   healthy: 5000,
+  /** Distance of the healthy objects of two workspaces. Those of the first start at 1. */
+  workspace: 10_000,
   /** First and last id of the objects that misbehave in some faults. Callbacks that name them name no others. */
   unreliable: [6001, 6030],
   /** First id of the objects that only one callback names. */

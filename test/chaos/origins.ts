@@ -20,8 +20,8 @@ export class Origins {
   }
 }
 
-function contentOf({ objectIds }: { readonly objectIds: readonly number[] }): string {
-  return objectIds.join()
+function contentOf({ workspace, objectIds }: { readonly workspace: string; readonly objectIds: readonly number[] }): string {
+  return `${workspace} ${objectIds}`
 }
 
 /** A row without a key matches too: its rival has the key, and no other callback names the same objects. */

@@ -17,9 +17,9 @@ describe('the checker of outcomes', () => {
     ['only before and after', [5000, 20_001]],
   ] as const) {
     it(`reports an object without an outcome that was stored ${moment}`, () => {
-      const stores = new Map<number, readonly number[]>([
-        [1, [11_000]],
-        [2, stored],
+      const stores = new Map<string, readonly number[]>([
+        ['default 1', [11_000]],
+        ['default 2', stored],
       ])
       assert.deepEqual(found({ sent: accepted, rows: [row()], transitions, stores }), { unaccounted: 1 })
     })

@@ -2,6 +2,7 @@ import { isFinished } from './acceptance-checker.ts'
 import type { SentCallback, StoredCallback, Stores, Transition } from './history.ts'
 import { isUnreliable } from './objects.ts'
 import type { Origins } from './origins.ts'
+import { placeOf } from './workspace-checker.ts'
 
 interface OutcomeFindings {
   readonly unaccounted: string[]
@@ -25,7 +26,7 @@ export function checkOutcomes(
     unaccounted: finished.flatMap(row => {
       const fromMs = (origins.of(row)?.sentAtMs ?? Number.NEGATIVE_INFINITY) - CLOCK_TOLERANCE_MS
       const toMs = finishedAtMs.get(row.id) ?? Number.POSITIVE_INFINITY
-      const isStored = (id: number): boolean => stores.get(id)?.some(ms => ms >= fromMs && ms <= toMs) ?? false
+      const isStored = (id: number): boolean => stores.get(placeOf(row.workspace, id))?.some(ms => ms >= fromMs && ms <= toMs) ?? false
       return unaccounted(row, isStored)
     }),
     unfounded: finished.flatMap(unfounded),

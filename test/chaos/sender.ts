@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { range } from '../support/callbacks.ts'
+import { type Access, WORKSPACES } from './access.ts'
 import type { Outcome, SentCallback } from './history.ts'
 import { OBJECTS } from './objects.ts'
 import { between, type Random } from './random.ts'
@@ -7,6 +8,7 @@ import { between, type Random } from './random.ts'
 export interface SenderOptions {
   /** The URLs of the replicas now; undefined for a replica that is down. */
   readonly urls: () => readonly (string | undefined)[]
+  readonly access: Access
   readonly perSecond: number
   readonly random: Random
   /** Prefix of every key, so that other runs on the same database have other keys. */
@@ -25,8 +27,8 @@ const USUAL_RIVALS = 0.03
 const AGAIN_MS = [50, 3000] as const
 
 /**
- * Sends callbacks at a fixed rate, to one replica after the other, and remembers the answers. Each callback has its own key. Some callbacks
- * go to all replicas at once. Some are invalid. Some name only objects that faults single out. Some have a rival with the same key and
+ * Sends callbacks at a fixed rate, to one replica after the other, and remembers the answers. The workspaces take turns, and each sends with
+ * its own key of access. Each callback has its own idempotency key. Some callbacks go to all replicas at once. Some are invalid. Some name only objects that faults single out. Some have a rival with the same key and
  * other object ids. After an answer that is neither yes nor no, the sender usually sends the callback again, with the same key, to another
  * replica.
  */
@@ -75,8 +77,8 @@ export class Sender {
 
   #sendOne(key: string, count: number): void {
     const { random, urls } = this.#options
-    const objectIds = random() < SHARES.unreliable ? unreliableIds(random) : distinctIds(random, 1, OBJECTS.healthy)
-    const callback = this.#remember(key, objectIds, random() < SHARES.invalid)
+    const objectIds = random() < SHARES.unreliable ? unreliableIds(random) : healthyIds(random, count)
+    const callback = this.#remember(key, count, objectIds, random() < SHARES.invalid)
     const copies = random() < SHARES.atOnce ? urls().length : 1
     for (const copy of range(0, copies)) this.#track(this.#post(callback, count + copy))
   }
@@ -88,7 +90,7 @@ export class Sender {
   #sendRivals(key: string, count: number): void {
     const { random } = this.#options
     const [first, second] = [0, 1].map(i =>
-      this.#remember(key, [...distinctIds(random, 1, OBJECTS.healthy), OBJECTS.unique + 2 * count + i], false),
+      this.#remember(key, count, [...healthyIds(random, count), OBJECTS.unique + 2 * count + i], false),
     ) as [Sending, Sending]
     const elsewhere = between(random, 0, 1)
     const laterMs = random() < 0.5 ? 0 : between(random, ...AGAIN_MS)
@@ -96,8 +98,9 @@ export class Sender {
     this.#track(this.#postLater(second, count + elsewhere, laterMs))
   }
 
-  #remember(key: string, objectIds: readonly number[], isInvalid: boolean): Sending {
-    const callback: Sending = { key, objectIds, isInvalid, sentAtMs: Date.now(), outcomes: [] }
+  #remember(key: string, count: number, objectIds: readonly number[], isInvalid: boolean): Sending {
+    const workspace = WORKSPACES[count % WORKSPACES.length] as string
+    const callback: Sending = { workspace, key, objectIds, isInvalid, sentAtMs: Date.now(), outcomes: [] }
     this.sent.push(callback)
     return callback
   }
@@ -109,11 +112,11 @@ export class Sender {
   }
 
   async #post(callback: Sending, turn: number): Promise<void> {
-    const { urls, random } = this.#options
+    const { urls, random, access } = this.#options
     const targets = urls()
     const started = performance.now()
     const replica = turn % targets.length
-    const outcome = await post(targets[replica], callback)
+    const outcome = await post(targets[replica], callback, access)
     callback.outcomes.push({ ...outcome, replica, tookMs: performance.now() - started })
     if (outcome.kind !== 'info' || random() > SHARES.again) return
     await sleep(between(random, ...AGAIN_MS))
@@ -126,17 +129,19 @@ export class Sender {
   }
 }
 
-async function post(url: string | undefined, { key, objectIds, isInvalid }: SentCallback): Promise<Outcome> {
+async function post(url: string | undefined, { workspace, key, objectIds, isInvalid }: SentCallback, access: Access): Promise<Outcome> {
+  const accessKey = access.keyOf(workspace)
   if (url === undefined) return { kind: 'info', reason: 'down' }
   try {
     const response = await fetch(`${url}/callback`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      headers: { 'content-type': 'application/json', 'idempotency-key': key, 'x-api-key': accessKey },
       body: JSON.stringify({ object_ids: isInvalid ? [...objectIds, 'none'] : objectIds }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
     const answer = JSON.parse(await response.text())
     if (response.status === 202) return { kind: 'ok', id: answer.id, durability: answer.durability }
+    if (response.status === 401 && accessKey !== access.keyOf(workspace)) return { kind: 'info', reason: 'revoked' }
     if (response.status < 500) return { kind: 'fail', status: response.status, code: answer.code }
     return { kind: 'info', reason: String(response.status) }
   } catch (error) {
@@ -152,6 +157,12 @@ function reasonOf(error: unknown): string {
 
 function distinctIds(random: Random, least: number, most: number): number[] {
   return [...new Set(range(0, between(random, 1, MAX_IDS)).map(() => between(random, least, most)))]
+}
+
+/** Chooses healthy objects of the workspace whose turn it is. */
+function healthyIds(random: Random, count: number): number[] {
+  const first = (count % WORKSPACES.length) * OBJECTS.workspace
+  return distinctIds(random, first + 1, first + OBJECTS.healthy)
 }
 
 /** Chooses unreliable objects. The first one is always included, so that it is requested all the time when it pushes back. */

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import type { Result } from './chaos.ts'
 import { check } from './checker.ts'
-import { info, ok, sent } from './evidence.ts'
+import { info, ok, row, sent } from './evidence.ts'
 import { isClean, report } from './report.ts'
 import { merged, summaryOf } from './summary.ts'
+import { placeOf } from './workspace-checker.ts'
 
 /** Makes the result of a run with one callback. Its second POST was accepted. */
 function result({ isThere }: { isThere: boolean }): Result {
   const callbacks = [sent([info, ok('a', 'spooled')])]
-  const rows = isThere ? [{ id: 'a', key: 'k1', state: 'completed', attempts: 1, objectIds: [1, 2], unstored: [] }] : []
-  const stores = new Map([1, 2].map(id => [id, [11_000]]))
+  const rows = isThere ? [row()] : []
+  const stores = new Map([1, 2].map(id => [placeOf('default', id), [11_000]]))
   return {
     sent: callbacks,
     findings: check({ sent: callbacks, rows, transitions: [], stores, inflicted: [] }),

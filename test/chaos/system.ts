@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { migrate } from '#prisma/migrate.ts'
 import { range, readMetrics } from '../support/callbacks.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import { Access } from './access.ts'
 import { ChaosPostgres } from './chaos-postgres.ts'
 import { quietPort } from './quiet-port.ts'
 import { SupervisedService } from './supervised-service.ts'
@@ -51,12 +52,20 @@ export class ChaosSystem {
   readonly postgres: ChaosPostgres
   readonly replicas: readonly Replica[]
   readonly client: SupervisedService
+  readonly access: Access
   readonly #folder: string
 
-  private constructor(parts: { postgres: ChaosPostgres; replicas: readonly Replica[]; client: SupervisedService; folder: string }) {
+  private constructor(parts: {
+    postgres: ChaosPostgres
+    replicas: readonly Replica[]
+    client: SupervisedService
+    access: Access
+    folder: string
+  }) {
     this.postgres = parts.postgres
     this.replicas = parts.replicas
     this.client = parts.client
+    this.access = parts.access
     this.#folder = parts.folder
   }
 
@@ -78,6 +87,7 @@ export class ChaosSystem {
       root,
       readyPath: '/',
     })
+    const access = new Access(() => system.urls)
     const replicas = await Promise.all(
       range(0, count).map(async (i): Promise<Replica> => {
         const name = `replica-${i}`
@@ -85,6 +95,8 @@ export class ChaosSystem {
         await proxy.start()
         const env = {
           ...SETTINGS,
+          ACCESS_MODE: 'keys',
+          ACCESS_SUPERUSER_KEYS: access.superuserKey,
           DATABASE_URL: proxy.url,
           CLIENT_SERVICE_URL: `http://127.0.0.1:${port}`,
           SPOOL_PATH: join(folder, `${name}.sqlite`),
@@ -92,11 +104,13 @@ export class ChaosSystem {
         return { proxy, service: new SupervisedService({ service: 'callback-service', name, env, root, readyPath: '/readyz' }) }
       }),
     )
-    const system = new ChaosSystem({ postgres, replicas, client, folder })
+    const system: ChaosSystem = new ChaosSystem({ postgres, replicas, client, access, folder })
     try {
       await migrate({ url: postgres.url })
       await postgres.use(db => db.query(witness()))
       await Promise.all([client.start(), ...replicas.map(({ service }) => service.start())])
+      // The same client service under another address, with connections and a breaker of its own.
+      await access.open(`http://localhost:${port}`)
     } catch (error) {
       await system.stop()
       throw error

@@ -105,12 +105,12 @@ describe('the witness of chaos', () => {
 
   it('records when answers are stored, also over others, and no other change of objects', async () => {
     const store = `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id) VALUES (1, true, now(), now(), now(), '${CALLBACK}')
-      ON CONFLICT (id) DO UPDATE SET fetched_at = excluded.fetched_at`
+      ON CONFLICT (workspace, id) DO UPDATE SET fetched_at = excluded.fetched_at`
     const from = Date.now()
     await worker.query(store)
     await worker.query(store)
     await worker.query("UPDATE objects SET expires_at = expires_at + interval '1 hour'")
-    const stored = (await readWitness(other)).stores.get(1) ?? []
+    const stored = (await readWitness(other)).stores.get('default 1') ?? []
     assert.equal(stored.length, 2)
     for (const ms of stored) assert.ok(Math.abs(ms - from) < 1000, `${ms - from} ms later`)
   })

@@ -70,7 +70,7 @@ export function witness(): string {
   CREATE TRIGGER note_transition AFTER UPDATE OR DELETE ON callbacks FOR EACH ROW EXECUTE FUNCTION note_transition();
 
   -- An INSERT (also one that ends as an update) stores an answer. A plain UPDATE, such as of the expiry, does not.
-  CREATE TABLE stores (object_id bigint NOT NULL, at float8 NOT NULL);
+  CREATE TABLE stores (place text NOT NULL, at float8 NOT NULL);
   CREATE FUNCTION begin_storing() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
     PERFORM set_config('witness.is_storing', 'yes', true);
@@ -78,7 +78,7 @@ export function witness(): string {
   END $$;
   CREATE FUNCTION note_stores() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
-    IF current_setting('witness.is_storing', true) = 'yes' THEN INSERT INTO stores SELECT s.id, t.now FROM stored s, (SELECT real_ms() AS now) t; END IF;
+    IF current_setting('witness.is_storing', true) = 'yes' THEN INSERT INTO stores SELECT s.workspace || ' ' || s.id, t.now FROM stored s, (SELECT real_ms() AS now) t; END IF;
     RETURN NULL;
   END $$;
   CREATE TRIGGER begin_storing BEFORE INSERT ON objects FOR EACH STATEMENT EXECUTE FUNCTION begin_storing();
@@ -107,13 +107,11 @@ export interface Witnessed {
 
 export async function readWitness(db: pg.Client): Promise<Witnessed> {
   const rows = await db.query(`
-    SELECT id, idempotency_key AS key, state, attempts, object_ids::float8[] AS "objectIds", coalesce(unstored, '[]') AS unstored FROM callbacks`)
+    SELECT id, workspace, idempotency_key AS key, state, attempts, object_ids::float8[] AS "objectIds", coalesce(unstored, '[]') AS unstored FROM callbacks`)
   const transitions = await db.query(`
     SELECT callback_id AS "callbackId", at AS "atMs", replica, old_state AS "from", new_state AS "to", old_worker AS "oldWorker",
       new_worker AS "newWorker", is_worker_alive AS "isWorkerAlive"
     FROM transitions ORDER BY n`)
-  const stores = await db.query<{ id: number; ms: number[] }>(
-    'SELECT object_id::float8 AS id, array_agg(at) AS ms FROM stores GROUP BY object_id',
-  )
-  return { rows: rows.rows, transitions: transitions.rows, stores: new Map(stores.rows.map(({ id, ms }) => [id, ms])) }
+  const stores = await db.query<{ place: string; ms: number[] }>('SELECT place, array_agg(at) AS ms FROM stores GROUP BY place')
+  return { rows: rows.rows, transitions: transitions.rows, stores: new Map(stores.rows.map(({ place, ms }) => [place, ms])) }
 }

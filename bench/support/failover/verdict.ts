@@ -26,7 +26,7 @@ export interface FinishedCallback extends StoredCallback {
 export async function readRows(databaseUrl: string): Promise<FinishedCallback[]> {
   const { rows } = await withClient(databaseUrl, client =>
     client.query(`
-      SELECT id, idempotency_key AS key, state, attempts, object_ids::float8[] AS "objectIds", coalesce(unstored, '[]') AS unstored,
+      SELECT id, workspace, idempotency_key AS key, state, attempts, object_ids::float8[] AS "objectIds", coalesce(unstored, '[]') AS unstored,
         (extract(epoch FROM finished_at) * 1000)::float8 AS "finishedAtMs"
       FROM callbacks`),
   )
@@ -50,7 +50,7 @@ export function judge(sent: readonly SentKey[], rows: readonly FinishedCallback[
 
 function sentCallback({ key, objectIds, answers }: SentKey): SentCallback {
   const sentAtMs = Math.min(...answers.map(answer => answer.sentAtMs))
-  return { key, objectIds, isInvalid: false, sentAtMs, outcomes: answers.map(outcomeOf) }
+  return { workspace: 'default', key, objectIds, isInvalid: false, sentAtMs, outcomes: answers.map(outcomeOf) }
 }
 
 function outcomeOf({ status, id, reason }: Sent): Outcome {

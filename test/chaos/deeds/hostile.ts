@@ -12,7 +12,13 @@ export const HOSTILE_DEEDS = {
 } as const satisfies Readonly<Record<string, Deed>>
 
 /** Attacks from a separate process. The cost of the attack must not delay the honest senders, which run in the process of the faults. */
-async function attack({ service, forMs }: Victim, how: Pick<HostileSettings, 'kind' | 'connections' | 'count' | 'path'>): Promise<void> {
+async function attack({ service, system, forMs }: Victim, how: Omit<HostileSettings, 'port' | 'key' | 'seconds'>): Promise<void> {
   const { url } = await service.running()
-  await runChild<HostileSettings, HostileReport>('hostile-sockets.ts', { ...how, port: Number(new URL(url).port), seconds: forMs / 1000 })
+  const key = system.access.superuserKey
+  await runChild<HostileSettings, HostileReport>('hostile-sockets.ts', {
+    ...how,
+    key,
+    port: Number(new URL(url).port),
+    seconds: forMs / 1000,
+  })
 }

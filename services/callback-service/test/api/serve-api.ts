@@ -21,7 +21,7 @@ export const ACCEPTED_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
 export interface ApiDoubles {
   readonly inbox?: Inbox
-  readonly findCallback?: (id: string) => Promise<CallbackView | undefined>
+  readonly findCallback?: (workspace: string, id: string) => Promise<CallbackView | undefined>
   readonly listCallbacks?: ListCallbacks
   readonly objects?: ObjectReader
   readonly storageProblem?: () => string | undefined
