@@ -4,7 +4,10 @@ import { availableParallelism, cpus, totalmem, type } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 /** The target of a figure. */
-export type Target = { readonly atLeast: number } | { readonly atMost: number }
+export interface Target {
+  readonly atLeast?: number
+  readonly atMost?: number
+}
 
 /** One measured figure, with one sample per round. Its unit is in its name. */
 export interface Figure {
@@ -87,11 +90,10 @@ function median(sorted: readonly number[]): number {
   return (below + above) / 2
 }
 
-function verdict(value: number, target: Target | undefined): string {
-  if (!target) return ''
-  const [sign, bound] = 'atLeast' in target ? ['≥', target.atLeast] : ['≤', target.atMost]
-  const isReached = 'atLeast' in target ? value >= bound : value <= bound
-  return `${sign} ${short(bound)}${isReached ? '' : ' **missed**'}`
+function verdict(value: number, { atLeast, atMost }: Target = {}): string {
+  const bounds = [atLeast !== undefined && `≥ ${short(atLeast)}`, atMost !== undefined && `≤ ${short(atMost)}`].filter(Boolean).join(', ')
+  const isReached = (atLeast === undefined || value >= atLeast) && (atMost === undefined || value <= atMost)
+  return `${bounds}${isReached ? '' : ' **missed**'}`
 }
 
 /** Formats a number with three significant digits. */
