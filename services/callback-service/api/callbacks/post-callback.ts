@@ -8,6 +8,7 @@ import { type Route, route } from '#foundation/http/route.ts'
 import { carrierOf, context, inSpan, SpanKind, type TraceCarrier } from '#foundation/telemetry/spans.ts'
 import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import { parseCallback } from '../../domain/accepting/parse-callback.ts'
+import { signedHeadersOf } from '../../domain/accepting/signed-headers.ts'
 import type { WrittenId } from '../../domain/object-id.ts'
 import { overloaded } from '../problems.ts'
 import { callbackFacts } from './callback-facts.ts'
@@ -99,8 +100,11 @@ async function parse(
   { signature, maxBodyBytes, maxObjectIds }: PostCallbackOptions,
 ): Promise<ParsedCallback> {
   requireJson(request)
-  // The signature does not cover Idempotency-Key, so only webhook-id counts in signed callbacks.
-  const idempotencyKey = parseIdempotencyKey(signature ? undefined : request.get('idempotency-key'), request.get('webhook-id'))
+  // The signature does not cover Idempotency-Key, so only the signed id counts in signed callbacks.
+  const idempotencyKey = parseIdempotencyKey(
+    signature ? undefined : request.get('idempotency-key'),
+    request.get(signedHeadersOf(request.headers).id),
+  )
   const body = signedBody ?? (await readBody(request, maxBodyBytes))
   return { objectIds: parseCallback(body, maxObjectIds), idempotencyKey }
 }
