@@ -10,6 +10,7 @@ import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import { parseCallback } from '../../domain/accepting/parse-callback.ts'
 import { signedHeadersOf } from '../../domain/accepting/signed-headers.ts'
 import type { WrittenId } from '../../domain/object-id.ts'
+import { DEFAULT_WORKSPACE } from '../../domain/workspaces/workspace.ts'
 import { overloaded } from '../problems.ts'
 import { callbackFacts } from './callback-facts.ts'
 import { requireJson, requireSingleHeaders } from './callback-headers.ts'
@@ -40,8 +41,8 @@ export interface PostCallbackOptions {
   readonly maxBodyBytes: number
   /** Once the port is closed, requests on open connections must go to another instance. */
   readonly shutdown: { readonly isClosed: boolean }
-  /** Called for each callback that gets 202, with `accepted` or `replayed`. */
-  readonly onReceived: (outcome: string) => void
+  /** Called for each callback that gets 202, with `accepted` or `replayed`, and its workspace. */
+  readonly onReceived: (outcome: string, workspace: string) => void
 }
 
 interface ParsedCallback {
@@ -123,7 +124,7 @@ function accept({ objectIds, idempotencyKey }: ParsedCallback, { inbox }: PostCa
 function answer({ objectIds }: ParsedCallback, accepted: Accepted, { onReceived }: PostCallbackOptions): Answer {
   const { id, receivedAt, isReplay, durability } = accepted
   const href = hrefOfCallback(id)
-  onReceived(isReplay ? 'replayed' : 'accepted')
+  onReceived(isReplay ? 'replayed' : 'accepted', DEFAULT_WORKSPACE)
   const body = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
   return jsonAnswer(202, JSON.stringify(body), isReplay ? { Location: href, 'Idempotency-Replayed': 'true' } : { Location: href })
 }
