@@ -6,7 +6,7 @@ export const OTHER = 'other'
  * all later ones share `other`.
  * @param always values that are their own label whenever they come; they do not count
  */
-export function boundedLabels(max: number, always: readonly string[] = []): (value: string) => string {
+export function boundedLabels(max: number, always: readonly string[]): (value: string) => string {
   const own = new Set(always)
   const size = own.size + max
   return value => {

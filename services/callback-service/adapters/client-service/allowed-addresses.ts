@@ -19,9 +19,11 @@ const REFUSED_IPV6 = [
   ['ff00::', 8, 'multicast'],
 ] as const
 
-/** IPv6 forms that lead to an IPv4 address: mapped (RFC 4291), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056). */
+/**
+ * IPv6 forms that lead to an IPv4 address: translated (RFC 2765), NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056). BlockList itself knows the
+ * mapped form, ::ffff:0:0/96.
+ */
 const EMBEDDED_IPV4 = [
-  ['::ffff:', '', 96],
   ['::ffff:0:', '', 96],
   ['64:ff9b::', '', 96],
   ['64:ff9b:1::', '', 96],
@@ -42,7 +44,7 @@ export class AddressRefusedError extends Error {
 
 /** Whether the host of a URL is a refused IP address. For a name it is false: `allowedLookup` checks what the name leads to. */
 export function isRefusedHost({ hostname }: URL): boolean {
-  return isRefusedAddress(hostname.replace(/^\[|\]$/g, ''))
+  return isRefusedAddress(hostname.replace(/[[\]]/g, ''))
 }
 
 /** Whether an IP address is refused. A text that is not an IP address is not. */

@@ -59,9 +59,7 @@ export class ObjectClients implements Part {
 
   /** Ends all requests under way. They fail with the reason `connection`. */
   async stop(): Promise<void> {
-    const all = [...this.#clients.values(), ...this.#retiring]
-    this.#clients.clear()
-    await Promise.all(all.map(client => client.stop()))
+    await Promise.all([...this.#clients.values(), ...this.#retiring].map(client => client.stop()))
   }
 }
 

@@ -3,7 +3,7 @@ import { boundedLabels } from '../../telemetry/bounded-labels.ts'
 
 describe('boundedLabels', () => {
   it('gives the first values a label of their own, and all later ones another', () => {
-    const label = boundedLabels(2)
+    const label = boundedLabels(2, [])
     assert.deepEqual(['a', 'b', 'a', 'c', 'd', 'b'].map(label), ['a', 'b', 'a', 'other', 'other', 'b'])
   })
 
