@@ -14,7 +14,7 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
   adapters: { rooms: ['adapters', 'domain', 'foundation', '#prisma'], packages: ['*'] },
   'metrics.ts': { rooms: ['foundation'], packages: [] },
   'config.ts': { rooms: ['domain', 'foundation'], packages: [] },
-  'config-checks.ts': { rooms: ['domain', 'config.ts'], packages: [] },
+  'config-checks.ts': { rooms: ['adapters', 'domain', 'config.ts'], packages: [] },
   wiring: {
     rooms: ['wiring', 'api', 'workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation', '#prisma'],
     packages: ['node'],

@@ -27,6 +27,7 @@ find_compose() {
 
 bring_up() {
   take_npm_settings
+  choose_host
   "${compose[@]}" build
   "${compose[@]}" up --detach
   for service in callback-service client-service; do wait_until_healthy "$service"; done
@@ -43,6 +44,12 @@ take_npm_settings() {
   fi
   # Do not touch an unchanged file, or every build would install everything again.
   if [ -f "$cafile" ]; then cmp -s "$cafile" deploy/docker/certificates/ca.crt || cp "$cafile" deploy/docker/certificates/ca.crt; fi
+}
+
+# Publishes the callback service beyond this machine only if callers need a key, or HTTP_HOST says so.
+choose_host() {
+  if [ -z "${HTTP_HOST:-}" ] && { [ "${ACCESS_MODE:-}" = keys ] || [ -n "${ACCESS_SUPERUSER_KEYS:-}" ]; }; then HTTP_HOST=0.0.0.0; fi
+  export HTTP_HOST=${HTTP_HOST:-127.0.0.1}
 }
 
 wait_until_healthy() {
@@ -69,6 +76,7 @@ print_addresses() {
     curl -i http://localhost:$callback/callback -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
     ${compose[*]} -p $COMPOSE_PROJECT_NAME logs --follow callback-service
 
+  The callback service is published on $HTTP_HOST. HTTP_HOST=0.0.0.0 opens it to other machines, best with ACCESS_SUPERUSER_KEYS=...
   \`make test-integration\` tests it, \`make compose-down\` stops it.
 
 TEXT

@@ -1,26 +1,47 @@
 import { relative } from 'node:path'
+import { hostInUrl, isLoopback, type ListenHosts } from './hosts.ts'
 import type { RunConfig } from './settings.ts'
 
 /** The addresses to open and the commands to try, printed when everything is up. */
-export function banner(options: { config: RunConfig; urlFile: string | undefined; hasZipkin: boolean; readyMs: number }): string {
-  const { config, urlFile, hasZipkin, readyMs } = options
+export function banner(options: {
+  config: RunConfig
+  hosts: ListenHosts
+  urlFile: string | undefined
+  hasZipkin: boolean
+  readyMs: number
+}): string {
+  const { config, hosts, urlFile, hasZipkin, readyMs } = options
   const { callback, client } = config
+  const callbackUrl = `http://${hostForPeople(hosts.callback)}:${callback.port}`
+  const clientUrl = `http://${hostForPeople(hosts.client)}:${client.port}`
   const zipkin = new URL('/', config.tracing.zipkinUrl || 'http://127.0.0.1:9411').href
   return `
   Ready after ${(readyMs / 1000).toFixed(1)} s. The client service sends a callback every 5 seconds. See what happens to it:
 
-  callback service   http://localhost:${callback.port}/           metrics  http://localhost:${callback.adminPort}/metrics
-  client service     http://localhost:${client.port}/objects/7   faults   http://localhost:${client.adminPort}/config
+  callback service   ${callbackUrl}/           metrics  http://localhost:${callback.adminPort}/metrics
+  client service     ${clientUrl}/objects/7   faults   http://localhost:${client.adminPort}/config
   traces             ${hasZipkin ? zipkin : `no Zipkin at ${zipkin}: \`make zipkin\` starts one`}
   database           ${urlFile === undefined ? 'your own, from DATABASE_URL' : `psql "$(cat ${relative(process.cwd(), urlFile)})"`}
 
   Send one yourself, then read the objects it names:
 
-    curl -i http://localhost:${callback.port}/callback -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
-    curl http://localhost:${callback.port}/v1/objects
+    curl -i ${callbackUrl}/callback -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
+    curl ${callbackUrl}/v1/objects
 
+  ${reachOf(hosts.callback)}
   Ctrl-C stops everything.
 `
+}
+
+function hostForPeople(host: string): string {
+  const inUrl = hostInUrl(host)
+  return inUrl === '127.0.0.1' ? 'localhost' : inUrl
+}
+
+/** Says in one line who can reach the callback service, and how to open it. */
+function reachOf(host: string): string {
+  if (!isLoopback(host)) return `The callback service listens on ${host}.`
+  return 'Only this machine can reach the services. To open them to others: HTTP_HOST=0.0.0.0 make run, best with ACCESS_SUPERUSER_KEYS=...'
 }
 
 /** Whether a Zipkin answers at the address that receives the spans. */

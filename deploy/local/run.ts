@@ -5,6 +5,7 @@ import { Settings } from '#foundation/config/settings.ts'
 import { Lifecycle, type Part } from '#foundation/lifecycle/parts.ts'
 import { answersZipkin, banner } from './banner.ts'
 import { LocalDatabase, migrateDatabase } from './database.ts'
+import { hostInUrl, type ListenHosts, listenHosts } from './hosts.ts'
 import { LocalService } from './local-service.ts'
 import { LogView } from './log-view.ts'
 import { isPortFree } from './ports.ts'
@@ -30,7 +31,8 @@ await exitOnSetupError(async () => {
 async function run(config: RunConfig): Promise<void> {
   const log = new LogView(process.stdout)
   const say = (line: string): void => log.say(line)
-  await requireFreePorts(config)
+  const hosts = listenHosts(config.http.host, process.env)
+  await requireFreePorts(config, hosts)
   await mkdir(LOCAL, { recursive: true })
 
   const isEmbedded = config.database.url === ''
@@ -41,6 +43,7 @@ async function run(config: RunConfig): Promise<void> {
   const database = new LocalDatabase({ folder: `${LOCAL}postgres`, port: config.postgres.port, urlFile: URL_FILE, say, onGivenUp })
   const [callbackService, clientService] = services({
     config,
+    hosts,
     databaseUrl: () => (isEmbedded ? database.url : config.database.url),
     log,
     onGivenUp,
@@ -87,6 +90,7 @@ async function run(config: RunConfig): Promise<void> {
   log.print(
     banner({
       config,
+      hosts,
       urlFile: isEmbedded ? URL_FILE : undefined,
       hasZipkin: await answersZipkin(config.tracing.zipkinUrl),
       readyMs: performance.now(),
@@ -103,15 +107,17 @@ function readConfig(): RunConfig {
   }
 }
 
-async function requireFreePorts(config: RunConfig): Promise<void> {
+async function requireFreePorts(config: RunConfig, hosts: ListenHosts): Promise<void> {
   const wanted = [
-    ['0.0.0.0', config.callback.port, 'the callback service', 'CALLBACK_PORT'],
+    [hosts.callback, config.callback.port, 'the callback service', 'CALLBACK_PORT'],
     ['127.0.0.1', config.callback.adminPort, "the callback service's admin port", 'CALLBACK_ADMIN_PORT'],
-    ['0.0.0.0', config.client.port, 'the client service', 'CLIENT_PORT'],
+    [hosts.client, config.client.port, 'the client service', 'CLIENT_PORT'],
     ['127.0.0.1', config.client.adminPort, "the client service's admin port", 'CLIENT_ADMIN_PORT'],
     ...(config.database.url === '' ? [['127.0.0.1', config.postgres.port, 'PostgreSQL', 'POSTGRES_PORT'] as const] : []),
   ] as const
-  const taken = await Promise.all(wanted.map(async ([host, port]) => !(await isPortFree(port, host))))
+  const taken = await Promise.all(wanted.map(async ([host, port]) => !(await isPortFree(port, host)))).catch((cause: Error) => {
+    throw new SetupError('invalid_setting', `http.host: this machine cannot listen on ${config.http.host} (${cause.message})`, { cause })
+  })
   const problems = wanted
     .filter((_, i) => taken[i])
     .map(
@@ -123,23 +129,27 @@ async function requireFreePorts(config: RunConfig): Promise<void> {
 
 function services(options: {
   config: RunConfig
+  hosts: ListenHosts
   databaseUrl: () => string
   log: LogView
   onGivenUp: (error: SetupError) => void
 }): [LocalService, LocalService] {
-  const { config, databaseUrl, log, onGivenUp } = options
+  const { config, hosts, databaseUrl, log, onGivenUp } = options
   const { callback, client, tracing } = config
+  const callbackUrl = `http://${hostInUrl(hosts.callback)}:${callback.port}`
+  const clientUrl = `http://${hostInUrl(hosts.client)}:${client.port}`
   const shared = { ...process.env, ZIPKIN_URL: tracing.zipkinUrl }
   return [
     new LocalService({
       name: 'callback-service',
       logPrefix: 'callback',
-      readyUrl: `http://127.0.0.1:${callback.port}/readyz`,
+      readyUrl: `${callbackUrl}/readyz`,
       env: () => ({
         ...shared,
+        HTTP_HOST: hosts.callback,
         HTTP_PORT: String(callback.port),
         ADMIN_PORT: String(callback.adminPort),
-        CLIENT_SERVICE_URL: `http://127.0.0.1:${client.port}`,
+        CLIENT_SERVICE_URL: clientUrl,
         DATABASE_URL: databaseUrl(),
         MIGRATE_ON_START: 'true',
         SPOOL_PATH: process.env['SPOOL_PATH'] ?? `${LOCAL}spool/callbacks.sqlite`,
@@ -150,12 +160,13 @@ function services(options: {
     new LocalService({
       name: 'client-service',
       logPrefix: 'client',
-      readyUrl: `http://127.0.0.1:${client.port}/`,
+      readyUrl: `${clientUrl}/`,
       env: () => ({
         ...shared,
+        HTTP_HOST: hosts.client,
         HTTP_PORT: String(client.port),
         ADMIN_PORT: String(client.adminPort),
-        CALLBACK_SERVICE_URL: `http://127.0.0.1:${callback.port}`,
+        CALLBACK_SERVICE_URL: callbackUrl,
       }),
       log,
       onGivenUp,

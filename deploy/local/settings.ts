@@ -14,6 +14,13 @@ export const schema = {
     port: port('Port of the client service.', 9010),
     adminPort: port('Admin port of the client service, for metrics and fault switches.', 6061),
   },
+  http: {
+    host: setting<string>({
+      doc: 'Address that both services listen on. Empty: 127.0.0.1. The callback service then listens on 0.0.0.0 if ACCESS_MODE=keys or ACCESS_SUPERUSER_KEYS is set.',
+      format: 'text',
+      default: '',
+    }),
+  },
   postgres: {
     port: port('Port of the embedded PostgreSQL, on 127.0.0.1.', 5433),
   },

@@ -2,7 +2,7 @@ import type { Part } from '#foundation/lifecycle/parts.ts'
 
 const TIMEOUT_MS = 1000
 
-/** The metrics of the callback service that the summary reads. It sums counters over their labels unless one is named. */
+/** The metrics of the callback service that the summary reads. It sums a counter over all labels that are not named here. */
 const METRICS = {
   accepted: 'callbacks_received_total{outcome="accepted"}',
   inFlight: 'fetches_in_flight',
@@ -72,7 +72,8 @@ function increase(before: number | undefined, now: number): number {
 export function parseNumbers(text: string): Numbers {
   const lines = text.split('\n')
   const read = (series: string): number => {
-    const own = lines.filter(line => line.startsWith(`${series} `) || line.startsWith(`${series}{`))
+    const starts = series.endsWith('}') ? [`${series} `, series.replace('}', ',')] : [`${series} `, `${series}{`]
+    const own = lines.filter(line => starts.some(start => line.startsWith(start)))
     return own.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
   }
   return Object.fromEntries(Object.entries(METRICS).map(([name, series]) => [name, read(series)])) as Numbers

@@ -1,3 +1,4 @@
+import { isRefusedHost } from './adapters/client-service/allowed-addresses.ts'
 import type { Config } from './config.ts'
 import { SIGNATURE_WINDOW_SECONDS } from './domain/accepting/signature-window.ts'
 import { MIN_GUILTY_CRASHES } from './domain/processing/suspicion.ts'
@@ -17,6 +18,8 @@ export function contradictionIn(config: Config): string | undefined {
     return 'spool.patienceMs must be below accept.timeoutMs: a callback that goes to the spool needs time to be written'
   if (accept.maxCommits > database.acceptConnections) return 'accept.maxCommits is above database.acceptConnections'
   if (/[?#]/.test(clientService.url)) return 'clientService.url has a query or a fragment: it must end with the path that contains /objects'
+  if (!clientService.allowLinkLocal && isRefusedHost(new URL(clientService.url)))
+    return 'clientService.url is a link-local, metadata, multicast or unspecified address: set clientService.allowLinkLocal to allow it'
   if (fetch.breakerOpenMs > fetch.breakerMaxOpenMs) return 'fetch.breakerOpenMs is above fetch.breakerMaxOpenMs'
   if (process.maxCrashes < MIN_GUILTY_CRASHES) return `process.maxCrashes is below ${MIN_GUILTY_CRASHES}: innocent callbacks would fail`
   if (process.retryBaseMs > process.retryMaxMs) return 'process.retryBaseMs is above process.retryMaxMs'

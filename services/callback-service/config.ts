@@ -134,6 +134,11 @@ export const schema = {
       format: 'count',
       default: 10_000,
     }),
+    allowLinkLocal: setting<boolean>({
+      doc: 'Whether a client service may have a link-local, metadata, multicast or unspecified address.',
+      format: 'switch',
+      default: false,
+    }),
     maxBaggageBytes: setting<number>({
       doc: 'Maximum size of the baggage header in a request to the client service, in bytes. Members that do not fit are dropped. 0 drops all.',
       format: 'integer',

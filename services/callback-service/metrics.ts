@@ -1,24 +1,32 @@
+import { boundedLabels } from '#foundation/telemetry/bounded-labels.ts'
 import { Counter, Gauge, Histogram, type Registry, SECONDS_BUCKETS } from '#foundation/telemetry/metrics.ts'
 
 const LATENESS_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30]
+
+/** Maximum number of workspaces with a label of their own, besides `default`. */
+const MAX_WORKSPACE_LABELS = 100
 
 /** The metrics of the callback service. docs/operations.md explains them. */
 export function callbackMetrics(registry: Registry) {
   const registers = [registry]
   const histogram = (name: string, help: string, buckets = SECONDS_BUCKETS) => new Histogram({ name, help, buckets, registers })
+  const workspaceLabel = boundedLabels(MAX_WORKSPACE_LABELS, ['default', 'unknown'])
+  const received = new Counter({
+    name: 'callbacks_received_total',
+    help: 'Number of callbacks received, by workspace and outcome: accepted, replayed, or the code of the problem.',
+    labelNames: ['outcome', 'workspace'],
+    registers,
+  })
+  const settled = new Counter({
+    name: 'callbacks_settled_total',
+    help: 'Number of callbacks that left their worker, by workspace and the state in which they left.',
+    labelNames: ['state', 'workspace'],
+    registers,
+  })
   return {
-    received: new Counter({
-      name: 'callbacks_received_total',
-      help: 'Number of callbacks received, by outcome: accepted, replayed, or the code of the problem.',
-      labelNames: ['outcome'],
-      registers,
-    }),
-    settled: new Counter({
-      name: 'callbacks_settled_total',
-      help: 'Number of callbacks that left their worker, by the state in which they left.',
-      labelNames: ['state'],
-      registers,
-    }),
+    /** Counts a callback that got its answer. @param workspace `unknown` if the answer came before the workspace was known */
+    onReceived: (outcome: string, workspace: string): void => received.inc({ outcome, workspace: workspaceLabel(workspace) }),
+    onSettled: (state: string, workspace: string): void => settled.inc({ state, workspace: workspaceLabel(workspace) }),
     takenOver: new Counter({
       name: 'callbacks_taken_over_total',
       help: 'Number of callbacks taken over from dead or hung workers.',

@@ -94,7 +94,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const listed = listLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
-  const onReceived = (outcome: string): void => metrics.received.inc({ outcome })
+  const { onReceived } = metrics
   const shutdown = new Shutdown()
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),

@@ -1,19 +1,40 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 describe('docker-compose.yml', () => {
   const text = readFileSync(fileURLToPath(new URL('../../../docker-compose.yml', import.meta.url)), 'utf8')
 
-  it('publishes nothing but the port of senders beyond this machine', () => {
+  it('publishes nothing beyond this machine, unless HTTP_HOST opens the port of senders', () => {
     const published = [...text.matchAll(/^ +ports: \[(.*)\]$/gm)].flatMap(([, list]) => list?.split(', ') ?? [])
     assert.equal(published.length, 6)
     const elsewhere = published.filter(port => !port.startsWith("'127.0.0.1:"))
-    assert.deepEqual(
-      elsewhere.map(port => port.slice(port.lastIndexOf(':'))),
-      [":9090'"],
-    )
+    assert.deepEqual(elsewhere, ["'$" + '{HTTP_HOST:-127.0.0.1}:$' + "{CALLBACK_PORT:-9090}:9090'"])
   })
+
+  it('passes the access settings on, without which nobody would need a key', () => {
+    for (const name of ['ACCESS_MODE', 'ACCESS_SUPERUSER_KEYS']) assert.match(text, new RegExp(`^ {6}${name}:$`, 'm'))
+  })
+
+  for (const [env, host] of [
+    [{}, '127.0.0.1'],
+    [{ HTTP_HOST: '192.0.2.7' }, '192.0.2.7'],
+    [{ ACCESS_MODE: 'keys' }, '0.0.0.0'],
+    [{ ACCESS_MODE: 'open' }, '127.0.0.1'],
+    [{ ACCESS_SUPERUSER_KEYS: 'secret' }, '0.0.0.0'],
+    [{ ACCESS_SUPERUSER_KEYS: 'secret', HTTP_HOST: '127.0.0.1' }, '127.0.0.1'],
+  ] as const) {
+    it(`is published on ${host} with ${JSON.stringify(env)}`, () => {
+      const script = fileURLToPath(new URL('../compose.sh', import.meta.url))
+      const [, functions = ''] = /^(choose_host\(\) \{[\s\S]*?^\})$/m.exec(readFileSync(script, 'utf8')) ?? []
+      const chosen = execFileSync('bash', ['-euo', 'pipefail', '-c', `${functions}\nchoose_host; printenv HTTP_HOST`], {
+        env: { PATH: process.env['PATH'], ...env },
+        encoding: 'utf8',
+      })
+      assert.equal(chosen.trim(), host)
+    })
+  }
 
   it('bounds the memory and the processes of every container', () => {
     const section = text.split('\nservices:')[1]?.split('\nvolumes:')[0] ?? ''

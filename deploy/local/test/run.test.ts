@@ -51,6 +51,35 @@ describe('make run', () => {
     for (const port of Object.values(ports)) assert.ok(await isPortFree(port, '0.0.0.0'), `${port} is free again`)
   })
 
+  it('listens on loopback alone, and says how to open it', async () => {
+    const { log } = run({})
+    await until(log, /Ready after/)
+    // Another address of this machine. A service on 127.0.0.1 does not answer there, one on 0.0.0.0 does.
+    for (const port of [ports.CALLBACK_PORT, ports.CLIENT_PORT]) assert.equal(await answers(`http://127.0.0.2:${port}/livez`), false)
+    assert.match(log(), /Only this machine can reach the services\. To open them to others: HTTP_HOST=0\.0\.0\.0 make run/)
+  })
+
+  it('listens on the address in HTTP_HOST, and both services find each other there', async () => {
+    const { log } = run({
+      HTTP_HOST: '127.0.0.2',
+      EMITTER_INTERVAL_MS: '50',
+      LATENCY_MAX_MS: '20',
+      LATENCY_MIN_MS: '1',
+      SUMMARY_INTERVAL_MS: '200',
+    })
+    await until(log, /stored [1-9]/)
+    for (const port of [ports.CALLBACK_PORT, ports.CLIENT_PORT]) assert.equal(await answers(`http://127.0.0.2:${port}/livez`), true)
+    assert.match(log(), new RegExp(`callback service +http://127\\.0\\.0\\.2:${ports.CALLBACK_PORT}/`))
+  })
+
+  it('listens beyond loopback if keys are needed', async () => {
+    const { log } = run({ ACCESS_MODE: 'keys' })
+    await until(log, /Ready after/)
+    assert.equal(await answers(`http://127.0.0.2:${ports.CALLBACK_PORT}/livez`), true)
+    assert.equal(await answers(`http://127.0.0.2:${ports.CLIENT_PORT}/livez`), false)
+    assert.match(log(), /The callback service listens on 0\.0\.0\.0\./)
+  })
+
   it('restarts the callback service when it is killed', async () => {
     const { log } = run({})
     await until(log, /Ready after/)
@@ -81,6 +110,7 @@ describe('make run', () => {
 
   it('says in a sentence that a setting or the database is wrong', async () => {
     for (const [env, sentence] of [
+      [{ HTTP_HOST: '192.0.2.7' }, /^http\.host: this machine cannot listen on 192\.0\.2\.7/],
       [{ CALLBACK_PORT: '12abc' }, /^callback\.port: must be an integer from 0 to 65535/],
       [{ DATABASE_URL: `postgresql://u:p@127.0.0.1:${await freePort()}/d` }, /^the database cannot be migrated: connect ECONNREFUSED/],
       [{ FETCH_CONCURRENCY: 'many' }, /callback-service ended before it was ready \(exit code 2\)/],
@@ -109,6 +139,17 @@ describe('make run', () => {
     return run
   }
 })
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    await (await fetch(url)).arrayBuffer()
+    return true
+  } catch (error) {
+    const { cause } = error as { cause?: { code?: string } }
+    assert.equal(cause?.code, 'ECONNREFUSED')
+    return false
+  }
+}
 
 async function until(read: () => string | Promise<string>, wanted: RegExp): Promise<void> {
   const deadline = performance.now() + 15_000

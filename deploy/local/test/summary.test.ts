@@ -16,13 +16,13 @@ describe('parseNumbers', () => {
       ...(Object.fromEntries(Object.keys(LIVE_GAUGES).map(name => [name, () => 0])) as Reads),
       fetches_in_flight: () => 3,
     })
-    metrics.received.inc({ outcome: 'accepted' }, 5)
-    metrics.received.inc({ outcome: 'bad_request' }, 100)
+    for (const workspace of ['default', 'shop', 'shop']) metrics.onReceived('accepted', workspace)
+    metrics.onReceived('bad_request', 'unknown')
     metrics.stored.inc(40)
     metrics.expired.inc(30)
     metrics.live.set(10)
     metrics.backlog.set(2)
-    assert.deepEqual(parseNumbers(await registry.metrics()), { accepted: 5, inFlight: 3, stored: 40, live: 10, expired: 30, backlog: 2 })
+    assert.deepEqual(parseNumbers(await registry.metrics()), { accepted: 3, inFlight: 3, stored: 40, live: 10, expired: 30, backlog: 2 })
   })
 
   it('reads a missing number as 0', () => {

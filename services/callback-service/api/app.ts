@@ -12,8 +12,8 @@ import { toProblem } from './problems.ts'
 export function callbackApp(options: {
   readonly telemetry: RequestHandler
   readonly routes: readonly Route[]
-  /** Called for each callback that the service does not accept, with the code of the problem. */
-  readonly onReceived: (outcome: string) => void
+  /** Called for each callback that the service does not accept, with the code of the problem and the workspace. */
+  readonly onReceived: (outcome: string, workspace: string) => void
   readonly logger: Logger
 }): Express {
   const app = express().disable('x-powered-by').disable('etag')

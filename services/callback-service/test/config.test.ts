@@ -69,6 +69,13 @@ describe('the settings of the callback service', () => {
     assert.equal(read({ CLIENT_SERVICE_URL: 'http://host/api/' }).current.clientService.url, 'http://host/api/')
   })
 
+  for (const url of ['http://169.254.169.254', 'http://2852039166/api', 'https://[fe80::1]:8443']) {
+    it(`refuse a client service at a link-local address unless it is allowed: ${url}`, () => {
+      assert.throws(() => read({ CLIENT_SERVICE_URL: url }), { message: /^clientService\.url is a link-local, metadata/ })
+      assert.doesNotThrow(() => read({ CLIENT_SERVICE_URL: url, CLIENT_SERVICE_ALLOW_LINK_LOCAL: 'true' }))
+    })
+  }
+
   for (const url of ['http://host/api?key=1', 'http://host/api#part', 'http://host?']) {
     it(`refuse a client service with a query or a fragment: ${url}`, () => {
       assert.throws(() => read({ CLIENT_SERVICE_URL: url }), { message: /^clientService\.url has a query or a fragment/ })

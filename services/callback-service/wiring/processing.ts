@@ -12,6 +12,7 @@ import { type ClaimQuota, claimQuota, withinTurn } from '../domain/processing/cl
 import { crashed, processCallback } from '../domain/processing/process-callback.ts'
 import { Isolation } from '../domain/processing/suspicion.ts'
 import { WorkerLiveness } from '../domain/processing/worker-liveness.ts'
+import { DEFAULT_WORKSPACE } from '../domain/workspaces/workspace.ts'
 import type { CallbackMetrics } from '../metrics.ts'
 import { CallbackWorker } from '../workers/callback-worker.ts'
 import { claimWatch } from '../workers/claim-watch.ts'
@@ -67,7 +68,7 @@ export function processing({ config, metrics, database, clock, fetching, arrived
     onClaimed: callback => {
       if (callback.attempt === 1) metrics.queueSeconds.observe(callback.waitedMs / 1000)
     },
-    onSettled: verdict => metrics.settled.inc({ state: verdict.state }),
+    onSettled: verdict => metrics.onSettled(verdict.state, DEFAULT_WORKSPACE),
     logger,
   })
   arrived.on(() => worker.wake())

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import { Pool } from 'undici'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import {
@@ -13,6 +14,7 @@ import {
 } from '#foundation/telemetry/spans.ts'
 import { FetchError, type ObjectAnswer } from '../../domain/fetching/fetched-object.ts'
 import type { ObjectId } from '../../domain/object-id.ts'
+import { AddressRefusedError, allowedLookup, isRefusedHost } from './allowed-addresses.ts'
 import { type Answer, AnswerReader } from './answer-reader.ts'
 import { parseOnline } from './object-answer.ts'
 
@@ -25,18 +27,24 @@ export interface ObjectClientOptions {
   readonly maxBaggageBytes: number
   /** Maximum time for a whole request, headers and body. It is read for each request. */
   readonly timeoutMs: () => number
+  /** Whether the client may connect to the addresses that `allowed-addresses.ts` refuses. Default: false. */
+  readonly allowLinkLocal?: boolean
+  /** Resolves the host name for each connection. Default: the resolver of the system, without refused addresses. */
+  readonly lookup?: LookupFunction
 }
 
 /**
  * Asks the client service for objects over HTTP: `GET <url>/objects/:id` → `{id, online}`. It does not trust the answers. It asks one
  * origin, follows no redirect and decompresses nothing. It accepts at most 64 KiB in at most 1,024 pieces, after at most 8 informational
  * answers. The whole request takes at most `timeoutMs`. An answer with another `id`, or whose `online` is not a boolean, is invalid.
+ * It connects to no refused address, whatever the host name leads to.
  */
 export class ObjectClient implements Part {
   readonly name = 'object client'
   readonly #url: URL
   readonly #path: string
   readonly #pool: Pool
+  readonly #isRefused: boolean
   readonly #maxBaggageBytes: number
   readonly #timeoutMs: () => number
   /** The spans of recorded requests, by the answers that they brought. */
@@ -47,15 +55,25 @@ export class ObjectClient implements Part {
     this.#path = `${this.#url.pathname.replace(/\/+$/, '')}/objects/`
     this.#maxBaggageBytes = options.maxBaggageBytes
     this.#timeoutMs = options.timeoutMs
+    const { allowLinkLocal = false, lookup = allowedLookup() } = options
+    this.#isRefused = !allowLinkLocal && isRefusedHost(this.#url)
     // The pool needs no bounds: the object fetcher bounds the requests under way, and each request has its own timer.
     this.#pool = new Pool(this.#url.origin, {
       connections: null,
       pipelining: 1,
+      // HTTP/2 would send all requests over one connection, whose loss fails them all.
+      allowH2: false,
+      connect: allowLinkLocal ? {} : { lookup },
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: options.keepAliveMs,
       keepAliveMaxTimeout: options.keepAliveMs,
     })
+  }
+
+  /** Resolves when the requests under way have ended, and closes the connections. Further requests fail with the reason `connection`. */
+  async retire(): Promise<void> {
+    await this.#pool.close()
   }
 
   /** Ends all requests under way. They fail with the reason `connection`. */
@@ -66,7 +84,7 @@ export class ObjectClient implements Part {
   /**
    * Sends one request for an object, in the active trace.
    * @returns undefined if there is no such object (404)
-   * @throws {FetchError} retryable after a timeout, a reset, an invalid answer, 5xx, 408, 425 or 429; any other status is final
+   * @throws {FetchError} retryable after a timeout, a reset, a refused address, an invalid answer, 5xx, 408, 425 or 429; any other status is final
    */
   async fetch(id: ObjectId): Promise<ObjectAnswer | undefined> {
     const active = context.active()
@@ -110,6 +128,7 @@ export class ObjectClient implements Part {
   }
 
   #get(id: ObjectId, headers: Record<string, string | undefined>): Promise<Answer> {
+    if (this.#isRefused) return Promise.reject(new AddressRefusedError(this.#url.hostname))
     return new Promise((resolve, reject) => {
       const request = { method: 'GET', path: `${this.#path}${id}`, headers } as const
       this.#pool.dispatch(request, new AnswerReader({ timeoutMs: this.#timeoutMs(), resolve, reject }))
@@ -123,7 +142,7 @@ export class ObjectClient implements Part {
         'http.request.method': 'GET',
         'url.full': `${this.#url.origin}${this.#path}${id}`,
         'server.address': this.#url.hostname,
-        'server.port': Number(this.#url.port) || 80,
+        'server.port': Number(this.#url.port) || (this.#url.protocol === 'https:' ? 443 : 80),
         'answerback.object.id': String(id),
       },
     })
@@ -147,5 +166,6 @@ function statusError(statusCode: number, retryAfterMs: number | undefined): Fetc
 }
 
 function connectionError(error: unknown): FetchError {
-  return new FetchError('connection', { isRetryable: true, isHostTrouble: true }, { cause: error })
+  const reason = error instanceof AddressRefusedError ? 'address_refused' : 'connection'
+  return new FetchError(reason, { isRetryable: true, isHostTrouble: true }, { cause: error })
 }

@@ -10,14 +10,17 @@ const UnsignedHeaders = Type.Object({
     Type.String({
       pattern: KEY,
       description:
-        'Callbacks with the same key are one callback. Printable ASCII, bare or quoted. If it is absent, webhook-id serves as the key.',
+        'Callbacks with the same key are one callback. Printable ASCII, bare or quoted. If it is absent, webhook-id (or svix-id) serves as the key.',
     }),
   ),
 })
 
 /** https://www.standardwebhooks.com/ */
 const SignedHeaders = Type.Object({
-  'webhook-id': Type.String({ pattern: KEY, description: 'Callbacks with the same id are one callback.' }),
+  'webhook-id': Type.String({
+    pattern: KEY,
+    description: 'Callbacks with the same id are one callback. All three headers may have the names svix-* instead.',
+  }),
   'webhook-timestamp': Type.String({ pattern: '^[0-9]{1,12}$', description: 'Seconds since 1970, within five minutes of our clock.' }),
   'webhook-signature': Type.String({ description: 'HMAC-SHA-256, as Standard Webhooks defines it.' }),
 })

@@ -1,14 +1,14 @@
 import { MIMEType } from 'node:util'
 import type { Request } from 'express'
 import { HttpProblem } from '#foundation/http/problems.ts'
+import { STANDARD_HEADERS, SVIX_HEADERS } from '../../domain/accepting/signed-headers.ts'
 
 /** Headers that a callback may have only once. Node takes the first of two Content-Types and joins two of the others. */
 const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   'content-type',
   'idempotency-key',
-  'webhook-id',
-  'webhook-timestamp',
-  'webhook-signature',
+  ...Object.values(STANDARD_HEADERS),
+  ...Object.values(SVIX_HEADERS),
 ])
 
 /** Refuses two headers of the same name, because a proxy on the way may have read the other one. */

@@ -8,7 +8,9 @@ import { type Route, route } from '#foundation/http/route.ts'
 import { carrierOf, context, inSpan, SpanKind, type TraceCarrier } from '#foundation/telemetry/spans.ts'
 import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import { parseCallback } from '../../domain/accepting/parse-callback.ts'
+import { signedHeadersOf } from '../../domain/accepting/signed-headers.ts'
 import type { WrittenId } from '../../domain/object-id.ts'
+import { DEFAULT_WORKSPACE } from '../../domain/workspaces/workspace.ts'
 import { callerOf } from '../gates/caller-of.ts'
 import { overloaded } from '../problems.ts'
 import { callbackFacts } from './callback-facts.ts'
@@ -41,8 +43,8 @@ export interface PostCallbackOptions {
   readonly maxBodyBytes: number
   /** Once the port is closed, requests on open connections must go to another instance. */
   readonly shutdown: { readonly isClosed: boolean }
-  /** Called for each callback that gets 202, with `accepted` or `replayed`. */
-  readonly onReceived: (outcome: string) => void
+  /** Called for each callback that gets 202, with `accepted` or `replayed`, and its workspace. */
+  readonly onReceived: (outcome: string, workspace: string) => void
 }
 
 interface ParsedCallback {
@@ -102,8 +104,11 @@ async function parse(
   { signature, maxBodyBytes, maxObjectIds }: PostCallbackOptions,
 ): Promise<ParsedCallback> {
   requireJson(request)
-  // The signature does not cover Idempotency-Key, so only webhook-id counts in signed callbacks.
-  const idempotencyKey = parseIdempotencyKey(signature ? undefined : request.get('idempotency-key'), request.get('webhook-id'))
+  // The signature does not cover Idempotency-Key, so only the signed id counts in signed callbacks.
+  const idempotencyKey = parseIdempotencyKey(
+    signature ? undefined : request.get('idempotency-key'),
+    request.get(signedHeadersOf(request.headers).id),
+  )
   const body = signedBody ?? (await readBody(request, maxBodyBytes))
   return { workspace: callerOf(request).workspace.name, objectIds: parseCallback(body, maxObjectIds), idempotencyKey }
 }
@@ -122,7 +127,7 @@ function accept({ workspace, objectIds, idempotencyKey }: ParsedCallback, { inbo
 function answer({ objectIds }: ParsedCallback, accepted: Accepted, { onReceived }: PostCallbackOptions): Answer {
   const { id, receivedAt, isReplay, durability } = accepted
   const href = hrefOfCallback(id)
-  onReceived(isReplay ? 'replayed' : 'accepted')
+  onReceived(isReplay ? 'replayed' : 'accepted', DEFAULT_WORKSPACE)
   const body = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
   return jsonAnswer(202, JSON.stringify(body), isReplay ? { Location: href, 'Idempotency-Replayed': 'true' } : { Location: href })
 }

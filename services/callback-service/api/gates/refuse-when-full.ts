@@ -4,6 +4,7 @@ import { bareIds, type ObserveRequest } from '#foundation/http/telemetry.ts'
 import { context } from '#foundation/telemetry/spans.ts'
 import { PROBLEMS } from '../problem-kinds.ts'
 import { overloaded } from '../problems.ts'
+import { UNKNOWN_WORKSPACE } from './count-refusals.ts'
 
 const LABELS = { method: 'POST', route: '/callback', status: PROBLEMS.overloaded.status }
 
@@ -13,7 +14,7 @@ const LABELS = { method: 'POST', route: '/callback', status: PROBLEMS.overloaded
  */
 export function refuseWhenFull(options: {
   readonly inbox: { readonly waitSeconds: number }
-  readonly onReceived: (outcome: string) => void
+  readonly onReceived: (outcome: string, workspace: string) => void
   readonly observe: ObserveRequest
   readonly otherwise: RequestListener
 }): RequestListener {
@@ -32,7 +33,7 @@ export function refuseWhenFull(options: {
       response,
       context.with(active, () => problemAnswer(problem, PROBLEMS.overloaded, LABELS.route)),
     )
-    onReceived(problem.code)
+    onReceived(problem.code, UNKNOWN_WORKSPACE)
     observe(LABELS, (performance.now() - started) / 1000)
   }
 }

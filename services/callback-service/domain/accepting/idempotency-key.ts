@@ -22,7 +22,7 @@ export class InvalidIdempotencyKeyError extends Error {
 
 /**
  * Reads the header `Idempotency-Key` (IETF draft-ietf-httpapi-idempotency-key-header) or, if it is absent, `webhook-id` (Standard
- * Webhooks). The draft's quoted form and the bare form that most senders use name the same key.
+ * Webhooks) or `svix-id`. The draft's quoted form and the bare form that most senders use name the same key.
  * @returns undefined when the request carries neither
  * @throws {InvalidIdempotencyKeyError} the key is empty, over 255 characters long, or not printable ASCII
  */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac, randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { mock } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { SenderSignature } from '../../adapters/sender-signature.ts'
 
@@ -11,6 +13,17 @@ function signed(key: string, body: Buffer, at: number | string = Math.floor(Date
   mac.update(`msg_1.${at}.`).update(body)
   return { 'webhook-id': 'msg_1', 'webhook-timestamp': String(at), 'webhook-signature': `v1,${mac.digest('base64')}` }
 }
+
+interface Vectors {
+  readonly secret: string
+  readonly id: string
+  readonly timestamp: string
+  /** Bodies, each with its signature by each library. */
+  readonly vectors: readonly { readonly body: string; readonly signatures: Readonly<Record<string, string>> }[]
+}
+
+/** Made by the libraries that it names, in their versions of November 2026. */
+const recorded = JSON.parse(readFileSync(new URL('fixtures/signatures.json', import.meta.url), 'utf8')) as Vectors
 
 describe('SenderSignature', () => {
   const [mine, older, stranger] = [secret(), secret(), secret()]
@@ -72,6 +85,50 @@ describe('SenderSignature', () => {
   for (const [what, headers] of cases) {
     it(`refuses ${what}`, () => assert.notEqual(signature.problem(body, headers), undefined))
   }
+
+  describe('with the names of Svix', () => {
+    const inSvix = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+      Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.replace('webhook-', 'svix-'), value]))
+
+    it('accepts a signature', () => assert.equal(signature.problem(body, inSvix(signed(mine, body))), undefined))
+
+    for (const [what, headers] of cases.filter(([, { 'webhook-id': id }]) => id)) {
+      it(`refuses ${what}`, () => assert.match(signature.problem(body, inSvix(headers)) ?? '', /svix-|known sender/))
+    }
+
+    for (const name of ['webhook-id', 'webhook-timestamp', 'webhook-signature']) {
+      it(`refuses a mix: ${name} beside a valid signature, even if it repeats the value`, () => {
+        const good = signed(mine, body)
+        const problem = 'It needs the headers webhook-id, webhook-timestamp and webhook-signature'
+        assert.equal(signature.problem(body, { ...inSvix(good), [name]: good[name] }), problem)
+        assert.equal(signature.problem(body, { ...inSvix(good), [name]: '' }), problem)
+      })
+    }
+
+    it('does not look at them beside a whole set of standard headers', () => {
+      const [good, bad] = [signed(mine, body), signed(stranger, body)]
+      assert.equal(signature.problem(body, { ...good, ...inSvix(bad) }), undefined)
+      assert.notEqual(signature.problem(body, { ...bad, ...inSvix(good) }), undefined)
+    })
+  })
+
+  describe('at the time of recorded signatures', () => {
+    const { secret: key, id, timestamp, vectors } = recorded
+    const verifier = new SenderSignature([key])
+    beforeEach(() => mock.method(Date, 'now', () => (Number(timestamp) + 299) * 1000))
+    afterEach(() => mock.restoreAll())
+
+    for (const { body: text, signatures } of vectors) {
+      for (const [library, value] of Object.entries(signatures)) {
+        it(`accepts ${library}: ${JSON.stringify(text)}`, () => {
+          const prefix = library.includes('svix') ? 'svix' : 'webhook'
+          const headers = { [`${prefix}-id`]: id, [`${prefix}-timestamp`]: timestamp, [`${prefix}-signature`]: value }
+          assert.equal(verifier.problem(Buffer.from(text), headers), undefined)
+          assert.notEqual(verifier.problem(Buffer.from(`${text} `), headers), undefined)
+        })
+      }
+    }
+  })
 
   it('refuses an empty secret, with which anybody could sign', () => {
     assert.throws(() => new SenderSignature([mine, '']), { message: 'a secret of senders is empty' })

@@ -226,6 +226,19 @@ describe('POST /callback', () => {
       assert.deepEqual(keys, ['msg_1'])
     })
 
+    it('has the signed id for its key, with the names of Svix too', async () => {
+      const keys: (string | undefined)[] = []
+      const accept: Inbox['accept'] = async ({ idempotencyKey }) => {
+        keys.push(idempotencyKey)
+        return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+      }
+      api = await serveApi({ signature, inbox: { waitSeconds: 0, accept } })
+      const inSvix = Object.fromEntries(Object.entries(signed(body)).map(([name, value]) => [name.replace('webhook-', 'svix-'), value]))
+      assert.equal((await post(body, { ...inSvix, 'idempotency-key': 'unsigned' })).status, 202)
+      await problemOf(await post(body, { ...inSvix, 'webhook-id': 'another' }), 401, 'invalid_signature')
+      assert.deepEqual(keys, ['msg_1'])
+    })
+
     for (const [what, headers] of [
       ['another media type', { 'content-type': 'text/plain' }],
       ['an idempotency key that is too long', { 'webhook-id': 'x'.repeat(256) }],

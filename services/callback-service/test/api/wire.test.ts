@@ -33,6 +33,12 @@ describe('the wire', () => {
       400,
       'bad_request',
     ],
+    [
+      'two svix-signatures',
+      `${POST}svix-signature: v1,a\r\nSvix-Signature: v1,b\r\nContent-Length: 18\r\nConnection: close\r\n\r\n${BODY}`,
+      400,
+      'bad_request',
+    ],
     ['no Host', 'POST /callback HTTP/1.1\r\nContent-Length: 0\r\n\r\n', 400, 'bad_request'],
     ['a bad chunk', `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, 400, 'bad_request'],
     ['a body in crumbs', `${POST}Transfer-Encoding: chunked\r\n\r\n${'1\r\n \r\n'.repeat(10_000)}`, 400, 'bad_request'],

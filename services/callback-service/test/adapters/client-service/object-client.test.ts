@@ -118,6 +118,11 @@ describe('ObjectClient', () => {
       (_q, s) => s.writeHead(302, { location: '/elsewhere' }).end(),
       { reason: 'http_302', isRetryable: false, isHostTrouble: false },
     ],
+    [
+      'a redirect to a refused address is not followed either',
+      (_q, s) => s.writeHead(307, { location: 'http://169.254.169.254/latest/meta-data/' }).end(),
+      { reason: 'http_307', isRetryable: false, isHostTrouble: false },
+    ],
     ['no JSON is garbage', (_q, s) => s.end('<html>'), { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true }],
     ['null is garbage', (_q, s) => s.end('null'), { reason: 'invalid_answer', isRetryable: true, isHostTrouble: true }],
     [
@@ -344,6 +349,21 @@ describe('ObjectClient', () => {
         'service.name': 'test',
       })
     })
+
+    for (const [url, serverPort] of [
+      ['http://169.254.0.1', '80'],
+      ['https://169.254.0.1', '443'],
+      ['https://169.254.0.1:8443', '8443'],
+    ] as const) {
+      it(`has a span with the port of its URL: ${serverPort} of ${url}`, async () => {
+        await serve(() => undefined)
+        await client.stop()
+        // A refused address: the span is made, no request is sent.
+        client = new ObjectClient({ url, timeoutMs: () => 50, keepAliveMs: 1000, maxBaggageBytes: 0 })
+        const { spans } = await spansOf(() => failure())
+        assert.equal(spans[0]?.tags['server.port'], serverPort)
+      })
+    }
 
     it('passes that span on', async () => {
       let passed: string | undefined
