@@ -11,7 +11,7 @@ COMPOSE_DATABASE_URL := postgresql://answerback:answerback@127.0.0.1:5434/answer
 
 SECONDS ?= 600
 
-.PHONY: help run test test-integration chaos chaos-campaign chaos-mutants faketime mutants bench bench-quick bench-faults bench-compare lint format compose compose-down migrate client-start zipkin clean
+.PHONY: help run test test-integration chaos chaos-campaign chaos-mutants faketime mutants bench bench-quick bench-faults bench-compare lint format compose compose-down migrate key client-start zipkin clean
 .DEFAULT_GOAL := help
 
 help: ## list all commands
@@ -70,6 +70,11 @@ migrate: $(INSTALLED) ## migrate the database of DATABASE_URL, or by default tha
 	@url="$${DATABASE_URL:-$$(cat .local/database-url 2>/dev/null)}"; \
 	[ -n "$$url" ] || { echo 'make migrate: set DATABASE_URL, or start make run first' >&2; exit 2; }; \
 	DATABASE_URL="$$url" exec node prisma/migrate.ts
+
+key: $(GENERATED) ## make a key of a workspace, in the database of DATABASE_URL or of a running make run; WORKSPACE=shop ROLE=send (or read, manage)
+	@url="$${DATABASE_URL:-$$(cat .local/database-url 2>/dev/null)}"; \
+	[ -n "$$url" ] || { echo 'make key: set DATABASE_URL, or start make run first' >&2; exit 2; }; \
+	DATABASE_URL="$$url" exec node services/callback-service/make-key.ts $(ARGS)
 
 client-start: $(INSTALLED) ## start only the client service
 	@exec node services/client-service/main.ts $(ARGS)

@@ -94,6 +94,18 @@ export const schema = {
       secret: true,
     }),
   },
+  workspaces: {
+    max: setting<number>({
+      doc: 'Maximum number of workspaces, archived ones included. Each replica keeps all of them in memory.',
+      format: 'count',
+      default: 1000,
+    }),
+    maxClientServices: setting<number>({
+      doc: 'Maximum number of different client services that workspaces have, besides that of clientService.url.',
+      format: 'count',
+      default: 100,
+    }),
+  },
   spool: {
     path: setting<string>({
       doc: 'File that keeps callbacks on this machine while the database cannot take them. Empty: there is no spool, and such callbacks get 503.',

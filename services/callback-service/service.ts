@@ -33,6 +33,7 @@ import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
 import { processing } from './wiring/processing.ts'
+import { workspaceRooms } from './wiring/workspaces.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
 import { databaseMigration } from './workers/database-migration.ts'
 import { objectExpirer } from './workers/object-expirer.ts'
@@ -92,6 +93,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const limited = readLimit(config.read.maxRunning)
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
   const listed = listLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
+  const { workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
   const { onReceived } = metrics
@@ -122,6 +124,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
         list: (filter, page) => listed(() => limited(() => listObjects(readable, filter, page))),
       },
+      workspaces,
+      keys,
+      isAllowedUrl: () => true,
     }),
     logger,
   })
@@ -173,6 +178,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     read,
     ...(config.migrate.onStart ? [databaseMigration(signal => migrate({ url: sessionUrlOf(config), logger, signal }), logger)] : []),
     storage,
+    ...workspaceParts,
     ...inbox.parts,
     ...processingParts,
     expirer,

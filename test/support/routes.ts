@@ -25,6 +25,9 @@ export function callbackPortRoutes(): readonly Route[] {
     checks: [],
     callbacks: { find: nobody, list: nobody },
     objects: { find: nobody, list: nobody },
+    workspaces: { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody },
+    keys: { create: nobody, list: nobody, delete: nobody },
+    isAllowedUrl: () => true,
   })
 }
 

@@ -51,35 +51,91 @@ export const PROBLEMS = {
     meaning: 'No object with this id is stored, or it has expired.',
     remedy: 'Wait until a callback that names the object is completed.',
   },
+  workspace_not_found: {
+    status: 404,
+    title: 'There is no such workspace',
+    meaning: 'No workspace has this name. Names are case-sensitive.',
+    remedy: 'Look up the name in /v1/workspaces, or create the workspace.',
+  },
+  key_not_found: {
+    status: 404,
+    title: 'There is no such key',
+    meaning: 'The workspace has no key with this id, or the key was revoked before.',
+    remedy: 'Look up the id in the list of the keys of the workspace.',
+  },
+  workspace_exists: {
+    status: 409,
+    title: 'The workspace exists already',
+    meaning: 'A workspace has this name. It may be archived. The request changed nothing.',
+    remedy: 'Choose another name, or change or restore the workspace that exists.',
+  },
+  too_many_workspaces: {
+    status: 409,
+    title: 'There are too many workspaces',
+    meaning: 'There are workspaces.max workspaces, archived ones included. The request created nothing.',
+    remedy: 'Use an archived workspace again, or raise workspaces.max.',
+  },
+  too_many_client_services: {
+    status: 409,
+    title: 'There are too many client services',
+    meaning: 'The workspaces have workspaces.maxClientServices different URLs of client services. The request changed nothing.',
+    remedy: 'Use the URL of another workspace, or raise workspaces.maxClientServices.',
+  },
+  too_many_keys: {
+    status: 409,
+    title: 'The workspace has too many keys',
+    meaning: 'A workspace can have 100 keys. The request made none.',
+    remedy: 'Revoke keys that nobody uses any more.',
+  },
+  default_workspace: {
+    status: 409,
+    title: 'The default workspace cannot change like this',
+    meaning: 'The workspace default always accepts callbacks: it cannot be archived or have limits. The request changed nothing.',
+    remedy: 'Use a workspace of its own for what needs limits or an end.',
+  },
   not_an_object: {
     status: 422,
     title: 'The body is not an object',
     meaning: 'The body is JSON, but not an object.',
-    remedy: 'Send an object with the member object_ids.',
+    remedy: 'Send the JSON object that /v1/openapi.json describes.',
   },
   missing_member: {
     status: 422,
     title: 'A member is missing',
-    meaning: 'The body has no member object_ids.',
-    remedy: 'Send an object with the member object_ids.',
+    meaning: 'The body has no member of a name that the operation requires. The pointer says which member.',
+    remedy: 'Send the JSON object that /v1/openapi.json describes.',
   },
   wrong_type: {
     status: 422,
     title: 'A value has the wrong type',
     meaning: 'A member of the body has the wrong JSON type. The pointer says which member.',
-    remedy: 'Send ids as numbers, in an array.',
+    remedy: 'Send the JSON object that /v1/openapi.json describes.',
   },
   not_an_integer: {
     status: 422,
-    title: 'An id is not an integer',
-    meaning: 'An id has a fraction.',
-    remedy: 'Send ids as integers.',
+    title: 'A number is not an integer',
+    meaning: 'An id, or another number that must be an integer, has a fraction. The pointer says which.',
+    remedy: 'Send integers.',
   },
   out_of_range: {
     status: 422,
-    title: 'An id is out of range',
-    meaning: 'An id does not fit into a 64-bit signed integer.',
-    remedy: 'Send an id from -9223372036854775808 to 9223372036854775807.',
+    title: 'A value is out of range',
+    meaning:
+      'An id does not fit into a 64-bit signed integer, or another value is too small, too large or in the past. The pointer says which.',
+    remedy: 'Send an id from -9223372036854775808 to 9223372036854775807, and other values within the range that the detail names.',
+  },
+  unknown_member: {
+    status: 422,
+    title: 'A member is unknown',
+    meaning: 'The body has a member that the operation does not know. The detail lists those that it knows. Nothing was changed.',
+    remedy: 'Correct the name of the member, or leave it out.',
+  },
+  invalid_value: {
+    status: 422,
+    title: 'A value is not valid',
+    meaning:
+      'A text in the body does not have the form that its member requires. The pointer says which member, the detail says which form.',
+    remedy: 'Correct the value as the detail says.',
   },
   too_many_ids: {
     status: 422,
@@ -102,7 +158,7 @@ export const PROBLEMS = {
   too_many_reads: {
     status: 503,
     title: 'Too many reads are under way',
-    meaning: 'The service has reached its limit of simultaneous reads.',
+    meaning: 'The service has reached its limit of simultaneous reads. Changes of workspaces and keys count as reads.',
     remedy: 'Try again after the time in Retry-After.',
   },
   overloaded: {
@@ -114,7 +170,8 @@ export const PROBLEMS = {
   storage_unavailable: {
     status: 503,
     title: 'The storage is not available now',
-    meaning: 'The storage did not answer in time, or cannot be reached. A callback may or may not be stored.',
+    meaning:
+      'The storage did not answer in time, or cannot be reached. A callback may or may not be stored, a change may or may not be made.',
     remedy: 'Send the request again after the time in Retry-After, with the same Idempotency-Key if it has one.',
   },
 } as const satisfies Readonly<Record<string, ProblemKind>>

@@ -1,8 +1,9 @@
 import { excerpt, HttpProblem } from '#foundation/http/problems.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accepting/accept-errors.ts'
 import { InvalidIdempotencyKeyError } from '../domain/accepting/idempotency-key.ts'
-import { InvalidCallbackError } from '../domain/accepting/parse-callback.ts'
+import { InvalidBodyError } from '../domain/json-body.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
+import { WorkspaceConflictError } from '../domain/workspaces/workspace-conflict.ts'
 
 export function overloaded(retryAfterSeconds: number): HttpProblem {
   return new HttpProblem(
@@ -19,7 +20,7 @@ export function overloaded(retryAfterSeconds: number): HttpProblem {
  * @param isRead whether the request only reads
  */
 export function toProblem(error: unknown, isRead: boolean): HttpProblem | undefined {
-  if (error instanceof InvalidCallbackError) {
+  if (error instanceof InvalidBodyError) {
     const { code, pointer, message } = error
     return new HttpProblem(code, message, {
       cause: error,
@@ -29,6 +30,7 @@ export function toProblem(error: unknown, isRead: boolean): HttpProblem | undefi
   if (error instanceof InvalidIdempotencyKeyError || error instanceof IdempotencyKeyReusedError) {
     return new HttpProblem(error.code, error.message, { cause: error })
   }
+  if (error instanceof WorkspaceConflictError) return new HttpProblem(error.code, error.message, { cause: error })
   if (error instanceof ValueRefusedError)
     return new HttpProblem(error.code, 'The database refuses a value of this request.', { cause: error })
   if (error instanceof OverloadedError) return overloaded(1)
@@ -38,4 +40,4 @@ export function toProblem(error: unknown, isRead: boolean): HttpProblem | undefi
 }
 
 const READ_AGAIN = 'Try again a little later.'
-const SEND_AGAIN = 'The callback may or may not be stored. Send it again, with the same Idempotency-Key if it has one.'
+const SEND_AGAIN = 'The request may or may not have taken effect. Send it again, with the same Idempotency-Key if it has one.'

@@ -7,16 +7,23 @@ import { type ListCallbacks, listCallbacks } from './callbacks/list-callbacks.ts
 import { type PostCallbackOptions, postCallback } from './callbacks/post-callback.ts'
 import { type ObjectReader, readObjects } from './objects/read-objects.ts'
 import { PROBLEMS } from './problem-kinds.ts'
+import { type AccessKeys, keyRoutes } from './workspaces/key-routes.ts'
+import { type Workspaces, workspaceRoutes } from './workspaces/workspace-routes.ts'
 
 export interface RoutesOptions {
   readonly accepting: PostCallbackOptions
   readonly checks: readonly Check[]
   readonly callbacks: { readonly find: (workspace: string, id: string) => Promise<CallbackView | undefined>; readonly list: ListCallbacks }
   readonly objects: ObjectReader
+  readonly workspaces: Workspaces
+  readonly keys: AccessKeys
+  /** Whether a workspace may have its client service there. */
+  readonly isAllowedUrl: (url: URL) => boolean
 }
 
 /** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
-export function callbackServiceRoutes({ accepting, checks, callbacks, objects }: RoutesOptions): readonly Route[] {
+export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] {
+  const { accepting, checks, callbacks, objects, workspaces, keys, isAllowedUrl } = options
   return withSelfDescription({
     title: 'Answerback',
     description: 'Receives callbacks that name objects by id, fetches every object from the client service, and keeps it for a while.',
@@ -26,6 +33,8 @@ export function callbackServiceRoutes({ accepting, checks, callbacks, objects }:
       listCallbacks(callbacks.list),
       getCallback(callbacks.find),
       ...readObjects(objects),
+      ...workspaceRoutes(workspaces, isAllowedUrl),
+      ...keyRoutes(keys),
     ],
     kinds: PROBLEMS,
   })

@@ -102,7 +102,7 @@ function headersIn(headers: Readonly<Record<string, TSchema>> = {}): object {
 }
 
 function contentOf({ type = 'application/json', schema, example }: DescribedAnswer): object {
-  return { [type]: { schema, ...(example !== undefined && { example }) } }
+  return schema === undefined ? {} : { [type]: { schema, ...(example !== undefined && { example }) } }
 }
 
 function exampleOf(code: string, { title, status, meaning }: ProblemKind, path: string): object {

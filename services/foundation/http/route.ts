@@ -6,7 +6,7 @@ import { HttpProblem } from './problems.ts'
 import { requireKnownParameters } from './query.ts'
 
 /** Who may use a route. Nothing enforces it yet. */
-export type Access = 'public' | 'send' | 'read' | 'manage' | 'operator'
+export type Access = 'public' | 'send' | 'read' | 'manage' | 'superuser' | 'operator'
 
 /** The limit that counts the requests of a route. Nothing enforces it yet. */
 export type Limits = 'none' | 'callbacks' | 'reads'
@@ -14,8 +14,8 @@ export type Limits = 'none' | 'callbacks' | 'reads'
 /** The description of one answer of a route that is not a problem. */
 export interface DescribedAnswer {
   readonly description: string
-  /** Schema of the body. The body is JSON unless `type` says otherwise. */
-  readonly schema: TSchema
+  /** Schema of the body. The body is JSON unless `type` says otherwise. An answer without a body has no schema. */
+  readonly schema?: TSchema
   readonly type?: string
   /** Headers of this answer, in addition to those of every answer. */
   readonly headers?: Readonly<Record<string, TSchema>>

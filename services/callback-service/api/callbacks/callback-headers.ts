@@ -27,7 +27,8 @@ export function requireJson(request: Request): void {
   const header = request.headers['content-type']
   if (header === 'application/json') return
   if (header !== undefined && isJson(header)) return
-  throw new HttpProblem('unsupported_media_type', 'Send application/json in UTF-8.', { headers: { 'Accept-Post': 'application/json' } })
+  const accepted = request.method === 'PATCH' ? 'Accept-Patch' : 'Accept-Post'
+  throw new HttpProblem('unsupported_media_type', 'Send application/json in UTF-8.', { headers: { [accepted]: 'application/json' } })
 }
 
 function isJson(header: string): boolean {

@@ -3,13 +3,14 @@ import type { Caller } from '../../domain/workspaces/caller.ts'
 
 const callers = new WeakMap<IncomingMessage, Caller>()
 
+/** Notes who sent a request. The gate calls it before the route. */
 export function setCaller(request: IncomingMessage, caller: Caller): void {
   callers.set(request, caller)
 }
 
-/** @throws {Error} no gate has said who sent the request, which is a bug */
+/** Returns who sent a request. @throws {Error} no gate has let the request in, which is a bug */
 export function callerOf(request: IncomingMessage): Caller {
   const caller = callers.get(request)
-  if (!caller) throw new Error('no gate has said who sent this request')
+  if (!caller) throw new Error('the request has no caller')
   return caller
 }

@@ -1,71 +1,24 @@
+import { decodeBody, InvalidBodyError, nameOf, parseJson, requireObject } from '../json-body.ts'
 import { isInt64, type ObjectId, type WrittenId } from '../object-id.ts'
 import { scanJson } from './json-scan.ts'
-
-export const MAX_DEPTH = 32
-
-/** The body of a callback is invalid. `code` is stable; `pointer` (RFC 6901) says where the fault is. */
-export class InvalidCallbackError extends Error {
-  readonly code: InvalidCallbackCode
-  readonly pointer: string | undefined
-
-  constructor(code: InvalidCallbackCode, detail: string, pointer?: string, options?: ErrorOptions) {
-    super(detail, options)
-    this.code = code
-    this.pointer = pointer
-  }
-}
-
-export type InvalidCallbackCode =
-  | 'empty_body'
-  | 'invalid_encoding'
-  | 'invalid_json'
-  | 'duplicate_member'
-  | 'too_deep'
-  | 'not_an_object'
-  | 'missing_member'
-  | 'wrong_type'
-  | 'not_an_integer'
-  | 'out_of_range'
-  | 'too_many_ids'
 
 /**
  * Matches the bodies that nearly all senders write: only `object_ids`, with only integers. They need no scan. The text must be valid JSON.
  */
 const PLAIN = /^\s*\{\s*"object_ids"\s*:\s*\[[-\d,\s]*\]\s*\}/
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
 /**
  * Reads the ids that a callback names: `{"object_ids": [int64, ...]}`. Other members are ignored.
  * Ids are exact, also beyond 2^53. Duplicates are dropped, and the order of first mention is kept.
  * @param body UTF-8, with or without a byte order mark
  * @param maxObjectIds counted before duplicates are dropped
- * @throws {InvalidCallbackError}
+ * @throws {InvalidBodyError}
  */
 export function parseCallback(body: Uint8Array, maxObjectIds: number): WrittenId[] {
-  const text = decode(body)
+  const text = decodeBody(body)
   const value = parseJson(text)
   const plain = PLAIN.test(text) ? plainIds(value, maxObjectIds) : undefined
   return plain ?? scannedIds(text, value, maxObjectIds)
-}
-
-function decode(body: Uint8Array): string {
-  let text: string
-  try {
-    text = utf8.decode(body)
-  } catch (error) {
-    throw new InvalidCallbackError('invalid_encoding', 'The body is not UTF-8.', undefined, { cause: error })
-  }
-  if (text.trim() === '') throw new InvalidCallbackError('empty_body', 'The body is empty. Send {"object_ids": [...]}.')
-  return text
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new InvalidCallbackError('invalid_json', 'The body is not a valid JSON value (RFC 8259).', undefined, { cause: error })
-  }
 }
 
 /** @returns undefined if a double cannot hold one of the ids exactly: then the ids must be read from the source text */
@@ -78,17 +31,13 @@ function plainIds(value: unknown, maxObjectIds: number): number[] | undefined {
 
 function scannedIds(text: string, value: unknown, maxObjectIds: number): ObjectId[] {
   const scan = scanJson(text, 'object_ids')
-  if (scan.depth > MAX_DEPTH) throw new InvalidCallbackError('too_deep', `The body is nested more than ${MAX_DEPTH} levels deep.`)
-  if (scan.duplicate !== undefined) throw new InvalidCallbackError('duplicate_member', 'A member is named twice.', scan.duplicate)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidCallbackError('not_an_object', `The body is ${nameOf(value)}, not an object.`, '')
-  }
-  if (!Object.hasOwn(value, 'object_ids')) throw new InvalidCallbackError('missing_member', 'object_ids is missing.', '/object_ids')
-  const { object_ids: ids } = value as { object_ids: unknown }
-  if (!Array.isArray(ids)) throw new InvalidCallbackError('wrong_type', `object_ids is ${nameOf(ids)}, not an array.`, '/object_ids')
+  const members = requireObject(value, scan)
+  if (!Object.hasOwn(members, 'object_ids')) throw new InvalidBodyError('missing_member', 'object_ids is missing.', '/object_ids')
+  const { object_ids: ids } = members
+  if (!Array.isArray(ids)) throw new InvalidBodyError('wrong_type', `object_ids is ${nameOf(ids)}, not an array.`, '/object_ids')
   checkCount(ids.length, maxObjectIds)
   const exact = ids.map((id, i) => {
-    if (typeof id !== 'number') throw new InvalidCallbackError('wrong_type', `An id is ${nameOf(id)}, not a number.`, `/object_ids/${i}`)
+    if (typeof id !== 'number') throw new InvalidBodyError('wrong_type', `An id is ${nameOf(id)}, not a number.`, `/object_ids/${i}`)
     return exactInt64(scan.elements[i] as string, `/object_ids/${i}`)
   })
   return [...new Set(exact)]
@@ -96,7 +45,7 @@ function scannedIds(text: string, value: unknown, maxObjectIds: number): ObjectI
 
 function checkCount(count: number, maxObjectIds: number): void {
   if (count > maxObjectIds)
-    throw new InvalidCallbackError('too_many_ids', `The callback names ${count} ids; at most ${maxObjectIds} are allowed.`, '/object_ids')
+    throw new InvalidBodyError('too_many_ids', `The callback names ${count} ids; at most ${maxObjectIds} are allowed.`, '/object_ids')
 }
 
 /**
@@ -110,7 +59,7 @@ function exactInt64(source: string, pointer: string): ObjectId {
   const significant = withoutTrailingZeros(digits)
   // value = significant × 10^scale
   const scale = Number(exponent) - fraction.length + (digits.length - significant.length)
-  if (scale < 0) throw new InvalidCallbackError('not_an_integer', 'An id has a fraction.', pointer)
+  if (scale < 0) throw new InvalidBodyError('not_an_integer', 'An id has a fraction.', pointer)
   if (significant.length + scale > 19) throw outOfRange(pointer)
   const id = BigInt(`${sign}${significant}${'0'.repeat(scale)}`)
   if (!isInt64(id)) throw outOfRange(pointer)
@@ -124,12 +73,6 @@ function withoutTrailingZeros(digits: string): string {
   return digits.slice(0, end)
 }
 
-function outOfRange(pointer: string): InvalidCallbackError {
-  return new InvalidCallbackError('out_of_range', 'An id is outside the range of signed 64-bit integers.', pointer)
-}
-
-function nameOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+function outOfRange(pointer: string): InvalidBodyError {
+  return new InvalidBodyError('out_of_range', 'An id is outside the range of signed 64-bit integers.', pointer)
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import type { RequestHandler } from 'express'
 import { pino } from 'pino'
 import { cors } from '#foundation/http/cors.ts'
 import { HttpServer } from '#foundation/http/server.ts'
@@ -11,11 +12,15 @@ import { documentOf } from '../../../../test/support/routes.ts'
 import { callbackApp } from '../../api/app.ts'
 import type { ListCallbacks } from '../../api/callbacks/list-callbacks.ts'
 import type { Inbox, PostCallbackOptions } from '../../api/callbacks/post-callback.ts'
+import { setCaller } from '../../api/gates/caller-of.ts'
 import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
 import type { ObjectReader } from '../../api/objects/read-objects.ts'
 import { callbackServiceRoutes } from '../../api/routes.ts'
+import type { AccessKeys } from '../../api/workspaces/key-routes.ts'
+import type { Workspaces } from '../../api/workspaces/workspace-routes.ts'
 import type { CallbackView } from '../../domain/callback.ts'
+import type { Caller } from '../../domain/workspaces/caller.ts'
 
 export const ACCEPTED_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
@@ -24,12 +29,20 @@ export interface ApiDoubles {
   readonly findCallback?: (workspace: string, id: string) => Promise<CallbackView | undefined>
   readonly listCallbacks?: ListCallbacks
   readonly objects?: ObjectReader
+  readonly workspaces?: Workspaces
+  readonly keys?: AccessKeys
+  /** Who sends the requests. */
+  readonly caller?: () => Caller
   readonly storageProblem?: () => string | undefined
   readonly signature?: PostCallbackOptions['signature']
   readonly maxBodyBytes?: number
   readonly drainMs?: number
   readonly corsOrigins?: string
 }
+
+const nobody = () => Promise.reject(new Error('this test has no workspaces'))
+const NO_WORKSPACES: Workspaces = { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody }
+const NO_KEYS: AccessKeys = { create: nobody, list: nobody, delete: nobody }
 
 /** The API on a real port, with literal objects where the database would be. */
 export async function serveApi(doubles: ApiDoubles = {}) {
@@ -60,8 +73,16 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     checks: [{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }],
     callbacks: { find: doubles.findCallback ?? (async () => undefined), list: doubles.listCallbacks ?? (async () => []) },
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
+    workspaces: doubles.workspaces ?? NO_WORKSPACES,
+    keys: doubles.keys ?? NO_KEYS,
+    isAllowedUrl: url => url.hostname !== '169.254.169.254',
   })
-  const app = callbackApp({ telemetry: httpTelemetry({ logger, observe, isTraced: () => true }), routes, onReceived, logger })
+  const observed = httpTelemetry({ logger, observe, isTraced: () => true })
+  const telemetryOf: RequestHandler = (request, response, next) => {
+    if (doubles.caller) setCaller(request, doubles.caller())
+    observed(request, response, next)
+  }
+  const app = callbackApp({ telemetry: telemetryOf, routes, onReceived, logger })
   const server = new HttpServer({
     name: 'test',
     port: 0,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { InvalidCallbackError, parseCallback } from '../../../domain/accepting/parse-callback.ts'
+import { parseCallback } from '../../../domain/accepting/parse-callback.ts'
+import { InvalidBodyError } from '../../../domain/json-body.ts'
 
 const parse = (text: string): bigint[] => parseCallback(Buffer.from(text), 1000).map(BigInt)
 const ids = (list: string): string => `{"object_ids":[${list}]}`
@@ -67,8 +68,8 @@ describe('parseCallback', () => {
     it(`refuses ${what}: ${code}`, () => {
       assert.throws(
         () => parse(text),
-        (error: InvalidCallbackError) => {
-          assert.ok(error instanceof InvalidCallbackError)
+        (error: InvalidBodyError) => {
+          assert.ok(error instanceof InvalidBodyError)
           assert.equal(error.code, code)
           if (pointer !== undefined) assert.equal(error.pointer, pointer)
           return true
@@ -109,7 +110,7 @@ describe('parseCallback', () => {
     ] as const) {
       assert.throws(
         () => parseCallback(body, 10),
-        (error: InvalidCallbackError) => error.cause instanceof cause,
+        (error: InvalidBodyError) => error.cause instanceof cause,
       )
     }
   })
@@ -141,7 +142,7 @@ describe('parseCallback', () => {
           try {
             assert.ok(parse(text).every(id => typeof id === 'bigint'))
           } catch (error) {
-            assert.ok(error instanceof InvalidCallbackError, String(error))
+            assert.ok(error instanceof InvalidBodyError, String(error))
           }
         },
       ),

@@ -1,0 +1,46 @@
+import type { PrismaClient } from '#prisma'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import type { KeyRole, KnownKey } from '../../domain/workspaces/caller.ts'
+import type { AccessState } from '../access-snapshot.ts'
+import { inDatabase } from './database.ts'
+import { type WorkspaceRow, workspaceOf } from './workspace-row.ts'
+
+/** Reads the number of the last change of any workspace or key. @throws {StorageUnavailableError} */
+export async function readRevision(prisma: PrismaClient): Promise<string> {
+  const [row] = await inDatabase(() => prisma.$queryRaw<{ number: string }[]>`SELECT number::text AS number FROM access_revision`)
+  if (!row) throw new StorageUnavailableError('the table access_revision has no row')
+  return row.number
+}
+
+/** Reads all workspaces and keys, and the number of the last change before them, in one snapshot. @throws {StorageUnavailableError} */
+export async function readAccess(prisma: PrismaClient): Promise<AccessState & { readonly revision: string | undefined }> {
+  const [row] = await inDatabase(
+    () => prisma.$queryRaw<{ state: string }[]>`
+      SELECT json_build_object(
+        'revision', (SELECT number::text FROM access_revision),
+        'workspaces', (SELECT coalesce(json_agg(w ORDER BY name), '[]') FROM workspaces w),
+        'keys', (SELECT coalesce(json_agg(json_build_object('id', id, 'workspace', workspace, 'role', role,
+          'hash', encode(hash, 'hex'), 'expiresAt', expires_at)), '[]') FROM access_keys))::text AS state`,
+  )
+  const { revision, workspaces, keys } = JSON.parse(String(row?.state)) as StateRow
+  return { revision: revision ?? undefined, workspaces: workspaces.map(workspaceOf), keys: keys.map(keyOf) }
+}
+
+interface StateRow {
+  readonly revision: string | null
+  readonly workspaces: readonly WorkspaceRow[]
+  readonly keys: readonly KeyText[]
+}
+
+/** A key as JSON. */
+interface KeyText {
+  readonly id: string
+  readonly workspace: string
+  readonly role: KeyRole
+  readonly hash: string
+  readonly expiresAt: string | null
+}
+
+function keyOf({ hash, expiresAt, ...key }: KeyText): KnownKey {
+  return { ...key, hash: Buffer.from(hash, 'hex'), expiresAt: expiresAt === null ? null : new Date(expiresAt) }
+}

@@ -1,0 +1,188 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Loop } from '#foundation/lifecycle/loop.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
+import { Signal } from '#foundation/lifecycle/signal.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
+import { TroubleLog } from '#foundation/telemetry/trouble-log.ts'
+import type { PrismaClient } from '#prisma'
+import { isStorageTrouble, StorageUnavailableError } from '../../domain/storage-errors.ts'
+import type { KnownKey } from '../../domain/workspaces/caller.ts'
+import { DEFAULT_WORKSPACE, type Workspace } from '../../domain/workspaces/workspace.ts'
+import { type AccessState, readSnapshot, writeSnapshot } from '../access-snapshot.ts'
+import { readAccess, readRevision } from './access-reader.ts'
+import { BUILT_IN_WORKSPACE } from './workspace-row.ts'
+
+export interface WorkspaceDirectoryOptions {
+  readonly prisma: PrismaClient
+  /** File that keeps the state on this machine, for a restart while the database is away. Undefined: there is none. */
+  readonly snapshotPath?: string | undefined
+  readonly logger: Logger
+}
+
+const INTERVAL_MS = 500
+/** Minimum time between the starts of two looks, so that many unknown keys cannot occupy the database. */
+const MIN_LOOK_MS = 100
+/** Longest time that a caller waits for a look, and that the start waits for the first one. */
+const PATIENCE_MS = 1000
+
+/**
+ * All workspaces and keys, in the memory of this process. It asks the database twice a second whether they have changed. While the database
+ * is away, the last state stays. After a restart without the database, the state is that of the snapshot.
+ */
+export class WorkspaceDirectory implements Part {
+  readonly name = 'workspace directory'
+  readonly #options: WorkspaceDirectoryOptions
+  readonly #loop: Loop
+  readonly #changed = new Signal()
+  readonly #snapshotTrouble: TroubleLog
+  #workspaces: ReadonlyMap<string, Workspace> = new Map([[DEFAULT_WORKSPACE, BUILT_IN_WORKSPACE]])
+  #all: readonly Workspace[] = [BUILT_IN_WORKSPACE]
+  #keys: ReadonlyMap<string, KnownKey> = new Map()
+  #state: AccessState | undefined
+  #revision: string | undefined
+  #isSaved = true
+  #used = new Set<string>()
+  #lookedAtMs = Number.NEGATIVE_INFINITY
+  /** The look under way, and the one after it. */
+  #look: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor(options: WorkspaceDirectoryOptions) {
+    this.#options = options
+    this.#snapshotTrouble = new TroubleLog(options.logger, {
+      began: 'the snapshot of the keys cannot be written',
+      ended: 'the snapshot of the keys is written again',
+    })
+    this.#loop = new Loop({
+      name: 'watch workspaces',
+      logger: options.logger,
+      maxRetryMs: INTERVAL_MS,
+      isReportedElsewhere: isStorageTrouble,
+      pass: async () => {
+        await this.#shareLook()
+        await this.#save()
+        return INTERVAL_MS
+      },
+    })
+  }
+
+  /** Whether it has ever read the database or a snapshot. */
+  get isLoaded(): boolean {
+    return this.#state !== undefined
+  }
+
+  /** All workspaces, archived ones included. */
+  get all(): readonly Workspace[] {
+    return this.#all
+  }
+
+  /** `default` is always found. */
+  find(name: string): Workspace | undefined {
+    return this.#workspaces.get(name)
+  }
+
+  /** @param hash SHA-256 of the key */
+  keyWithHash(hash: Buffer): KnownKey | undefined {
+    return this.#keys.get(hash.toString('hex'))
+  }
+
+  /**
+   * Looks at the database. The look begins after this call, so it sees every change made before. Calls share looks.
+   * @throws {StorageUnavailableError} the database did not answer in time; the state is the last one known
+   */
+  async refresh(): Promise<void> {
+    const late = sleep(PATIENCE_MS, undefined, { ref: false }).then(() => {
+      throw new StorageUnavailableError('the database did not answer in time')
+    })
+    await Promise.race([this.#shareLook(), late])
+  }
+
+  /** @param listener called after each change of the state, also after the first load */
+  onChange(listener: () => void): void {
+    this.#changed.on(listener)
+  }
+
+  /** Notes that a key was used. `takeUsed` gives the notes away. */
+  used(keyId: string): void {
+    this.#used.add(keyId)
+  }
+
+  /** Returns the keys used since the last call. */
+  takeUsed(): readonly string[] {
+    const used = [...this.#used]
+    this.#used = new Set()
+    return used
+  }
+
+  /** Waits a moment for the database, so that the port opens with known keys. It never fails. */
+  async start(): Promise<void> {
+    await this.refresh().catch(error => this.#options.logger.debug({ err: error }, 'the workspaces are not loaded yet'))
+    if (!this.isLoaded) await this.#restore()
+    this.#loop.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop()
+  }
+
+  #shareLook(): Promise<void> {
+    this.#next ??= this.#lookAfter(this.#look)
+    return this.#next
+  }
+
+  async #lookAfter(earlier: Promise<void> | undefined): Promise<void> {
+    await earlier?.catch(() => undefined) // Its own callers learn of its failure.
+    const restMs = this.#lookedAtMs + MIN_LOOK_MS - performance.now()
+    if (restMs > 0) await sleep(restMs, undefined, { ref: false })
+    this.#look = this.#next
+    this.#next = undefined
+    this.#lookedAtMs = performance.now()
+    await this.#lookNow()
+  }
+
+  async #lookNow(): Promise<void> {
+    const { prisma } = this.#options
+    if (this.#revision !== undefined && (await readRevision(prisma)) === this.#revision) return
+    const { revision, ...state } = await readAccess(prisma)
+    this.#revision = revision
+    this.#isSaved = false
+    this.#show(state)
+  }
+
+  #show(state: AccessState): void {
+    this.#state = state
+    this.#workspaces = new Map([BUILT_IN_WORKSPACE, ...state.workspaces].map(workspace => [workspace.name, workspace]))
+    this.#all = [...this.#workspaces.values()]
+    this.#keys = new Map(state.keys.map(key => [key.hash.toString('hex'), key]))
+    this.#changed.emit()
+  }
+
+  async #save(): Promise<void> {
+    const { snapshotPath } = this.#options
+    if (this.#isSaved || snapshotPath === undefined || !this.#state) return
+    this.#isSaved = true
+    try {
+      await writeSnapshot(snapshotPath, this.#state)
+      this.#snapshotTrouble.end()
+    } catch (error) {
+      this.#isSaved = false
+      this.#snapshotTrouble.tell(error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  async #restore(): Promise<void> {
+    const { snapshotPath, logger } = this.#options
+    if (snapshotPath === undefined) return
+    try {
+      const state = await readSnapshot(snapshotPath)
+      if (this.isLoaded) return
+      this.#show(state)
+      logger.warn(
+        { workspaces: state.workspaces.length, keys: state.keys.length },
+        'the database is away: the keys are those of the snapshot',
+      )
+    } catch (error) {
+      logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'the snapshot of the keys cannot be used')
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import type { Part } from '#foundation/lifecycle/parts.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
+import { AccessChanges } from '../adapters/postgres/access-changes.ts'
+import { AccessKeyStore } from '../adapters/postgres/access-key-store.ts'
+import type { Database } from '../adapters/postgres/database.ts'
+import { WorkspaceDirectory } from '../adapters/postgres/workspace-directory.ts'
+import { WorkspaceStore } from '../adapters/postgres/workspace-store.ts'
+import type { AccessKeys } from '../api/workspaces/key-routes.ts'
+import type { Workspaces } from '../api/workspaces/workspace-routes.ts'
+import type { Config } from '../config.ts'
+import { isStorageTrouble } from '../domain/storage-errors.ts'
+import { keyUses } from '../workers/key-uses.ts'
+
+/** The workspaces and keys of this replica, and the parts that keep them up to date. */
+export interface WorkspaceRooms {
+  readonly directory: WorkspaceDirectory
+  readonly workspaces: Workspaces
+  readonly keys: AccessKeys
+  readonly parts: readonly Part[]
+}
+
+export function workspaceRooms(options: {
+  readonly config: Config
+  readonly work: Database
+  readonly read: Database
+  /** Runs a read or a change, unless too many are under way. */
+  readonly limited: <T>(work: () => Promise<T>) => Promise<T>
+  readonly logger: Logger
+}): WorkspaceRooms {
+  const { config, work, read, limited, logger } = options
+  const snapshotPath = config.spool.path === '' ? undefined : `${config.spool.path}.access.json`
+  const directory = new WorkspaceDirectory({ prisma: work.prisma, snapshotPath, logger })
+  const changes = new AccessChanges(work.prisma)
+  const { max: maxWorkspaces, maxClientServices } = config.workspaces
+  const workspaces = new WorkspaceStore({ changes, prisma: read.prisma, maxWorkspaces, maxClientServices })
+  const keys = new AccessKeyStore({ changes, work: work.prisma, read: read.prisma })
+
+  /** Makes a change that this replica knows of before it answers. If it cannot look now, it looks again within a second. */
+  const changing = <T>(change: () => Promise<T>): Promise<T> =>
+    limited(async () => {
+      const result = await change()
+      await directory.refresh().catch(error => {
+        if (!isStorageTrouble(error)) throw error
+      })
+      return result
+    })
+
+  return {
+    directory,
+    workspaces: {
+      find: name => limited(() => workspaces.find(name)),
+      list: page => limited(() => workspaces.list(page)),
+      create: workspace => changing(() => workspaces.create(workspace)),
+      change: (name, members) => changing(() => workspaces.change(name, members)),
+      archive: name => changing(() => workspaces.archive(name)),
+      restore: name => changing(() => workspaces.restore(name)),
+    },
+    keys: {
+      create: (workspace, key) => changing(() => keys.create(workspace, key)),
+      list: (workspace, page) => limited(() => keys.list(workspace, page)),
+      delete: (workspace, id) => changing(() => keys.delete(workspace, id)),
+    },
+    parts: [
+      directory,
+      keyUses({
+        take: () => directory.takeUsed(),
+        putBack: id => directory.used(id),
+        write: ids => keys.touch(ids),
+        logger,
+      }),
+    ],
+  }
+}
