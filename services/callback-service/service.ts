@@ -17,7 +17,6 @@ import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
 import { countLiveObjects, countUnfinishedCallbacks } from './adapters/postgres/row-counts.ts'
 import { storageProbe } from './adapters/postgres/schema.ts'
-import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
 import { countRefusals } from './api/gates/count-refusals.ts'
@@ -29,6 +28,7 @@ import { callbackServiceRoutes } from './api/routes.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
+import { access, onlyDefault } from './wiring/access.ts'
 import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
@@ -88,6 +88,13 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
 
+  const { gate, ...callers } = access({
+    config,
+    directory: onlyDefault,
+    clock,
+    replicas: () => 1,
+    unfinished: () => ({ count: 0, waitSeconds: 0 }),
+  })
   const readable = { prisma: read.prisma, keepOffline }
   const limited = readLimit(config.read.maxRunning)
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
@@ -99,10 +106,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
     onReceived,
+    gate,
     routes: callbackServiceRoutes({
       accepting: {
         inbox,
-        signature: config.senders.secrets === '' ? undefined : new SenderSignature(config.senders.secrets.trim().split(/\s+/)),
+        ...callers,
         ...config.accept,
         shutdown,
         onReceived,
@@ -122,6 +130,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         find: id => limited(() => findObject(readable, id)),
         list: (filter, page) => listed(() => limited(() => listObjects(readable, filter, page))),
       },
+      isOpen: callers.isOpen,
     }),
     logger,
   })

@@ -21,8 +21,11 @@ export function callbackPortRoutes(): readonly Route[] {
       maxBodyBytes: 65_536,
       shutdown: { isClosed: false },
       onReceived: () => undefined,
+      signatureOf: () => undefined,
+      isSigned: false,
     },
     checks: [],
+    isOpen: true,
     callbacks: { find: nobody, list: nobody },
     objects: { find: nobody, list: nobody },
   })

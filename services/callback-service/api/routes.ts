@@ -13,10 +13,12 @@ export interface RoutesOptions {
   readonly checks: readonly Check[]
   readonly callbacks: { readonly find: (id: string) => Promise<CallbackView | undefined>; readonly list: ListCallbacks }
   readonly objects: ObjectReader
+  /** Whether callers may come without a key. */
+  readonly isOpen: boolean
 }
 
 /** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
-export function callbackServiceRoutes({ accepting, checks, callbacks, objects }: RoutesOptions): readonly Route[] {
+export function callbackServiceRoutes({ accepting, checks, callbacks, objects, isOpen }: RoutesOptions): readonly Route[] {
   return withSelfDescription({
     title: 'Answerback',
     description: 'Receives callbacks that name objects by id, fetches every object from the client service, and keeps it for a while.',
@@ -28,5 +30,6 @@ export function callbackServiceRoutes({ accepting, checks, callbacks, objects }:
       ...readObjects(objects),
     ],
     kinds: PROBLEMS,
+    isOpen,
   })
 }

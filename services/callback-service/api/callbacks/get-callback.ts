@@ -4,7 +4,9 @@ import { HttpProblem } from '#foundation/http/problems.ts'
 import { pathParameter } from '#foundation/http/query.ts'
 import { type Route, route } from '#foundation/http/route.ts'
 import type { CallbackView } from '../../domain/callback.ts'
+import { callerOf } from '../gates/caller-of.ts'
 import { UUID, Uuid } from '../schemas.ts'
+import { workspaceQuery } from '../workspace-links.ts'
 import { CALLBACK_EXAMPLE, CallbackSchema, callbackText } from './representation.ts'
 
 /** `GET /v1/callbacks/:id`: shows the state of a callback and the outcome of each of its objects. */
@@ -14,7 +16,7 @@ export function getCallback(find: (id: string) => Promise<CallbackView | undefin
     path: '/v1/callbacks/:id',
     operationId: 'getCallback',
     summary: 'Returns the state of a callback and the outcome of each of its objects',
-    access: 'read',
+    access: 'follow',
     limits: 'reads',
     params: Type.Object({ id: Uuid }),
     answers: { 200: { description: 'The callback.', schema: CallbackSchema, example: CALLBACK_EXAMPLE } },
@@ -23,12 +25,12 @@ export function getCallback(find: (id: string) => Promise<CallbackView | undefin
       const id = pathParameter(request, 'id')
       if (!UUID.test(id)) throw new HttpProblem('invalid_id', 'The id of a callback is a UUID.')
       // Postgres ignores case, the spool does not.
-      return id.toLowerCase()
+      return { id: id.toLowerCase(), query: workspaceQuery(callerOf(request)) }
     },
-    async execute(id) {
+    async execute({ id, query }) {
       const callback = await find(id)
       if (!callback) throw new HttpProblem('callback_not_found', 'No callback has this id, or the service has deleted it.')
-      return jsonAnswer(200, callbackText(callback))
+      return jsonAnswer(200, callbackText(callback, query))
     },
   })
 }

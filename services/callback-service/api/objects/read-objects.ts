@@ -16,7 +16,9 @@ import { pathParameter, queryParameter, readBoolean } from '#foundation/http/que
 import { type Route, route } from '#foundation/http/route.ts'
 import { type ObjectId, parseObjectId } from '../../domain/object-id.ts'
 import type { ObjectFilter, ObjectView } from '../../domain/stored-object.ts'
+import { callerOf } from '../gates/caller-of.ts'
 import { CallbackReference, EXAMPLE_ID, Int64, Int64Text, Time } from '../schemas.ts'
+import { workspaceFilter, workspaceQuery } from '../workspace-links.ts'
 
 export interface ObjectReader {
   find(id: ObjectId): Promise<ObjectView | undefined>
@@ -45,11 +47,15 @@ export function readObjects(objects: ObjectReader): readonly Route[] {
       parse: request => ({
         online: queryParameter(request, 'online', readBoolean, 'true or false'),
         page: readPageRequest(request, PAGING),
+        workspace: workspaceFilter(request),
+        query: workspaceQuery(callerOf(request)),
       }),
-      async execute({ online, page: asked }) {
+      async execute({ online, page: asked, workspace, query }) {
         const found = await objects.list({ online }, { ...asked, limit: asked.limit + 1 })
-        const page = pageOf({ paging: PAGING, asked, filters: { online: online?.toString() }, found, keyOf: ({ id }) => BigInt(id) })
-        return jsonAnswer(200, listText('ObjectList', 'objects', page, page.items.map(textOf)), linkHeader(page))
+        const filters = { ...workspace, online: online?.toString() }
+        const page = pageOf({ paging: PAGING, asked, filters, found, keyOf: ({ id }) => BigInt(id) })
+        const texts = page.items.map(item => textOf(item, query))
+        return jsonAnswer(200, listText('ObjectList', 'objects', page, texts), linkHeader(page))
       },
     }),
     route({
@@ -63,12 +69,12 @@ export function readObjects(objects: ObjectReader): readonly Route[] {
       parse(request) {
         const id = parseObjectId(pathParameter(request, 'id'))
         if (id === undefined) throw new HttpProblem('invalid_id', 'The id of an object is a 64-bit signed integer.')
-        return id
+        return { id, query: workspaceQuery(callerOf(request)) }
       },
-      async execute(id) {
+      async execute({ id, query }) {
         const object = await objects.find(id)
         if (!object) throw new HttpProblem('object_not_found', 'No object with this id is stored, or it has expired.')
-        return jsonAnswer(200, textOf(object))
+        return jsonAnswer(200, textOf(object, query))
       },
     }),
   ]
@@ -104,8 +110,8 @@ const EXAMPLE = {
 }
 
 /** Writes an object by hand. JSON.stringify with exact ids takes ten times as long, and a page of 1,000 would delay all requests. */
-function textOf({ id, online, lastSeenAt, storedAt, expiresAt, callbackId }: ObjectView): string {
+function textOf({ id, online, lastSeenAt, storedAt, expiresAt, callbackId }: ObjectView, query: string): string {
   const times = `"last_seen_at":${JSON.stringify(lastSeenAt)},"stored_at":"${storedAt}","expires_at":"${expiresAt}"`
-  const callback = `{"kind":"Callback","id":"${callbackId}","href":"/v1/callbacks/${callbackId}"}`
-  return `{"kind":"Object","href":"/v1/objects/${id}","id":${id},"online":${online},${times},"callback":${callback}}`
+  const callback = `{"kind":"Callback","id":"${callbackId}","href":"/v1/callbacks/${callbackId}${query}"}`
+  return `{"kind":"Object","href":"/v1/objects/${id}${query}","id":${id},"online":${online},${times},"callback":${callback}}`
 }
