@@ -7,6 +7,7 @@ import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { callbackApp } from '../../services/callback-service/api/app.ts'
 import { type Inbox, postCallback } from '../../services/callback-service/api/callbacks/post-callback.ts'
 import { schema } from '../../services/callback-service/config.ts'
+import { access, onlyDefault } from '../../services/callback-service/wiring/access.ts'
 
 /** Stores a callback. Resolves with its id when it is stored. */
 export type Store = (callback: Parameters<Inbox['accept']>[0]) => Promise<string>
@@ -27,7 +28,14 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
       const telemetry = new Telemetry({ serviceName: name, ...config.tracing, logger })
       const requestTelemetry = httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: () => true })
       const onReceived = (): void => undefined
-      const routes = [postCallback({ inbox, ...config.accept, shutdown: { isClosed: false }, onReceived })]
+      const { gate, isSigned, signatureOf } = access({
+        config,
+        directory: onlyDefault,
+        clock: { nowMs: Date.now },
+        replicas: () => 1,
+        unfinished: () => ({ count: 0, waitSeconds: 0 }),
+      })
+      const routes = [postCallback({ inbox, ...config.accept, isSigned, signatureOf, shutdown: { isClosed: false }, onReceived })]
       return [
         telemetry,
         {
@@ -41,7 +49,7 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
           name: 'http',
           ...config.http,
           logger,
-          handler: callbackApp({ telemetry: requestTelemetry, routes, onReceived, logger }),
+          handler: callbackApp({ telemetry: requestTelemetry, routes, gate, onReceived, logger }),
         }),
         telemetry.sending,
       ]

@@ -4,9 +4,17 @@ import { SIGNATURE_WINDOW_SECONDS } from './domain/accepting/signature-window.ts
 import { MIN_GUILTY_CRASHES } from './domain/processing/suspicion.ts'
 
 /** Describes combinations that are allowed but risky, one sentence each. */
-export function warningsAbout({ expiry, fetch }: Config): string[] {
+export function warningsAbout({ access, expiry, fetch, http }: Config): string[] {
   const isShortLived = expiry.ttlSeconds * 1000 < fetch.timeoutMs
-  return isShortLived ? ['expiry.ttlSeconds is below fetch.timeoutMs: a slow answer can restore an object that has expired'] : []
+  const isExposed = access.mode === 'open' && access.superuserKeys === '' && !isLoopback(http.host)
+  return [
+    ...(isShortLived ? ['expiry.ttlSeconds is below fetch.timeoutMs: a slow answer can restore an object that has expired'] : []),
+    ...(isExposed ? ['everybody who reaches the port may do everything: set access.mode to keys, or http.host to 127.0.0.1'] : []),
+  ]
+}
+
+function isLoopback(host: string): boolean {
+  return /^(127(\.\d{1,3}){3}|::1|localhost)$/i.test(host)
 }
 
 /** Describes the first contradiction between settings; undefined when there is none. */

@@ -1,6 +1,10 @@
 import { baseSettings } from '#foundation/config/base-settings.ts'
 import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 
+const ACCESS_MODES = ['open', 'keys'] as const
+
+export type AccessMode = (typeof ACCESS_MODES)[number]
+
 const base = baseSettings({ httpPort: 9090, adminPort: 6060 })
 
 /** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */
@@ -84,6 +88,24 @@ export const schema = {
       doc: 'Maximum time a callback waits for its commit, in milliseconds. After that it gets 503. At most 2000.',
       format: 'count',
       default: 1500,
+    }),
+  },
+  access: {
+    mode: setting<AccessMode>({
+      doc: 'open: callers need no key and may do everything, unless access.superuserKeys is set. keys: every caller needs a key.',
+      format: ACCESS_MODES,
+      default: 'open',
+    }),
+    superuserKeys: setting<string>({
+      doc: 'Keys that may do everything in every workspace, separated by spaces, each of 32 to 512 characters. If set, every caller needs a key.',
+      format: 'access-keys',
+      default: '',
+      secret: true,
+    }),
+    maxFailures: setting<number>({
+      doc: 'Maximum number of unknown keys from one address in a minute. Further ones get 429. Known keys always work.',
+      format: 'count',
+      default: 60,
     }),
   },
   senders: {
@@ -280,6 +302,11 @@ export const schema = {
 } as const satisfies Schema
 
 export type Config = Values<typeof schema>
+
+/** The keys of superusers. */
+export function superuserKeysOf({ access }: Config): readonly string[] {
+  return access.superuserKeys.split(/\s+/).filter(Boolean)
+}
 
 /** The database URL for connections that need a session of their own. */
 export function sessionUrlOf({ database }: Config): string {

@@ -11,13 +11,14 @@ import { Signal } from '#foundation/lifecycle/signal.ts'
 import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { migrate } from '#prisma/migrate.ts'
+import { isRefusedHost } from './adapters/client-service/allowed-addresses.ts'
 import { findCallback, listCallbacks } from './adapters/postgres/callback-reader.ts'
+
 import { pruneCallbacks } from './adapters/postgres/callback-retention.ts'
 import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
 import { countLiveObjects, countUnfinishedCallbacks } from './adapters/postgres/row-counts.ts'
 import { storageProbe } from './adapters/postgres/schema.ts'
-import { SenderSignature } from './adapters/sender-signature.ts'
 import { callbackApp } from './api/app.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
 import { countRefusals } from './api/gates/count-refusals.ts'
@@ -29,6 +30,7 @@ import { callbackServiceRoutes } from './api/routes.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
+import { access } from './wiring/access.ts'
 import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
@@ -89,11 +91,18 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
 
-  const readable = { prisma: read.prisma, keepOffline: () => keepOffline }
   const limited = readLimit(config.read.maxRunning)
+  const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
+  const { gate, ...callers } = access({
+    config,
+    directory,
+    clock,
+    replicas: () => 1,
+    unfinished: () => ({ count: 0, waitSeconds: 0 }),
+  })
+  const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? keepOffline }
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
   const listed = listLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
-  const { workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
   const { onReceived } = metrics
@@ -101,10 +110,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
     onReceived,
+    gate,
     routes: callbackServiceRoutes({
       accepting: {
         inbox,
-        signature: config.senders.secrets === '' ? undefined : new SenderSignature(config.senders.secrets.trim().split(/\s+/)),
+        ...callers,
         ...config.accept,
         shutdown,
         onReceived,
@@ -126,7 +136,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       },
       workspaces,
       keys,
-      isAllowedUrl: () => true,
+      isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
+      isOpen: callers.isOpen,
     }),
     logger,
   })

@@ -39,6 +39,54 @@ export const PROBLEMS = {
     meaning: 'A header of the signature is missing, its time is not within five minutes of our clock, or no signature matches.',
     remedy: 'Sign the exact bytes of the body with a current secret, as Standard Webhooks defines it.',
   },
+  key_required: {
+    status: 401,
+    title: 'The request needs a key',
+    meaning: 'The service serves only callers with a key, and the request has none.',
+    remedy: 'Send a key of your workspace in Authorization: Bearer or X-API-Key.',
+  },
+  invalid_key: {
+    status: 401,
+    title: 'The key is not valid',
+    meaning: 'The key has another form, is unknown, was revoked, or has expired.',
+    remedy: 'Send a current key. A manager of the workspace can make a new one.',
+  },
+  workspace_not_found: {
+    status: 404,
+    title: 'There is no such workspace',
+    meaning: 'No workspace has the name in workspace_id, X-Workspace or the path.',
+    remedy: 'Check the name, which is case-sensitive. GET /v1/workspaces lists all.',
+  },
+  workspace_archived: {
+    status: 409,
+    title: 'The workspace is archived',
+    meaning: 'An archived workspace accepts no callbacks. It finishes those that it has, and stays readable.',
+    remedy: 'Restore the workspace, or send to another one.',
+  },
+  too_many_failures: {
+    status: 429,
+    title: 'Too many unknown keys',
+    meaning: 'Too many unknown keys came from this address within a minute. Known keys still work.',
+    remedy: 'Send a key that exists, or try again after the time in Retry-After.',
+  },
+  too_many_requests: {
+    status: 429,
+    title: 'Too many requests a second',
+    meaning: 'The workspace has reached its limit of requests a second.',
+    remedy: 'Try again after the time in Retry-After, with the same Idempotency-Key if there is one.',
+  },
+  too_many_active: {
+    status: 429,
+    title: 'Too many requests at a time',
+    meaning: 'The workspace has reached its limit of requests under way.',
+    remedy: 'Wait for earlier answers. Then try again, with the same Idempotency-Key if there is one.',
+  },
+  backlog_full: {
+    status: 429,
+    title: 'Too many unfinished callbacks',
+    meaning: 'The workspace has reached its limit of unfinished callbacks. The service did not store this one.',
+    remedy: 'Send the request again after the time in Retry-After, with the same Idempotency-Key if it has one.',
+  },
   callback_not_found: {
     status: 404,
     title: 'There is no such callback',
@@ -50,12 +98,6 @@ export const PROBLEMS = {
     title: 'There is no such object',
     meaning: 'No object with this id is stored, or it has expired.',
     remedy: 'Wait until a callback that names the object is completed.',
-  },
-  workspace_not_found: {
-    status: 404,
-    title: 'There is no such workspace',
-    meaning: 'No workspace has this name. Names are case-sensitive.',
-    remedy: 'Look up the name in /v1/workspaces, or create the workspace.',
   },
   key_not_found: {
     status: 404,

@@ -19,11 +19,13 @@ export interface RoutesOptions {
   readonly keys: AccessKeys
   /** Whether a workspace may have its client service there. */
   readonly isAllowedUrl: (url: URL) => boolean
+  /** Whether callers may come without a key. */
+  readonly isOpen: boolean
 }
 
 /** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
 export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] {
-  const { accepting, checks, callbacks, objects, workspaces, keys, isAllowedUrl } = options
+  const { accepting, checks, callbacks, objects, workspaces, keys, isAllowedUrl, isOpen } = options
   return withSelfDescription({
     title: 'Answerback',
     description: 'Receives callbacks that name objects by id, fetches every object from the client service, and keeps it for a while.',
@@ -37,5 +39,6 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       ...keyRoutes(keys),
     ],
     kinds: PROBLEMS,
+    isOpen,
   })
 }

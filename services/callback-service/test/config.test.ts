@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { Settings } from '#foundation/config/settings.ts'
-import { schema, sessionUrlOf } from '../config.ts'
+import { schema, sessionUrlOf, superuserKeysOf } from '../config.ts'
 import { contradictionIn, warningsAbout } from '../config-checks.ts'
 
 const DATABASE_URL = 'postgresql://u:p@pooler:6432/answerback'
@@ -59,10 +59,43 @@ describe('the settings of the callback service', () => {
   })
 
   it('warn if an object may expire before an answer comes, but not by default', () => {
-    assert.deepEqual(warningsAbout(read().current), [])
-    const [warning, ...others] = warningsAbout(read({ EXPIRY_TTL_SECONDS: '5.9' }).current)
+    const local = { HTTP_HOST: '127.0.0.1' }
+    assert.deepEqual(warningsAbout(read(local).current), [])
+    const [warning, ...others] = warningsAbout(read({ ...local, EXPIRY_TTL_SECONDS: '5.9' }).current)
     assert.match(warning ?? '', /^expiry\.ttlSeconds is below fetch\.timeoutMs/)
     assert.deepEqual(others, [])
+  })
+
+  const KEY = 'k'.repeat(32)
+
+  it('warn that everybody may do everything, unless the port is on loopback or callers need keys', () => {
+    for (const HTTP_HOST of ['0.0.0.0', '::', '10.0.0.7', '128.0.0.1', 'answerback.example', 'localhost.example'])
+      assert.match(
+        warningsAbout(read({ HTTP_HOST }).current).join(),
+        /^everybody who reaches the port may do everything: set access\.mode/,
+        HTTP_HOST,
+      )
+    for (const HTTP_HOST of ['127.0.0.1', '127.8.8.8', '::1', 'LocalHost'])
+      assert.deepEqual(warningsAbout(read({ HTTP_HOST }).current), [], HTTP_HOST)
+    for (const closed of [{ ACCESS_MODE: 'keys' }, { ACCESS_SUPERUSER_KEYS: KEY }])
+      assert.deepEqual(warningsAbout(read(closed).current), [])
+  })
+
+  it('take keys of superusers that a Bearer header can carry, and mask them', () => {
+    const settings = read({ ACCESS_SUPERUSER_KEYS: ` ${KEY}  ${KEY}/+~.= ` })
+    assert.deepEqual(superuserKeysOf(settings.current), [KEY, `${KEY}/+~.=`])
+    assert.ok(!JSON.stringify(settings.masked()).includes(KEY))
+    assert.deepEqual(superuserKeysOf(read().current), [])
+  })
+
+  for (const keys of [' ', 'k'.repeat(31), 'k'.repeat(513), `${KEY} short`, `https://${KEY}`, `${KEY},${KEY}`, `ключ${KEY}`]) {
+    it(`take no other text for keys of superusers: ${JSON.stringify(keys.slice(0, 40))}`, () => {
+      assert.throws(() => read({ ACCESS_SUPERUSER_KEYS: keys }), { message: /^access\.superuserKeys: must be keys of 32/ })
+    })
+  }
+
+  it('know two modes of access', () => {
+    assert.throws(() => read({ ACCESS_MODE: 'closed' }), { message: /^access\.mode/ })
   })
 
   it('accept a client service below a path', () => {

@@ -36,11 +36,7 @@ export interface AdminOptions<S extends Schema> {
 export function adminServer<S extends Schema>(options: AdminOptions<S>): HttpServer {
   const { logger, kinds = HTTP_PROBLEMS, translate = () => undefined } = options
   const app = express().disable('x-powered-by').disable('etag')
-  app.use(
-    httpTelemetry({ logger, isTraced: () => false }),
-    requireValidHost,
-    requireOperator(options.allowedHosts.split(/\s+/).filter(Boolean)),
-  )
+  app.use(httpTelemetry({ logger, isTraced: () => false }), requireValidHost, requireOperator(options.allowedHosts))
   app.use(routerOf(adminRoutes(options)), notFound, problemHandler({ kinds, translate, logger }))
   return new HttpServer({ name: 'admin', port: options.port, host: options.host, handler: app, logger, cutsAnswers: true })
 }

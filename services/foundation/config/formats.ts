@@ -21,6 +21,7 @@ export type FormatName =
   | 'origins'
   | 'switch'
   | 'webhook-secrets'
+  | 'access-keys'
   | 'http-url'
   | 'optional-http-url'
   | 'postgres-url'
@@ -56,6 +57,7 @@ add(
   'secrets in the format of Standard Webhooks (whsec_ and base64 of 24 to 64 bytes), separated by spaces',
   areWebhookSecrets,
 )
+add('access-keys', 'keys of 32 to 512 letters, digits and -._~+/=, separated by spaces', areAccessKeys)
 add('http-url', 'an http or https URL without credentials', isPlainHttpUrl)
 add('optional-http-url', 'an http or https URL without credentials, or empty', value => value === '' || isPlainHttpUrl(value))
 add('postgres-url', POSTGRES_URL, isPostgresUrl)
@@ -125,6 +127,16 @@ function areWebhookSecrets(value: unknown): boolean {
     .trim()
     .split(/\s+/)
     .every(secret => /^(whsec_)?[A-Za-z0-9+/]{32,88}={0,2}$/.test(secret))
+}
+
+/** The characters that `Authorization: Bearer` allows (RFC 6750, 2.1). */
+function areAccessKeys(value: unknown): boolean {
+  if (typeof value !== 'string') return false
+  if (value === '') return true
+  return value
+    .trim()
+    .split(/\s+/)
+    .every(key => /^[A-Za-z0-9._~+/=-]{32,512}$/.test(key))
 }
 
 function hasProtocol(value: unknown, protocols: readonly string[]): boolean {

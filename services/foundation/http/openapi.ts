@@ -1,4 +1,5 @@
 import Type, { type TObject, type TSchema } from 'typebox'
+import { accessComponents, accessProblemsOf, accessReferencesOf, RATE_HEADERS, rateReferencesOf, securityOf } from './access.ts'
 import { problemHref } from './answer.ts'
 import type { ProblemKind } from './problem-kinds.ts'
 import type { DescribedAnswer, Route } from './route.ts'
@@ -10,6 +11,8 @@ export interface ApiOptions {
   readonly kinds: Readonly<Record<string, ProblemKind>>
   /** Codes that every route of this port can return, in addition to those of every port. */
   readonly everywhere?: readonly string[]
+  /** Whether callers may come without a key. */
+  readonly isOpen?: boolean
 }
 
 /** Codes that any request can get. */
@@ -21,24 +24,28 @@ const WITH_PARAMETERS = ['invalid_path', 'not_found']
  * Makes the OpenAPI 3.1 document of a list of routes. Everything in it comes from the routes and the problem kinds.
  * @returns a JSON value, except that some of its integers are bigints
  */
-export function openapiDocument({ title, description, routes, kinds, everywhere = [] }: ApiOptions): object {
+export function openapiDocument({ title, description, routes, kinds, everywhere = [], isOpen = false }: ApiOptions): object {
   const operations = [...Map.groupBy(routes, ({ path }) => path)].map(([path, here]) => [
     path.replaceAll(/:(\w+)/g, '{$1}'),
-    Object.fromEntries(here.map(route => [route.method.toLowerCase(), operation(route, kinds, everywhere)])),
+    Object.fromEntries(
+      here.map(route => [route.method.toLowerCase(), { ...operation(route, kinds, everywhere), ...securityOf(route, isOpen) }]),
+    ),
   ])
   return {
     openapi: '3.1.0',
     info: { title, description, version: '1.0.0', license: { name: 'MIT', identifier: 'MIT' } },
     servers: [{ url: '/' }],
     paths: Object.fromEntries(operations),
-    components: { schemas: { Problem }, headers: { RequestId: { description: 'The id of the request.', schema: Type.String() } } },
+    components: { schemas: { Problem }, headers: { RequestId, ...RATE_HEADERS }, ...accessComponents(routes) },
   }
 }
 
 /** Lists all problem codes that a route can return. */
 export function problemsOf(route: Route, everywhere: readonly string[] = []): readonly string[] {
-  return [...new Set([...route.problems, ...everywhere, ...(route.params ? WITH_PARAMETERS : []), ...ALWAYS])]
+  return [...new Set([...route.problems, ...everywhere, ...(route.params ? WITH_PARAMETERS : []), ...accessProblemsOf(route), ...ALWAYS])]
 }
+
+const RequestId = { description: 'The id of the request.', schema: Type.String() }
 
 const Problem = Type.Object({
   type: Type.String({ format: 'uri-reference', description: 'The page that explains the code.' }),
@@ -58,7 +65,8 @@ function operation(route: Route, kinds: ApiOptions['kinds'], everywhere: readonl
   const { operationId, summary, params, query, headers, body } = route
   const byStatus = Map.groupBy(problemsOf(route, everywhere), code => kinds[code]?.status as number)
   const statuses = [...new Set([...Object.keys(route.answers).map(Number), ...byStatus.keys()])].toSorted()
-  const parameters = [...parametersIn('path', params), ...parametersIn('query', query), ...parametersIn('header', headers)]
+  const own = [...parametersIn('path', params), ...parametersIn('query', query), ...parametersIn('header', headers)]
+  const parameters = [...own, ...accessReferencesOf(route)]
   return {
     operationId,
     summary,
@@ -70,7 +78,7 @@ function operation(route: Route, kinds: ApiOptions['kinds'], everywhere: readonl
       },
     }),
     responses: Object.fromEntries(
-      statuses.map(status => [status, response(route.path, route.answers[status], byStatus.get(status) ?? [], kinds)]),
+      statuses.map(status => [status, response(route, route.answers[status], byStatus.get(status) ?? [], kinds)]),
     ),
   }
 }
@@ -82,17 +90,17 @@ function parametersIn(place: 'path' | 'query' | 'header', schemas: TObject | und
   })
 }
 
-function response(path: string, answer: DescribedAnswer | undefined, codes: readonly string[], kinds: ApiOptions['kinds']): object {
+function response(route: Route, answer: DescribedAnswer | undefined, codes: readonly string[], kinds: ApiOptions['kinds']): object {
   const problem = codes.length > 0 && {
     'application/problem+json': {
       schema: { allOf: [{ $ref: '#/components/schemas/Problem' }, { properties: { code: { enum: codes } } }] },
-      examples: Object.fromEntries(codes.map(code => [code, { value: exampleOf(code, kinds[code] as ProblemKind, path) }])),
+      examples: Object.fromEntries(codes.map(code => [code, { value: exampleOf(code, kinds[code] as ProblemKind, route.path) }])),
     },
   }
   const titles = codes.map(code => `\`${code}\`: ${kinds[code]?.title}.`)
   return {
     description: [answer?.description, ...titles].filter(Boolean).join(' '),
-    headers: { 'X-Request-ID': { $ref: '#/components/headers/RequestId' }, ...headersIn(answer?.headers) },
+    headers: { 'X-Request-ID': { $ref: '#/components/headers/RequestId' }, ...rateReferencesOf(route), ...headersIn(answer?.headers) },
     content: { ...(answer && contentOf(answer)), ...problem },
   }
 }

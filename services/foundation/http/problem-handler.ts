@@ -39,7 +39,12 @@ export function problemHandler({ kinds, translate, onProblem, logger }: ProblemH
 
 /** Comes after all routes: no route has the path of a request that gets this far. */
 export const notFound: RequestHandler = () => {
-  throw new HttpProblem('not_found', 'No operation has this path.')
+  throw pathNotFound()
+}
+
+/** The problem of a path that does not exist, and of one that the caller may not use: nobody can tell them apart. */
+export function pathNotFound(): HttpProblem {
+  return new HttpProblem('not_found', 'No operation has this path.')
 }
 
 function internalError(): HttpProblem {

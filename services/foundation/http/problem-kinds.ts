@@ -43,14 +43,15 @@ export const HTTP_PROBLEMS = {
   host_not_allowed: {
     status: 403,
     title: 'The host name is not allowed',
-    meaning: 'The Host header has a name that the admin port does not know.',
+    meaning:
+      'The Host header has a name that the service does not know. The admin port refuses it, and so does open access to what only managers may do.',
     remedy: 'Use an IP address or localhost, or add the name to admin.allowedHosts.',
   },
   cross_site: {
     status: 403,
     title: 'The request comes from another site',
-    meaning: 'A browser sent this request to the admin port for a page of another site.',
-    remedy: 'Open the admin port directly. Other sites cannot use it.',
+    meaning: 'A browser sent this request for a page of another site, to the admin port or to what only managers may do.',
+    remedy: 'Send the request directly, or with a key.',
   },
   not_found: {
     status: 404,

@@ -1,15 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import { type Request, type RequestHandler, Router } from 'express'
 import type { TObject, TSchema } from 'typebox'
+import { type Access, accessParametersOf, type Limits } from './access.ts'
 import { type Answer, writeAnswer } from './answer.ts'
 import { HttpProblem } from './problems.ts'
 import { requireKnownParameters } from './query.ts'
 
-/** Who may use a route. Nothing enforces it yet. */
-export type Access = 'public' | 'send' | 'read' | 'manage' | 'superuser' | 'operator'
-
-/** The limit that counts the requests of a route. Nothing enforces it yet. */
-export type Limits = 'none' | 'callbacks' | 'reads'
+/** Runs before `parse` of a route. @throws {HttpProblem} the request must not go on */
+export type Gate = (request: Request, response: ServerResponse, route: RouteFacts) => Promise<void> | void
 
 /** The description of one answer of a route that is not a problem. */
 export interface DescribedAnswer {
@@ -74,11 +72,12 @@ export function route<Input>({ parse, execute, ...facts }: RouteDefinition<Input
 /**
  * Makes a router from a list of routes. Paths are case-sensitive and have no trailing slash. A GET route also answers HEAD. Any other method
  * gets 405 with `Allow`.
+ * @param gate sees every request that has a route, before the route does
  */
-export function routerOf(routes: readonly Route[]): Router {
+export function routerOf(routes: readonly Route[], gate?: Gate): Router {
   const router = Router({ caseSensitive: true, strict: true })
   for (const [path, here] of Map.groupBy(routes, ({ path }) => path)) {
-    for (const each of here) router[METHODS[each.method]](path, handlerOf(each))
+    for (const each of here) router[METHODS[each.method]](path, handlerOf(each, gate))
     router.all(path, methodNotAllowed(here.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))))
   }
   return router
@@ -86,9 +85,12 @@ export function routerOf(routes: readonly Route[]): Router {
 
 const METHODS = { GET: 'get', POST: 'post', PATCH: 'patch', DELETE: 'delete' } as const
 
-function handlerOf({ query, answer }: Route): RequestHandler {
-  const known = query && new Set(Object.keys(query.properties))
+function handlerOf(route: Route, gate: Gate | undefined): RequestHandler {
+  const { query, access, answer } = route
+  const known = query && new Set([...Object.keys(query.properties), ...accessParametersOf(access)])
   return async (request, response) => {
+    const opening = gate?.(request, response, route)
+    if (opening) await opening
     if (known) requireKnownParameters(request, known)
     const written = await answer(request, response)
     if (written) writeAnswer(response, written)

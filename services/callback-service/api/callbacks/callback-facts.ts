@@ -27,7 +27,7 @@ const SignedHeaders = Type.Object({
 
 /**
  * Describes `POST /callback`. The schema of the body is only documentation: `parseCallback` reads bodies and keeps ids exact.
- * @param options.isSigned whether senders must sign their callbacks
+ * @param options.isSigned whether the senders of `default` must sign their callbacks. Those of other workspaces may have to sign anyway
  */
 export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectIds: number; readonly isSigned: boolean }) {
   return {
@@ -74,7 +74,15 @@ export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectId
       },
     },
     problems: [
-      ...['shutting_down', 'overloaded', ...(isSigned ? ['invalid_signature'] : []), 'unsupported_media_type', 'unsupported_encoding'],
+      ...[
+        'shutting_down',
+        'overloaded',
+        'backlog_full',
+        'workspace_archived',
+        'invalid_signature',
+        'unsupported_media_type',
+        'unsupported_encoding',
+      ],
       ...['invalid_idempotency_key', 'body_too_large', 'empty_body', 'invalid_encoding', 'invalid_json', 'duplicate_member', 'too_deep'],
       ...['not_an_object', 'missing_member', 'wrong_type', 'not_an_integer', 'out_of_range', 'too_many_ids'],
       ...['idempotency_key_reused', 'value_refused', 'storage_unavailable'],

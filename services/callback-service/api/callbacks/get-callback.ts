@@ -6,6 +6,7 @@ import { type Route, route } from '#foundation/http/route.ts'
 import type { CallbackView } from '../../domain/callback.ts'
 import { callerOf } from '../gates/caller-of.ts'
 import { UUID, Uuid } from '../schemas.ts'
+import { workspaceQuery } from '../workspace-links.ts'
 import { CALLBACK_EXAMPLE, CallbackSchema, callbackText } from './representation.ts'
 
 /** `GET /v1/callbacks/:id`: shows the state of a callback and the outcome of each of its objects. */
@@ -15,7 +16,7 @@ export function getCallback(find: (workspace: string, id: string) => Promise<Cal
     path: '/v1/callbacks/:id',
     operationId: 'getCallback',
     summary: 'Returns the state of a callback and the outcome of each of its objects',
-    access: 'read',
+    access: 'follow',
     limits: 'reads',
     params: Type.Object({ id: Uuid }),
     answers: { 200: { description: 'The callback.', schema: CallbackSchema, example: CALLBACK_EXAMPLE } },
@@ -24,12 +25,13 @@ export function getCallback(find: (workspace: string, id: string) => Promise<Cal
       const id = pathParameter(request, 'id')
       if (!UUID.test(id)) throw new HttpProblem('invalid_id', 'The id of a callback is a UUID.')
       // Postgres ignores case, the spool does not.
-      return { workspace: callerOf(request).workspace.name, id: id.toLowerCase() }
+      const caller = callerOf(request)
+      return { workspace: caller.workspace.name, id: id.toLowerCase(), query: workspaceQuery(caller) }
     },
-    async execute({ workspace, id }) {
+    async execute({ workspace, id, query }) {
       const callback = await find(workspace, id)
       if (!callback) throw new HttpProblem('callback_not_found', 'No callback has this id, or the service has deleted it.')
-      return jsonAnswer(200, callbackText(callback))
+      return jsonAnswer(200, callbackText(callback, query))
     },
   })
 }

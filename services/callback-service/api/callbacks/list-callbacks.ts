@@ -23,6 +23,7 @@ import {
 import { parseObjectId } from '../../domain/object-id.ts'
 import { callerOf } from '../gates/caller-of.ts'
 import { Int64Text, Time, UUID } from '../schemas.ts'
+import { workspaceFilter, workspaceQuery } from '../workspace-links.ts'
 import { LISTED_EXAMPLE, ListedCallbackSchema, listedText } from './representation.ts'
 
 /** Reads a page of callbacks, newest first. @param page.limit one more than the page shows, to find out whether there are more */
@@ -45,7 +46,7 @@ export function listCallbacks(list: ListCallbacks): Route {
     path: '/v1/callbacks',
     operationId: 'listCallbacks',
     summary: 'Lists callbacks, newest first',
-    access: 'read',
+    access: 'follow',
     limits: 'reads',
     query: Type.Object({
       state: Type.Optional(Type.Enum([...CALLBACK_STATES])),
@@ -72,11 +73,20 @@ export function listCallbacks(list: ListCallbacks): Route {
         objectId: queryParameter(request, 'object_id', parseObjectId, 'the id of an object'),
       },
       page: readPageRequest(request, PAGING),
+      workspace: workspaceFilter(request),
+      query: workspaceQuery(callerOf(request)),
     }),
-    async execute({ filter, page: asked }) {
+    async execute({ filter, page: asked, workspace, query }) {
       const found = await list(filter, { ...asked, limit: asked.limit + 1 })
-      const page = pageOf({ paging: PAGING, asked, filters: queryOf(filter), found, keyOf: ({ position }) => position })
-      return jsonAnswer(200, listText('CallbackList', 'callbacks', page, page.items.map(listedText)), linkHeader(page))
+      const page = pageOf({
+        paging: PAGING,
+        asked,
+        filters: { ...workspace, ...queryOf(filter) },
+        found,
+        keyOf: ({ position }) => position,
+      })
+      const texts = page.items.map(item => listedText(item, query))
+      return jsonAnswer(200, listText('CallbackList', 'callbacks', page, texts), linkHeader(page))
     },
   })
 }

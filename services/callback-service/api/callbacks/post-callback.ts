@@ -10,9 +10,10 @@ import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import { parseCallback } from '../../domain/accepting/parse-callback.ts'
 import { signedHeadersOf } from '../../domain/accepting/signed-headers.ts'
 import type { WrittenId } from '../../domain/object-id.ts'
-import { DEFAULT_WORKSPACE } from '../../domain/workspaces/workspace.ts'
+import type { Workspace } from '../../domain/workspaces/workspace.ts'
 import { callerOf } from '../gates/caller-of.ts'
 import { overloaded } from '../problems.ts'
+import { workspaceQuery } from '../workspace-links.ts'
 import { callbackFacts } from './callback-facts.ts'
 import { requireJson, requireSingleHeaders } from './callback-headers.ts'
 import { hrefOfCallback } from './representation.ts'
@@ -31,14 +32,16 @@ export interface Inbox {
   }): Promise<{ readonly id: string; readonly receivedAt: Date; readonly isReplay: boolean; readonly durability: 'database' | 'spooled' }>
 }
 
-interface Signature {
+export interface Signature {
   problem(body: Buffer, headers: IncomingHttpHeaders): string | undefined
 }
 
 export interface PostCallbackOptions {
   readonly inbox: Inbox
-  /** Says why a request has no valid signature. Undefined: the service checks no signatures. */
-  readonly signature?: Signature | undefined
+  /** Returns what says why a request has no valid signature. Undefined: the callbacks of the workspace need no signature. */
+  readonly signatureOf: (workspace: Workspace) => Signature | undefined
+  /** Whether the senders of `default` must sign. */
+  readonly isSigned: boolean
   readonly maxObjectIds: number
   readonly maxBodyBytes: number
   /** Once the port is closed, requests on open connections must go to another instance. */
@@ -51,6 +54,15 @@ interface ParsedCallback {
   readonly workspace: string
   readonly objectIds: readonly WrittenId[]
   readonly idempotencyKey: string | undefined
+  /** What leads to the workspace of the callback. */
+  readonly query: string
+}
+
+/** What counts for the callbacks of one workspace. */
+interface Rules {
+  readonly signature: Signature | undefined
+  readonly maxObjectIds: number
+  readonly maxBodyBytes: number
 }
 
 type Accepted = Awaited<ReturnType<Inbox['accept']>>
@@ -58,13 +70,16 @@ type Accepted = Awaited<ReturnType<Inbox['accept']>>
 /** `POST /callback`: answers 202 if the callback is stored, else with a problem. It never waits for the client service. */
 export function postCallback(options: PostCallbackOptions): Route {
   return route({
-    ...callbackFacts({ maxObjectIds: options.maxObjectIds, isSigned: options.signature !== undefined }),
+    ...callbackFacts(options),
     async parse(request) {
       requireOpen(options)
       requireRoom(options)
       requireSingleHeaders(request)
-      const body = await authenticate(request, options)
-      return parse(request, body, options)
+      const caller = callerOf(request)
+      requireUnarchived(caller.workspace)
+      const rules = rulesOf(caller.workspace, options)
+      const body = await authenticate(request, rules)
+      return { ...(await parse(request, body, rules)), query: workspaceQuery(caller) }
     },
     async execute(callback) {
       const accepted = await accept(callback, options)
@@ -86,11 +101,25 @@ function requireRoom({ inbox }: PostCallbackOptions): void {
   if (waitSeconds > 0) throw overloaded(waitSeconds)
 }
 
+function requireUnarchived({ archivedAt }: Workspace): void {
+  if (archivedAt !== null) throw new HttpProblem('workspace_archived', 'This workspace accepts no callbacks any more.')
+}
+
+/** The limits of a workspace make those of the service stricter, never looser. */
+function rulesOf(workspace: Workspace, { signatureOf, maxObjectIds, maxBodyBytes }: PostCallbackOptions): Rules {
+  const { objectIds, bodyBytes } = workspace.limits
+  return {
+    signature: signatureOf(workspace),
+    maxObjectIds: Math.min(maxObjectIds, objectIds ?? maxObjectIds),
+    maxBodyBytes: Math.min(maxBodyBytes, bodyBytes ?? maxBodyBytes),
+  }
+}
+
 /**
  * Checks the signature first, so that an unknown sender learns nothing else. The signature covers the body, so a problem with reading it comes first.
- * @returns the body, or undefined if the service checks no signatures
+ * @returns the body, or undefined if the workspace needs no signature
  */
-async function authenticate(request: Request, { signature, maxBodyBytes }: PostCallbackOptions): Promise<Buffer | undefined> {
+async function authenticate(request: Request, { signature, maxBodyBytes }: Rules): Promise<Buffer | undefined> {
   if (!signature) return undefined
   const body = await readBody(request, maxBodyBytes)
   const forgery = signature.problem(body, request.headers)
@@ -101,8 +130,8 @@ async function authenticate(request: Request, { signature, maxBodyBytes }: PostC
 async function parse(
   request: Request,
   signedBody: Buffer | undefined,
-  { signature, maxBodyBytes, maxObjectIds }: PostCallbackOptions,
-): Promise<ParsedCallback> {
+  { signature, maxBodyBytes, maxObjectIds }: Rules,
+): Promise<Omit<ParsedCallback, 'query'>> {
   requireJson(request)
   // The signature does not cover Idempotency-Key, so only the signed id counts in signed callbacks.
   const idempotencyKey = parseIdempotencyKey(
@@ -124,10 +153,10 @@ function accept({ workspace, objectIds, idempotencyKey }: ParsedCallback, { inbo
 }
 
 /** Makes the answer. A replay gets the first answer again, whatever the state of the callback is now. */
-function answer({ objectIds }: ParsedCallback, accepted: Accepted, { onReceived }: PostCallbackOptions): Answer {
+function answer({ workspace, objectIds, query }: ParsedCallback, accepted: Accepted, { onReceived }: PostCallbackOptions): Answer {
   const { id, receivedAt, isReplay, durability } = accepted
-  const href = hrefOfCallback(id)
-  onReceived(isReplay ? 'replayed' : 'accepted', DEFAULT_WORKSPACE)
+  const href = hrefOfCallback(id, query)
+  onReceived(isReplay ? 'replayed' : 'accepted', workspace)
   const body = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
   return jsonAnswer(202, JSON.stringify(body), isReplay ? { Location: href, 'Idempotency-Replayed': 'true' } : { Location: href })
 }

@@ -57,30 +57,31 @@ export const LISTED_EXAMPLE = {
 
 export const CALLBACK_EXAMPLE = { ...LISTED_EXAMPLE, objects: [{ kind: 'Object', id: 7, href: '/v1/objects/7', outcome: 'stored' }] }
 
-export function hrefOfCallback(id: string): string {
-  return `/v1/callbacks/${id}`
+/** @param query what leads to the workspace of the callback (`workspaceQuery`) */
+export function hrefOfCallback(id: string, query = ''): string {
+  return `/v1/callbacks/${id}${query}`
 }
 
-export function listedText(callback: ListedCallback): string {
-  return JSON.stringify(factsOf(callback, callback.objectCount))
+export function listedText(callback: ListedCallback, query: string): string {
+  return JSON.stringify(factsOf(callback, callback.objectCount, query))
 }
 
 /** Writes the ids by hand. JSON.stringify with exact ids takes ten times as long, and 1,000 ids would delay all requests. */
-export function callbackText(callback: CallbackView): string {
+export function callbackText(callback: CallbackView, query: string): string {
   const unstored = new Map(callback.unstored?.map(object => [object.id, object]))
   const isUntouched = callback.unstored === undefined
   const objects = callback.objectIds.map(id => {
     const { outcome, reason } = unstored.get(id) ?? { outcome: isUntouched ? 'pending' : 'stored', reason: undefined }
-    return `{"kind":"Object","id":${id},"href":"/v1/objects/${id}",${JSON.stringify({ outcome, reason }).slice(1)}`
+    return `{"kind":"Object","id":${id},"href":"/v1/objects/${id}${query}",${JSON.stringify({ outcome, reason }).slice(1)}`
   })
-  return `${JSON.stringify(factsOf(callback, callback.objectIds.length)).slice(0, -1)},"objects":[${objects.join(',')}]}`
+  return `${JSON.stringify(factsOf(callback, callback.objectIds.length, query)).slice(0, -1)},"objects":[${objects.join(',')}]}`
 }
 
-function factsOf(callback: Omit<CallbackView, 'objectIds' | 'unstored'>, objectCount: number): object {
+function factsOf(callback: Omit<CallbackView, 'objectIds' | 'unstored'>, objectCount: number, query: string): object {
   return {
     kind: 'Callback',
     id: callback.id,
-    href: hrefOfCallback(callback.id),
+    href: hrefOfCallback(callback.id, query),
     workspace: callback.workspace,
     state: callback.state,
     attempts: callback.attempts,

@@ -1,16 +1,16 @@
-import type { IncomingMessage } from 'node:http'
+import type { Request } from 'express'
 import type { Caller } from '../../domain/workspaces/caller.ts'
 
-const callers = new WeakMap<IncomingMessage, Caller>()
+const callers = new WeakMap<Request, Caller>()
 
-/** Notes who sent a request. The gate calls it before the route. */
-export function setCaller(request: IncomingMessage, caller: Caller): void {
+/** Notes who sent a request. Only the gate does this. */
+export function setCaller(request: Request, caller: Caller): void {
   callers.set(request, caller)
 }
 
-/** Returns who sent a request. @throws {Error} no gate has let the request in, which is a bug */
-export function callerOf(request: IncomingMessage): Caller {
+/** Returns who sent a request, and the workspace that the request is about. @throws {Error} the request did not pass the gate */
+export function callerOf(request: Request): Caller {
   const caller = callers.get(request)
-  if (!caller) throw new Error('the request has no caller')
+  if (!caller) throw new Error('the request did not pass the gate')
   return caller
 }

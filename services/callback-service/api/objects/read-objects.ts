@@ -18,6 +18,7 @@ import { type ObjectId, parseObjectId } from '../../domain/object-id.ts'
 import type { ObjectFilter, ObjectView } from '../../domain/stored-object.ts'
 import { callerOf } from '../gates/caller-of.ts'
 import { CallbackReference, EXAMPLE_ID, Int64, Int64Text, Time } from '../schemas.ts'
+import { workspaceFilter, workspaceQuery } from '../workspace-links.ts'
 
 export interface ObjectReader {
   find(workspace: string, id: ObjectId): Promise<ObjectView | undefined>
@@ -44,14 +45,20 @@ export function readObjects(objects: ObjectReader): readonly Route[] {
       },
       problems: ['invalid_parameter', 'too_many_reads', 'storage_unavailable'],
       parse: request => ({
-        workspace: callerOf(request).workspace.name,
-        online: queryParameter(request, 'online', readBoolean, 'true or false'),
+        filter: {
+          workspace: callerOf(request).workspace.name,
+          online: queryParameter(request, 'online', readBoolean, 'true or false'),
+        },
         page: readPageRequest(request, PAGING),
+        links: workspaceFilter(request),
+        query: workspaceQuery(callerOf(request)),
       }),
-      async execute({ workspace, online, page: asked }) {
-        const found = await objects.list({ workspace, online }, { ...asked, limit: asked.limit + 1 })
-        const page = pageOf({ paging: PAGING, asked, filters: { online: online?.toString() }, found, keyOf: ({ id }) => BigInt(id) })
-        return jsonAnswer(200, listText('ObjectList', 'objects', page, page.items.map(textOf)), linkHeader(page))
+      async execute({ filter, page: asked, links, query }) {
+        const found = await objects.list(filter, { ...asked, limit: asked.limit + 1 })
+        const filters = { ...links, online: filter.online?.toString() }
+        const page = pageOf({ paging: PAGING, asked, filters, found, keyOf: ({ id }) => BigInt(id) })
+        const texts = page.items.map(item => textOf(item, query))
+        return jsonAnswer(200, listText('ObjectList', 'objects', page, texts), linkHeader(page))
       },
     }),
     route({
@@ -65,12 +72,13 @@ export function readObjects(objects: ObjectReader): readonly Route[] {
       parse(request) {
         const id = parseObjectId(pathParameter(request, 'id'))
         if (id === undefined) throw new HttpProblem('invalid_id', 'The id of an object is a 64-bit signed integer.')
-        return { workspace: callerOf(request).workspace.name, id }
+        const caller = callerOf(request)
+        return { workspace: caller.workspace.name, id, query: workspaceQuery(caller) }
       },
-      async execute({ workspace, id }) {
+      async execute({ workspace, id, query }) {
         const object = await objects.find(workspace, id)
         if (!object) throw new HttpProblem('object_not_found', 'No object with this id is stored, or it has expired.')
-        return jsonAnswer(200, textOf(object))
+        return jsonAnswer(200, textOf(object, query))
       },
     }),
   ]
@@ -106,8 +114,8 @@ const EXAMPLE = {
 }
 
 /** Writes an object by hand. JSON.stringify with exact ids takes ten times as long, and a page of 1,000 would delay all requests. */
-function textOf({ id, online, lastSeenAt, storedAt, expiresAt, callbackId }: ObjectView): string {
+function textOf({ id, online, lastSeenAt, storedAt, expiresAt, callbackId }: ObjectView, query: string): string {
   const times = `"last_seen_at":${JSON.stringify(lastSeenAt)},"stored_at":"${storedAt}","expires_at":"${expiresAt}"`
-  const callback = `{"kind":"Callback","id":"${callbackId}","href":"/v1/callbacks/${callbackId}"}`
-  return `{"kind":"Object","href":"/v1/objects/${id}","id":${id},"online":${online},${times},"callback":${callback}}`
+  const callback = `{"kind":"Callback","id":"${callbackId}","href":"/v1/callbacks/${callbackId}${query}"}`
+  return `{"kind":"Object","href":"/v1/objects/${id}${query}","id":${id},"online":${online},${times},"callback":${callback}}`
 }

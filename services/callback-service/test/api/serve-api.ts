@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import type { RequestHandler } from 'express'
 import { pino } from 'pino'
+import { refuseForeignPages } from '#foundation/admin/guards.ts'
 import { cors } from '#foundation/http/cors.ts'
+import type { Gate, Route } from '#foundation/http/route.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { Shutdown } from '#foundation/http/shutdown.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
@@ -11,9 +12,11 @@ import { checkAnswers } from '../../../../test/support/check-answers.ts'
 import { documentOf } from '../../../../test/support/routes.ts'
 import { callbackApp } from '../../api/app.ts'
 import type { ListCallbacks } from '../../api/callbacks/list-callbacks.ts'
-import type { Inbox, PostCallbackOptions } from '../../api/callbacks/post-callback.ts'
+import type { Inbox, Signature } from '../../api/callbacks/post-callback.ts'
+import { type AuthorizeOptions, authorize, type Directory } from '../../api/gates/authorize.ts'
 import { setCaller } from '../../api/gates/caller-of.ts'
 import { countRefusals } from '../../api/gates/count-refusals.ts'
+import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
 import type { ObjectReader } from '../../api/objects/read-objects.ts'
 import { callbackServiceRoutes } from '../../api/routes.ts'
@@ -21,6 +24,8 @@ import type { AccessKeys } from '../../api/workspaces/key-routes.ts'
 import type { Workspaces } from '../../api/workspaces/workspace-routes.ts'
 import type { CallbackView } from '../../domain/callback.ts'
 import type { Caller } from '../../domain/workspaces/caller.ts'
+import type { Workspace } from '../../domain/workspaces/workspace.ts'
+import { inTurn, onlyDefault } from '../../wiring/access.ts'
 
 export const ACCEPTED_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
@@ -34,7 +39,13 @@ export interface ApiDoubles {
   /** Who sends the requests. */
   readonly caller?: () => Caller
   readonly storageProblem?: () => string | undefined
-  readonly signature?: PostCallbackOptions['signature']
+  readonly signature?: Signature
+  readonly signatureOf?: (workspace: Workspace) => Signature | undefined
+  readonly directory?: Directory
+  readonly access?: Partial<Pick<AuthorizeOptions, 'mode' | 'superuserKeys' | 'maxFailures' | 'databaseNowMs' | 'nowMs'>>
+  readonly limits?: Partial<LimitOptions>
+  /** Routes in addition to those of the service. */
+  readonly moreRoutes?: readonly Route[]
   readonly maxBodyBytes?: number
   readonly drainMs?: number
   readonly corsOrigins?: string
@@ -61,10 +72,11 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const onReceived = (outcome: string): void => void outcomes.push(outcome)
   const observe = (labels: (typeof measured)[number]): void => void measured.push(labels)
   const shutdown = new Shutdown()
-  const routes = callbackServiceRoutes({
+  const own = callbackServiceRoutes({
     accepting: {
       inbox,
-      signature: doubles.signature,
+      signatureOf: doubles.signatureOf ?? (() => doubles.signature),
+      isSigned: doubles.signature !== undefined,
       maxObjectIds: 1000,
       maxBodyBytes: doubles.maxBodyBytes ?? 65_536,
       shutdown,
@@ -76,13 +88,29 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     workspaces: doubles.workspaces ?? NO_WORKSPACES,
     keys: doubles.keys ?? NO_KEYS,
     isAllowedUrl: url => url.hostname !== '169.254.169.254',
+    isOpen: doubles.access?.mode !== 'keys',
   })
-  const observed = httpTelemetry({ logger, observe, isTraced: () => true })
-  const telemetryOf: RequestHandler = (request, response, next) => {
-    if (doubles.caller) setCaller(request, doubles.caller())
-    observed(request, response, next)
-  }
-  const app = callbackApp({ telemetry: telemetryOf, routes, onReceived, logger })
+  const routes = [...own, ...(doubles.moreRoutes ?? [])]
+  const nowMs = () => performance.now()
+  const authorized = authorize({
+    directory: doubles.directory ?? onlyDefault,
+    mode: 'open',
+    superuserKeys: [],
+    maxFailures: 60,
+    refuseForeignPages: refuseForeignPages(''),
+    databaseNowMs: Date.now,
+    nowMs,
+    ...doubles.access,
+  })
+  const limited = limitRequests({ replicas: () => 1, unfinished: () => ({ count: 0, waitSeconds: 0 }), nowMs, ...doubles.limits })
+  const admitted: Gate = (request, _response, route) => (doubles.caller ? setCaller(request, doubles.caller()) : authorized(request, route))
+  const app = callbackApp({
+    telemetry: httpTelemetry({ logger, observe, isTraced: () => true }),
+    routes,
+    gate: inTurn(admitted, limited),
+    onReceived,
+    logger,
+  })
   const server = new HttpServer({
     name: 'test',
     port: 0,

@@ -3,7 +3,7 @@ import type { Request, Response } from 'express'
 import { requireOperator } from '../../admin/guards.ts'
 
 describe('requireOperator', () => {
-  const guard = requireOperator(['Metrics.Example', 'other.example'])
+  const guard = requireOperator('Metrics.Example other.example')
 
   /** @returns the code of the problem with which the request is refused; undefined where it is let through */
   function refusal(headers: Record<string, string>): string | undefined {

@@ -1,0 +1,167 @@
+import { hash, timingSafeEqual } from 'node:crypto'
+import type { Request } from 'express'
+import { pathNotFound } from '#foundation/http/problem-handler.ts'
+import { HttpProblem } from '#foundation/http/problems.ts'
+import type { RouteFacts } from '#foundation/http/route.ts'
+import { context, trace } from '#foundation/telemetry/spans.ts'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import type { KnownKey, Role } from '../../domain/workspaces/caller.ts'
+import { FailedTries } from '../../domain/workspaces/failed-tries.ts'
+import { isKeyShaped } from '../../domain/workspaces/key-shape.ts'
+import { mayUse } from '../../domain/workspaces/permissions.ts'
+import { DEFAULT_WORKSPACE, type Workspace } from '../../domain/workspaces/workspace.ts'
+import { setCaller } from './caller-of.ts'
+import { isPlain, readKey, readWorkspaceName } from './credentials.ts'
+
+/** The workspaces and keys that this process knows. */
+export interface Directory {
+  /** Whether it has ever known what the database has. */
+  readonly isLoaded: boolean
+  /** `default` is always found. */
+  find(name: string): Workspace | undefined
+  keyWithHash(hash: Buffer): KnownKey | undefined
+  /** Looks at the database now. @throws {StorageUnavailableError} */
+  refresh(): Promise<void>
+  /** Notes that somebody used a key. */
+  used(keyId: string): void
+}
+
+export interface AuthorizeOptions {
+  readonly directory: Directory
+  /** `open`: callers without a key are superusers, unless there is a superuser key. */
+  readonly mode: 'open' | 'keys'
+  readonly superuserKeys: readonly string[]
+  /** Unknown keys that an address may try in a minute. */
+  readonly maxFailures: number
+  /** Refuses pages of other sites. Open access needs it where a request could change who may do what. */
+  readonly refuseForeignPages: (request: Request) => void
+  readonly databaseNowMs: () => number
+  /** A monotonic clock. */
+  readonly nowMs: () => number
+}
+
+/** Who has a key. A superuser has no workspace of its own. */
+interface Identity {
+  readonly role: Role
+  readonly workspace: string | undefined
+  readonly keyId: string | undefined
+}
+
+const SUPERUSER: Identity = { role: 'superuser', workspace: undefined, keyId: undefined }
+
+/** No key is longer. A longer text is not worth the time to hash it. */
+const MAX_KEY_LENGTH = 512
+
+/** Whether everybody who reaches the port may do everything. */
+export function isOpenAccess({ mode, superuserKeys }: Pick<AuthorizeOptions, 'mode' | 'superuserKeys'>): boolean {
+  return mode === 'open' && superuserKeys.length === 0
+}
+
+/**
+ * Makes the gate that finds out who sent a request, and whether the caller may use the route. What it may not use is 404, as if it did not
+ * exist. The gate waits for the database only if it does not know the key.
+ * @returns a gate that throws HttpProblem: bad_request, key_required, invalid_key, not_found, workspace_not_found, too_many_failures,
+ *   storage_unavailable, host_not_allowed, cross_site
+ */
+export function authorize(options: AuthorizeOptions): (request: Request, route: RouteFacts) => Promise<void> | void {
+  const { directory, nowMs } = options
+  const isOpen = isOpenAccess(options)
+  const superusers = options.superuserKeys.map(digestOf)
+  const failures = new FailedTries({ max: options.maxFailures, nowMs })
+  // With open access, upstreams may have always sent some other Authorization. They must not be refused after an upgrade.
+  const counts = isOpen ? isKeyShaped : () => true
+
+  return (request, route) => {
+    if (route.access === 'public') return undefined
+    if (isPlain(request)) return admit(request, route, withoutKey(), undefined)
+    const key = readKey(request, counts)
+    const asked = readWorkspaceName(request)
+    if (key === undefined) return admit(request, route, withoutKey(), asked)
+    const digest = key.length <= MAX_KEY_LENGTH ? digestOf(key) : undefined
+    const known = digest && recognise(digest)
+    if (known) return admit(request, route, known, asked)
+    return learn(request, key, digest).then(learned => admit(request, route, learned, asked))
+  }
+
+  function withoutKey(): Identity {
+    if (isOpen) return SUPERUSER
+    throw unauthorized('key_required', 'This operation needs a key.')
+  }
+
+  function recognise(digest: Buffer): Identity | undefined {
+    if (isAmong(superusers, digest)) return SUPERUSER
+    const key = directory.keyWithHash(digest)
+    if (!key || !timingSafeEqual(key.hash, digest)) return undefined
+    if (key.expiresAt !== null && key.expiresAt.getTime() <= options.databaseNowMs())
+      throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
+    return { role: key.role, workspace: key.workspace, keyId: key.id }
+  }
+
+  /** Looks at the database for a key that this process does not know. The key may be new. */
+  async function learn({ socket }: Request, key: string, digest: Buffer | undefined): Promise<Identity> {
+    const address = socket.remoteAddress ?? ''
+    const waitMs = failures.begin(address)
+    if (waitMs > 0) throw tooManyFailures(waitMs)
+    if (digest === undefined || !isKeyShaped(key)) throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
+    try {
+      await directory.refresh()
+    } catch (error) {
+      failures.forgive(address)
+      if (error instanceof StorageUnavailableError) throw unavailable('The service does not know this key and cannot look it up now.')
+      throw error
+    }
+    const identity = recognise(digest)
+    if (!identity) throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
+    failures.forgive(address)
+    return identity
+  }
+
+  function admit(request: Request, route: RouteFacts, { role, workspace: own, keyId }: Identity, asked: string | undefined): void {
+    const workspace = own === undefined ? chosen(asked ?? DEFAULT_WORKSPACE) : ownOf(own, asked)
+    if (!mayUse(role, route.access)) throw pathNotFound()
+    const isKeyless = isOpen && keyId === undefined
+    if (isKeyless && (route.access === 'manage' || route.access === 'superuser')) options.refuseForeignPages(request)
+    setCaller(request, { role, workspace, keyId })
+    if (keyId !== undefined) directory.used(keyId)
+    const span = trace.getSpan(context.active())
+    if (span?.isRecording()) span.setAttribute('answerback.workspace', workspace.name)
+  }
+
+  function ownOf(own: string, asked: string | undefined): Workspace {
+    const workspace = directory.find(own)
+    if (!workspace || (asked !== undefined && asked !== own)) throw pathNotFound()
+    return workspace
+  }
+
+  function chosen(name: string): Workspace {
+    const workspace = directory.find(name)
+    if (workspace) return workspace
+    if (!directory.isLoaded) throw unavailable('The service has not read its workspaces yet.')
+    throw new HttpProblem('workspace_not_found', 'No workspace has this name.')
+  }
+}
+
+function digestOf(key: string): Buffer {
+  return hash('sha256', key, 'buffer')
+}
+
+/** Compares with all, so that the time tells nothing. */
+function isAmong(digests: readonly Buffer[], digest: Buffer): boolean {
+  let isFound = false
+  for (const each of digests) if (timingSafeEqual(each, digest)) isFound = true
+  return isFound
+}
+
+function unauthorized(code: 'key_required' | 'invalid_key', detail: string): HttpProblem {
+  return new HttpProblem(code, detail, { headers: { 'WWW-Authenticate': 'Bearer realm="answerback"' } })
+}
+
+function tooManyFailures(waitMs: number): HttpProblem {
+  return new HttpProblem('too_many_failures', 'Too many unknown keys came from this address.', {
+    headers: { 'Retry-After': String(Math.ceil(waitMs / 1000)) },
+  })
+}
+
+function unavailable(detail: string): HttpProblem {
+  return new HttpProblem('storage_unavailable', `${detail} This request stored nothing.`, { headers: { 'Retry-After': '1' } })
+}

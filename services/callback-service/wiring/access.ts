@@ -1,0 +1,67 @@
+import { refuseForeignPages } from '#foundation/admin/guards.ts'
+import type { Gate } from '#foundation/http/route.ts'
+import { SenderSignature } from '../adapters/sender-signature.ts'
+import { authorize, type Directory, isOpenAccess } from '../api/gates/authorize.ts'
+import { type LimitOptions, limitRequests } from '../api/gates/limit-requests.ts'
+import { type Config, superuserKeysOf } from '../config.ts'
+import { BUILT_IN_DEFAULT } from '../domain/workspaces/default-workspace.ts'
+import { DEFAULT_WORKSPACE, type Workspace } from '../domain/workspaces/workspace.ts'
+
+/** Joins what decides who may do what: keys, workspaces, limits and the signatures of senders. */
+export function access(options: {
+  readonly config: Config
+  readonly directory: Directory
+  readonly clock: { nowMs(): number }
+  readonly replicas: LimitOptions['replicas']
+  readonly unfinished: LimitOptions['unfinished']
+}) {
+  const { config, directory, clock, replicas, unfinished } = options
+  const superuserKeys = superuserKeysOf(config)
+  const nowMs = () => performance.now()
+  const authorized = authorize({
+    directory,
+    mode: config.access.mode,
+    superuserKeys,
+    maxFailures: config.access.maxFailures,
+    refuseForeignPages: refuseForeignPages(config.admin.allowedHosts),
+    databaseNowMs: () => clock.nowMs(),
+    nowMs,
+  })
+  const limited = limitRequests({ replicas, unfinished, nowMs })
+  return {
+    gate: inTurn((request, _response, route) => authorized(request, route), limited),
+    isOpen: isOpenAccess({ mode: config.access.mode, superuserKeys }),
+    isSigned: config.senders.secrets !== '',
+    signatureOf: signatures(config.senders.secrets),
+  }
+}
+
+/** Knows `default` alone, and no key. */
+export const onlyDefault: Directory = {
+  isLoaded: true,
+  find: name => (name === DEFAULT_WORKSPACE ? BUILT_IN_DEFAULT : undefined),
+  keyWithHash: () => undefined,
+  refresh: async () => undefined,
+  used: () => undefined,
+}
+
+/** Runs `second` after `first`, without a promise if `first` needs none. */
+export function inTurn(first: Gate, second: Gate): Gate {
+  return (request, response, route) => {
+    const waiting = first(request, response, route)
+    return waiting ? waiting.then(() => second(request, response, route)) : second(request, response, route)
+  }
+}
+
+/** Returns the signatures of each workspace. Its own secrets replace those of the service. */
+function signatures(secrets: string): (workspace: Workspace) => SenderSignature | undefined {
+  const common = secrets === '' ? undefined : new SenderSignature(secrets.trim().split(/\s+/))
+  // A changed workspace is a new value, so it gets a new signature.
+  const own = new WeakMap<Workspace, SenderSignature>()
+  return workspace => {
+    if (workspace.signingSecrets.length === 0) return common
+    const known = own.get(workspace) ?? new SenderSignature(workspace.signingSecrets)
+    own.set(workspace, known)
+    return known
+  }
+}
