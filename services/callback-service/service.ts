@@ -30,7 +30,7 @@ import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { databases } from './wiring/databases.ts'
-import { fetching } from './wiring/fetching.ts'
+import { fetching, ONLY_DEFAULT } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
 import { processing } from './wiring/processing.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
@@ -52,7 +52,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const arrived = new Signal()
   arrived.on(() => storage.accepted())
   const inbox = intake({ config, metrics, database: accept, clock, arrived, onRefused: reason => storage.refused(reason), logger })
-  const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, logger })
+  const workspaces = ONLY_DEFAULT
+  const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, workspaces, logger })
   const {
     session,
     worker,
@@ -63,6 +64,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     database: work,
     clock,
     fetching: fetches,
+    workspaces,
     arrived,
     isHeldUp: () => inbox.isSpoolDraining,
     logger,
@@ -139,8 +141,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     spool_callbacks: () => inbox.spool?.callbacks ?? 0,
     spool_set_aside: () => inbox.spool?.setAsideCount ?? 0,
     spool_bytes: () => inbox.spool?.bytes ?? 0,
-    fetches_in_flight: () => fetches.fetcher.inFlight,
-    fetches_waiting: () => fetches.fetcher.waiting,
+    fetches_in_flight: () => fetches.slots.inFlight,
+    fetches_waiting: () => fetches.slots.waiting,
     http_connections: () => http.connections,
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
@@ -161,7 +163,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   warn(config)
   settings.onChange(next => {
     warn(next)
-    fetches.fetcher.concurrency = next.fetch.concurrency
+    fetches.slots.concurrency = next.fetch.concurrency
     telemetry.setSampleRatio(next.tracing.sampleRatio)
   })
 
