@@ -33,7 +33,7 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
         directory: onlyDefault,
         clock: { nowMs: Date.now },
         replicas: () => 1,
-        unfinished: () => ({ count: 0, waitSeconds: 0 }),
+        waitSeconds: () => 0,
       })
       const routes = [postCallback({ inbox, ...config.accept, isSigned, signatureOf, shutdown: { isClosed: false }, onReceived })]
       return [

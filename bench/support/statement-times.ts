@@ -28,7 +28,7 @@ export function statementTimes(url: string, repeats: number): Promise<Map<string
     const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes: 6 })
     const store = new ObjectStore({ prisma: database.prisma, clock, ttlSeconds: () => 30, onStored: () => undefined })
     const claim = async (): Promise<void> => {
-      const claimed = await claims.claim(0, { callbacks: CLAIM, objects: 1_000_000, minAgeMs: 0 })
+      const claimed = await claims.claim(0, { shares: [{ workspace: 'default', callbacks: CLAIM, objects: 1_000_000, minAgeMs: 0 }] })
       if (claimed.length !== CLAIM) throw new Error(`${claimed.length} callbacks were claimed`)
       for (const callback of claimed) claims.release(callback)
     }

@@ -181,10 +181,15 @@ export const schema = {
   },
   fetch: {
     concurrency: setting<number>({
-      doc: 'Maximum number of requests to the client service at a time, in this process.',
+      doc: 'Maximum number of requests to client services at a time, in this process. Workspaces share them by their weights while they are scarce.',
       format: 'count',
       default: 512,
       hot: true,
+    }),
+    reserve: setting<number>({
+      doc: 'Number of requests beyond fetch.concurrency while it is used up, for workspaces with few requests under way. 0: none.',
+      format: 'integer',
+      default: 64,
     }),
     timeoutMs: setting<number>({
       doc: 'Maximum duration of a request to the client service, including the body of the answer, in milliseconds.',

@@ -55,10 +55,13 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const arrived = new Signal<string>()
   arrived.on(() => storage.accepted())
   const inbox = intake({ config, metrics, database: accept, clock, arrived, onRefused: reason => storage.refused(reason), logger })
-  const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, logger })
+  const limited = readLimit(config.read.maxRunning)
+  const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
+  const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, workspaces: directory, logger })
   const {
     session,
     worker,
+    replicas,
     parts: processingParts,
   } = processing({
     config,
@@ -66,6 +69,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     database: work,
     clock,
     fetching: fetches,
+    workspaces: directory,
     arrived,
     isHeldUp: () => inbox.isSpoolDraining,
     logger,
@@ -91,14 +95,12 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
 
-  const limited = readLimit(config.read.maxRunning)
-  const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
   const { gate, ...callers } = access({
     config,
     directory,
     clock,
-    replicas: () => 1,
-    unfinished: () => ({ count: 0, waitSeconds: 0 }),
+    replicas,
+    waitSeconds: (workspace, max) => inbox.backlogs.waitSeconds(workspace, max),
   })
   const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? keepOffline }
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
@@ -155,8 +157,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     spool_callbacks: () => inbox.spool?.callbacks ?? 0,
     spool_set_aside: () => inbox.spool?.setAsideCount ?? 0,
     spool_bytes: () => inbox.spool?.bytes ?? 0,
-    fetches_in_flight: () => fetches.fetcher.inFlight,
-    fetches_waiting: () => fetches.fetcher.waiting,
+    fetches_in_flight: () => fetches.slots.inFlight,
+    fetches_waiting: () => fetches.slots.waiting,
     http_connections: () => http.connections,
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
@@ -177,7 +179,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   warn(config)
   settings.onChange(next => {
     warn(next)
-    fetches.fetcher.concurrency = next.fetch.concurrency
+    fetches.slots.concurrency = next.fetch.concurrency
     telemetry.setSampleRatio(next.tracing.sampleRatio)
   })
 

@@ -13,9 +13,9 @@ export function access(options: {
   readonly directory: Directory
   readonly clock: { nowMs(): number }
   readonly replicas: LimitOptions['replicas']
-  readonly unfinished: LimitOptions['unfinished']
+  readonly waitSeconds: LimitOptions['waitSeconds']
 }) {
-  const { config, directory, clock, replicas, unfinished } = options
+  const { config, directory, clock, replicas, waitSeconds } = options
   const superuserKeys = superuserKeysOf(config)
   const nowMs = () => performance.now()
   const authorized = authorize({
@@ -27,7 +27,7 @@ export function access(options: {
     databaseNowMs: () => clock.nowMs(),
     nowMs,
   })
-  const limited = limitRequests({ replicas, unfinished, nowMs })
+  const limited = limitRequests({ replicas, waitSeconds, nowMs })
   return {
     gate: inTurn((request, _response, route) => authorized(request, route), limited),
     isOpen: isOpenAccess({ mode: config.access.mode, superuserKeys }),
@@ -37,12 +37,13 @@ export function access(options: {
 }
 
 /** Knows `default` alone, and no key. */
-export const onlyDefault: Directory = {
+export const onlyDefault: Directory & { readonly all: readonly Workspace[] } = {
   isLoaded: true,
   find: name => (name === DEFAULT_WORKSPACE ? BUILT_IN_DEFAULT : undefined),
   keyWithHash: () => undefined,
   refresh: async () => undefined,
   used: () => undefined,
+  all: [BUILT_IN_DEFAULT],
 }
 
 /** Runs `second` after `first`, without a promise if `first` needs none. */

@@ -9,11 +9,18 @@ import type { DatabaseClock } from '../adapters/postgres/database-clock.ts'
 import { ObjectStore } from '../adapters/postgres/object-store.ts'
 import type { Config } from '../config.ts'
 import { CircuitBreaker } from '../domain/fetching/circuit-breaker.ts'
+import { FairSlots } from '../domain/fetching/fair-slots.ts'
 import { ObjectFetcher } from '../domain/fetching/object-fetcher.ts'
-import { SharedFetches } from '../domain/fetching/shared-fetches.ts'
+import { SharedFetches, type ObjectStore as StoreOfFetches } from '../domain/fetching/shared-fetches.ts'
 import { RightMissingError } from '../domain/storage-errors.ts'
-import { DEFAULT_WORKSPACE } from '../domain/workspaces/workspace.ts'
+import type { Workspace } from '../domain/workspaces/workspace.ts'
 import type { CallbackMetrics } from '../metrics.ts'
+
+/** The workspaces that this process knows. */
+export interface Workspaces {
+  find(name: string): Workspace | undefined
+  readonly all: readonly Workspace[]
+}
 
 interface Needs {
   /** Returns the current settings. Some of them change while the service runs. */
@@ -21,84 +28,166 @@ interface Needs {
   readonly metrics: CallbackMetrics
   readonly database: Database
   readonly clock: DatabaseClock
+  readonly workspaces: Workspaces
   readonly logger: Logger
 }
 
-/** The parts that fetch objects from the client service and store them. */
+/** The parts that fetch objects from the client services and store them. */
 export interface Fetching {
   readonly store: ObjectStore
-  readonly fetcher: ObjectFetcher
-  readonly breaker: CircuitBreaker
-  readonly sharedFetches: SharedFetches
-  /** Emitted when requests may leave again earlier than the breaker said. */
+  readonly slots: FairSlots
+  /** @returns how the objects of a workspace are fetched, by its current settings; undefined if it is unknown */
+  of(workspace: string): FetchingOf | undefined
+  /** Whether the client service of a workspace gets no request now. */
+  isWaiting(workspace: string): boolean
+  /** Emitted when requests may leave again earlier than a breaker said. */
   readonly resumed: Signal
   /** Ends all requests under way, and lets no more begin. */
   interrupt(): Promise<void>
 }
 
-export function fetching({ config: current, metrics, database, clock, logger }: Needs): Fetching {
+/** How the objects of one workspace are fetched. */
+interface FetchingOf {
+  readonly sharedFetches: SharedFetches
+  /** Workspaces with one client service have one breaker. */
+  readonly breaker: CircuitBreaker
+}
+
+/** A client service, and the workspaces that use it. */
+interface Host {
+  readonly client: ObjectClient
+  readonly breaker: CircuitBreaker
+  readonly fetcher: ObjectFetcher
+  readonly workspaces: Set<string>
+}
+
+interface Entry extends FetchingOf {
+  readonly url: string
+  readonly keepOffline: boolean
+}
+
+export function fetching(needs: Needs): Fetching {
+  const { config: current, workspaces } = needs
   const config = current()
-  const { keepOffline } = config.objects
-  const storing = new TroubleLog(logger, { began: 'objects are not stored', ended: 'objects are stored again' })
+  const { store, upsert } = storing(needs)
+  const slots = new FairSlots({
+    concurrency: config.fetch.concurrency,
+    reserve: config.fetch.reserve,
+    weightOf: name => workspaces.find(name)?.weight ?? 1,
+  })
+  const resumed = new Signal()
+  const hosts = new Map<string, Host>()
+  /** Those that workspaces use, and those that still have requests under way. */
+  const running = new Set<Host>()
+  const entries = new Map<string, Entry>()
+
+  const hostOf = (url: string): Host => {
+    const known = hosts.get(url)
+    if (known) return known
+    const host = newHost(url, { ...needs, slots, resumed })
+    hosts.set(url, host)
+    running.add(host)
+    return host
+  }
+  const leave = (workspace: string, url: string): void => {
+    const host = hosts.get(url)
+    host?.workspaces.delete(workspace)
+    if (!host || host.workspaces.size > 0) return
+    hosts.delete(url)
+    void host.fetcher.idle().then(async () => {
+      running.delete(host)
+      await host.client.stop()
+    })
+  }
+  return {
+    store,
+    slots,
+    resumed,
+    of: name => {
+      const workspace = workspaces.find(name)
+      if (!workspace) return undefined
+      const url = workspace.clientServiceUrl ?? config.clientService.url
+      const keepOffline = workspace.keepOffline ?? config.objects.keepOffline
+      const known = entries.get(name)
+      if (known && known.url === url && known.keepOffline === keepOffline) return known
+      const host = hostOf(url)
+      host.workspaces.add(name)
+      if (known && known.url !== url) leave(name, known.url)
+      const { client, breaker, fetcher } = host
+      const sharedFetches = new SharedFetches({
+        workspace: name,
+        fetcher,
+        store: { upsert },
+        keepOffline,
+        onShared: (id, answer, sinceMs) => {
+          needs.metrics.shared.inc()
+          client.shared(id, answer, sinceMs)
+        },
+      })
+      const entry = { url, keepOffline, breaker, sharedFetches }
+      entries.set(name, entry)
+      return entry
+    },
+    isWaiting: name => (entries.get(name)?.breaker.waitMs ?? 0) > 0,
+    interrupt: async () => {
+      for (const { fetcher } of running) fetcher.stop()
+      await Promise.all([...running].map(({ client }) => client.stop()))
+    },
+  }
+}
+
+function storing({ config, metrics, database, clock, workspaces, logger }: Needs): {
+  store: ObjectStore
+  upsert: StoreOfFetches['upsert']
+} {
+  const trouble = new TroubleLog(logger, { began: 'objects are not stored', ended: 'objects are stored again' })
   const store = new ObjectStore({
     prisma: database.prisma,
     clock,
-    ttlSeconds: () => current().expiry.ttlSeconds,
+    ttlSeconds: name => workspaces.find(name)?.ttlSeconds ?? config().expiry.ttlSeconds,
     onStored: (count, seconds) => {
-      storing.end()
+      trouble.end()
       metrics.stored.inc(count)
       metrics.storeSeconds.observe(seconds)
     },
   })
-  const client = new ObjectClient({ ...config.clientService, timeoutMs: () => current().fetch.timeoutMs })
-  const resumed = new Signal()
+  return {
+    store,
+    upsert: (object, callback) =>
+      store.upsert(object, callback).catch(error => {
+        if (error instanceof RightMissingError) trouble.tell(error.message)
+        throw error
+      }),
+  }
+}
+
+function newHost(url: string, { config: current, metrics, clock, slots, resumed }: Needs & { slots: FairSlots; resumed: Signal }): Host {
+  const { clientService, fetch } = current()
+  const client = new ObjectClient({ ...clientService, url, timeoutMs: () => current().fetch.timeoutMs })
   const breaker = new CircuitBreaker({
-    objects: config.fetch.breakerObjects,
-    openMs: config.fetch.breakerOpenMs,
-    maxOpenMs: config.fetch.breakerMaxOpenMs,
-    maxPauseMs: config.fetch.maxRetryAfterMs,
-    onResumed: () => resumed.emit(),
+    objects: fetch.breakerObjects,
+    openMs: fetch.breakerOpenMs,
+    maxOpenMs: fetch.breakerMaxOpenMs,
+    maxPauseMs: fetch.maxRetryAfterMs,
+    onResumed: () => {
+      fetcher.resume()
+      resumed.emit()
+    },
     nowMs: () => performance.now(),
   })
   const fetcher = new ObjectFetcher({
     source: client,
     breaker,
+    slots,
     onFetched: (result, seconds) => metrics.fetched.observe({ result: fetchResult(result) }, seconds),
-    concurrency: config.fetch.concurrency,
-    maxTries: config.fetch.maxTries,
-    backoff: { baseMs: config.fetch.retryBaseMs, maxMs: config.fetch.timeoutMs },
-    maxHoldMs: config.fetch.maxHoldMs,
+    maxTries: fetch.maxTries,
+    backoff: { baseMs: fetch.retryBaseMs, maxMs: fetch.timeoutMs },
+    maxHoldMs: fetch.maxHoldMs,
     databaseNowMs: () => clock.nowMs(),
     nowMs: () => performance.now(),
     rests: new Rests(),
     holds: new Rests(),
     random: Math.random,
   })
-  resumed.on(() => fetcher.resume())
-  const sharedFetches = new SharedFetches({
-    fetcher,
-    store: {
-      upsert: (object, callbackId) =>
-        store.upsert(object, { id: callbackId, workspace: DEFAULT_WORKSPACE }).catch(error => {
-          if (error instanceof RightMissingError) storing.tell(error.message)
-          throw error
-        }),
-    },
-    keepOffline,
-    onShared: (id, answer, sinceMs) => {
-      metrics.shared.inc()
-      client.shared(id, answer, sinceMs)
-    },
-  })
-  return {
-    store,
-    fetcher,
-    breaker,
-    sharedFetches,
-    resumed,
-    interrupt: async () => {
-      fetcher.stop()
-      await client.stop()
-    },
-  }
+  return { client, breaker, fetcher, workspaces: new Set() }
 }

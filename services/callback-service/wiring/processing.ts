@@ -6,20 +6,25 @@ import { ClockSteps } from '../adapters/postgres/clock-steps.ts'
 import { readClusterState } from '../adapters/postgres/cluster-state.ts'
 import type { Database } from '../adapters/postgres/database.ts'
 import type { DatabaseClock } from '../adapters/postgres/database-clock.ts'
+import { dueWorkspaces } from '../adapters/postgres/due-workspaces.ts'
 import { WorkerSession } from '../adapters/postgres/worker-session.ts'
 import { type Config, sessionUrlOf } from '../config.ts'
-import { type ClaimQuota, claimQuota, withinTurn } from '../domain/processing/claim-quota.ts'
+import type { Outcome } from '../domain/fetching/outcome.ts'
+import type { ClaimQuota } from '../domain/processing/claim-quota.ts'
+import { ClaimTurns } from '../domain/processing/claim-turns.ts'
 import { crashed, processCallback } from '../domain/processing/process-callback.ts'
-import { Isolation } from '../domain/processing/suspicion.ts'
+import { Isolation, type Turn } from '../domain/processing/suspicion.ts'
 import { WorkerLiveness } from '../domain/processing/worker-liveness.ts'
-import { DEFAULT_WORKSPACE } from '../domain/workspaces/workspace.ts'
 import type { CallbackMetrics } from '../metrics.ts'
 import { CallbackWorker } from '../workers/callback-worker.ts'
 import { claimWatch } from '../workers/claim-watch.ts'
-import type { Fetching } from './fetching.ts'
+import type { Fetching, Workspaces } from './fetching.ts'
 
 /** Time a worker may be without its lock before it counts as dead. A worker whose connection was cut gets a new one within this time. */
 const SESSION_GRACE_MS = 500
+
+/** A suspect may belong to a workspace that this process does not know yet. */
+const UNKNOWN_WORKSPACE: Outcome = { kind: 'pending', reason: 'workspace_unknown', isCharged: false }
 
 interface Needs {
   readonly config: Config
@@ -27,6 +32,7 @@ interface Needs {
   readonly database: Database
   readonly clock: DatabaseClock
   readonly fetching: Fetching
+  readonly workspaces: Workspaces
   /** Emitted when there are new callbacks in the inbox. */
   readonly arrived: Signal<string>
   /** Whether the worker must not claim now. */
@@ -38,11 +44,13 @@ interface Needs {
 export interface Processing {
   readonly session: WorkerSession
   readonly worker: CallbackWorker
+  /** Number of replicas that live, this one included. */
+  readonly replicas: () => number
   readonly parts: readonly Part[]
 }
 
-export function processing({ config, metrics, database, clock, fetching, arrived, isHeldUp, logger }: Needs): Processing {
-  const { fetcher, breaker, sharedFetches, resumed, interrupt } = fetching
+export function processing({ config, metrics, database, clock, fetching, workspaces, arrived, isHeldUp, logger }: Needs): Processing {
+  const { slots, resumed, interrupt } = fetching
   const { maxAttempts, maxCrashes, maxRunning, pollMs, probationMs, retryBaseMs, retryMaxMs } = config.process
   const session = new WorkerSession({
     url: sessionUrlOf(config),
@@ -53,32 +61,50 @@ export function processing({ config, metrics, database, clock, fetching, arrived
   const claims = new CallbackClaims({ prisma: database.prisma, clock, maxCrashes, keepOffline: config.objects.keepOffline })
   const policy = { maxAttempts, maxCrashes, backoff: { baseMs: retryBaseMs, maxMs: retryMaxMs }, random: Math.random }
   const isolation = new Isolation({ probationMs, maxCrashes, ageMs: () => performance.now() })
-  const quotaFor = (running: number): ClaimQuota | undefined => {
-    const quota = isHeldUp() ? undefined : claimQuota({ running, maxRunning, requests: fetcher, breaker })
-    return quota && withinTurn(quota, isolation.turn(running))
-  }
+  const turns = new ClaimTurns({
+    find: name => {
+      const workspace = workspaces.find(name)
+      const breaker = fetching.of(name)?.breaker
+      return workspace && breaker && { isPaused: workspace.isPaused, weight: workspace.weight, breaker }
+    },
+    requests: slots,
+    maxRunning,
+  })
+  const excluded = (): string[] =>
+    workspaces.all.filter(({ name, isPaused }) => isPaused || fetching.isWaiting(name)).map(({ name }) => name)
+  const quotaFor = (running: number): ClaimQuota | undefined =>
+    isHeldUp() ? undefined : quotaWithin(turns, isolation.turn(running), excluded)
   const worker = new CallbackWorker({
     claims,
     workerNumber: () => session.workerNumber,
     quota: quotaFor,
-    process: callback => processCallback(callback, (id, by) => sharedFetches.fetch(id, by), policy),
+    turns,
+    survey: () => dueWorkspaces(database.prisma, { maxCrashes }),
+    process: callback =>
+      processCallback(
+        callback,
+        async (id, by) => (await fetching.of(by.workspace)?.sharedFetches.fetch(id, by)) ?? UNKNOWN_WORKSPACE,
+        policy,
+      ),
     crashed: callback => crashed(callback, policy),
     interrupt,
     pollMs,
     onClaimed: callback => {
       if (callback.attempt === 1) metrics.queueSeconds.observe(callback.waitedMs / 1000)
     },
-    onSettled: verdict => metrics.onSettled(verdict.state, DEFAULT_WORKSPACE),
+    onSettled: ({ state }, { workspace }) => metrics.onSettled(state, workspace),
     logger,
   })
-  arrived.on(() => worker.wake())
+  arrived.on(workspace => worker.arrived(workspace))
   resumed.on(() => worker.wake())
   const steps = new ClockSteps({ prisma: database.prisma, clock, logger })
+  let replicas = 1
   const watch = claimWatch({
     look: async () => {
-      const state = await readClusterState(database.prisma, { clock, maxCrashes })
+      const state = await readClusterState(database.prisma, { clock, maxCrashes, excluded: excluded() })
       await steps.makeUp(state.clockStep)
       isolation.noteSuspects(state.suspectCrashes)
+      replicas = Math.max(1, state.workers.filter(({ isLocked }) => isLocked).length)
       return state.workers
     },
     liveness: new WorkerLiveness({
@@ -95,5 +121,24 @@ export function processing({ config, metrics, database, clock, fetching, arrived
     },
     logger,
   })
-  return { session, worker, parts: [session, watch, worker] }
+  return { session, worker, replicas: () => replicas, parts: [session, watch, worker] }
+}
+
+/** @returns what the worker may claim in this turn; undefined if nothing */
+function quotaWithin(turns: ClaimTurns, turn: Turn, excluded: () => readonly string[]): ClaimQuota | undefined {
+  if (turn.take === 'nothing') return undefined
+  if (turn.take === 'others') {
+    const shares = turns.shares()
+    return shares && { shares, suspectsWait: turn.suspectsWait }
+  }
+  const { room } = turns
+  if (!room) return undefined
+  return {
+    suspects: {
+      crashes: turn.crashes,
+      callbacks: Math.min(room.callbacks, turn.callbacks),
+      objects: room.objects,
+      excluded: excluded(),
+    },
+  }
 }

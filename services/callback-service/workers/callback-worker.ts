@@ -4,6 +4,7 @@ import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry/spans.ts'
 import type { ClaimQuota } from '../domain/processing/claim-quota.ts'
+import type { ClaimTurns } from '../domain/processing/claim-turns.ts'
 import type { ClaimedCallback, Verdict } from '../domain/processing/claimed-callback.ts'
 import { isStorageTrouble, StorageUnavailableError } from '../domain/storage-errors.ts'
 
@@ -20,6 +21,10 @@ export interface CallbackWorkerOptions {
   readonly workerNumber: () => number | undefined
   /** What the worker may claim now; undefined if nothing. */
   readonly quota: (running: number) => ClaimQuota | undefined
+  /** Decides whose callbacks the quota takes. */
+  readonly turns: Pick<ClaimTurns, 'arrived' | 'claimed' | 'left' | 'hasActive'>
+  /** Finds the workspaces that have callbacks that are due. */
+  readonly survey: () => Promise<readonly string[]>
   /** Processes a callback. It throws only if it has a bug. */
   readonly process: (callback: ClaimedCallback) => Promise<Verdict>
   /** The verdict on a callback whose processing threw. */
@@ -28,15 +33,18 @@ export interface CallbackWorkerOptions {
   readonly interrupt: () => Promise<void>
   readonly pollMs: number
   readonly onClaimed: (callback: ClaimedCallback) => void
-  readonly onSettled: (verdict: Verdict) => void
+  readonly onSettled: (verdict: Verdict, callback: ClaimedCallback) => void
   readonly logger: Logger
 }
 
 const SETTLE_RETRY_MS = 500
+/** The worker spends at most one part in this many of its time on surveys. */
+const SURVEY_PART = 20
 
 /**
  * Claims callbacks that are due and starts each of them at once, so that a slow callback does not delay others.
- * Every accept wakes the worker. Every `pollMs` it also looks for callbacks that other replicas accepted, or whose next attempt is due.
+ * Every accept wakes the worker. Every `pollMs` it also looks for callbacks that other replicas accepted, or whose next attempt is due: it
+ * asks which workspaces have any, and claims theirs.
  * Stop: it claims no more, interrupts the processing, and gives unfinished callbacks back, uncharged.
  */
 export class CallbackWorker implements Part {
@@ -47,6 +55,8 @@ export class CallbackWorker implements Part {
   #isStopping = false
   /** Whether the last claim may have left callbacks behind because there was no room. */
   #wasFull = false
+  #nextSurveyAtMs = 0
+  #wakes = 0
 
   constructor(options: CallbackWorkerOptions) {
     this.#options = options
@@ -67,8 +77,16 @@ export class CallbackWorker implements Part {
     this.#loop.start()
   }
 
-  /** Makes the worker look at once, because there may be something to claim. */
+  /** Makes the worker claim at once, because a workspace has a callback that is due. */
+  arrived(workspace: string): void {
+    this.#options.turns.arrived(workspace)
+    this.#loop.wake()
+  }
+
+  /** Makes the worker look at once, because any workspace may have something to claim. */
   wake(): void {
+    this.#nextSurveyAtMs = 0
+    this.#wakes += 1
     this.#loop.wake()
   }
 
@@ -80,25 +98,43 @@ export class CallbackWorker implements Part {
   }
 
   async #claim(): Promise<number> {
-    const { claims, workerNumber, quota: quotaFor, pollMs, onClaimed } = this.#options
+    const { claims, workerNumber, quota: quotaFor, turns, pollMs, onClaimed } = this.#options
     const number = workerNumber()
+    if (number === undefined) return pollMs
+    await this.#survey()
     const quota = quotaFor(this.#running.size)
     this.#wasFull = quota === undefined
-    if (number === undefined || quota === undefined) return pollMs
+    if (quota === undefined) return this.#untilSurveyMs
     const claimed = await claims.claim(number, quota)
+    if ('shares' in quota) turns.claimed(quota.shares, claimed)
     for (const callback of claimed) {
       onClaimed(callback)
       const running = this.#run(callback).finally(() => {
         this.#running.delete(running)
         claims.release(callback)
+        turns.left(callback)
         if (this.#wasFull) this.#loop.wake()
       })
       this.#running.add(running)
     }
-    this.#wasFull =
-      claimed.length === quota.callbacks || claimed.reduce((sum, callback) => sum + callback.missingIds.length, 0) >= quota.objects
-    const isTurnOfSuspects = quota.suspectsWait === true && this.#running.size === 0
-    return this.#wasFull || isTurnOfSuspects ? 0 : pollMs
+    this.#wasFull = 'suspects' in quota ? claimed.length === quota.suspects.callbacks : turns.hasActive
+    const isTurnOfSuspects = 'shares' in quota && quota.suspectsWait === true && this.#running.size === 0
+    return this.#wasFull || isTurnOfSuspects ? 0 : this.#untilSurveyMs
+  }
+
+  /** Looks for workspaces with callbacks that are due, if it is time to. */
+  async #survey(): Promise<void> {
+    const { turns, survey, pollMs } = this.#options
+    const startedMs = performance.now()
+    if (startedMs < this.#nextSurveyAtMs) return
+    const wakes = this.#wakes
+    for (const workspace of await survey()) turns.arrived(workspace)
+    const restMs = Math.max(pollMs, SURVEY_PART * (performance.now() - startedMs))
+    if (wakes === this.#wakes) this.#nextSurveyAtMs = startedMs + restMs
+  }
+
+  get #untilSurveyMs(): number {
+    return Math.max(0, this.#nextSurveyAtMs - performance.now())
   }
 
   async #run(callback: ClaimedCallback): Promise<void> {
@@ -107,20 +143,31 @@ export class CallbackWorker implements Part {
     const parent = callback.requestId === undefined ? trace : withRequestId(trace, callback.requestId)
     const attributes = {
       'answerback.callback.id': callback.id,
+      'answerback.workspace': callback.workspace,
       'answerback.callback.attempt': callback.attempt,
       'answerback.object.count': callback.missingIds.length,
     }
     await inSpan('process callback', { kind: SpanKind.CONSUMER, parent, attributes }, async span => {
       const verdict = await process(callback).catch(error => {
-        logger.error({ callback_id: callback.id, attempt: callback.attempt, err: error }, 'callback processing crashed')
+        logger.error(
+          { callback_id: callback.id, workspace: callback.workspace, attempt: callback.attempt, err: error },
+          'callback processing crashed',
+        )
         return crashed(callback)
       })
       span.setAttribute('answerback.callback.state', verdict.state)
       const isSettled = await this.#settle(callback, verdict)
-      if (isSettled) onSettled(verdict)
+      if (isSettled) onSettled(verdict, callback)
       if (isSettled && verdict.state === 'failed')
-        logger.error({ callback_id: callback.id, attempts: callback.attempt, unstored: verdict.unstored.length }, 'callback failed')
-      else logger.debug({ callback_id: callback.id, state: verdict.state, is_settled: isSettled }, 'callback left its worker')
+        logger.error(
+          { callback_id: callback.id, workspace: callback.workspace, attempts: callback.attempt, unstored: verdict.unstored.length },
+          'callback failed',
+        )
+      else
+        logger.debug(
+          { callback_id: callback.id, workspace: callback.workspace, state: verdict.state, is_settled: isSettled },
+          'callback left its worker',
+        )
     })
   }
 
@@ -135,11 +182,17 @@ export class CallbackWorker implements Part {
         return await claims.settle(callback, verdict)
       } catch (error) {
         if (!(error instanceof StorageUnavailableError)) {
-          logger.error({ callback_id: callback.id, state: verdict.state, err: error }, 'callback could not be settled')
+          logger.error(
+            { callback_id: callback.id, workspace: callback.workspace, state: verdict.state, err: error },
+            'callback could not be settled',
+          )
           return false
         }
         if (this.#isStopping) {
-          logger.warn({ callback_id: callback.id, err: error }, 'callback not given back: another worker will take it over')
+          logger.warn(
+            { callback_id: callback.id, workspace: callback.workspace, err: error },
+            'callback not given back: another worker will take it over',
+          )
           return false
         }
         await new Promise(resolve => setTimeout(resolve, SETTLE_RETRY_MS))

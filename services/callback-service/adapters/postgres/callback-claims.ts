@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { Batcher } from '#foundation/batcher.ts'
 import { Prisma, type PrismaClient } from '#prisma'
-import type { ClaimQuota } from '../../domain/processing/claim-quota.ts'
+import type { ClaimQuota, ClaimShare, SuspectGroup } from '../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
 import { SUSPECT_CRASHES } from '../../domain/processing/suspicion.ts'
 import { ValueRefusedError } from '../../domain/storage-errors.ts'
@@ -26,7 +26,7 @@ export class CallbackClaims {
 
   /**
    * @param options.maxCrashes a callback that was in this many crashes is no longer a suspect: a worker claims it and fails it
-   * @param options.keepOffline whether objects that are offline are kept (default: true)
+   * @param options.keepOffline whether objects that are offline are kept where their workspace does not say so (default: true)
    */
   constructor(options: { prisma: PrismaClient; clock: DatabaseClock; maxCrashes: number; keepOffline?: boolean }) {
     this.#prisma = options.prisma
@@ -41,48 +41,58 @@ export class CallbackClaims {
   }
 
   /**
-   * Claims callbacks that are due, the most urgent first. It skips callbacks that others claim at the same moment.
-   * @param quota what the claim may take; the callback that fills the quota is claimed whole
+   * Claims callbacks that are due, the most urgent of each workspace first, and of several workspaces in turn. It skips callbacks that others
+   * claim at the same moment.
+   * @param quota what the claim may take; the callback that fills the objects of a share is claimed whole
    * @throws {StorageUnavailableError} the claim may have happened all the same; `takeOver` gives such callbacks back
    */
-  async claim(workerNumber: number, { callbacks, objects, minAgeMs, crashes }: ClaimQuota): Promise<ClaimedCallback[]> {
+  async claim(workerNumber: number, quota: ClaimQuota): Promise<ClaimedCallback[]> {
+    const shares = 'suspects' in quota ? [quota.suspects] : quota.shares
+    if (shares.length === 0) return []
     // UUIDs made in one process always increase, even within a millisecond. `takeOver` relies on that.
     const token = uuidv7()
-    this.#tokens.set(token, callbacks)
+    this.#tokens.set(
+      token,
+      shares.reduce((sum, { callbacks }) => sum + callbacks, 0),
+    )
     const sentMs = performance.now()
-    const isWanted =
-      crashes === undefined
-        ? Prisma.sql`crashes NOT BETWEEN ${SUSPECT_CRASHES} AND ${this.#maxCrashes - 1}`
-        : Prisma.sql`crashes >= 3 AND crashes = ${crashes}`
+    // Each share is a subquery with known bounds. One subquery for all, joined to a list of shares, can be planned as a scan of the backlog.
+    const due = shares.map(
+      (share, i) => Prisma.sql`
+        SELECT * FROM (
+          SELECT id, priority, due_at, cardinality(object_ids) AS size, ${i}::int AS share, ${share.objects}::bigint AS room FROM callbacks
+          WHERE state = 'pending' AND ${'crashes' in share ? isOfGroup(share) : this.#isOfShare(share)}
+          ORDER BY priority DESC, due_at
+          LIMIT ${share.callbacks}
+          FOR UPDATE SKIP LOCKED
+        ) AS share_${Prisma.raw(String(i))}`,
+    )
     try {
       const rows = await inDatabase(
         () => this.#prisma.$queryRaw<ClaimedRow[]>`
-          WITH first AS MATERIALIZED (
-            SELECT id, priority, due_at, cardinality(object_ids) AS size FROM callbacks
-            WHERE state = 'pending' AND ${isWanted} AND due_at <= now() - make_interval(secs => ${minAgeMs}::float8 / 1000)
-            ORDER BY priority DESC, due_at
-            LIMIT ${callbacks}
-            FOR UPDATE SKIP LOCKED
-          ), due AS (
-            SELECT id FROM (
-              SELECT id, sum(size) OVER (ORDER BY priority DESC, due_at ROWS UNBOUNDED PRECEDING) - size AS before FROM first
-            ) f WHERE before < ${objects}
+          WITH first AS MATERIALIZED (${Prisma.join(due, ' UNION ALL ')}), due AS (
+            SELECT id, share, rank FROM (
+              SELECT id, share, room, row_number() OVER urgency AS rank,
+                sum(size) OVER (urgency ROWS UNBOUNDED PRECEDING) - size AS before
+              FROM first WINDOW urgency AS (PARTITION BY share ORDER BY priority DESC, due_at)
+            ) f WHERE before < room
           ), claimed AS (
             UPDATE callbacks c SET state = 'running', claimed_by = ${workerNumber}, claim_token = ${token}::uuid, attempts = attempts + 1
             FROM due WHERE c.id = due.id
-            RETURNING c.*
+            RETURNING c.*, due.share, due.rank
           )
-          SELECT c.id, c.attempts, c.crashes, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
+          SELECT c.id, c.workspace, c.attempts, c.crashes, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
             -- After a worker has died: an object that it stored for this callback needs no second fetch. An object that others stored may be
             -- older than the callback. Comparing times cannot show that, because clocks step.
             CASE WHEN c.attempts > 1 THEN ARRAY(
               SELECT o.id FROM objects o
-              WHERE o.id = ANY (c.object_ids) AND o.callback_id = c.id AND (o.online OR ${this.#keepOffline}::boolean)
+              WHERE o.workspace = c.workspace AND o.id = ANY (c.object_ids) AND o.callback_id = c.id AND (o.online OR coalesce(
+                (SELECT w.keep_offline FROM workspaces w WHERE w.name = c.workspace), ${this.#keepOffline}::boolean))
             )::text END AS fresh_ids,
             extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms
           FROM claimed c
           -- UPDATE returns its rows in no particular order.
-          ORDER BY c.priority DESC, c.due_at`,
+          ORDER BY c.rank, c.share`,
       )
       if (rows[0]) this.#clock.observe(rows[0].now_ms, sentMs)
       this.#keepToken(token, rows.length)
@@ -93,6 +103,11 @@ export class CallbackClaims {
       this.#unanswered.add(token)
       throw error
     }
+  }
+
+  #isOfShare({ workspace, minAgeMs }: ClaimShare): Prisma.Sql {
+    return Prisma.sql`workspace = ${workspace} AND crashes NOT BETWEEN ${SUSPECT_CRASHES} AND ${this.#maxCrashes - 1}
+            AND due_at <= now() - make_interval(secs => ${minAgeMs}::float8 / 1000)`
   }
 
   /**
@@ -170,4 +185,8 @@ export class CallbackClaims {
     if (callbacks > 0) this.#tokens.set(token, callbacks)
     else this.#tokens.delete(token)
   }
+}
+
+function isOfGroup({ crashes, excluded }: SuspectGroup): Prisma.Sql {
+  return Prisma.sql`crashes >= 3 AND crashes = ${crashes} AND workspace <> ALL (${[...excluded]}::text[]) AND due_at <= now()`
 }

@@ -4,6 +4,7 @@ import type { ClaimedCallback, Unstored, Verdict } from '../../domain/processing
 /** The columns that a claim returns for a row of `callbacks`. */
 export interface ClaimedRow {
   readonly id: string
+  readonly workspace: string
   readonly attempts: number
   readonly crashes: number
   readonly object_ids: string
@@ -34,6 +35,7 @@ export function claimedCallback(row: ClaimedRow, { token, claimedAtMs, steppedAt
   const fresh = new Set(parseIds(row.fresh_ids ?? '{}'))
   return {
     id: row.id,
+    workspace: row.workspace,
     token,
     attempt: row.attempts - row.crashes,
     crashes: row.crashes,

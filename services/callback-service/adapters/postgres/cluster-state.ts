@@ -24,11 +24,12 @@ interface Row {
 
 /**
  * Reads the cluster state in one statement, and lets `clock` observe the database's time. Each replica calls it a few times a second.
+ * @param options.excluded workspaces whose suspects do not count, because they may not be claimed now
  * @throws {StorageUnavailableError} the database cannot be read now
  */
 export async function readClusterState(
   prisma: PrismaClient,
-  { clock, maxCrashes }: { clock: DatabaseClock; maxCrashes: number },
+  { clock, maxCrashes, excluded = [] }: { clock: DatabaseClock; maxCrashes: number; excluded?: readonly string[] },
 ): Promise<ClusterState> {
   const sentMs = performance.now()
   // `xmin` is the transaction that wrote the row. It changes with each renewal, whatever the clock says.
@@ -42,7 +43,7 @@ export async function readClusterState(
             AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         ) AS workers,
         (SELECT min(crashes)::int FROM callbacks WHERE state = 'pending' AND crashes >= 3 AND crashes BETWEEN ${SUSPECT_CRASHES} AND ${maxCrashes - 1}
-          AND due_at <= now()) AS suspect_crashes,
+          AND workspace <> ALL (${[...excluded]}::text[]) AND due_at <= now()) AS suspect_crashes,
         (SELECT coalesce(max(number), 0)::int FROM clock_steps) AS clock_step,
         extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`,
   )

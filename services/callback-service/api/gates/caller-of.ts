@@ -14,3 +14,8 @@ export function callerOf(request: Request): Caller {
   if (!caller) throw new Error('the request did not pass the gate')
   return caller
 }
+
+/** Returns who sent a request; undefined if the gate refused it or has not seen it. */
+export function knownCallerOf(request: Request): Caller | undefined {
+  return callers.get(request)
+}

@@ -2,6 +2,7 @@ import type { Request } from 'express'
 import { refusedWith } from '#foundation/http/refused-connections.ts'
 import type { Refusal } from '#foundation/http/server.ts'
 import type { ObserveRequest } from '#foundation/http/telemetry.ts'
+import { knownCallerOf } from './caller-of.ts'
 
 /** Stands for the workspace of a callback that the service refuses before it knows who sent it. */
 export const UNKNOWN_WORKSPACE = 'unknown'
@@ -19,7 +20,9 @@ export function countRefusals(
 
 /** Counts callbacks that their route refuses. If the server cut one off, the server's code counts, because the route only sees a lost connection. */
 export function countCallbackProblems(onReceived: (outcome: string, workspace: string) => void): (request: Request, code: string) => void {
-  return ({ method, route, socket }, code) => {
-    if (method === 'POST' && route?.path === '/callback') onReceived(refusedWith.get(socket) ?? code, UNKNOWN_WORKSPACE)
+  return (request, code) => {
+    const { method, route, socket } = request
+    if (method !== 'POST' || route?.path !== '/callback') return
+    onReceived(refusedWith.get(socket) ?? code, knownCallerOf(request)?.workspace.name ?? UNKNOWN_WORKSPACE)
   }
 }

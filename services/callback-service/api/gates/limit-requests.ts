@@ -7,8 +7,8 @@ import { callerOf } from './caller-of.ts'
 export interface LimitOptions {
   /** Living replicas, which share each limit: at least 1. */
   readonly replicas: () => number
-  /** Unfinished callbacks of a workspace over all replicas, and when to try again if they are too many. */
-  readonly unfinished: (workspace: string) => { readonly count: number; readonly waitSeconds: number }
+  /** Seconds until a workspace may have room for another callback, if it may have `max` unfinished ones; 0 if it has room now. */
+  readonly waitSeconds: (workspace: string, max: number) => number
   /** A monotonic clock. */
   readonly nowMs: () => number
 }
@@ -25,7 +25,7 @@ interface Usage {
  * (https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10).
  * @returns a gate that throws HttpProblem: too_many_requests, too_many_active, backlog_full
  */
-export function limitRequests({ replicas, unfinished, nowMs }: LimitOptions): Gate {
+export function limitRequests({ replicas, waitSeconds, nowMs }: LimitOptions): Gate {
   const usages = new Map<string, Usage>()
 
   return (request, response, { access, limits: kind }) => {
@@ -59,8 +59,8 @@ export function limitRequests({ replicas, unfinished, nowMs }: LimitOptions): Ga
   }
 
   function requireRoom(name: string, most: number): void {
-    const { count, waitSeconds } = unfinished(name)
-    if (count >= most) throw refusal('backlog_full', 'The workspace has reached its unfinished callbacks.', waitSeconds)
+    const seconds = waitSeconds(name, most)
+    if (seconds > 0) throw refusal('backlog_full', 'The workspace has reached its unfinished callbacks.', seconds)
   }
 
   function begin(usage: Usage, response: Parameters<Gate>[1], most: number): void {

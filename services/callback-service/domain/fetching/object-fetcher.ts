@@ -1,7 +1,7 @@
-import pLimit, { type LimitFunction } from 'p-limit'
 import { type Backoff, backoffMs } from '../backoff.ts'
 import type { ObjectId } from '../object-id.ts'
 import type { CircuitBreaker, Pass } from './circuit-breaker.ts'
+import type { FairSlots } from './fair-slots.ts'
 import { FetchError, type FetchedObject, type ObjectAnswer } from './fetched-object.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -26,8 +26,8 @@ export interface ObjectFetcherOptions {
   readonly breaker: CircuitBreaker
   /** Called after each request. */
   readonly onFetched: (result: 'ok' | 'not_found' | string, seconds: number) => void
-  /** Maximum number of requests under way at once in the whole process. */
-  readonly concurrency: number
+  /** Bounds the requests under way in the whole process. All fetchers share it. */
+  readonly slots: Pick<FairSlots, 'run'>
   /** Maximum number of requests for one object in one attempt of its callback. */
   readonly maxTries: number
   readonly backoff: Backoff
@@ -67,6 +67,7 @@ export interface Fetched {
 /** A fetch whose departure the fetcher updates with each try. */
 interface Asked {
   readonly id: ObjectId
+  readonly workspace: string
   departure: Departure | undefined
 }
 
@@ -77,34 +78,23 @@ const INTERRUPTED = { kind: 'pending', reason: 'interrupted', isCharged: false }
 
 type Try = Fetched | 'not_found' | 'held' | { readonly error: FetchError; readonly isProbe: boolean }
 
-/** Asks the client service for objects, with retries and with one bound for the whole process. */
+/** Asks one client service for objects, with retries. */
 export class ObjectFetcher {
   readonly #options: ObjectFetcherOptions
-  readonly #limit: LimitFunction
   #isStopping = false
+  #underWay = 0
+  #onIdle: () => void = () => undefined
 
   constructor(options: ObjectFetcherOptions) {
     this.#options = options
-    this.#limit = pLimit(options.concurrency)
   }
 
-  /** Requests under way. */
-  get inFlight(): number {
-    return this.#limit.activeCount
-  }
-
-  /** Requests that wait for a free slot. */
-  get waiting(): number {
-    return this.#limit.pendingCount
-  }
-
-  /** A new bound applies from the next request on. */
-  set concurrency(concurrency: number) {
-    this.#limit.concurrency = concurrency
-  }
-
-  get concurrency(): number {
-    return this.#limit.concurrency
+  /** Resolves when no fetch is under way. Call it once, when nobody begins another fetch. */
+  idle(): Promise<void> {
+    if (this.#underWay === 0) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#onIdle = resolve
+    })
   }
 
   /** Begins no more requests. Fetches that get no answer from the requests under way end as `pending`, uncharged. */
@@ -123,14 +113,24 @@ export class ObjectFetcher {
    * Sends requests until one is answered or the tries are used up. It also gives up if the breaker holds the fetch, or a Retry-After delays
    * it, for longer than `maxHoldMs`.
    */
-  fetch(id: ObjectId): Fetch {
-    const asked: Asked = { id, departure: undefined }
-    return Object.assign(asked, { result: this.#fetch(asked) })
+  fetch(id: ObjectId, workspace: string): Fetch {
+    const asked: Asked = { id, workspace, departure: undefined }
+    return Object.assign(asked, { result: this.#counted(asked) })
+  }
+
+  async #counted(asked: Asked): Promise<Fetched | Outcome> {
+    this.#underWay += 1
+    try {
+      return await this.#fetch(asked)
+    } finally {
+      this.#underWay -= 1
+      if (this.#underWay === 0) this.#onIdle()
+    }
   }
 
   async #fetch(asked: Asked): Promise<Fetched | Outcome> {
-    const { maxTries, backoff, maxHoldMs, breaker, rests, holds, random } = this.#options
-    const { id } = asked
+    const { slots, maxTries, backoff, maxHoldMs, breaker, rests, holds, random } = this.#options
+    const { id, workspace } = asked
     let tries = 0
     let heldMs = 0
     while (!this.#isStopping) {
@@ -138,7 +138,7 @@ export class ObjectFetcher {
       if (quiet && quiet.ms > maxHoldMs) return this.#giveUp(id, { reason: quiet.reason, isProbe: false })
       asked.departure = undefined
       if (quiet) await this.#rest(rests, quiet.ms)
-      const result = await this.#limit(() => this.#try(asked))
+      const result = await slots.run(workspace, () => this.#try(asked))
       if (result === 'held') {
         const waitMs = Math.max(breaker.waitMs, MIN_HOLD_MS)
         heldMs += waitMs

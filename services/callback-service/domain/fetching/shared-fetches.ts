@@ -6,10 +6,17 @@ import type { Outcome } from './outcome.ts'
 
 export interface ObjectStore {
   /** Resolves when the object is stored, or if the store already has a newer sighting of it. */
-  upsert(object: FetchedObject, callbackId: string): Promise<void>
+  upsert(object: FetchedObject, callback: StoredFor): Promise<void>
+}
+
+/** The callback that an object is stored for. */
+export interface StoredFor {
+  readonly id: string
+  readonly workspace: string
 }
 
 export interface SharedFetchesOptions {
+  readonly workspace: string
   readonly fetcher: Pick<ObjectFetcher, 'fetch'>
   readonly store: ObjectStore
   /** Whether readers see objects that are offline. The store itself hides them. */
@@ -36,7 +43,7 @@ interface Asker {
 }
 
 /**
- * Fetches objects for callbacks and stores them.
+ * Fetches objects for the callbacks of one workspace and stores them.
  *
  * If several callbacks want the same object, they share one fetch if its answer is fresh for each of them. A callback joins a fetch that
  * has not left yet, or that left after the callback was accepted. A fetch that left earlier may have read the state from before the change.
@@ -63,8 +70,9 @@ export class SharedFetches {
   }
 
   #begin(id: ObjectId, callbackId: string): Promise<Outcome> {
-    const fetch = this.#options.fetcher.fetch(id)
-    const outcome = this.#store(fetch.result, callbackId).finally(() => {
+    const { fetcher, workspace } = this.#options
+    const fetch = fetcher.fetch(id, workspace)
+    const outcome = this.#store(fetch.result, { id: callbackId, workspace }).finally(() => {
       // A fresher fetch may have taken its place.
       if (this.#underWay.get(id)?.fetch === fetch) this.#underWay.delete(id)
     })
@@ -72,12 +80,12 @@ export class SharedFetches {
     return outcome
   }
 
-  async #store(fetched: Promise<Fetched | Outcome>, callbackId: string): Promise<Outcome> {
+  async #store(fetched: Promise<Fetched | Outcome>, callback: StoredFor): Promise<Outcome> {
     const { store, keepOffline } = this.#options
     const result = await fetched
     if (!('object' in result)) return result
     try {
-      await store.upsert(result.object, callbackId)
+      await store.upsert(result.object, callback)
     } catch (error) {
       if (error instanceof StorageUnavailableError) return { kind: 'pending', reason: error.code, isCharged: false }
       throw error

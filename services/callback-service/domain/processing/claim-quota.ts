@@ -1,23 +1,42 @@
-import type { Turn } from './suspicion.ts'
-
-/** What one claim may take. */
-export interface ClaimQuota {
+/** How much may be claimed: by the whole process, or of one workspace. */
+export interface ClaimRoom {
   /** Maximum number of callbacks to claim. */
   readonly callbacks: number
   /** Maximum number of objects that the claimed callbacks may name together. */
   readonly objects: number
   /** Claim only callbacks that have been due for at least this time. */
   readonly minAgeMs: number
-  /** Claim only suspects that were in this many crashes; undefined: claim anything but suspects. */
-  readonly crashes?: number
-  /** If this claim finds nothing, the worker claims suspects next. */
-  readonly suspectsWait?: boolean
 }
 
+/** What one claim takes of a workspace. */
+export interface ClaimShare extends ClaimRoom {
+  readonly workspace: string
+}
+
+/** The suspects that one claim takes, of any workspace that is not excluded. */
+export interface SuspectGroup {
+  /** They were in exactly this many crashes. */
+  readonly crashes: number
+  readonly callbacks: number
+  readonly objects: number
+  /** Workspaces that are paused, or whose client service gets no request now. */
+  readonly excluded: readonly string[]
+}
+
+/** What one claim may take: anything but suspects, or one group of suspects. */
+export type ClaimQuota =
+  | {
+      /** Empty if no workspace may have callbacks that are due. */
+      readonly shares: readonly ClaimShare[]
+      /** If this claim finds nothing, the worker claims suspects next. */
+      readonly suspectsWait?: boolean
+    }
+  | { readonly suspects: SuspectGroup }
+
 /** Maximum number of callbacks that one statement claims. */
-const CLAIM_BATCH = 32
+export const CLAIM_BATCH = 32
 /** Maximum number of requests that may wait, in multiples of `concurrency`. */
-const MAX_WAITING = 4
+export const MAX_WAITING = 4
 /**
  * A process with free slots looks at the inbox several times within this time. A callback that is still there is wanted by no other
  * process.
@@ -33,12 +52,12 @@ const UNWANTED_MS = 1000
  *   requests serve them too.
  * @returns undefined if nothing is worth claiming
  */
-export function claimQuota(now: {
+export function claimRoom(now: {
   readonly running: number
   readonly maxRunning: number
   readonly requests: { readonly inFlight: number; readonly waiting: number; readonly concurrency: number }
-  readonly breaker: { readonly state: 'closed' | 'open' | 'half-open'; readonly waitMs: number }
-}): ClaimQuota | undefined {
+  readonly breaker: Breaker
+}): ClaimRoom | undefined {
   const { running, maxRunning, requests, breaker } = now
   const { inFlight, waiting, concurrency } = requests
   const callbacks = Math.min(breaker.state === 'closed' ? CLAIM_BATCH : 1, maxRunning - running)
@@ -49,12 +68,8 @@ export function claimQuota(now: {
   return more > 0 ? { callbacks, objects: more, minAgeMs: UNWANTED_MS } : undefined
 }
 
-/**
- * Limits the quota to the callbacks whose turn it is, because suspects are claimed separately.
- * @returns undefined if nothing may be claimed now
- */
-export function withinTurn(quota: ClaimQuota, turn: Turn): ClaimQuota | undefined {
-  if (turn.take === 'nothing') return undefined
-  if (turn.take === 'others') return turn.suspectsWait ? { ...quota, suspectsWait: true } : quota
-  return { ...quota, callbacks: Math.min(quota.callbacks, turn.callbacks), crashes: turn.crashes }
+/** Whether requests may leave for a client service. */
+export interface Breaker {
+  readonly state: 'closed' | 'open' | 'half-open'
+  readonly waitMs: number
 }

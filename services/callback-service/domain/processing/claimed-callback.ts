@@ -4,6 +4,7 @@ import type { ObjectId } from '../object-id.ts'
 export interface ClaimedCallback {
   /** UUID */
   readonly id: string
+  readonly workspace: string
   /** Proves the claim. Settling with another token changes nothing. */
   readonly token: string
   /** Counts from 1 and includes this attempt. Attempts that ended with their worker do not count. */

@@ -102,7 +102,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     nowMs,
     ...doubles.access,
   })
-  const limited = limitRequests({ replicas: () => 1, unfinished: () => ({ count: 0, waitSeconds: 0 }), nowMs, ...doubles.limits })
+  const limited = limitRequests({ replicas: () => 1, waitSeconds: () => 0, nowMs, ...doubles.limits })
   const admitted: Gate = (request, _response, route) => (doubles.caller ? setCaller(request, doubles.caller()) : authorized(request, route))
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: () => true }),

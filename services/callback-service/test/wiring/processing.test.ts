@@ -3,30 +3,45 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Settings } from '#foundation/config/settings.ts'
+import type { Part } from '#foundation/lifecycle/parts.ts'
 import { Signal } from '#foundation/lifecycle/signal.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { DatabaseClock } from '../../adapters/postgres/database-clock.ts'
 import { schema } from '../../config.ts'
+import type { Workspace } from '../../domain/workspaces/workspace.ts'
 import { callbackMetrics } from '../../metrics.ts'
-import { fetching } from '../../wiring/fetching.ts'
+import { onlyDefault } from '../../wiring/access.ts'
+import { fetching, type Workspaces } from '../../wiring/fetching.ts'
 import { processing } from '../../wiring/processing.ts'
 import { putCallback, readCallback } from '../adapters/postgres/stored-callbacks.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
 
 describe('processing', () => {
   let storage: TestStorage
+  /** The parts that run, in the order in which they were started. */
+  const running: Part[] = []
 
   before(async () => {
     storage = await openTestStorage()
   })
 
+  afterEach(async () => {
+    for (const part of running.splice(0).toReversed()) await part.stop?.()
+  })
+
   after(() => storage.close())
 
-  function setup(env: Record<string, string>, isHeldUp: () => boolean = () => false) {
+  function setup(env: Record<string, string>, isHeldUp: () => boolean = () => false, workspaces: Workspaces = onlyDefault) {
     const { current } = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url, ...env } })
     const registry = createRegistry()
-    const needs = { metrics: callbackMetrics(registry), database: storage.open(), clock: new DatabaseClock(), logger }
+    const needs = {
+      metrics: callbackMetrics(registry),
+      database: storage.open(),
+      clock: new DatabaseClock(),
+      workspaces,
+      logger,
+    }
     const { parts } = processing({
       ...needs,
       config: current,
@@ -37,10 +52,13 @@ describe('processing', () => {
     return {
       registry,
       start: async (): Promise<void> => {
-        for (const part of parts) await part.start?.()
+        for (const part of parts) {
+          running.push(part)
+          await part.start?.()
+        }
       },
       stop: async (): Promise<void> => {
-        for (const part of parts.toReversed()) await part.stop?.()
+        for (const part of running.splice(0).toReversed()) await part.stop?.()
       },
     }
   }
@@ -72,5 +90,98 @@ describe('processing', () => {
     const { state, attempts, unstored } = await readCallback(storage, id)
     assert.deepEqual([state, attempts, unstored], ['pending', 0, [{ id: '1', outcome: 'pending', reason: 'interrupted' }]])
     assert.doesNotMatch(await registry.metrics(), /result="connection"/)
+  })
+
+  describe('with several workspaces', () => {
+    const workspaces = new Map<string, Workspace>()
+    const known: Workspaces = {
+      find: name => workspaces.get(name),
+      get all() {
+        return [...workspaces.values()]
+      },
+    }
+    const add = (name: string, changes: Partial<Workspace> = {}) =>
+      workspaces.set(name, { ...(onlyDefault.all[0] as Workspace), name, ...changes })
+
+    beforeEach(async () => {
+      workspaces.clear()
+      await storage.query('TRUNCATE callbacks, objects')
+    })
+
+    it('processes the next callback of a workspace while the client service of another hangs under its backlog', async () => {
+      const silent = createServer().listen(0, '127.0.0.1')
+      const quick = createServer((request, response) => {
+        response.setHeader('content-type', 'application/json').end(`{"id":${request.url?.split('/').at(-1)},"online":true}`)
+      }).listen(0, '127.0.0.1')
+      await Promise.all([once(silent, 'listening'), once(quick, 'listening')])
+      const urlOf = (server: typeof silent): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      add('hog', { clientServiceUrl: urlOf(silent) })
+      add('shop', { clientServiceUrl: urlOf(quick) })
+      await storage.query(
+        `INSERT INTO callbacks (id, workspace, object_ids, due_at)
+         SELECT gen_random_uuid(), 'hog', ARRAY[i], now() - interval '1 minute' FROM generate_series(1, 5000) i`,
+      )
+      let hanging = 0
+      silent.on('request', () => {
+        hanging += 1
+      })
+      const { start, stop } = setup({ FETCH_CONCURRENCY: '50', PROCESS_MAX_RUNNING: '200', PROCESS_POLL_MS: '20' }, undefined, known)
+      await start()
+      await eventually('the hog has all slots', () => hanging === 50)
+      const id = await putCallback(storage, { workspace: 'shop', objectIds: [1n] })
+      const sentMs = performance.now()
+      await eventually('the other is done', async () => (await readCallback(storage, id)).state === 'completed')
+      const tookMs = performance.now() - sentMs
+      await stop()
+      for (const server of [silent, quick]) server.close().closeAllConnections()
+      // The requests of the hog time out after 6 s.
+      assert.ok(tookMs < 2000, `took ${tookMs} ms`)
+      assert.equal(hanging, 50)
+    })
+
+    it('claims nothing of a paused workspace, and all of it afterwards', async () => {
+      add('shop', { isPaused: true })
+      add('bank')
+      const [paused, other] = [
+        await putCallback(storage, { workspace: 'shop', objectIds: [] }),
+        await putCallback(storage, { workspace: 'bank', objectIds: [] }),
+      ]
+      const { start, stop } = setup({ PROCESS_POLL_MS: '5' }, undefined, known)
+      await start()
+      await eventually('the other is done', async () => (await readCallback(storage, other)).state === 'completed')
+      assert.equal((await readCallback(storage, paused)).state, 'pending')
+      add('shop')
+      await eventually('it is done', async () => (await readCallback(storage, paused)).state === 'completed')
+      await stop()
+    })
+
+    it('claims a suspect of a paused workspace only after the pause, and lets it hold up nobody', async () => {
+      add('shop', { isPaused: true })
+      add('bank')
+      const suspect = await putCallback(storage, { workspace: 'shop', objectIds: [] })
+      await storage.query('UPDATE callbacks SET crashes = 3, attempts = 3')
+      const { start, stop } = setup({ PROCESS_POLL_MS: '5', PROCESS_PROBATION_MS: '1', CLAIMS_TAKE_OVER_MS: '5' }, undefined, known)
+      await start()
+      const other = await putCallback(storage, { workspace: 'bank', objectIds: [] })
+      await eventually('the other is done', async () => (await readCallback(storage, other)).state === 'completed')
+      assert.equal((await readCallback(storage, suspect)).state, 'pending')
+      add('shop')
+      await eventually('the suspect is done', async () => (await readCallback(storage, suspect)).state === 'completed')
+      await stop()
+    })
+
+    it('leaves the callbacks of a workspace alone that it does not know yet', async () => {
+      add('bank')
+      const [unknown, other] = [
+        await putCallback(storage, { workspace: 'shop', objectIds: [] }),
+        await putCallback(storage, { workspace: 'bank', objectIds: [] }),
+      ]
+      const { start, stop } = setup({ PROCESS_POLL_MS: '5' }, undefined, known)
+      await start()
+      await eventually('the other is done', async () => (await readCallback(storage, other)).state === 'completed')
+      const { state, attempts } = await readCallback(storage, unknown)
+      await stop()
+      assert.deepEqual([state, attempts], ['pending', 0])
+    })
   })
 })

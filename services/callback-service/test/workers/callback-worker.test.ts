@@ -5,11 +5,10 @@ import { context, trace } from '#foundation/telemetry/spans.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { ClaimQuota } from '../../domain/processing/claim-quota.ts'
-import type { ClaimedCallback } from '../../domain/processing/claimed-callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
-import { COMPLETED, CRASHED, claimed, quotaFor, workerInMemory } from './worker-in-memory.ts'
+import { COMPLETED, CRASHED, callbacksOf, claimed, quotaFor, workerInMemory } from './worker-in-memory.ts'
 
 describe('CallbackWorker', () => {
   let worker: CallbackWorker
@@ -73,31 +72,85 @@ describe('CallbackWorker', () => {
     end('c')
     await started('d', 'e')
     assert.equal(mostRunning, 2)
-    assert.ok(seen.claims.every(([, quota]) => quota.callbacks >= 1 && quota.callbacks <= 2))
+    assert.ok(seen.claims.every(([, quota]) => callbacksOf(quota) >= 1 && callbacksOf(quota) <= 2))
   })
 
-  const rows = (...objects: number[]): ClaimedCallback[] =>
-    objects.map((count, i) => ({ ...claimed(String(i)), missingIds: Array.from({ length: count }, (_, id) => BigInt(id)) }))
+  const SHARES = [{ workspace: 'shop', callbacks: 2, objects: 9, minAgeMs: 0 }]
+  const GROUP = { crashes: 3, callbacks: 2, objects: 9, excluded: [] }
   for (const [what, quota, found, looks] of [
-    ['again at once when it found as many callbacks as there is room for', { callbacks: 2, objects: 9 }, rows(1, 1), 2],
-    ['again at once when it found as many objects as there is room for', { callbacks: 9, objects: 3 }, rows(1, 2), 2],
-    ['no more when it found fewer of both', { callbacks: 3, objects: 4 }, rows(1, 2), 1],
-    ['no more when it found nothing', { callbacks: 3, objects: 4 }, [], 1],
-    ['for suspects at once when they wait and nothing runs', { callbacks: 3, objects: 4, suspectsWait: true }, [], 2],
-    ['for no suspects while something runs', { callbacks: 3, objects: 4, suspectsWait: true }, rows(1), 1],
+    ['again at once while a workspace may have more', { shares: SHARES }, ['a', 'b'], 2],
+    ['no more when none has', { shares: SHARES }, ['a'], 1],
+    ['again at once when it found as many suspects as there is room for', { suspects: GROUP }, ['a', 'b'], 2],
+    ['no more when it found fewer', { suspects: GROUP }, ['a'], 1],
+    ['for suspects at once when they wait and nothing runs', { shares: SHARES, suspectsWait: true }, [], 2],
+    ['for suspects at once when they wait and no workspace has anything', { shares: [], suspectsWait: true }, [], 2],
+    ['for no suspects while something runs', { shares: SHARES, suspectsWait: true }, ['a'], 1],
   ] as const) {
     it(`looks ${what}`, async () => {
       let count = 0
       const atFirst = (): ClaimQuota | undefined => {
         count += 1
-        return count === 1 ? { minAgeMs: 0, ...quota } : undefined
+        return count === 1 ? quota : undefined
       }
-      setup({ quota: atFirst }, { claim: async () => [...found] })
+      setup({ quota: atFirst }, { claim: async () => found.map(claimed) })
       worker.start()
       await new Promise(setImmediate)
       assert.equal(count, looks)
     })
   }
+
+  it('claims for a workspace at once, without a survey, when a callback of it arrives', async () => {
+    let surveys = 0
+    const { seen, inbox, started } = setup({
+      survey: async () => {
+        surveys += 1
+        return []
+      },
+    })
+    worker.start()
+    await eventually('it has looked', () => seen.claims.length === 1)
+    inbox.push(claimed('a'))
+    worker.arrived('shop')
+    await started('a')
+    assert.deepEqual([seen.arrived, surveys], [['shop'], 1])
+  })
+
+  it('notes the workspaces that a survey finds before it claims', async () => {
+    const { seen } = setup(
+      { survey: async () => ['shop', 'bank'] },
+      {
+        claim: async () => {
+          claimsSeen.push([...seen.arrived])
+          return []
+        },
+      },
+    )
+    const claimsSeen: string[][] = []
+    worker.start()
+    await eventually('it has claimed', () => claimsSeen.length > 0)
+    assert.deepEqual(claimsSeen[0], ['shop', 'bank'])
+  })
+
+  it('surveys again after a wake that came during a survey', async () => {
+    const surveys: (() => void)[] = []
+    setup({ survey: () => new Promise(resolve => surveys.push(() => resolve([]))) })
+    worker.start()
+    await eventually('it surveys', () => surveys.length === 1)
+    worker.wake()
+    surveys[0]?.()
+    await eventually('it surveys again', () => surveys.length === 2)
+    surveys[1]?.()
+  })
+
+  it('says which callbacks have left', async () => {
+    const { seen, put, end, started, released } = setup()
+    put('a', 'b')
+    worker.start()
+    await started('a', 'b')
+    end('a')
+    await released('a')
+    assert.deepEqual(seen.left, ['a'])
+  })
 
   it('claims nothing while there is no room', async () => {
     let quota = 0
@@ -217,6 +270,7 @@ describe('CallbackWorker', () => {
       assert.deepEqual(seen, [traceId, 'request-1'])
       assert.deepEqual((span as { attributes: object }).attributes, {
         'answerback.callback.id': 'a',
+        'answerback.workspace': 'shop',
         'answerback.callback.attempt': 1,
         'answerback.object.count': 0,
         'answerback.callback.state': 'completed',

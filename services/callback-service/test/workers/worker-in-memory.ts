@@ -13,6 +13,7 @@ export const INTERRUPTED: Verdict = { state: 'pending', unstored: [], delayMs: 0
 export function claimed(id: string): ClaimedCallback {
   return {
     id,
+    workspace: 'shop',
     token: 't',
     attempt: 1,
     crashes: 0,
@@ -27,7 +28,12 @@ export function claimed(id: string): ClaimedCallback {
 }
 
 export function quotaFor(callbacks: number): ClaimQuota | undefined {
-  return callbacks > 0 ? { callbacks, objects: 1000, minAgeMs: 0 } : undefined
+  return callbacks > 0 ? { shares: [{ workspace: 'shop', callbacks, objects: 1000, minAgeMs: 0 }] } : undefined
+}
+
+/** @returns the number of callbacks that a quota allows */
+export function callbacksOf(quota: ClaimQuota): number {
+  return 'shares' in quota ? quota.shares.reduce((sum, { callbacks }) => sum + callbacks, 0) : quota.suspects.callbacks
 }
 
 /** Makes a worker with an inbox in memory. The test ends the processing of each callback. The worker polls only once an hour. */
@@ -39,12 +45,15 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
     settled: [] as [string, Verdict][],
     released: [] as string[],
     counted: [] as Verdict[],
+    arrived: [] as string[],
+    left: [] as string[],
   }
+  let hasActive = false
   const worker = new CallbackWorker({
     claims: {
       claim: async (number, quota) => {
         seen.claims.push([number, quota])
-        return inbox.splice(0, quota.callbacks)
+        return inbox.splice(0, callbacksOf(quota))
       },
       settle: async ({ id }, verdict) => {
         seen.settled.push([id, verdict])
@@ -55,6 +64,17 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
     },
     workerNumber: () => 7,
     quota: running => quotaFor(100 - running),
+    turns: {
+      arrived: workspace => seen.arrived.push(workspace),
+      claimed: (shares, callbacks) => {
+        hasActive = callbacks.length === callbacksOf({ shares })
+      },
+      left: ({ id }) => seen.left.push(id),
+      get hasActive() {
+        return hasActive
+      },
+    },
+    survey: async () => [],
     process: ({ id }) => new Promise((end, crash) => processing.set(id, { end, crash })),
     crashed: () => CRASHED,
     interrupt: async () => {

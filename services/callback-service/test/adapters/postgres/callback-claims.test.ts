@@ -35,7 +35,7 @@ describe('CallbackClaims', () => {
   describe('claim', () => {
     it('claims callbacks until their objects fill the quota, the last one whole', async () => {
       for (const dueInMs of [-4000, -3000, -2000, -1000]) await putCallback(storage, { objectIds: [1n, 2n, 3n], dueInMs })
-      const rest = async (objects: number): Promise<number> => (await claims.claim(WORKER, { ...upTo(10), objects })).length
+      const rest = async (objects: number): Promise<number> => (await claims.claim(WORKER, upTo(10, { objects }))).length
       assert.equal(await rest(3), 1)
       assert.equal(await rest(4), 2)
       assert.equal(await rest(100), 1)
@@ -44,7 +44,7 @@ describe('CallbackClaims', () => {
     it('leaves callbacks alone that have been due for less than the quota asks', async () => {
       await putCallback(storage, { dueInMs: -500 })
       const old = await putCallback(storage, { dueInMs: -5000 })
-      const claimed = await claims.claim(WORKER, { ...upTo(10), minAgeMs: 2000 })
+      const claimed = await claims.claim(WORKER, upTo(10, { minAgeMs: 2000 }))
       assert.deepEqual(
         claimed.map(callback => callback.id),
         [old],
@@ -102,6 +102,7 @@ describe('CallbackClaims', () => {
       const callback = await claimOne()
       assert.deepEqual(callback, {
         id,
+        workspace: 'default',
         token: (await readCallback(storage, id)).claim_token,
         attempt: 1,
         crashes: 0,
@@ -197,7 +198,7 @@ describe('CallbackClaims', () => {
       })
 
       it('claims only those with the given number of crashes', async () => {
-        const claimed = await claims.claim(WORKER, { ...upTo(10), crashes: 4 })
+        const claimed = await claims.claim(WORKER, { suspects: { crashes: 4, callbacks: 10, objects: 1000, excluded: [] } })
         assert.deepEqual(
           claimed.map(({ crashes }) => crashes),
           [4],

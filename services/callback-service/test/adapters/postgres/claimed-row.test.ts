@@ -5,6 +5,7 @@ import type { Unstored } from '../../../domain/processing/claimed-callback.ts'
 describe('a claimed row', () => {
   const row: ClaimedRow = {
     id: 'a',
+    workspace: 'shop',
     attempts: 3,
     crashes: 1,
     object_ids: '{3,9223372036854775807,-2}',
@@ -24,6 +25,7 @@ describe('a claimed row', () => {
   it('is a callback of which all objects are to be fetched, when nothing is known of them yet', () => {
     assert.deepEqual(claimed(), {
       id: 'a',
+      workspace: 'shop',
       token: 't',
       attempt: 2,
       crashes: 1,
@@ -80,6 +82,7 @@ describe('a settlement', () => {
   it('of a finished callback has no delay and gives no attempt back', () => {
     assert.deepEqual(settlement({ callback, verdict: { state: 'completed', unstored } }), {
       id: 'a',
+      workspace: 'shop',
       token: 't',
       state: 'completed',
       unstored: [{ id: '9223372036854775807', outcome: 'failed', reason: 'timeout' }],
@@ -105,6 +108,6 @@ describe('a settlement', () => {
 
 function claimedCallbackOf(): ReturnType<typeof claimedCallback> {
   const empty = { request_id: null, traceparent: null, tracestate: null, baggage: null, fresh_ids: null, unstored: null }
-  const row = { id: 'a', attempts: 1, crashes: 0, object_ids: '{1}', received_ms: 0, now_ms: 0, ...empty }
+  const row = { id: 'a', workspace: 'default', attempts: 1, crashes: 0, object_ids: '{1}', received_ms: 0, now_ms: 0, ...empty }
   return claimedCallback(row, { token: 't', claimedAtMs: 0, steppedAtMs: 0 })
 }

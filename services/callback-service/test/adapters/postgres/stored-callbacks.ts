@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { ClaimQuota } from '../../../domain/processing/claim-quota.ts'
+import type { ClaimQuota, ClaimShare } from '../../../domain/processing/claim-quota.ts'
 import type { TestStorage } from './test-storage.ts'
 
 export interface StoredCallback {
@@ -16,14 +16,14 @@ export interface StoredCallback {
 /** Inserts a callback as if some time ago. Backdating replaces sleeping. @returns its id */
 export async function putCallback(
   storage: TestStorage,
-  options: { objectIds?: readonly bigint[]; priority?: number; dueInMs?: number; finishedAgoMs?: number } = {},
+  options: { objectIds?: readonly bigint[]; priority?: number; dueInMs?: number; finishedAgoMs?: number; workspace?: string } = {},
 ): Promise<string> {
-  const { objectIds = [1n, 2n], priority = 0, dueInMs = -1000, finishedAgoMs } = options
+  const { objectIds = [1n, 2n], priority = 0, dueInMs = -1000, finishedAgoMs, workspace = 'default' } = options
   const id = randomUUID()
   await storage.query(
-    `INSERT INTO callbacks (id, object_ids, priority, due_at, state, finished_at) VALUES ($1, $2::bigint[], $3,
-       clock_timestamp() + $4 * interval '1 ms', $5::callback_state, clock_timestamp() - $6 * interval '1 ms')`,
-    [id, objectIds.map(String), priority, dueInMs, finishedAgoMs === undefined ? 'pending' : 'completed', finishedAgoMs ?? null],
+    `INSERT INTO callbacks (id, object_ids, priority, due_at, state, finished_at, workspace) VALUES ($1, $2::bigint[], $3,
+       clock_timestamp() + $4 * interval '1 ms', $5::callback_state, clock_timestamp() - $6 * interval '1 ms', $7)`,
+    [id, objectIds.map(String), priority, dueInMs, finishedAgoMs === undefined ? 'pending' : 'completed', finishedAgoMs ?? null, workspace],
   )
   return id
 }
@@ -39,7 +39,7 @@ export async function readCallback(storage: TestStorage, id: string): Promise<St
   return row
 }
 
-/** Makes a quota of `callbacks` callbacks, with any number of objects and any age. */
-export function upTo(callbacks: number): ClaimQuota {
-  return { callbacks, objects: 1_000_000, minAgeMs: 0 }
+/** Makes a quota of `callbacks` callbacks of one workspace, with any number of objects and any age. */
+export function upTo(callbacks: number, changes: Partial<ClaimShare> = {}): ClaimQuota {
+  return { shares: [{ workspace: 'default', callbacks, objects: 1_000_000, minAgeMs: 0, ...changes }] }
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { seededRandom } from '../../../../../test/chaos/random.ts'
 import { CircuitBreaker } from '../../../domain/fetching/circuit-breaker.ts'
+import { FairSlots } from '../../../domain/fetching/fair-slots.ts'
 import { FetchError } from '../../../domain/fetching/fetched-object.ts'
 import { ObjectFetcher, type Rests } from '../../../domain/fetching/object-fetcher.ts'
 import { SharedFetches } from '../../../domain/fetching/shared-fetches.ts'
-import { claimQuota } from '../../../domain/processing/claim-quota.ts'
+import { claimRoom } from '../../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback } from '../../../domain/processing/claimed-callback.ts'
 import { processCallback } from '../../../domain/processing/process-callback.ts'
 
@@ -78,6 +79,7 @@ async function trial(
     },
     nowMs: () => time.nowMs,
   })
+  const slots = new FairSlots({ concurrency: 512, reserve: 64, weightOf: () => 1 })
   const fetcher = new ObjectFetcher({
     source: {
       fetch: async () => {
@@ -91,7 +93,7 @@ async function trial(
     },
     breaker,
     onFetched: () => undefined,
-    concurrency: 512,
+    slots,
     maxTries: 3,
     backoff: { baseMs: 200, maxMs: 6000 },
     maxHoldMs: 2000,
@@ -101,13 +103,19 @@ async function trial(
     holds: time.rests(),
     random: random,
   })
-  const sharedFetches = new SharedFetches({ fetcher, store: { upsert: async () => {} }, keepOffline: true, onShared: () => undefined })
+  const sharedFetches = new SharedFetches({
+    workspace: 'default',
+    fetcher,
+    store: { upsert: async () => {} },
+    keepOffline: true,
+    onShared: () => undefined,
+  })
   const inbox = Array.from({ length: callbacks }, (_, i) => ({ i, attempt: 0, dueMs: 0 }))
   let running = 0
 
   function look(): void {
     const due = inbox.filter(({ dueMs }) => dueMs <= time.nowMs).toSorted((a, b) => a.dueMs - b.dueMs)
-    const quota = claimQuota({ running, maxRunning: 1000, requests: fetcher, breaker })
+    const quota = claimRoom({ running, maxRunning: 1000, requests: slots, breaker })
     for (const row of due.slice(0, quota?.callbacks ?? 0)) {
       inbox.splice(inbox.indexOf(row), 1)
       void work(row)
@@ -120,6 +128,7 @@ async function trial(
     const missingIds = Array.from({ length: objects }, (_, object) => BigInt(row.i * objects + object))
     const callback: ClaimedCallback = {
       id: '',
+      workspace: 'default',
       token: '',
       attempt,
       crashes: 0,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { CircuitBreaker } from '../../../domain/fetching/circuit-breaker.ts'
+import { FairSlots } from '../../../domain/fetching/fair-slots.ts'
 import { FetchError } from '../../../domain/fetching/fetched-object.ts'
 import { ObjectFetcher, type ObjectFetcherOptions, type ObjectSource } from '../../../domain/fetching/object-fetcher.ts'
 import type { ObjectId } from '../../../domain/object-id.ts'
@@ -11,7 +12,6 @@ const pushBack = (retryAfterMs?: number): FetchError =>
 const INTERRUPTED = { kind: 'pending', reason: 'interrupted', isCharged: false }
 
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
-const never = new Promise<never>(() => undefined)
 
 /** Rests that only `endAll` ends. */
 function endlessRests() {
@@ -40,7 +40,7 @@ function setup(ask: ObjectSource['fetch'], options: Partial<ObjectFetcherOptions
     source: { fetch: ask },
     breaker,
     onFetched: () => undefined,
-    concurrency: 10,
+    slots: new FairSlots({ concurrency: 10, reserve: 0, weightOf: () => 1 }),
     maxTries: 3,
     backoff: { baseMs: 200, maxMs: 1000 },
     maxHoldMs: 2000,
@@ -51,15 +51,24 @@ function setup(ask: ObjectSource['fetch'], options: Partial<ObjectFetcherOptions
     random: () => 0,
     ...options,
   })
-  return { state, breaker, fetcher, fetch: (id: ObjectId = 1n) => fetcher.fetch(id).result }
+  return { state, breaker, fetcher, fetch: (id: ObjectId = 1n) => fetcher.fetch(id, 'default').result }
 }
 
 describe('ObjectFetcher', () => {
-  it('says how many requests are under way, how many wait, and how many may be under way', async () => {
-    const { fetcher, fetch } = setup(() => never, { concurrency: 2 })
-    for (const id of [1n, 2n, 3n]) void fetch(id)
+  it('is idle when no fetch is under way, not even one that rests', async () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const { fetcher, fetch } = setup(() => promise)
+    await fetcher.idle()
+    const outcomes = [fetch(1n), fetch(2n)]
+    let isIdle = false
+    const idle = fetcher.idle().then(() => {
+      isIdle = true
+    })
     await turn()
-    assert.deepEqual([fetcher.inFlight, fetcher.waiting, fetcher.concurrency], [2, 1, 2])
+    assert.equal(isIdle, false)
+    resolve(undefined)
+    await Promise.all(outcomes)
+    await idle
   })
 
   it('reports the result of each request, and how many seconds it took', async () => {

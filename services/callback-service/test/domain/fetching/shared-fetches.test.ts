@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { CircuitBreaker, type CircuitBreakerOptions, type Pass } from '../../../domain/fetching/circuit-breaker.ts'
+import { FairSlots } from '../../../domain/fetching/fair-slots.ts'
 import { FetchError, type FetchedObject, type ObjectAnswer } from '../../../domain/fetching/fetched-object.ts'
 import { ObjectFetcher, type ObjectFetcherOptions } from '../../../domain/fetching/object-fetcher.ts'
 import { SharedFetches, type SharedFetchesOptions } from '../../../domain/fetching/shared-fetches.ts'
@@ -10,7 +11,10 @@ const pushBack = (retryAfterMs: number): FetchError => new FetchError('http_429'
 const trouble = (reason = 'timeout'): FetchError => new FetchError(reason, { isRetryable: true, isHostTrouble: true })
 
 /** Makes shared fetches whose requests the test answers and whose clock it sets. */
-function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {}, breaker: Partial<CircuitBreakerOptions> = {}) {
+function setup(
+  { concurrency = 10, ...options }: Partial<ObjectFetcherOptions & SharedFetchesOptions> & { concurrency?: number } = {},
+  breaker: Partial<CircuitBreakerOptions> = {},
+) {
   const state = { nowMs: 1000, slept: [] as number[], stored: [] as FetchedObject[], shared: [] as bigint[], active: 0, mostActive: 0 }
   const asked: { id: bigint; answer: (online: boolean | undefined) => void; fail: (error: Error) => void }[] = []
   const rests = {
@@ -20,6 +24,7 @@ function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {
     },
     endAll: () => undefined,
   }
+  const slots = new FairSlots({ concurrency, reserve: 0, weightOf: () => 1 })
   const fetcher = new ObjectFetcher({
     source: {
       fetch: id => {
@@ -34,7 +39,7 @@ function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {
     },
     breaker: new CircuitBreaker({ ...breakerOptions, nowMs: () => state.nowMs, ...breaker }),
     onFetched: () => undefined,
-    concurrency: 10,
+    slots,
     maxTries: 3,
     backoff: { baseMs: 200, maxMs: 1000 },
     maxHoldMs: 2000,
@@ -46,6 +51,7 @@ function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {
     ...options,
   })
   const sharedFetches = new SharedFetches({
+    workspace: 'shop',
     fetcher,
     store: {
       upsert: async object => {
@@ -56,7 +62,7 @@ function setup(options: Partial<ObjectFetcherOptions & SharedFetchesOptions> = {
     onShared: id => state.shared.push(id),
     ...options,
   })
-  return { fetcher, sharedFetches, asked, state }
+  return { slots, fetcher, sharedFetches, asked, state }
 }
 
 /** Makes the breaker of a host that is down. Its clock does not move, so the next probe is always `openMs` away. */
@@ -83,11 +89,11 @@ describe('SharedFetches', () => {
   })
 
   it('never has more requests under way than its concurrency, also after it changed', async () => {
-    const { fetcher, sharedFetches, asked, state } = setup({ concurrency: 2 })
+    const { slots, sharedFetches, asked, state } = setup({ concurrency: 2 })
     const outcomes = Promise.all([1n, 2n, 3n, 4n, 5n].map(id => sharedFetches.fetch(id, callback())))
     await turn()
     assert.equal(asked.length, 2)
-    fetcher.concurrency = 4
+    slots.concurrency = 4
     await turn()
     assert.equal(asked.length, 4)
     for (let i = 0; i < 5; i += 1) {

@@ -6,6 +6,7 @@ import { crashed, processCallback } from '../../../domain/processing/process-cal
 const policy = { maxAttempts: 3, maxCrashes: 6, backoff: { baseMs: 1000, maxMs: 60_000 }, random: () => 0.5 }
 const claimed = (changes: Partial<ClaimedCallback> = {}): ClaimedCallback => ({
   id: 'a',
+  workspace: 'default',
   token: 't',
   attempt: 1,
   crashes: 0,
