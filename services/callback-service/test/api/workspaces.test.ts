@@ -44,7 +44,7 @@ const SHOP_BODY = {
   paused: false,
   weight: 1,
   limits: {
-    requests_per_second: 5,
+    requests_per_second: 5000,
     burst: null,
     active_requests: null,
     unfinished_callbacks: null,
