@@ -29,7 +29,7 @@ const workspace = (name: string, changes: Partial<Workspace> = {}): Workspace =>
   archivedAt: null,
   ...changes,
 })
-const shop = workspace('shop', { signingSecrets: ['whsec_secret', 'whsec_older'], limits: { ...NO_LIMITS, requestsPerSecond: 5 } })
+const shop = workspace('shop', { signingSecrets: ['whsec_secret', 'whsec_older'], limits: { ...NO_LIMITS, requestsPerSecond: 5000 } })
 const listed: ListedKey = { id: ID, workspace: 'shop', role: 'send', name: 'n', createdAt: at, expiresAt: null, lastUsedAt: at }
 
 const SHOP_BODY = {
