@@ -38,8 +38,8 @@ export interface Fetching {
   readonly slots: FairSlots
   /** @returns how the objects of a workspace are fetched, by its current settings; undefined if it is unknown */
   of(workspace: string): FetchingOf | undefined
-  /** Whether the client service of a workspace gets no request now. */
-  isWaiting(workspace: string): boolean
+  /** @returns the breaker of a workspace that `of` was called for */
+  breakerOf(workspace: string): CircuitBreaker | undefined
   /** Emitted when requests may leave again earlier than a breaker said. */
   readonly resumed: Signal
   /** Ends all requests under way, and lets no more begin. */
@@ -128,7 +128,7 @@ export function fetching(needs: Needs): Fetching {
       entries.set(name, entry)
       return entry
     },
-    isWaiting: name => (entries.get(name)?.breaker.waitMs ?? 0) > 0,
+    breakerOf: name => entries.get(name)?.breaker,
     interrupt: async () => {
       for (const { fetcher } of running) fetcher.stop()
       await Promise.all([...running].map(({ client }) => client.stop()))

@@ -10,10 +10,10 @@ import { dueWorkspaces } from '../adapters/postgres/due-workspaces.ts'
 import { WorkerSession } from '../adapters/postgres/worker-session.ts'
 import { type Config, sessionUrlOf } from '../config.ts'
 import type { Outcome } from '../domain/fetching/outcome.ts'
-import type { ClaimQuota } from '../domain/processing/claim-quota.ts'
+import type { ClaimQuota, ClaimRoom, SuspectGroup } from '../domain/processing/claim-quota.ts'
 import { ClaimTurns } from '../domain/processing/claim-turns.ts'
 import { crashed, processCallback } from '../domain/processing/process-callback.ts'
-import { Isolation, type Turn } from '../domain/processing/suspicion.ts'
+import { Isolation } from '../domain/processing/suspicion.ts'
 import { WorkerLiveness } from '../domain/processing/worker-liveness.ts'
 import type { CallbackMetrics } from '../metrics.ts'
 import { CallbackWorker } from '../workers/callback-worker.ts'
@@ -23,8 +23,10 @@ import type { Fetching, Workspaces } from './fetching.ts'
 /** Time a worker may be without its lock before it counts as dead. A worker whose connection was cut gets a new one within this time. */
 const SESSION_GRACE_MS = 500
 
-/** A suspect may belong to a workspace that this process does not know yet. */
-const UNKNOWN_WORKSPACE: Outcome = { kind: 'pending', reason: 'workspace_unknown', isCharged: false }
+/** A suspect may belong to a workspace that this process does not know yet. It goes back to the inbox. */
+const UNKNOWN = {
+  sharedFetches: { fetch: async (): Promise<Outcome> => ({ kind: 'pending', reason: 'workspace_unknown', isCharged: false }) },
+}
 
 interface Needs {
   readonly config: Config
@@ -71,21 +73,32 @@ export function processing({ config, metrics, database, clock, fetching, workspa
     maxRunning,
   })
   const excluded = (): string[] =>
-    workspaces.all.filter(({ name, isPaused }) => isPaused || fetching.isWaiting(name)).map(({ name }) => name)
-  const quotaFor = (running: number): ClaimQuota | undefined =>
-    isHeldUp() ? undefined : quotaWithin(turns, isolation.turn(running), excluded)
+    workspaces.all.filter(({ name, isPaused }) => isPaused || (fetching.breakerOf(name)?.waitMs ?? 0) > 0).map(({ name }) => name)
+  const isProbing = (): boolean => workspaces.all.some(({ name }) => fetching.breakerOf(name)?.state === 'half-open')
+  const suspects = (room: ClaimRoom, turn: { readonly crashes: number; readonly callbacks: number }): SuspectGroup => ({
+    crashes: turn.crashes,
+    callbacks: isProbing() ? 1 : Math.min(room.callbacks, turn.callbacks),
+    objects: room.objects,
+    excluded: excluded(),
+  })
+  const quotaFor = (running: number): ClaimQuota | undefined => {
+    if (isHeldUp()) return undefined
+    const turn = isolation.turn(running)
+    if (turn.take === 'nothing') return undefined
+    if (turn.take === 'suspects') return turns.room && { suspects: suspects(turns.room, turn) }
+    const shares = turns.shares()
+    return shares && { shares, suspectsWait: turn.suspectsWait }
+  }
   const worker = new CallbackWorker({
     claims,
     workerNumber: () => session.workerNumber,
     quota: quotaFor,
     turns,
     survey: () => dueWorkspaces(database.prisma, { maxCrashes }),
-    process: callback =>
-      processCallback(
-        callback,
-        async (id, by) => (await fetching.of(by.workspace)?.sharedFetches.fetch(id, by)) ?? UNKNOWN_WORKSPACE,
-        policy,
-      ),
+    process: callback => {
+      const { sharedFetches } = fetching.of(callback.workspace) ?? UNKNOWN
+      return processCallback(callback, (id, by) => sharedFetches.fetch(id, by), policy)
+    },
     crashed: callback => crashed(callback, policy),
     interrupt,
     pollMs,
@@ -122,23 +135,4 @@ export function processing({ config, metrics, database, clock, fetching, workspa
     logger,
   })
   return { session, worker, replicas: () => replicas, parts: [session, watch, worker] }
-}
-
-/** @returns what the worker may claim in this turn; undefined if nothing */
-function quotaWithin(turns: ClaimTurns, turn: Turn, excluded: () => readonly string[]): ClaimQuota | undefined {
-  if (turn.take === 'nothing') return undefined
-  if (turn.take === 'others') {
-    const shares = turns.shares()
-    return shares && { shares, suspectsWait: turn.suspectsWait }
-  }
-  const { room } = turns
-  if (!room) return undefined
-  return {
-    suspects: {
-      crashes: turn.crashes,
-      callbacks: Math.min(room.callbacks, turn.callbacks),
-      objects: room.objects,
-      excluded: excluded(),
-    },
-  }
 }

@@ -135,14 +135,4 @@ describe('fetching', () => {
     await join.interrupt()
     assert.deepEqual(await first, { kind: 'pending', reason: 'interrupted', isCharged: false })
   })
-
-  it('says which workspaces wait for their client service', () => {
-    const { join } = setup('http://127.0.0.1:1', { name: 'shop', clientServiceUrl: 'http://127.0.0.1:2' })
-    const breaker = join.of('shop')?.breaker
-    join.of('default')
-    for (const id of [1n, 2n, 3n]) {
-      breaker?.report({ id, isProbe: false, epoch: 0, inquiry: undefined }, 'pushed_back', { ms: 5000, reason: 'http_429' })
-    }
-    assert.deepEqual([join.isWaiting('shop'), join.isWaiting('default'), join.isWaiting('unknown')], [true, false, false])
-  })
 })

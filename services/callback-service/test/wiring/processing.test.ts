@@ -183,5 +183,17 @@ describe('processing', () => {
       await stop()
       assert.deepEqual([state, attempts], ['pending', 0])
     })
+
+    it('gives a suspect back, uncharged, whose workspace it does not know yet', async () => {
+      add('bank')
+      const id = await putCallback(storage, { workspace: 'shop', objectIds: [1n] })
+      await storage.query('UPDATE callbacks SET crashes = 3, attempts = 3')
+      const { start, stop } = setup({ PROCESS_POLL_MS: '5', PROCESS_PROBATION_MS: '1', CLAIMS_TAKE_OVER_MS: '5' }, undefined, known)
+      await start()
+      await eventually('it was tried', async () => (await readCallback(storage, id)).unstored !== null)
+      await stop()
+      const { state, attempts, unstored } = await readCallback(storage, id)
+      assert.deepEqual([state, attempts, unstored], ['pending', 3, [{ id: '1', outcome: 'pending', reason: 'workspace_unknown' }]])
+    })
   })
 })
