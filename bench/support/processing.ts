@@ -7,7 +7,8 @@ import { DatabaseClock } from '../../services/callback-service/adapters/postgres
 import { schema } from '../../services/callback-service/config.ts'
 import type { Workspace } from '../../services/callback-service/domain/workspaces/workspace.ts'
 import { callbackMetrics } from '../../services/callback-service/metrics.ts'
-import { fetching, ONLY_DEFAULT } from '../../services/callback-service/wiring/fetching.ts'
+import { onlyDefault } from '../../services/callback-service/wiring/access.ts'
+import { fetching } from '../../services/callback-service/wiring/fetching.ts'
 import { processing } from '../../services/callback-service/wiring/processing.ts'
 
 const logger = pino({ level: 'silent' })
@@ -23,7 +24,7 @@ export function openDatabase(url: string): Database {
 export async function workAlone(databaseUrl: string, clientServices: ReadonlyMap<string, string>) {
   const { current } = new Settings(schema, { argv: [], env: { DATABASE_URL: databaseUrl, EXPIRY_TTL_SECONDS: '3600' } })
   const workspaces = new Map(
-    [...clientServices].map(([name, url]) => [name, { ...(ONLY_DEFAULT.all[0] as Workspace), name, clientServiceUrl: url }]),
+    [...clientServices].map(([name, url]) => [name, { ...(onlyDefault.all[0] as Workspace), name, clientServiceUrl: url }]),
   )
   const database = openDatabase(databaseUrl)
   const needs = {

@@ -167,6 +167,7 @@ function services(options: {
         HTTP_PORT: String(client.port),
         ADMIN_PORT: String(client.adminPort),
         CALLBACK_SERVICE_URL: callbackUrl,
+        CALLBACK_SERVICE_KEY: process.env['CALLBACK_SERVICE_KEY'] ?? process.env['ACCESS_SUPERUSER_KEYS']?.trim().split(/\s+/)[0],
       }),
       log,
       onGivenUp,

@@ -27,6 +27,12 @@ export const schema = {
       format: 'http-url',
       default: 'http://127.0.0.1:9090',
     }),
+    key: setting<string>({
+      doc: 'Key with which the emitter sends callbacks, of role send. Empty: it sends none.',
+      format: 'text',
+      default: '',
+      secret: true,
+    }),
     secret: setting<string>({
       doc: 'Secret that signs callbacks (Standard Webhooks: `whsec_` and base64). Empty: callbacks are not signed.',
       format: 'webhook-secrets',

@@ -7,10 +7,14 @@ import type { EmittedCallback, PostOutcome } from '../domain/emitted-callback.ts
 
 /** Maximum number of connections to the callback service. Further callbacks wait for a connection, within their timeout. */
 const MAX_CONNECTIONS = 64
+/** The one status below 500 after which the same callback may be taken later. */
+const TOO_MANY_REQUESTS = 429
 
 export interface CallbackClientOptions {
   /** URL of the callback service. Its path, if any, is the prefix of `/callback`. */
   readonly url: string
+  /** Key for the callback service. Empty: none. */
+  readonly key: string
   /** Secret that signs callbacks, as Standard Webhooks defines it. Empty: callbacks are not signed. */
   readonly secret: string
   /** Maximum time for a whole attempt: connection, headers and body. It is read for each attempt. */
@@ -23,11 +27,13 @@ export class CallbackClient implements Part {
   readonly #url: URL
   readonly #pool: Pool
   readonly #timeoutMs: () => number
+  readonly #authorization: Readonly<Record<string, string>>
   readonly #webhook: Webhook | undefined
 
-  constructor({ url, secret, timeoutMs }: CallbackClientOptions) {
+  constructor({ url, key, secret, timeoutMs }: CallbackClientOptions) {
     this.#url = new URL(`${url.replace(/\/$/, '')}/callback`)
     this.#timeoutMs = timeoutMs
+    this.#authorization = key === '' ? {} : { authorization: `Bearer ${key}` }
     this.#webhook = secret === '' ? undefined : new Webhook(secret)
     // undici's timeouts bound single phases. One signal bounds the whole attempt instead.
     this.#pool = new Pool(this.#url.origin, { connections: MAX_CONNECTIONS, headersTimeout: 0, bodyTimeout: 0 })
@@ -63,6 +69,7 @@ export class CallbackClient implements Part {
       path: this.#url.pathname,
       headers: {
         ...carrierOf(context.active()),
+        ...this.#authorization,
         'content-type': 'application/json',
         'idempotency-key': callback.idempotencyKey,
         ...this.#signature(callback.idempotencyKey, text),
@@ -75,7 +82,7 @@ export class CallbackClient implements Part {
     span.setAttribute('http.response.status_code', statusCode)
     if (statusCode >= 200 && statusCode < 300) return { kind: 'taken' }
     failSpan(span, new Error(`http_${statusCode}`))
-    if (statusCode < 500) return { kind: 'refused', status: statusCode }
+    if (statusCode < 500 && statusCode !== TOO_MANY_REQUESTS) return { kind: 'refused', status: statusCode }
     return { kind: 'unavailable', reason: `http_${statusCode}`, retryAfterMs: parseRetryAfterMs(headers['retry-after']) }
   }
 

@@ -38,7 +38,7 @@ export type Emission = 'taken' | 'refused' | 'abandoned' | 'skipped'
 /**
  * Sends a callback with random ids every `intervalMs`, the first one at once, each in its own trace.
  *
- * The emitter sends a callback again, with the same key, until it is taken or refused (4xx, final). Newer callbacks are sent meanwhile.
+ * The emitter sends a callback again, with the same key, until it is taken or refused (4xx except 429, final). Newer callbacks are sent meanwhile.
  * While `maxOutstanding` callbacks are not taken, it creates no new ones: it skips and counts them. Stop waits for nothing: rests and
  * requests under way end at once. Callbacks not taken by then are abandoned, logged and counted.
  */

@@ -71,11 +71,6 @@ export class ObjectClient implements Part {
     })
   }
 
-  /** Resolves when the requests under way have ended, and closes the connections. Further requests fail with the reason `connection`. */
-  async retire(): Promise<void> {
-    await this.#pool.close()
-  }
-
   /** Ends all requests under way. They fail with the reason `connection`. */
   async stop(): Promise<void> {
     await this.#pool.destroy()

@@ -14,7 +14,7 @@ describe('CallbackClient', () => {
   beforeEach(async () => {
     receiver = new CallbackReceiver()
     await receiver.start()
-    client = new CallbackClient({ url: receiver.url, secret: '', timeoutMs: () => 2000 })
+    client = new CallbackClient({ url: receiver.url, key: '', secret: '', timeoutMs: () => 2000 })
   })
 
   afterEach(async () => {
@@ -28,13 +28,13 @@ describe('CallbackClient', () => {
 
   async function useTimeout(timeoutMs: number): Promise<void> {
     await client.stop()
-    client = new CallbackClient({ url: receiver.url, secret: '', timeoutMs: () => timeoutMs })
+    client = new CallbackClient({ url: receiver.url, key: '', secret: '', timeoutMs: () => timeoutMs })
   }
 
   it('signs what it posts when it has a secret', async () => {
     const key = randomBytes(32)
     await client.stop()
-    client = new CallbackClient({ url: receiver.url, secret: `whsec_${key.toString('base64')}`, timeoutMs: () => 2000 })
+    client = new CallbackClient({ url: receiver.url, key: '', secret: `whsec_${key.toString('base64')}`, timeoutMs: () => 2000 })
     await post()
     const [{ headers, body }] = receiver.received as [(typeof receiver.received)[0]]
     const mac = createHmac('sha256', key).update(`${callback.idempotencyKey}.${headers['webhook-timestamp']}.${body}`)
@@ -52,15 +52,31 @@ describe('CallbackClient', () => {
     assert.equal(body, '{"object_ids":[1,2,2]}')
   })
 
+  it('sends its key if it has one', async () => {
+    await post()
+    await client.stop()
+    client = new CallbackClient({ url: receiver.url, key: 'ab_shop_k', secret: '', timeoutMs: () => 2000 })
+    await post()
+    assert.deepEqual(
+      receiver.received.map(({ headers }) => headers['authorization']),
+      [undefined, 'Bearer ab_shop_k'],
+    )
+  })
+
+  it('retries a 429 with its Retry-After', async () => {
+    receiver.answer = response => response.writeHead(429, { 'retry-after': '2' }).end('no')
+    assert.deepEqual(await post(), { kind: 'unavailable', reason: 'http_429', retryAfterMs: 2000 })
+  })
+
   it('keeps a path before /callback', async () => {
     await client.stop()
-    client = new CallbackClient({ url: `${receiver.url}/behind/a/proxy/`, secret: '', timeoutMs: () => 2000 })
+    client = new CallbackClient({ url: `${receiver.url}/behind/a/proxy/`, key: '', secret: '', timeoutMs: () => 2000 })
     await post()
     assert.equal(receiver.received[0]?.path, 'POST /behind/a/proxy/callback')
   })
 
   it('treats a 4xx and a redirect as final', async () => {
-    for (const status of [400, 422, 429, 307]) {
+    for (const status of [400, 401, 422, 307]) {
       receiver.answer = response => response.writeHead(status, { location: '/' }).end('no')
       assert.deepEqual(await post(), { kind: 'refused', status })
     }

@@ -22,7 +22,7 @@ describe('CallbackEmitter', () => {
   beforeEach(async () => {
     receiver = new CallbackReceiver()
     await receiver.start()
-    client = new CallbackClient({ url: receiver.url, secret: '', timeoutMs: () => 2000 })
+    client = new CallbackClient({ url: receiver.url, key: '', secret: '', timeoutMs: () => 2000 })
     policy = { enabled: true, intervalMs: HOUR_MS, maxIds: 200, objectCount: 100, maxOutstanding: 10, retryBaseMs: 1, retryMaxMs: 5 }
     outcomes = []
     retries = 0
