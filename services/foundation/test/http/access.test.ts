@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import Type from 'typebox'
 import type { Access, Limits } from '../../http/access.ts'
 import { openapiDocument, problemsOf } from '../../http/openapi.ts'
+import type { ProblemKind } from '../../http/problem-kinds.ts'
 import { type Route, route } from '../../http/route.ts'
 
 function routeWith(access: Access, limits: Limits = 'none'): Route {
@@ -20,6 +21,12 @@ function routeWith(access: Access, limits: Limits = 'none'): Route {
   })
 }
 
+/** All problems that the routes can return, each with some words. */
+function kindsOf(routes: readonly Route[]): Record<string, ProblemKind> {
+  const codes = routes.flatMap(each => problemsOf(each))
+  return Object.fromEntries(codes.map(code => [code, { status: 400, title: code, meaning: code, remedy: code }]))
+}
+
 interface Operation {
   readonly security?: readonly object[]
   readonly parameters?: readonly { $ref: string }[]
@@ -28,7 +35,7 @@ interface Operation {
 
 describe('the access of a route in the OpenAPI document', () => {
   const documentOf = (routes: readonly Route[], isOpen = false) =>
-    openapiDocument({ title: '', description: '', routes, kinds: {}, isOpen }) as {
+    openapiDocument({ title: '', description: '', routes, kinds: kindsOf(routes), isOpen }) as {
       paths: Record<string, { get: Operation }>
       components: { securitySchemes?: object; parameters?: object }
     }
