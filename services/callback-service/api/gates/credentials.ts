@@ -33,18 +33,25 @@ export function readWorkspaceName(request: Request): string | undefined {
 }
 
 /** Node joins or drops headers of the same name. Only the raw ones show that there were two. */
-function headersNamed({ headers, rawHeaders }: Request, name: string): string[] {
-  if (headers[name] === undefined) return []
-  return rawHeaders.flatMap((text, i) => (i % 2 === 0 && text.toLowerCase() === name ? [(rawHeaders[i + 1] as string).trim()] : []))
+function headersNamed({ headers, rawHeaders }: Request, name: string): readonly string[] {
+  if (headers[name] === undefined) return NONE
+  const values: string[] = []
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const given = rawHeaders[i] as string
+    if (given.length === name.length && given.toLowerCase() === name) values.push((rawHeaders[i + 1] as string).trim())
+  }
+  return values
 }
 
-function parametersNamed(request: Request, name: string): string[] {
-  if (!request.url.includes('?')) return []
+function parametersNamed(request: Request, name: string): readonly string[] {
+  if (!request.url.includes('?')) return NONE
   const given = request.query[name]
-  return given === undefined ? [] : Array.isArray(given) ? given.map(String) : [String(given)]
+  return given === undefined ? NONE : Array.isArray(given) ? given.map(String) : [String(given)]
 }
 
 function bearerOf(authorization: string): string[] {
   const bearer = /^bearer(?: +(.*))?$/is.exec(authorization)
   return bearer ? [bearer[1] ?? ''] : []
 }
+
+const NONE: readonly string[] = []

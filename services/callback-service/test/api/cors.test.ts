@@ -26,10 +26,10 @@ describe('CORS', () => {
     const { status, headers } = await ask('OPTIONS', asksFor)
     assert.equal(status, 204)
     assert.deepEqual([headers.get('access-control-allow-origin'), headers.get('vary')], [PAGE, 'Origin'])
-    assert.match(headers.get('access-control-allow-methods') ?? '', /POST/)
+    assert.match(headers.get('access-control-allow-methods') ?? '', /POST, PATCH, DELETE/)
     assert.match(
       headers.get('access-control-allow-headers') ?? '',
-      /Content-Type.*Idempotency-Key.*webhook-id, webhook-timestamp, webhook-signature/,
+      /Authorization, X-API-Key, X-Workspace, Content-Type.*Idempotency-Key.*webhook-id, webhook-timestamp, webhook-signature/,
     )
   })
 
@@ -37,7 +37,7 @@ describe('CORS', () => {
     api = await serveApi({ corsOrigins: PAGE, inbox: { waitSeconds: 7, accept: () => assert.fail('there is no room') } })
     for (const response of [await ask('GET', { origin: PAGE }, '/v1/objects'), await ask('POST', { origin: PAGE })]) {
       assert.equal(response.headers.get('access-control-allow-origin'), PAGE)
-      for (const name of ['Location', 'Link', 'Retry-After', 'Idempotency-Replayed'])
+      for (const name of ['Location', 'Link', 'Retry-After', 'Idempotency-Replayed', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate'])
         assert.ok(response.headers.get('access-control-expose-headers')?.includes(name), name)
     }
   })

@@ -49,6 +49,9 @@ export interface ApiDoubles {
   readonly maxBodyBytes?: number
   readonly drainMs?: number
   readonly corsOrigins?: string
+  readonly logLevel?: string
+  /** Where the spans go. Absent: nowhere. */
+  readonly zipkinUrl?: string
 }
 
 const nobody = () => Promise.reject(new Error('this test has no workspaces'))
@@ -61,7 +64,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const outcomes: string[] = []
   const measured: { method: string; route: string; status: number }[] = []
   const logged: string[] = []
-  const logger = pino({ level: 'info' }, { write: line => logged.push(line) })
+  const logger = pino({ level: doubles.logLevel ?? 'info' }, { write: line => logged.push(line) })
   const inbox: Inbox = doubles.inbox ?? {
     waitSeconds: 0,
     accept: async callback => {
@@ -121,8 +124,9 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     handler: cors(doubles.corsOrigins ?? '', refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
   })
-  const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: '', sampleRatio: 1, logger })
+  const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: doubles.zipkinUrl ?? '', sampleRatio: 1, logger })
   telemetry.start()
+  if (doubles.zipkinUrl) await telemetry.sending.start()
   await server.start()
   const url = `http://127.0.0.1:${server.port}`
   const forget = checkAnswers(url, await documentOf(routes))
@@ -131,7 +135,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     await server.stop()
     await telemetry.stop()
   }
-  return { server, url, accepted, outcomes, measured, logged, stop }
+  return { server, url, routes, accepted, outcomes, measured, logged, stop }
 }
 
 export interface RawAnswer {
