@@ -15,6 +15,7 @@ describe('the links of an answer', () => {
     const object = (id: string) => ({ id, online: true, lastSeenAt: time, storedAt: time, expiresAt: time, callbackId: ACCEPTED_ID })
     const callback = {
       id: ACCEPTED_ID,
+      workspace: 'shop',
       state: 'completed' as const,
       attempts: 1,
       objectIds: [1n],

@@ -17,7 +17,9 @@ const TABLE: Readonly<Record<Exclude<Access, 'public'>, readonly Role[]>> = {
 }
 
 const SUPERUSER_KEY = 'superuser-'.repeat(4)
-const WORKSPACES = [undefined, 'shop', 'lab', 'nowhere'] as const
+/** The workspace in paths. */
+const OWN = 'shop'
+const WORKSPACES = [undefined, OWN, 'lab', 'nowhere'] as const
 const KEY_PLACES = ['authorization', 'x-api-key', 'api_key'] as const
 const WORKSPACE_PLACES = ['workspace_id', 'x-workspace'] as const
 
@@ -29,6 +31,9 @@ interface Sender {
   /** The workspace of the key. A superuser has none. */
   readonly workspace?: string
 }
+
+const unchanged = async (): Promise<undefined> => undefined
+const NO_CHANGES = { create: () => assert.fail('the body is not valid'), change: unchanged, archive: unchanged, restore: unchanged }
 
 /** Stands for operations of an access that no operation of the service has. */
 function standIn(access: Access): Route {
@@ -58,7 +63,9 @@ describe('the matrix of routes, callers and workspaces', function () {
   const serve = (mode: 'open' | 'keys', superuserKeys: readonly string[]) =>
     serveApi({
       directory,
-      moreRoutes: (['manage', 'superuser', 'operator'] as const).map(standIn),
+      moreRoutes: [standIn('operator')],
+      workspaces: { ...NO_CHANGES, find: async name => directory.find(name), list: async () => [] },
+      keys: { create: async () => undefined, list: async () => [], delete: async () => true },
       access: { mode, superuserKeys, maxFailures: 1_000_000, databaseNowMs: () => 1_000_000 },
     })
 
@@ -90,7 +97,7 @@ describe('the matrix of routes, callers and workspaces', function () {
 
   /** @returns status and code */
   async function ask(url: string, { method, path }: Route, headers: Record<string, string> = {}, query = ''): Promise<string> {
-    const response = await fetch(`${url}${path.replace(':id', idFor(path)).replace(':code', 'not_found')}${query}`, {
+    const response = await fetch(`${url}${path.replace(':name', OWN).replace(':id', idFor(path)).replace(':code', 'not_found')}${query}`, {
       method,
       headers: { ...headers, ...(method === 'GET' ? {} : { 'content-type': 'application/json' }) },
       ...(method === 'GET' ? {} : { body: '{"object_ids":[]}' }),
@@ -102,16 +109,23 @@ describe('the matrix of routes, callers and workspaces', function () {
     return `${response.status} ${code}`
   }
 
-  const idFor = (path: string): string => (path.startsWith('/v1/callbacks') ? ACCEPTED_ID : '7')
+  const idFor = (path: string): string => (path.startsWith('/v1/objects') ? '7' : ACCEPTED_ID)
 
-  function expected({ access }: Route, { key, role, workspace }: Sender, asked: string | undefined, isOpen: boolean): string | undefined {
+  function expected(
+    { access, path }: Route,
+    { key, role, workspace }: Sender,
+    asked: string | undefined,
+    isOpen: boolean,
+  ): string | undefined {
     if (access === 'public') return undefined
     if (key === undefined && !isOpen) return '401 key_required'
     const acting = key === undefined ? 'superuser' : role
     if (acting === undefined) return '401 invalid_key'
     if (workspace !== undefined && asked !== undefined && asked !== workspace) return '404 not_found'
     if (workspace === undefined && asked === 'nowhere') return '404 workspace_not_found'
-    return TABLE[access].includes(acting) ? undefined : '404 not_found'
+    if (!TABLE[access].includes(acting)) return '404 not_found'
+    // The path names a workspace too.
+    return path.includes(':name') && workspace !== undefined && workspace !== OWN ? '404 not_found' : undefined
   }
 
   for (const mode of ['keys', 'open'] as const) {

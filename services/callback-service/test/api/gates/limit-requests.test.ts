@@ -159,10 +159,7 @@ describe('the limits of a workspace', () => {
     it('answers 429 backlog_full to callbacks with the time that it takes, and lets reads through', async () => {
       limit({ unfinishedCallbacks: 10 })
       let count = 10
-      api = await serveApi({
-        directory,
-        limits: { unfinished: workspace => ({ count: workspace === 'shop' ? count : 0, waitSeconds: 6.2 }) },
-      })
+      api = await serveApi({ directory, limits: { waitSeconds: (workspace, max) => (workspace === 'shop' && count >= max ? 6.2 : 0) } })
       const refused = await post()
       assert.deepEqual([refused.answer, refused.headers.get('retry-after')], ['429 backlog_full', '7'])
       assert.equal((await read()).answer, '200 none')
