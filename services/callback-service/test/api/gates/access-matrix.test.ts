@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import Type from 'typebox'
 import type { Access } from '#foundation/http/access.ts'
-import { type Route, route } from '#foundation/http/route.ts'
+import type { Route } from '#foundation/http/route.ts'
 import type { Role } from '../../../domain/workspaces/caller.ts'
 import { ACCEPTED_ID, serveApi } from '../serve-api.ts'
 import { DirectoryInMemory, newKey } from './directory-in-memory.ts'
+import { standIn } from './stand-in.ts'
 
 /** The table of docs/http-api.md: which roles may use what. */
 const TABLE: Readonly<Record<Exclude<Access, 'public'>, readonly Role[]>> = {
@@ -28,23 +28,6 @@ interface Sender {
   readonly role?: Role
   /** The workspace of the key. A superuser has none. */
   readonly workspace?: string
-}
-
-/** Stands for operations of an access that no operation of the service has. */
-function standIn(access: Access): Route {
-  return route({
-    method: 'GET',
-    path: `/v1/stand-in/${access}`,
-    operationId: `standIn${access}`,
-    summary: 'Does nothing',
-    access,
-    limits: 'none',
-    query: Type.Object({}),
-    answers: {},
-    problems: [],
-    parse: () => undefined,
-    execute: () => ({ status: 204, body: '' }),
-  })
 }
 
 describe('the matrix of routes, callers and workspaces', function () {

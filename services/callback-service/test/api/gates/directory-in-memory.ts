@@ -44,6 +44,11 @@ export class DirectoryInMemory implements Directory {
   async refresh(): Promise<void> {
     this.refreshes += 1
     if (this.isDatabaseAway) throw new StorageUnavailableError('the database is away')
+    this.reveal()
+  }
+
+  /** Makes what is hidden known. */
+  reveal(): void {
     for (const [hash, key] of this.#hidden) this.#keys.set(hash, key)
   }
 

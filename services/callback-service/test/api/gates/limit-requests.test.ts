@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { eventually } from '../../../../../test/support/eventually.ts'
 import { SenderSignature } from '../../../adapters/sender-signature.ts'
 import type { Limits } from '../../../domain/workspaces/workspace.ts'
 import { ACCEPTED_ID, serveApi } from '../serve-api.ts'
@@ -146,6 +147,27 @@ describe('the limits of a workspace', () => {
       while (last.answer !== '200 none' && performance.now() < deadline) last = await read()
       assert.equal(last.answer, '200 none')
       waiting.shift()?.()
+    })
+
+    it('does not count a caller that left while its key was looked up', async () => {
+      limit({ activeRequests: 1 })
+      const looked = Promise.withResolvers<void>()
+      const looking = Promise.withResolvers<void>()
+      directory.refresh = () => {
+        looking.resolve()
+        return looked.promise
+      }
+      api = await serveApi({ directory })
+      const leaving = new AbortController()
+      const key = directory.addKey('shop', 'read', { isHidden: true })
+      const first = send('/v1/objects', { headers: { 'x-api-key': key }, signal: leaving.signal })
+      await looking.promise
+      leaving.abort()
+      await assert.rejects(first)
+      await eventually('the service has noticed', () => api.measured.some(({ status }) => status === 499))
+      directory.reveal()
+      looked.resolve()
+      assert.equal((await read()).answer, '200 none')
     })
 
     it('leaves at least one to each replica', async () => {
