@@ -62,12 +62,19 @@ describe('the limits of a workspace', () => {
     })
 
     it('is shared by the replicas', async () => {
+      let now = 5000
       limit({ requestsPerSecond: 9 })
-      api = await serveApi({ directory, limits: { nowMs: () => 5000, replicas: () => 3 } })
+      api = await serveApi({ directory, limits: { nowMs: () => now, replicas: () => 3 } })
       const answers = [await read(), await read(), await read(), await read()]
       assert.deepEqual(
         answers.map(({ answer }) => answer),
         [...Array(3).fill('200 none'), '429 too_many_requests'],
+      )
+      now += 340
+      const later = [await read(), await read()]
+      assert.deepEqual(
+        later.map(({ answer }) => answer),
+        ['200 none', '429 too_many_requests'],
       )
     })
 
@@ -168,6 +175,17 @@ describe('the limits of a workspace', () => {
       directory.reveal()
       looked.resolve()
       assert.equal((await read()).answer, '200 none')
+    })
+
+    it('is shared by the replicas', async () => {
+      limit({ activeRequests: 3 })
+      const { waiting, arrival } = await serveSlowly(2)
+      const arrived = arrival()
+      const first = post()
+      await arrived
+      assert.equal((await read()).answer, '429 too_many_active')
+      waiting.shift()?.()
+      assert.equal((await first).answer, '202 none')
     })
 
     it('leaves at least one to each replica', async () => {
