@@ -7,7 +7,8 @@ import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { callbackApp } from '../../services/callback-service/api/app.ts'
 import { type Inbox, postCallback } from '../../services/callback-service/api/callbacks/post-callback.ts'
 import { schema } from '../../services/callback-service/config.ts'
-import { access, onlyDefault } from '../../services/callback-service/wiring/access.ts'
+import { access } from '../../services/callback-service/wiring/access.ts'
+import { onlyDefault } from '../../test/support/only-default.ts'
 
 /** Stores a callback. Resolves with its id when it is stored. */
 export type Store = (callback: Parameters<Inbox['accept']>[0]) => Promise<string>

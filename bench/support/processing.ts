@@ -7,9 +7,9 @@ import { DatabaseClock } from '../../services/callback-service/adapters/postgres
 import { schema } from '../../services/callback-service/config.ts'
 import type { Workspace } from '../../services/callback-service/domain/workspaces/workspace.ts'
 import { callbackMetrics } from '../../services/callback-service/metrics.ts'
-import { onlyDefault } from '../../services/callback-service/wiring/access.ts'
 import { fetching } from '../../services/callback-service/wiring/fetching.ts'
 import { processing } from '../../services/callback-service/wiring/processing.ts'
+import { onlyDefault } from '../../test/support/only-default.ts'
 
 const logger = pino({ level: 'silent' })
 

@@ -67,6 +67,18 @@ describe('the callback service, joined', () => {
     return { url: urlOf('http'), adminUrl: urlOf('admin') }
   }
 
+  it('serves superusers alone as soon as it has a key of one, and says so in its document', async () => {
+    const key = 'superuser-'.repeat(4)
+    const { url } = await start({ ACCESS_SUPERUSER_KEYS: key })
+    const statusOf = async (headers: Record<string, string>): Promise<number> => (await fetch(`${url}/v1/objects`, { headers })).status
+    assert.deepEqual(
+      [await statusOf({}), await statusOf({ 'x-api-key': `${key}x` }), await statusOf({ 'x-api-key': key })],
+      [401, 401, 200],
+    )
+    const document = (await (await fetch(`${url}/v1/openapi.json`)).json()) as { paths: Record<string, { post: { security: object[] } }> }
+    assert.deepEqual(document.paths['/callback']?.post.security, [{ bearer: [] }, { apiKey: [] }, { apiKeyInQuery: [] }])
+  })
+
   it('keeps as many requests to the client service under way as the settings say, also after a change', async () => {
     const held: (() => void)[] = []
     const atOnce = answer

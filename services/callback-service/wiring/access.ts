@@ -4,8 +4,7 @@ import { SenderSignature } from '../adapters/sender-signature.ts'
 import { authorize, type Directory, isOpenAccess } from '../api/gates/authorize.ts'
 import { type LimitOptions, limitRequests } from '../api/gates/limit-requests.ts'
 import { type Config, superuserKeysOf } from '../config.ts'
-import { BUILT_IN_DEFAULT } from '../domain/workspaces/default-workspace.ts'
-import { DEFAULT_WORKSPACE, type Workspace } from '../domain/workspaces/workspace.ts'
+import type { Workspace } from '../domain/workspaces/workspace.ts'
 
 /** Joins what decides who may do what: keys, workspaces, limits and the signatures of senders. */
 export function access(options: {
@@ -34,16 +33,6 @@ export function access(options: {
     isSigned: config.senders.secrets !== '',
     signatureOf: signatures(config.senders.secrets),
   }
-}
-
-/** Knows `default` alone, and no key. */
-export const onlyDefault: Directory & { readonly all: readonly Workspace[] } = {
-  isLoaded: true,
-  find: name => (name === DEFAULT_WORKSPACE ? BUILT_IN_DEFAULT : undefined),
-  keyWithHash: () => undefined,
-  refresh: async () => undefined,
-  used: () => undefined,
-  all: [BUILT_IN_DEFAULT],
 }
 
 /** Runs `second` after `first`, without a promise if `first` needs none. */

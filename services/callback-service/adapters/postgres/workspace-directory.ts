@@ -7,10 +7,10 @@ import { TroubleLog } from '#foundation/telemetry/trouble-log.ts'
 import type { PrismaClient } from '#prisma'
 import { isStorageTrouble, StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { KnownKey } from '../../domain/workspaces/caller.ts'
+import { BUILT_IN_DEFAULT } from '../../domain/workspaces/default-workspace.ts'
 import { DEFAULT_WORKSPACE, type Workspace } from '../../domain/workspaces/workspace.ts'
 import { type AccessState, readSnapshot, writeSnapshot } from '../access-snapshot.ts'
 import { readAccess, readRevision } from './access-reader.ts'
-import { BUILT_IN_WORKSPACE } from './workspace-row.ts'
 
 export interface WorkspaceDirectoryOptions {
   readonly prisma: PrismaClient
@@ -35,8 +35,8 @@ export class WorkspaceDirectory implements Part {
   readonly #loop: Loop
   readonly #changed = new Signal()
   readonly #snapshotTrouble: TroubleLog
-  #workspaces: ReadonlyMap<string, Workspace> = new Map([[DEFAULT_WORKSPACE, BUILT_IN_WORKSPACE]])
-  #all: readonly Workspace[] = [BUILT_IN_WORKSPACE]
+  #workspaces: ReadonlyMap<string, Workspace> = new Map([[DEFAULT_WORKSPACE, BUILT_IN_DEFAULT]])
+  #all: readonly Workspace[] = [BUILT_IN_DEFAULT]
   #keys: ReadonlyMap<string, KnownKey> = new Map()
   #state: AccessState | undefined
   #revision: string | undefined
@@ -151,7 +151,7 @@ export class WorkspaceDirectory implements Part {
 
   #show(state: AccessState): void {
     this.#state = state
-    this.#workspaces = new Map([BUILT_IN_WORKSPACE, ...state.workspaces].map(workspace => [workspace.name, workspace]))
+    this.#workspaces = new Map([BUILT_IN_DEFAULT, ...state.workspaces].map(workspace => [workspace.name, workspace]))
     this.#all = [...this.#workspaces.values()]
     this.#keys = new Map(state.keys.map(key => [key.hash.toString('hex'), key]))
     this.#changed.emit()

@@ -16,21 +16,6 @@ export interface WorkspaceRow {
   readonly archived_at: string | null
 }
 
-/** The default workspace as it is before anybody has read the database. */
-export const BUILT_IN_WORKSPACE: Workspace = {
-  name: DEFAULT_WORKSPACE,
-  description: '',
-  clientServiceUrl: null,
-  ttlSeconds: null,
-  keepOffline: null,
-  signingSecrets: [],
-  isPaused: false,
-  weight: 1,
-  limits: NO_LIMITS,
-  createdAt: new Date(0),
-  archivedAt: null,
-}
-
 /** Whatever the row says, the default workspace has no limits and is not archived. */
 export function workspaceOf(row: WorkspaceRow): Workspace {
   const isDefault = row.name === DEFAULT_WORKSPACE

@@ -1,11 +1,12 @@
 import type { PageRequest } from '#foundation/http/paging.ts'
 import { Prisma, type PrismaClient } from '#prisma'
+import { BUILT_IN_DEFAULT } from '../../domain/workspaces/default-workspace.ts'
 import { DEFAULT_WORKSPACE, type Workspace } from '../../domain/workspaces/workspace.ts'
 import { changed, type NewWorkspace, type WorkspaceChanges } from '../../domain/workspaces/workspace-changes.ts'
 import { WorkspaceConflictError } from '../../domain/workspaces/workspace-conflict.ts'
 import type { AccessChanges, AccessFacts } from './access-changes.ts'
 import { inDatabase } from './database.ts'
-import { BUILT_IN_WORKSPACE, CHANGEABLE, valuesOf, type WorkspaceRow, workspaceOf } from './workspace-row.ts'
+import { CHANGEABLE, valuesOf, type WorkspaceRow, workspaceOf } from './workspace-row.ts'
 
 export interface WorkspaceStoreOptions {
   readonly changes: AccessChanges
@@ -41,7 +42,7 @@ export class WorkspaceStore {
 
   /** @throws {WorkspaceConflictError} workspace_exists, too_many_workspaces, too_many_client_services */
   async create({ name, ...changes }: NewWorkspace): Promise<Workspace> {
-    const workspace = changed({ ...BUILT_IN_WORKSPACE, name }, changes)
+    const workspace = changed({ ...BUILT_IN_DEFAULT, name }, changes)
     const row = await this.#options.changes.change<WorkspaceRow>(name, facts => {
       if (facts.workspace) throw new WorkspaceConflictError('workspace_exists', 'A workspace has this name already.')
       if (facts.workspaceCount >= this.#options.maxWorkspaces) {

@@ -5,18 +5,16 @@ import { HttpProblem } from '#foundation/http/problems.ts'
 import type { RouteFacts } from '#foundation/http/route.ts'
 import { context, trace } from '#foundation/telemetry/spans.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import { isKeyShaped } from '../../domain/workspaces/access-key.ts'
 import type { KnownKey, Role } from '../../domain/workspaces/caller.ts'
 import { FailedTries } from '../../domain/workspaces/failed-tries.ts'
-import { isKeyShaped } from '../../domain/workspaces/key-shape.ts'
 import { mayUse } from '../../domain/workspaces/permissions.ts'
-import { DEFAULT_WORKSPACE, type Workspace } from '../../domain/workspaces/workspace.ts'
+import { DEFAULT_WORKSPACE, WORKSPACE_NAME, type Workspace } from '../../domain/workspaces/workspace.ts'
 import { setCaller } from './caller-of.ts'
 import { isPlain, readKey, readWorkspaceName } from './credentials.ts'
 
 /** The workspaces and keys that this process knows. */
 export interface Directory {
-  /** Whether it has ever known what the database has. */
-  readonly isLoaded: boolean
   /** `default` is always found. */
   find(name: string): Workspace | undefined
   keyWithHash(hash: Buffer): KnownKey | undefined
@@ -59,7 +57,7 @@ export function isOpenAccess({ mode, superuserKeys }: Pick<AuthorizeOptions, 'mo
 
 /**
  * Makes the gate that finds out who sent a request, and whether the caller may use the route. What it may not use is 404, as if it did not
- * exist. The gate waits for the database only if it does not know the key.
+ * exist. The gate waits for the database only if it does not know the key or the workspace.
  * @returns a gate that throws HttpProblem: bad_request, key_required, invalid_key, not_found, workspace_not_found, too_many_failures,
  *   storage_unavailable, host_not_allowed, cross_site
  */
@@ -103,20 +101,33 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     const waitMs = failures.begin(address)
     if (waitMs > 0) throw tooManyFailures(waitMs)
     if (digest === undefined || !isKeyShaped(key)) throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
-    try {
-      await directory.refresh()
-    } catch (error) {
+    await lookFor('key').catch(error => {
       failures.forgive(address)
-      if (error instanceof StorageUnavailableError) throw unavailable('The service does not know this key and cannot look it up now.')
       throw error
-    }
+    })
     const identity = recognise(digest)
     if (!identity) throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
     failures.forgive(address)
     return identity
   }
 
-  function admit(request: Request, route: RouteFacts, { role, workspace: own, keyId }: Identity, asked: string | undefined): void {
+  /** Looks at the database now, because another replica may just have made what this process does not know. */
+  async function lookFor(what: 'key' | 'workspace'): Promise<void> {
+    try {
+      await directory.refresh()
+    } catch (error) {
+      if (error instanceof StorageUnavailableError) throw unavailable(`The service does not know this ${what} and cannot look it up now.`)
+      throw error
+    }
+  }
+
+  function admit(request: Request, route: RouteFacts, who: Identity, asked: string | undefined): Promise<void> | void {
+    const isUnknown = who.workspace === undefined && asked !== undefined && WORKSPACE_NAME.test(asked) && !directory.find(asked)
+    if (!isUnknown) return enter(request, route, who, asked)
+    return lookFor('workspace').then(() => enter(request, route, who, asked))
+  }
+
+  function enter(request: Request, route: RouteFacts, { role, workspace: own, keyId }: Identity, asked: string | undefined): void {
     const workspace = own === undefined ? chosen(asked ?? DEFAULT_WORKSPACE) : ownOf(own, asked)
     if (!mayUse(role, route.access)) throw pathNotFound()
     const isKeyless = isOpen && keyId === undefined
@@ -136,7 +147,6 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
   function chosen(name: string): Workspace {
     const workspace = directory.find(name)
     if (workspace) return workspace
-    if (!directory.isLoaded) throw unavailable('The service has not read its workspaces yet.')
     throw new HttpProblem('workspace_not_found', 'No workspace has this name.')
   }
 }

@@ -3,9 +3,11 @@ import type { KeyRole } from './caller.ts'
 /** `ab_<workspace>_<random>`: the random part is 32 bytes in base64url. */
 const KEY = /^ab_[A-Za-z0-9_-]{1,64}_[A-Za-z0-9_-]{43}$/
 
+const MAX_LENGTH = 'ab_'.length + 64 + '_'.length + 43
+
 /** Whether a text may be a key. Anything else needs no look into the database. */
 export function isKeyShaped(text: string): boolean {
-  return KEY.test(text)
+  return text.length <= MAX_LENGTH && KEY.test(text)
 }
 
 /** What the owner of a workspace says about a new key. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import Type from 'typebox'
 import type { Access } from '#foundation/http/access.ts'
-import { type Route, route } from '#foundation/http/route.ts'
+import type { Route } from '#foundation/http/route.ts'
 import type { Role } from '../../../domain/workspaces/caller.ts'
 import { ACCEPTED_ID, serveApi } from '../serve-api.ts'
 import { DirectoryInMemory, newKey } from './directory-in-memory.ts'
+import { standIn } from './stand-in.ts'
 
 /** The table of docs/http-api.md: which roles may use what. */
 const TABLE: Readonly<Record<Exclude<Access, 'public'>, readonly Role[]>> = {
@@ -34,23 +34,6 @@ interface Sender {
 
 const unchanged = async (): Promise<undefined> => undefined
 const NO_CHANGES = { create: () => assert.fail('the body is not valid'), change: unchanged, archive: unchanged, restore: unchanged }
-
-/** Stands for operations of an access that no operation of the service has. */
-function standIn(access: Access): Route {
-  return route({
-    method: 'GET',
-    path: `/v1/stand-in/${access}`,
-    operationId: `standIn${access}`,
-    summary: 'Does nothing',
-    access,
-    limits: 'none',
-    query: Type.Object({}),
-    answers: {},
-    problems: [],
-    parse: () => undefined,
-    execute: () => ({ status: 204, body: '' }),
-  })
-}
 
 describe('the matrix of routes, callers and workspaces', function () {
   this.timeout(120_000)

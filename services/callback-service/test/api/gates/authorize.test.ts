@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { sendRaw, serveApi } from '../serve-api.ts'
 import { DirectoryInMemory, newKey } from './directory-in-memory.ts'
+import { standIn } from './stand-in.ts'
 
 const SUPERUSER_KEY = 'superuser-'.repeat(4)
 
@@ -120,8 +121,14 @@ describe('the gate of keys', () => {
       assert.deepEqual([answer, headers.get('retry-after')], ['503 storage_unavailable', '1'])
     })
 
-    it('does not know which workspaces exist before it has read them', async () => {
-      directory.isLoaded = false
+    it('finds a workspace that another replica has just made', async () => {
+      directory.hideWorkspace('new')
+      await serve()
+      assert.equal((await get('/v1/objects?workspace_id=new', { 'x-api-key': SUPERUSER_KEY })).answer, '200 none')
+    })
+
+    it('does not say that a workspace does not exist while it cannot look', async () => {
+      directory.isDatabaseAway = true
       await serve()
       const answers = ['default', 'nowhere'].map(name => get(`/v1/objects?workspace_id=${name}`, { 'x-api-key': SUPERUSER_KEY }))
       assert.deepEqual(
@@ -194,6 +201,25 @@ describe('the gate of keys', () => {
         '404 not_found',
       )
     })
+
+    for (const [what, headers, wanted] of [
+      ['a page of another site', { 'Sec-Fetch-Site': 'cross-site' }, 403],
+      ['a page of another origin', { Origin: 'https://evil.example' }, 403],
+      ['a host name that points here', { Host: 'evil.example' }, 403],
+      ['nobody but this machine', {}, 204],
+    ] as const) {
+      it(`answers ${wanted} to ${what} that would manage workspaces without a key`, async () => {
+        api = await serveApi({ directory, moreRoutes: (['manage', 'superuser', 'read'] as const).map(standIn) })
+        const statusOf = async (path: string, sent: Record<string, string>): Promise<number> => {
+          const lines = Object.entries({ Host: 'localhost', Connection: 'close', ...sent }).map(([name, value]) => `${name}: ${value}\r\n`)
+          return (await sendRaw(api.server.port, [`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`])).status
+        }
+        for (const path of ['/v1/stand-in/manage', '/v1/stand-in/superuser']) assert.equal(await statusOf(path, headers), wanted)
+        assert.equal(await statusOf('/v1/stand-in/read', headers), 204)
+        const manager = directory.addKey('shop', 'manage')
+        assert.equal(await statusOf('/v1/stand-in/manage', { ...headers, 'X-API-Key': manager }), 204)
+      })
+    }
 
     it('is over as soon as there is a key of a superuser', async () => {
       await serve({ mode: 'open' })

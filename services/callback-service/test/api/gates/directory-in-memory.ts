@@ -7,17 +7,21 @@ import { type Limits, NO_LIMITS, type Workspace } from '../../../domain/workspac
 
 /** A directory whose database is a pair of maps. What is added is known at once; what is `hidden` is known after a refresh. */
 export class DirectoryInMemory implements Directory {
-  isLoaded = true
   isDatabaseAway = false
   refreshes = 0
   readonly usedKeys: string[] = []
   readonly #workspaces = new Map<string, Workspace>([['default', BUILT_IN_DEFAULT]])
   readonly #keys = new Map<string, KnownKey>()
   readonly #hidden = new Map<string, KnownKey>()
+  readonly #hiddenWorkspaces: string[] = []
 
   addWorkspace(name: string, changes: Partial<Omit<Workspace, 'limits'>> & { readonly limits?: Partial<Limits> } = {}): void {
     const limits = { ...NO_LIMITS, ...changes.limits }
     this.#workspaces.set(name, { ...BUILT_IN_DEFAULT, ...changes, name, limits })
+  }
+
+  hideWorkspace(name: string): void {
+    this.#hiddenWorkspaces.push(name)
   }
 
   /** @returns the key itself */
@@ -44,7 +48,13 @@ export class DirectoryInMemory implements Directory {
   async refresh(): Promise<void> {
     this.refreshes += 1
     if (this.isDatabaseAway) throw new StorageUnavailableError('the database is away')
+    this.reveal()
+  }
+
+  /** Makes what is hidden known. */
+  reveal(): void {
     for (const [hash, key] of this.#hidden) this.#keys.set(hash, key)
+    for (const name of this.#hiddenWorkspaces) this.addWorkspace(name)
   }
 
   used(keyId: string): void {

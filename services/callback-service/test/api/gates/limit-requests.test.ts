@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { eventually } from '../../../../../test/support/eventually.ts'
 import { SenderSignature } from '../../../adapters/sender-signature.ts'
 import type { Limits } from '../../../domain/workspaces/workspace.ts'
 import { ACCEPTED_ID, serveApi } from '../serve-api.ts'
@@ -61,12 +62,19 @@ describe('the limits of a workspace', () => {
     })
 
     it('is shared by the replicas', async () => {
+      let now = 5000
       limit({ requestsPerSecond: 9 })
-      api = await serveApi({ directory, limits: { nowMs: () => 5000, replicas: () => 3 } })
+      api = await serveApi({ directory, limits: { nowMs: () => now, replicas: () => 3 } })
       const answers = [await read(), await read(), await read(), await read()]
       assert.deepEqual(
         answers.map(({ answer }) => answer),
         [...Array(3).fill('200 none'), '429 too_many_requests'],
+      )
+      now += 340
+      const later = [await read(), await read()]
+      assert.deepEqual(
+        later.map(({ answer }) => answer),
+        ['200 none', '429 too_many_requests'],
       )
     })
 
@@ -146,6 +154,38 @@ describe('the limits of a workspace', () => {
       while (last.answer !== '200 none' && performance.now() < deadline) last = await read()
       assert.equal(last.answer, '200 none')
       waiting.shift()?.()
+    })
+
+    it('does not count a caller that left while its key was looked up', async () => {
+      limit({ activeRequests: 1 })
+      const looked = Promise.withResolvers<void>()
+      const looking = Promise.withResolvers<void>()
+      directory.refresh = () => {
+        looking.resolve()
+        return looked.promise
+      }
+      api = await serveApi({ directory })
+      const leaving = new AbortController()
+      const key = directory.addKey('shop', 'read', { isHidden: true })
+      const first = send('/v1/objects', { headers: { 'x-api-key': key }, signal: leaving.signal })
+      await looking.promise
+      leaving.abort()
+      await assert.rejects(first)
+      await eventually('the service has noticed', () => api.measured.some(({ status }) => status === 499))
+      directory.reveal()
+      looked.resolve()
+      assert.equal((await read()).answer, '200 none')
+    })
+
+    it('is shared by the replicas', async () => {
+      limit({ activeRequests: 3 })
+      const { waiting, arrival } = await serveSlowly(2)
+      const arrived = arrival()
+      const first = post()
+      await arrived
+      assert.equal((await read()).answer, '429 too_many_active')
+      waiting.shift()?.()
+      assert.equal((await first).answer, '202 none')
     })
 
     it('leaves at least one to each replica', async () => {

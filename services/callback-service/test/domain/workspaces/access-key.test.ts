@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { isKeyShaped } from '../../../domain/workspaces/key-shape.ts'
+import { isKeyShaped } from '../../../domain/workspaces/access-key.ts'
 
 const RANDOM = `${'A-_b'.repeat(10)}xyz`
 
