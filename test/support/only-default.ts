@@ -7,6 +7,7 @@ export const onlyDefault: Directory & { readonly all: readonly Workspace[] } = {
   find: name => (name === DEFAULT_WORKSPACE ? BUILT_IN_DEFAULT : undefined),
   keyWithHash: () => undefined,
   refresh: async () => undefined,
+  onChange: () => undefined,
   used: () => undefined,
   all: [BUILT_IN_DEFAULT],
 }

@@ -20,6 +20,8 @@ export interface Directory {
   keyWithHash(hash: Buffer): KnownKey | undefined
   /** Looks at the database now. @throws {StorageUnavailableError} */
   refresh(): Promise<void>
+  /** @param listener called after each change of a workspace or a key */
+  onChange(listener: () => void): void
   /** Notes that somebody used a key. */
   used(keyId: string): void
 }
@@ -47,6 +49,15 @@ interface Identity {
 
 const SUPERUSER: Identity = { role: 'superuser', workspace: undefined, keyId: undefined }
 
+/** A key that was verified, and until when it is valid. */
+interface Verified {
+  readonly identity: Identity
+  readonly expiresAtMs: number
+}
+
+/** Verified keys to remember. Most senders use one of a few keys, and hashing takes most of the time for a key. */
+const MAX_VERIFIED = 1000
+
 /** No key is longer. A longer text is not worth the time to hash it. */
 const MAX_KEY_LENGTH = 512
 
@@ -65,6 +76,9 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
   const { directory, nowMs } = options
   const isOpen = isOpenAccess(options)
   const superusers = options.superuserKeys.map(digestOf)
+  // The time of a lookup tells nothing about the keys: the map compares texts only if their hashes are equal, and those have a secret seed.
+  const verified = new Map<string, Verified>()
+  directory.onChange(() => verified.clear())
   const failures = new FailedTries({ max: options.maxFailures, nowMs })
   // With open access, upstreams may have always sent some other Authorization. They must not be refused after an upgrade.
   const counts = isOpen ? isKeyShaped : () => true
@@ -75,10 +89,9 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     const key = readKey(request, counts)
     const asked = readWorkspaceName(request)
     if (key === undefined) return admit(request, route, withoutKey(), asked)
-    const digest = key.length <= MAX_KEY_LENGTH ? digestOf(key) : undefined
-    const known = digest && recognise(digest)
+    const known = recognise(key)
     if (known) return admit(request, route, known, asked)
-    return learn(request, key, digest).then(learned => admit(request, route, learned, asked))
+    return learn(request, key).then(learned => admit(request, route, learned, asked))
   }
 
   function withoutKey(): Identity {
@@ -86,27 +99,41 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     throw unauthorized('key_required', 'This operation needs a key.')
   }
 
-  function recognise(digest: Buffer): Identity | undefined {
-    if (isAmong(superusers, digest)) return SUPERUSER
+  function recognise(key: string): Identity | undefined {
+    const known = verified.get(key) ?? verify(key)
+    if (known && known.expiresAtMs <= options.databaseNowMs()) throw invalidKey()
+    return known?.identity
+  }
+
+  function verify(text: string): Verified | undefined {
+    if (text.length > MAX_KEY_LENGTH) return undefined
+    const found = verifiedBy(digestOf(text))
+    if (!found) return undefined
+    if (verified.size === MAX_VERIFIED) verified.clear()
+    verified.set(text, found)
+    return found
+  }
+
+  function verifiedBy(digest: Buffer): Verified | undefined {
+    if (isAmong(superusers, digest)) return { identity: SUPERUSER, expiresAtMs: Number.POSITIVE_INFINITY }
     const key = directory.keyWithHash(digest)
     if (!key || !timingSafeEqual(key.hash, digest)) return undefined
-    if (key.expiresAt !== null && key.expiresAt.getTime() <= options.databaseNowMs())
-      throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
-    return { role: key.role, workspace: key.workspace, keyId: key.id }
+    const identity = { role: key.role, workspace: key.workspace, keyId: key.id }
+    return { identity, expiresAtMs: key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY }
   }
 
   /** Looks at the database for a key that this process does not know. The key may be new. */
-  async function learn({ socket }: Request, key: string, digest: Buffer | undefined): Promise<Identity> {
+  async function learn({ socket }: Request, key: string): Promise<Identity> {
     const address = socket.remoteAddress ?? ''
     const waitMs = failures.begin(address)
     if (waitMs > 0) throw tooManyFailures(waitMs)
-    if (digest === undefined || !isKeyShaped(key)) throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
+    if (!isKeyShaped(key)) throw invalidKey()
     await lookFor('key').catch(error => {
       failures.forgive(address)
       throw error
     })
-    const identity = recognise(digest)
-    if (!identity) throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
+    const identity = recognise(key)
+    if (!identity) throw invalidKey()
     failures.forgive(address)
     return identity
   }
@@ -160,6 +187,10 @@ function isAmong(digests: readonly Buffer[], digest: Buffer): boolean {
   let isFound = false
   for (const each of digests) if (timingSafeEqual(each, digest)) isFound = true
   return isFound
+}
+
+function invalidKey(): HttpProblem {
+  return unauthorized('invalid_key', 'The key is unknown or no longer valid.')
 }
 
 function unauthorized(code: 'key_required' | 'invalid_key', detail: string): HttpProblem {

@@ -137,6 +137,18 @@ describe('the gate of keys', () => {
       )
     })
 
+    it('refuses a key that was good a moment ago when it is revoked, and when it has expired', async () => {
+      let now = 1000
+      const brief = directory.addKey('shop', 'read', { expiresAt: new Date(2000) })
+      await serve({ databaseNowMs: () => now })
+      assert.deepEqual([await withKey(key), await withKey(brief)], ['200 none', '200 none'])
+      directory.revoke(key)
+      now = 1999
+      assert.deepEqual([await withKey(key), await withKey(brief)], ['401 invalid_key', '200 none'])
+      now = 2000
+      assert.equal(await withKey(brief), '401 invalid_key')
+    })
+
     it('notes which keys are used', async () => {
       await serve()
       await withKey(key)

@@ -14,6 +14,11 @@ export class DirectoryInMemory implements Directory {
   readonly #keys = new Map<string, KnownKey>()
   readonly #hidden = new Map<string, KnownKey>()
   readonly #hiddenWorkspaces: string[] = []
+  readonly #listeners: (() => void)[] = []
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
 
   addWorkspace(name: string, changes: Partial<Omit<Workspace, 'limits'>> & { readonly limits?: Partial<Limits> } = {}): void {
     const limits = { ...NO_LIMITS, ...changes.limits }
@@ -35,6 +40,7 @@ export class DirectoryInMemory implements Directory {
 
   revoke(key: string): void {
     this.#keys.delete(createHash('sha256').update(key).digest('hex'))
+    for (const listener of this.#listeners) listener()
   }
 
   find(name: string): Workspace | undefined {
