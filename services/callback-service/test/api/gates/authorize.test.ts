@@ -149,6 +149,20 @@ describe('the gate of keys', () => {
       assert.equal(await withKey(brief), '401 invalid_key')
     })
 
+    it('puts the workspace into the log line of a refused request, if the key tells it', async () => {
+      await serve()
+      await get('/v1/objects/7', { 'x-api-key': key })
+      await get('/v1/objects/7')
+      const refusals = api.logged.map(line => JSON.parse(line) as Record<string, unknown>).filter(({ msg }) => msg === 'request refused')
+      assert.deepEqual(
+        refusals.map(({ code, workspace }) => [code, workspace]),
+        [
+          ['object_not_found', 'shop'],
+          ['key_required', undefined],
+        ],
+      )
+    })
+
     it('notes which keys are used', async () => {
       await serve()
       await withKey(key)
