@@ -111,20 +111,21 @@ export function processing({ config, metrics, database, clock, fetching, workspa
   arrived.on(workspace => worker.arrived(workspace))
   resumed.on(() => worker.wake())
   const steps = new ClockSteps({ prisma: database.prisma, clock, logger })
+  const liveness = new WorkerLiveness({
+    graceMs: SESSION_GRACE_MS,
+    intervalMs: config.claims.takeOverMs,
+    nowMs: () => performance.now(),
+  })
   let replicas = 1
   const watch = claimWatch({
     look: async () => {
       const state = await readClusterState(database.prisma, { clock, maxCrashes, excluded: excluded() })
       await steps.makeUp(state.clockStep)
       isolation.noteSuspects(state.suspectCrashes)
-      replicas = Math.max(1, state.workers.filter(({ isLocked }) => isLocked).length)
+      replicas = Math.max(1, liveness.countLiving(state.workers))
       return state.workers
     },
-    liveness: new WorkerLiveness({
-      graceMs: SESSION_GRACE_MS,
-      intervalMs: config.claims.takeOverMs,
-      nowMs: () => performance.now(),
-    }),
+    liveness,
     takeOver: (workerNumber, dead) => claims.takeOver(workerNumber, dead),
     workerNumber: () => session.workerNumber,
     intervalMs: config.claims.takeOverMs,
