@@ -71,7 +71,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     fetching: fetches,
     workspaces: directory,
     arrived,
-    isHeldUp: () => inbox.isSpoolDraining,
+    // Without the workspaces, the worker would fetch from the wrong client service, and claim for a paused workspace.
+    isHeldUp: () => inbox.isSpoolDraining || !directory.hasRead,
     logger,
   })
   const expirer = objectExpirer({

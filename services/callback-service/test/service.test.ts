@@ -7,6 +7,7 @@ import { Settings } from '#foundation/config/settings.ts'
 import type { HttpServer } from '#foundation/http/server.ts'
 import { Lifecycle } from '#foundation/lifecycle/parts.ts'
 import { accept, finished, patchConfig, range, readMetrics } from '../../../test/support/callbacks.ts'
+import { withClient } from '../../../test/support/database.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { schema } from '../config.ts'
 import { parts } from '../service.ts'
@@ -45,13 +46,15 @@ describe('the callback service, joined', () => {
     await storage.close()
   })
 
+  const clientServiceUrl = (): string => `http://127.0.0.1:${(clientService.address() as AddressInfo).port}`
+
   /** @returns where it and its admin port are */
   async function start(env: Record<string, string> = {}): Promise<{ url: string; adminUrl: string }> {
     const settings = new Settings(schema, {
       argv: [],
       env: {
         DATABASE_URL: storage.url,
-        CLIENT_SERVICE_URL: `http://127.0.0.1:${(clientService.address() as AddressInfo).port}`,
+        CLIENT_SERVICE_URL: clientServiceUrl(),
         ZIPKIN_URL: '',
         HTTP_PORT: '0',
         ADMIN_PORT: '0',
@@ -117,6 +120,34 @@ describe('the callback service, joined', () => {
       assert.deepEqual([new Set(sender), new Set(another)], [new Set([outcomeOfSender]), new Set(['stored'])])
     })
   }
+
+  it('claims nothing before it has read the workspaces, because it cannot know which client service to ask', async () => {
+    const seenFrom: string[] = []
+    const well = answer
+    answer = (request, response) => {
+      seenFrom.push(request.url ?? '')
+      well(request, response)
+    }
+    await storage.query(`UPDATE workspaces SET client_service_url = $1 WHERE name = 'default'`, [`${clientServiceUrl()}/own`])
+    await withClient(storage.url, async somebody => {
+      await somebody.query('BEGIN; LOCK TABLE access_keys')
+      const { url } = await start({ PROCESS_POLL_MS: '5' })
+      const id = await accept(url, [1])
+      const surveys = new Set<number>()
+      await eventually('it has looked for callbacks three times', async () => {
+        for (const { at } of await storage.query<{ at: Date }>(
+          `SELECT query_start AS at FROM pg_stat_activity WHERE query LIKE '%RECURSIVE places%' AND pid <> pg_backend_pid()`,
+        ))
+          surveys.add(at.getTime())
+        return surveys.size >= 3
+      })
+      assert.deepEqual(seenFrom, [])
+      await somebody.query('COMMIT')
+      assert.equal((await finished(url, id)).state, 'completed')
+    })
+    await storage.query(`UPDATE workspaces SET client_service_url = NULL WHERE name = 'default'`)
+    assert.deepEqual(seenFrom, ['/own/objects/1'])
+  })
 
   it('honours a Retry-After for as long as the settings say, in milliseconds', async () => {
     const well = answer

@@ -1,6 +1,7 @@
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Signal } from '#foundation/lifecycle/signal.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
+import { TroubleLog } from '#foundation/telemetry/trouble-log.ts'
 import { CallbackClaims } from '../adapters/postgres/callback-claims.ts'
 import { ClockSteps } from '../adapters/postgres/clock-steps.ts'
 import { readClusterState } from '../adapters/postgres/cluster-state.ts'
@@ -14,6 +15,7 @@ import type { ClaimQuota, ClaimRoom, SuspectGroup } from '../domain/processing/c
 import { ClaimTurns } from '../domain/processing/claim-turns.ts'
 import { crashed, processCallback } from '../domain/processing/process-callback.ts'
 import { Isolation } from '../domain/processing/suspicion.ts'
+import { UnknownWorkspaces } from '../domain/processing/unknown-workspaces.ts'
 import { WorkerLiveness } from '../domain/processing/worker-liveness.ts'
 import type { CallbackMetrics } from '../metrics.ts'
 import { CallbackWorker } from '../workers/callback-worker.ts'
@@ -72,6 +74,7 @@ export function processing({ config, metrics, database, clock, fetching, workspa
     requests: slots,
     maxRunning,
   })
+  const reportUnknown = unknownReporter(workspaces, logger)
   const excluded = (): string[] =>
     workspaces.all.filter(({ name, isPaused }) => isPaused || (fetching.breakerOf(name)?.waitMs ?? 0) > 0).map(({ name }) => name)
   const isProbing = (): boolean => workspaces.all.some(({ name }) => fetching.breakerOf(name)?.state === 'half-open')
@@ -94,7 +97,11 @@ export function processing({ config, metrics, database, clock, fetching, workspa
     workerNumber: () => session.workerNumber,
     quota: quotaFor,
     turns,
-    survey: () => dueWorkspaces(database.prisma, { maxCrashes }),
+    survey: async () => {
+      const due = await dueWorkspaces(database.prisma, { maxCrashes })
+      if (!isHeldUp()) reportUnknown(due)
+      return due
+    },
     process: callback => {
       const { sharedFetches } = fetching.of(callback.workspace) ?? UNKNOWN
       return processCallback(callback, (id, by) => sharedFetches.fetch(id, by), policy)
@@ -111,20 +118,21 @@ export function processing({ config, metrics, database, clock, fetching, workspa
   arrived.on(workspace => worker.arrived(workspace))
   resumed.on(() => worker.wake())
   const steps = new ClockSteps({ prisma: database.prisma, clock, logger })
+  const liveness = new WorkerLiveness({
+    graceMs: SESSION_GRACE_MS,
+    intervalMs: config.claims.takeOverMs,
+    nowMs: () => performance.now(),
+  })
   let replicas = 1
   const watch = claimWatch({
     look: async () => {
       const state = await readClusterState(database.prisma, { clock, maxCrashes, excluded: excluded() })
       await steps.makeUp(state.clockStep)
       isolation.noteSuspects(state.suspectCrashes)
-      replicas = Math.max(1, state.workers.filter(({ isLocked }) => isLocked).length)
+      replicas = Math.max(1, liveness.countLiving(state.workers))
       return state.workers
     },
-    liveness: new WorkerLiveness({
-      graceMs: SESSION_GRACE_MS,
-      intervalMs: config.claims.takeOverMs,
-      nowMs: () => performance.now(),
-    }),
+    liveness,
     takeOver: (workerNumber, dead) => claims.takeOver(workerNumber, dead),
     workerNumber: () => session.workerNumber,
     intervalMs: config.claims.takeOverMs,
@@ -135,4 +143,18 @@ export function processing({ config, metrics, database, clock, fetching, workspa
     logger,
   })
   return { session, worker, replicas: () => replicas, parts: [session, watch, worker] }
+}
+
+/** Makes a function that takes what a survey found, and logs which callbacks nobody can work on. */
+function unknownReporter(workspaces: Workspaces, logger: Logger): (due: readonly string[]) => void {
+  const unknown = new UnknownWorkspaces({ isKnown: name => workspaces.find(name) !== undefined, nowMs: () => performance.now() })
+  const trouble = new TroubleLog(logger, {
+    began: 'callbacks wait for a workspace that does not exist',
+    ended: 'no callback waits for a missing workspace any more',
+  })
+  return due => {
+    const missing = unknown.observe(due)
+    for (const workspace of missing) trouble.tell(`no workspace has the name ${workspace}`, { workspace })
+    if (missing.length === 0) trouble.end()
+  }
 }

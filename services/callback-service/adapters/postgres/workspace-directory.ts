@@ -40,6 +40,7 @@ export class WorkspaceDirectory implements Part {
   #keys: ReadonlyMap<string, KnownKey> = new Map()
   #state: AccessState | undefined
   #revision: string | undefined
+  #hasRead = false
   #isSaved = true
   #used = new Set<string>()
   #lookedAtMs = Number.NEGATIVE_INFINITY
@@ -69,6 +70,11 @@ export class WorkspaceDirectory implements Part {
   /** Whether it has ever read the database or a snapshot. */
   get isLoaded(): boolean {
     return this.#state !== undefined
+  }
+
+  /** Whether it has ever read the database. Before that, it knows the snapshot, which may be old, or nothing but the built-in `default`. */
+  get hasRead(): boolean {
+    return this.#hasRead
   }
 
   /** All workspaces, archived ones included. */
@@ -145,6 +151,7 @@ export class WorkspaceDirectory implements Part {
     if (this.#revision !== undefined && (await readRevision(prisma)) === this.#revision) return
     const { revision, ...state } = await readAccess(prisma)
     this.#revision = revision
+    this.#hasRead = true
     this.#isSaved = false
     this.#show(state)
   }

@@ -129,7 +129,7 @@ export class ClaimTurns {
     const lanes = [...this.#lanes.values()]
       .filter(lane => lane.isActive || lane.running > 0)
       .map(lane => ({ lane, taker: this.#options.find(lane.workspace) }))
-    const totalWeight = lanes.reduce((sum, { taker }) => sum + (taker?.weight ?? 0), 0)
+    const totalWeight = lanes.reduce((sum, { taker }) => sum + (taker && competes(taker) ? taker.weight : 0), 0)
     const candidates: Candidate[] = []
     const probed = new Set<Breaker>()
     for (const { lane, taker } of lanes.filter(({ lane }) => lane.isActive).sort((a, b) => a.lane.time - b.lane.time)) {
@@ -148,13 +148,15 @@ export class ClaimTurns {
     return candidates
   }
 
-  #roomOf({ workspace, running }: Lane, { weight, breaker }: TurnTaker, totalWeight: number): ClaimRoom | undefined {
+  /** @param totalWeight of the workspaces that compete now */
+  #roomOf({ workspace, running }: Lane, taker: TurnTaker, totalWeight: number): ClaimRoom | undefined {
+    const { weight, breaker } = taker
     const { requests, maxRunning } = this.#options
     const room = claimRoom({ running: this.#running, maxRunning, requests, breaker })
     if (room?.minAgeMs === 0) return room
     const isOverfull = this.#running >= MAX_EXCESS * maxRunning || requests.waiting >= MAX_EXCESS * MAX_WAITING * requests.concurrency
     if (isOverfull) return undefined
-    const share = weight / totalWeight
+    const share = weight / (competes(taker) ? totalWeight : totalWeight + weight)
     const { inFlight, waiting } = requests.requestsOf(workspace)
     return claimRoom({
       running,
@@ -178,6 +180,11 @@ export class ClaimTurns {
     for (const [workspace, lane] of this.#lanes)
       if (!lane.isActive && lane.running === 0 && lane.time <= this.#time) this.#lanes.delete(workspace)
   }
+}
+
+/** Whether a workspace takes its share. One that may not be claimed must not make the shares of the others smaller. */
+function competes({ isPaused, breaker }: TurnTaker): boolean {
+  return !isPaused && breaker.state === 'closed' && breaker.waitMs <= 0
 }
 
 /**

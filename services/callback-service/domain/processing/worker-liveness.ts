@@ -30,6 +30,8 @@ export class WorkerLiveness {
   readonly #seen = new Map<number, { renewal: string | null; unrenewedMs: number; unlockedMs: number }>()
   #lastLookMs: number | undefined
   #settledAtMs = 0
+  #dead: ReadonlySet<number> = new Set()
+  #living: ReadonlySet<number> = new Set()
 
   constructor(options: WorkerLivenessOptions) {
     this.#options = options
@@ -54,7 +56,7 @@ export class WorkerLiveness {
     const elapsedMs = Math.min(now - (this.#lastLookMs ?? now), 2 * intervalMs)
     this.#lastLookMs = now
     this.#forgetAllBut(signs)
-    return signs
+    const dead = signs
       .filter(({ number, renewal, leaseMs, isLocked }) => {
         const seen = this.#seen.get(number)
         const isRenewed = seen?.renewal !== renewal
@@ -64,6 +66,18 @@ export class WorkerLiveness {
         return (leaseMs !== null && unrenewedMs >= leaseMs) || (unlockedMs >= graceMs && now >= this.#settledAtMs)
       })
       .map(({ number }) => number)
+    this.#dead = new Set(dead)
+    return dead
+  }
+
+  /**
+   * Counts the workers that live. Call it with the signs of each look. A hung worker keeps its session, but counts only until its lease ends.
+   * A worker that just lost its session counts until it is dead, because all lose theirs when Postgres restarts.
+   */
+  countLiving(signs: readonly WorkerSign[]): number {
+    const living = signs.filter(({ number, isLocked }) => !this.#dead.has(number) && (isLocked || this.#living.has(number)))
+    this.#living = new Set(living.map(({ number }) => number))
+    return living.length
   }
 
   #forgetAllBut(signs: readonly WorkerSign[]): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pino } from 'pino'
 import { Settings } from '#foundation/config/settings.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import { Signal } from '#foundation/lifecycle/signal.ts'
@@ -32,7 +33,7 @@ describe('processing', () => {
 
   after(() => storage.close())
 
-  function setup(env: Record<string, string>, isHeldUp: () => boolean = () => false, workspaces: Workspaces = onlyDefault) {
+  function setup(env: Record<string, string>, isHeldUp: () => boolean = () => false, workspaces: Workspaces = onlyDefault, log = logger) {
     const { current } = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url, ...env } })
     const registry = createRegistry()
     const needs = {
@@ -40,7 +41,7 @@ describe('processing', () => {
       database: storage.open(),
       clock: new DatabaseClock(),
       workspaces,
-      logger,
+      logger: log,
     }
     const { parts } = processing({
       ...needs,
@@ -152,6 +153,22 @@ describe('processing', () => {
       assert.equal((await readCallback(storage, paused)).state, 'pending')
       add('shop')
       await eventually('it is done', async () => (await readCallback(storage, paused)).state === 'completed')
+      await stop()
+    })
+
+    it('says that callbacks wait for a workspace that does not exist, and processes them when somebody has created it', async () => {
+      const id = await putCallback(storage, { workspace: 'gone', objectIds: [] })
+      const lines: { msg: string; workspace?: string }[] = []
+      const log = pino({}, { write: line => lines.push(JSON.parse(line)) })
+      const { start, stop } = setup({ PROCESS_POLL_MS: '20' }, undefined, known, log)
+      await start()
+      await eventually('it says so', () =>
+        lines.some(({ msg, workspace }) => /workspace that does not exist$/.test(msg) && workspace === 'gone'),
+      )
+      assert.equal((await readCallback(storage, id)).state, 'pending')
+      add('gone')
+      await eventually('it is done', async () => (await readCallback(storage, id)).state === 'completed')
+      await eventually('the trouble is over', () => lines.some(({ msg }) => /any more$/.test(msg)))
       await stop()
     })
 

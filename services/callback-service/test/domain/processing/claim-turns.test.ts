@@ -220,6 +220,23 @@ describe('ClaimTurns', () => {
     assert.deepEqual(turns.shares(), [{ workspace: 'new', callbacks: 32, objects: 10, minAgeMs: 0 }])
   })
 
+  for (const [what, changes] of [
+    ['that is paused', { isPaused: true }],
+    ['whose client service is down', { breaker: { state: 'open', waitMs: 500 } }],
+    ['whose client service asked for a pause', { breaker: { state: 'closed', waitMs: 500 } }],
+  ] as const) {
+    it(`leaves a newcomer its share, whatever the weight of a workspace ${what}`, () => {
+      const { turns, requests, add } = setup({ maxRunning: 100, concurrency: 10 })
+      add('hog')
+      turns.claimed([], Array(100).fill(callback('hog', 1)))
+      Object.assign(requests, { inFlight: 10, waiting: 40 }).of.set('hog', { inFlight: 10, waiting: 40 })
+      add('heavy', { weight: 1000, ...changes })
+      add('new')
+      const share = turns.shares()?.find(({ workspace }) => workspace === 'new')
+      assert.ok(share && share.callbacks > 1 && share.objects > 2, JSON.stringify(share))
+    })
+  }
+
   it('claims nothing at all beyond twice the bounds of the process', () => {
     const { turns, add } = setup({ maxRunning: 100 })
     add('hog')

@@ -127,4 +127,34 @@ describe('WorkerLiveness', () => {
       600,
     )
   })
+
+  /** Looks once, as the watch does. @returns the number of living workers */
+  function countOnce(...signs: WorkerSign[]): number {
+    const count = liveness.countLiving(signs)
+    liveness.observe(signs)
+    nowMs += INTERVAL_MS
+    return count
+  }
+
+  it('counts a worker that hangs until its lease ends, and again when it goes on', () => {
+    const looks = LEASE_MS / INTERVAL_MS
+    for (let look = 0; look <= looks; look += 1) assert.equal(countOnce(living('7')), 1)
+    assert.equal(countOnce(living('7')), 0)
+    assert.deepEqual([countOnce(living('8')), countOnce(living('8'))], [0, 1])
+  })
+
+  it('counts a worker that lost its session until it is dead, and never one that it has not seen alive', () => {
+    const stranger = { ...unlocked('1'), number: 2 }
+    assert.equal(countOnce(living('7'), stranger), 1)
+    for (let passed = 0; passed < GRACE_MS; passed += INTERVAL_MS) assert.equal(countOnce(unlocked('7'), stranger), 1)
+    assert.equal(countOnce(unlocked('7'), stranger), 0)
+  })
+
+  it('counts all that lived before an outage until they have had time to come back', () => {
+    const both = (sign: WorkerSign): WorkerSign[] => [sign, { ...sign, number: 2 }]
+    countOnce(...both(living('7')))
+    liveness.interrupted()
+    assert.equal(countOnce(...both(unlocked('7'))), 2)
+    assert.equal(countOnce(living('8'), { ...unlocked('7'), number: 2 }), 2)
+  })
 })
