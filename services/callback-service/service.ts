@@ -126,6 +126,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
         { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
         ...inbox.checks,
+        // Known keys work while the database is away, so a replica with old ones goes on accepting.
+        { name: 'access', problem: () => directory.problem, isDispensable: () => true },
         { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
       ],
       callbacks: {
