@@ -6,7 +6,7 @@ import type { RouteFacts } from '#foundation/http/route.ts'
 import { context, trace } from '#foundation/telemetry/spans.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { isKeyShaped } from '../../domain/workspaces/access-key.ts'
-import type { KnownKey, Role } from '../../domain/workspaces/caller.ts'
+import type { Caller, KnownKey, Role } from '../../domain/workspaces/caller.ts'
 import { FailedTries } from '../../domain/workspaces/failed-tries.ts'
 import { mayUse } from '../../domain/workspaces/permissions.ts'
 import { DEFAULT_WORKSPACE, WORKSPACE_NAME, type Workspace } from '../../domain/workspaces/workspace.ts'
@@ -42,10 +42,10 @@ export interface AuthorizeOptions {
 interface Identity {
   readonly role: Role
   readonly workspace: string | undefined
-  readonly keyId: string | undefined
+  readonly key: KnownKey | undefined
 }
 
-const SUPERUSER: Identity = { role: 'superuser', workspace: undefined, keyId: undefined }
+const SUPERUSER: Identity = { role: 'superuser', workspace: undefined, key: undefined }
 
 /** No key is longer. A longer text is not worth the time to hash it. */
 const MAX_KEY_LENGTH = 512
@@ -90,9 +90,13 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     if (isAmong(superusers, digest)) return SUPERUSER
     const key = directory.keyWithHash(digest)
     if (!key || !timingSafeEqual(key.hash, digest)) return undefined
-    if (key.expiresAt !== null && key.expiresAt.getTime() <= options.databaseNowMs())
-      throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
-    return { role: key.role, workspace: key.workspace, keyId: key.id }
+    if (key.expiresAt !== null && key.expiresAt.getTime() <= options.databaseNowMs()) throw invalidKey()
+    return { role: key.role, workspace: key.workspace, key }
+  }
+
+  function readmit({ role, workspace, key }: Caller): Caller {
+    if (key && !recognise(key.hash)) throw invalidKey()
+    return { role, workspace: directory.find(workspace.name) ?? workspace, key }
   }
 
   /** Looks at the database for a key that this process does not know. The key may be new. */
@@ -100,13 +104,13 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     const address = socket.remoteAddress ?? ''
     const waitMs = failures.begin(address)
     if (waitMs > 0) throw tooManyFailures(waitMs)
-    if (digest === undefined || !isKeyShaped(key)) throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
+    if (digest === undefined || !isKeyShaped(key)) throw invalidKey()
     await lookFor('key').catch(error => {
       failures.forgive(address)
       throw error
     })
     const identity = recognise(digest)
-    if (!identity) throw unauthorized('invalid_key', 'The key is unknown or no longer valid.')
+    if (!identity) throw invalidKey()
     failures.forgive(address)
     return identity
   }
@@ -127,13 +131,13 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     return lookFor('workspace').then(() => enter(request, route, who, asked))
   }
 
-  function enter(request: Request, route: RouteFacts, { role, workspace: own, keyId }: Identity, asked: string | undefined): void {
+  function enter(request: Request, route: RouteFacts, { role, workspace: own, key }: Identity, asked: string | undefined): void {
     const workspace = own === undefined ? chosen(asked ?? DEFAULT_WORKSPACE) : ownOf(own, asked)
     if (!mayUse(role, route.access)) throw pathNotFound()
-    const isKeyless = isOpen && keyId === undefined
+    const isKeyless = isOpen && key === undefined
     if (isKeyless && (route.access === 'manage' || route.access === 'superuser')) options.refuseForeignPages(request)
-    setCaller(request, { role, workspace, keyId })
-    if (keyId !== undefined) directory.used(keyId)
+    setCaller(request, { role, workspace, key }, readmit)
+    if (key) directory.used(key.id)
     const span = trace.getSpan(context.active())
     if (span?.isRecording()) span.setAttribute('answerback.workspace', workspace.name)
   }
@@ -164,6 +168,10 @@ function isAmong(digests: readonly Buffer[], digest: Buffer): boolean {
 
 function unauthorized(code: 'key_required' | 'invalid_key', detail: string): HttpProblem {
   return new HttpProblem(code, detail, { headers: { 'WWW-Authenticate': 'Bearer realm="answerback"' } })
+}
+
+function invalidKey(): HttpProblem {
+  return unauthorized('invalid_key', 'The key is unknown or no longer valid.')
 }
 
 function tooManyFailures(waitMs: number): HttpProblem {
