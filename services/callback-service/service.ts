@@ -29,6 +29,7 @@ import { toProblem } from './api/problems.ts'
 import { callbackServiceRoutes } from './api/routes.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
+import { SIGNATURE_WINDOW_SECONDS } from './domain/accepting/signature-window.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { access } from './wiring/access.ts'
 import { databases } from './wiring/databases.ts'
@@ -84,8 +85,13 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
   const { keepOffline } = config.objects
-  const { retentionSeconds } = config.callbacks
-  const pruner = callbackPruner({ prune: limit => pruneCallbacks({ prisma: work.prisma, clock }, { retentionSeconds, limit }), logger })
+  /** Seconds to keep a finished callback. A replay of a signed one must find it, whatever the settings say. */
+  const retentionSeconds = (): number => {
+    const isSigned = !directory.isLoaded || directory.all.some(({ signingSecrets }) => signingSecrets.length > 0)
+    return Math.max(config.callbacks.retentionSeconds, isSigned ? SIGNATURE_WINDOW_SECONDS : 0)
+  }
+  const prune = (limit: number) => pruneCallbacks({ prisma: work.prisma, clock }, { retentionSeconds: retentionSeconds(), limit })
+  const pruner = callbackPruner({ prune, logger })
   const counts = rowCount({
     count: async () => {
       const unfinished = await countUnfinishedCallbacks(work.prisma)
@@ -127,6 +133,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
         { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
         ...inbox.checks,
+        // Known keys work while the database is away, so a replica with old ones goes on accepting.
+        { name: 'access', problem: () => directory.problem, isDispensable: () => true },
         { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
       ],
       callbacks: {

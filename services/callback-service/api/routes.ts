@@ -5,6 +5,7 @@ import type { CallbackView } from '../domain/callback.ts'
 import { getCallback } from './callbacks/get-callback.ts'
 import { type ListCallbacks, listCallbacks } from './callbacks/list-callbacks.ts'
 import { type PostCallbackOptions, postCallback } from './callbacks/post-callback.ts'
+import { limitChanges } from './gates/limit-changes.ts'
 import { type ObjectReader, readObjects } from './objects/read-objects.ts'
 import { PROBLEMS } from './problem-kinds.ts'
 import { type AccessKeys, keyRoutes } from './workspaces/key-routes.ts'
@@ -35,8 +36,7 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       listCallbacks(callbacks.list),
       getCallback(callbacks.find),
       ...readObjects(objects),
-      ...workspaceRoutes(workspaces, isAllowedUrl),
-      ...keyRoutes(keys),
+      ...limitChanges([...workspaceRoutes(workspaces, isAllowedUrl), ...keyRoutes(keys)]),
     ],
     kinds: PROBLEMS,
     isOpen,

@@ -82,6 +82,20 @@ describe('the callback service, joined', () => {
     assert.deepEqual(document.paths['/callback']?.post.security, [{ bearer: [] }, { apiKey: [] }, { apiKeyInQuery: [] }])
   })
 
+  it('keeps callbacks as long as a signature is valid while the senders of a workspace sign, whatever retention is set', async () => {
+    await storage.query(`UPDATE workspaces SET signing_secrets = '{${'A'.repeat(32)}}'`)
+    const young = await putCallback(storage, { finishedAgoMs: 590_000 })
+    const old = await putCallback(storage, { finishedAgoMs: 610_000 })
+    try {
+      const { url } = await start({ CALLBACKS_RETENTION_SECONDS: '1' })
+      const statusOf = async (id: string): Promise<number> => (await fetch(`${url}/v1/callbacks/${id}`)).status
+      await eventually('the old callback is deleted', async () => (await statusOf(old)) === 404)
+      assert.equal(await statusOf(young), 200)
+    } finally {
+      await storage.query(`UPDATE workspaces SET signing_secrets = '{}'`)
+    }
+  })
+
   it('keeps as many requests to the client service under way as the settings say, also after a change', async () => {
     const held: (() => void)[] = []
     const atOnce = answer

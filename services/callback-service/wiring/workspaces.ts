@@ -5,15 +5,11 @@ import { AccessKeyStore } from '../adapters/postgres/access-key-store.ts'
 import type { Database } from '../adapters/postgres/database.ts'
 import { WorkspaceDirectory } from '../adapters/postgres/workspace-directory.ts'
 import { WorkspaceStore } from '../adapters/postgres/workspace-store.ts'
-import { readLimit } from '../api/gates/read-limit.ts'
 import type { AccessKeys } from '../api/workspaces/key-routes.ts'
 import type { Workspaces } from '../api/workspaces/workspace-routes.ts'
 import type { Config } from '../config.ts'
 import { isStorageTrouble } from '../domain/storage-errors.ts'
 import { keyUses } from '../workers/key-uses.ts'
-
-/** Maximum number of changes that wait for their turn. They have a limit of their own, so that they take no place from reads. */
-const MAX_CHANGES = 32
 
 /** The workspaces and keys of this replica, and the parts that keep them up to date. */
 export interface WorkspaceRooms {
@@ -39,16 +35,14 @@ export function workspaceRooms(options: {
   const workspaces = new WorkspaceStore({ changes, prisma: read.prisma, maxWorkspaces, maxClientServices })
   const keys = new AccessKeyStore({ changes, work: work.prisma, read: read.prisma })
 
-  const inBounds = readLimit(MAX_CHANGES)
   /** Makes a change that this replica knows of before it answers. If it cannot look now, it looks again within a second. */
-  const changing = <T>(change: () => Promise<T>): Promise<T> =>
-    inBounds(async () => {
-      const result = await change()
-      await directory.refresh().catch(error => {
-        if (!isStorageTrouble(error)) throw error
-      })
-      return result
+  const changing = async <T>(change: () => Promise<T>): Promise<T> => {
+    const result = await change()
+    await directory.refresh().catch(error => {
+      if (!isStorageTrouble(error)) throw error
     })
+    return result
+  }
 
   return {
     directory,

@@ -5,7 +5,7 @@ import { Signal } from '#foundation/lifecycle/signal.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { TroubleLog } from '#foundation/telemetry/trouble-log.ts'
 import type { PrismaClient } from '#prisma'
-import { isStorageTrouble, StorageUnavailableError } from '../../domain/storage-errors.ts'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { KnownKey } from '../../domain/workspaces/caller.ts'
 import { BUILT_IN_DEFAULT } from '../../domain/workspaces/default-workspace.ts'
 import { DEFAULT_WORKSPACE, type Workspace } from '../../domain/workspaces/workspace.ts'
@@ -22,6 +22,8 @@ export interface WorkspaceDirectoryOptions {
 const INTERVAL_MS = 500
 /** Minimum time between the starts of two looks, so that many unknown keys cannot occupy the database. */
 const MIN_LOOK_MS = 100
+/** Time without a successful look after which the state counts as out of date. */
+const STALE_MS = 2000
 /** Longest time that a caller waits for a look, and that the start waits for the first one. */
 const PATIENCE_MS = 1000
 
@@ -35,15 +37,18 @@ export class WorkspaceDirectory implements Part {
   readonly #loop: Loop
   readonly #changed = new Signal()
   readonly #snapshotTrouble: TroubleLog
+  readonly #lookTrouble: TroubleLog
   #workspaces: ReadonlyMap<string, Workspace> = new Map([[DEFAULT_WORKSPACE, BUILT_IN_DEFAULT]])
   #all: readonly Workspace[] = [BUILT_IN_DEFAULT]
   #keys: ReadonlyMap<string, KnownKey> = new Map()
   #state: AccessState | undefined
   #revision: string | undefined
-  #hasRead = false
   #isSaved = true
   #used = new Set<string>()
   #lookedAtMs = Number.NEGATIVE_INFINITY
+  /** When the last successful look began, and why the last one failed. */
+  #readAtMs = Number.NEGATIVE_INFINITY
+  #failure = 'the database has not answered'
   /** The look under way, and the one after it. */
   #look: Promise<void> | undefined
   #next: Promise<void> | undefined
@@ -54,13 +59,19 @@ export class WorkspaceDirectory implements Part {
       began: 'the snapshot of the keys cannot be written',
       ended: 'the snapshot of the keys is written again',
     })
+    this.#lookTrouble = new TroubleLog(options.logger, {
+      began: 'the workspaces and keys are out of date',
+      ended: 'the workspaces and keys are up to date again',
+    })
     this.#loop = new Loop({
       name: 'watch workspaces',
       logger: options.logger,
       maxRetryMs: INTERVAL_MS,
-      isReportedElsewhere: isStorageTrouble,
+      // `#lookTrouble` reports them, because the storage watch does not read these tables.
+      isReportedElsewhere: error => error instanceof StorageUnavailableError,
       pass: async () => {
-        await this.#shareLook()
+        await this.#shareLook().catch(error => this.#failed(error))
+        this.#lookTrouble.end()
         await this.#save()
         return INTERVAL_MS
       },
@@ -74,7 +85,12 @@ export class WorkspaceDirectory implements Part {
 
   /** Whether it has ever read the database. Before that, it knows the snapshot, which may be old, or nothing but the built-in `default`. */
   get hasRead(): boolean {
-    return this.#hasRead
+    return this.#revision !== undefined
+  }
+
+  /** Why the state may be out of date, so that a revoked key may still work; undefined while it is not. */
+  get problem(): string | undefined {
+    return performance.now() - this.#readAtMs > STALE_MS ? `the workspaces and keys are out of date: ${this.#failure}` : undefined
   }
 
   /** All workspaces, archived ones included. */
@@ -148,12 +164,20 @@ export class WorkspaceDirectory implements Part {
 
   async #lookNow(): Promise<void> {
     const { prisma } = this.#options
-    if (this.#revision !== undefined && (await readRevision(prisma)) === this.#revision) return
-    const { revision, ...state } = await readAccess(prisma)
-    this.#revision = revision
-    this.#hasRead = true
-    this.#isSaved = false
-    this.#show(state)
+    const beganMs = performance.now()
+    if (this.#revision === undefined || (await readRevision(prisma)) !== this.#revision) {
+      const { revision, ...state } = await readAccess(prisma)
+      this.#revision = revision
+      this.#isSaved = false
+      this.#show(state)
+    }
+    this.#readAtMs = beganMs
+  }
+
+  #failed(error: unknown): never {
+    if (error instanceof StorageUnavailableError) this.#failure = error.message
+    if (this.problem !== undefined) this.#lookTrouble.tell(this.#failure)
+    throw error
   }
 
   #show(state: AccessState): void {

@@ -11,7 +11,7 @@ import { parseCallback } from '../../domain/accepting/parse-callback.ts'
 import { signedHeadersOf } from '../../domain/accepting/signed-headers.ts'
 import type { WrittenId } from '../../domain/object-id.ts'
 import type { Workspace } from '../../domain/workspaces/workspace.ts'
-import { callerOf } from '../gates/caller-of.ts'
+import { callerOf, readmitCaller } from '../gates/caller-of.ts'
 import { overloaded } from '../problems.ts'
 import { workspaceQuery } from '../workspace-links.ts'
 import { callbackFacts } from './callback-facts.ts'
@@ -121,10 +121,18 @@ function rulesOf(workspace: Workspace, { signatureOf, maxObjectIds, maxBodyBytes
  */
 async function authenticate(request: Request, { signature, maxBodyBytes }: Rules): Promise<Buffer | undefined> {
   if (!signature) return undefined
-  const body = await readBody(request, maxBodyBytes)
+  const body = await bodyOf(request, maxBodyBytes)
   const forgery = signature.problem(body, request.headers)
   if (forgery === undefined) return body
   throw new HttpProblem('invalid_signature', `${forgery}.`, { headers: { 'WWW-Authenticate': 'StandardWebhooks' } })
+}
+
+/** Reads the body. The workspace may be archived, or the key revoked, before it has come. */
+async function bodyOf(request: Request, maxBytes: number): Promise<Buffer> {
+  const body = await readBody(request, maxBytes)
+  readmitCaller(request)
+  requireUnarchived(callerOf(request).workspace)
+  return body
 }
 
 async function parse(
@@ -138,7 +146,7 @@ async function parse(
     signature ? undefined : request.get('idempotency-key'),
     request.get(signedHeadersOf(request.headers).id),
   )
-  const body = signedBody ?? (await readBody(request, maxBodyBytes))
+  const body = signedBody ?? (await bodyOf(request, maxBodyBytes))
   return { workspace: callerOf(request).workspace.name, objectIds: parseCallback(body, maxObjectIds), idempotencyKey }
 }
 

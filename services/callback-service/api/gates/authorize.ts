@@ -6,7 +6,7 @@ import type { RouteFacts } from '#foundation/http/route.ts'
 import { context, trace } from '#foundation/telemetry/spans.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { isKeyShaped } from '../../domain/workspaces/access-key.ts'
-import type { KnownKey, Role } from '../../domain/workspaces/caller.ts'
+import type { Caller, KnownKey, Role } from '../../domain/workspaces/caller.ts'
 import { FailedTries } from '../../domain/workspaces/failed-tries.ts'
 import { mayUse } from '../../domain/workspaces/permissions.ts'
 import { DEFAULT_WORKSPACE, WORKSPACE_NAME, type Workspace } from '../../domain/workspaces/workspace.ts'
@@ -44,16 +44,10 @@ export interface AuthorizeOptions {
 interface Identity {
   readonly role: Role
   readonly workspace: string | undefined
-  readonly keyId: string | undefined
+  readonly key: KnownKey | undefined
 }
 
-const SUPERUSER: Identity = { role: 'superuser', workspace: undefined, keyId: undefined }
-
-/** A key that was verified, and until when it is valid. */
-interface Verified {
-  readonly identity: Identity
-  readonly expiresAtMs: number
-}
+const SUPERUSER: Identity = { role: 'superuser', workspace: undefined, key: undefined }
 
 /** Verified keys to remember. Most senders use one of a few keys, and hashing takes most of the time for a key. */
 const MAX_VERIFIED = 1000
@@ -77,8 +71,12 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
   const isOpen = isOpenAccess(options)
   const superusers = options.superuserKeys.map(digestOf)
   // The time of a lookup tells nothing about the keys: the map compares texts only if their hashes are equal, and those have a secret seed.
-  const verified = new Map<string, Verified>()
-  directory.onChange(() => verified.clear())
+  const verified = new Map<string, Identity>()
+  let changes = 0
+  directory.onChange(() => {
+    verified.clear()
+    changes += 1
+  })
   const failures = new FailedTries({ max: options.maxFailures, nowMs })
   // With open access, upstreams may have always sent some other Authorization. They must not be refused after an upgrade.
   const counts = isOpen ? isKeyShaped : () => true
@@ -99,27 +97,35 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     throw unauthorized('key_required', 'This operation needs a key.')
   }
 
-  function recognise(key: string): Identity | undefined {
-    const known = verified.get(key) ?? verify(key)
-    if (known && known.expiresAtMs <= options.databaseNowMs()) throw invalidKey()
-    return known?.identity
+  function recognise(text: string): Identity | undefined {
+    const identity = verified.get(text) ?? verify(text)
+    if (identity) requireUnexpired(identity.key)
+    return identity
   }
 
-  function verify(text: string): Verified | undefined {
-    if (text.length > MAX_KEY_LENGTH) return undefined
-    const found = verifiedBy(digestOf(text))
-    if (!found) return undefined
+  function verify(text: string): Identity | undefined {
+    const identity = text.length <= MAX_KEY_LENGTH ? identityOf(digestOf(text)) : undefined
+    if (!identity) return undefined
     if (verified.size === MAX_VERIFIED) verified.clear()
-    verified.set(text, found)
-    return found
+    verified.set(text, identity)
+    return identity
   }
 
-  function verifiedBy(digest: Buffer): Verified | undefined {
-    if (isAmong(superusers, digest)) return { identity: SUPERUSER, expiresAtMs: Number.POSITIVE_INFINITY }
+  function identityOf(digest: Buffer): Identity | undefined {
+    if (isAmong(superusers, digest)) return SUPERUSER
     const key = directory.keyWithHash(digest)
-    if (!key || !timingSafeEqual(key.hash, digest)) return undefined
-    const identity = { role: key.role, workspace: key.workspace, keyId: key.id }
-    return { identity, expiresAtMs: key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY }
+    return key && timingSafeEqual(key.hash, digest) ? { role: key.role, workspace: key.workspace, key } : undefined
+  }
+
+  function requireUnexpired(key: KnownKey | undefined): void {
+    if (key && key.expiresAt !== null && key.expiresAt.getTime() <= options.databaseNowMs()) throw invalidKey()
+  }
+
+  /** @param atChange number of changes of the directory when the caller was admitted */
+  function readmit({ role, workspace, key }: Caller, atChange: number): Caller {
+    if (key && atChange !== changes && !identityOf(key.hash)) throw invalidKey()
+    requireUnexpired(key)
+    return { role, workspace: directory.find(workspace.name) ?? workspace, key }
   }
 
   /** Looks at the database for a key that this process does not know. The key may be new. */
@@ -154,13 +160,14 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     return lookFor('workspace').then(() => enter(request, route, who, asked))
   }
 
-  function enter(request: Request, route: RouteFacts, { role, workspace: own, keyId }: Identity, asked: string | undefined): void {
+  function enter(request: Request, route: RouteFacts, { role, workspace: own, key }: Identity, asked: string | undefined): void {
     const workspace = own === undefined ? chosen(asked ?? DEFAULT_WORKSPACE) : ownOf(own, asked)
     if (!mayUse(role, route.access)) throw pathNotFound()
-    const isKeyless = isOpen && keyId === undefined
+    const isKeyless = isOpen && key === undefined
     if (isKeyless && (route.access === 'manage' || route.access === 'superuser')) options.refuseForeignPages(request)
-    setCaller(request, { role, workspace, keyId })
-    if (keyId !== undefined) directory.used(keyId)
+    const atChange = changes
+    setCaller(request, { role, workspace, key }, caller => readmit(caller, atChange))
+    if (key) directory.used(key.id)
     const span = trace.getSpan(context.active())
     if (span?.isRecording()) span.setAttribute('answerback.workspace', workspace.name)
   }
@@ -189,12 +196,12 @@ function isAmong(digests: readonly Buffer[], digest: Buffer): boolean {
   return isFound
 }
 
-function invalidKey(): HttpProblem {
-  return unauthorized('invalid_key', 'The key is unknown or no longer valid.')
-}
-
 function unauthorized(code: 'key_required' | 'invalid_key', detail: string): HttpProblem {
   return new HttpProblem(code, detail, { headers: { 'WWW-Authenticate': 'Bearer realm="answerback"' } })
+}
+
+function invalidKey(): HttpProblem {
+  return unauthorized('invalid_key', 'The key is unknown or no longer valid.')
 }
 
 function tooManyFailures(waitMs: number): HttpProblem {

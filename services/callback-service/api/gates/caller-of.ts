@@ -1,21 +1,43 @@
 import type { Request } from 'express'
 import type { Caller } from '../../domain/workspaces/caller.ts'
 
-const callers = new WeakMap<Request, Caller>()
+/** Returns the caller as it is now. @throws {HttpProblem} its key no longer counts */
+export type Readmit = (caller: Caller) => Caller
 
-/** Notes who sent a request. Only the gate does this. */
-export function setCaller(request: Request, caller: Caller): void {
-  callers.set(request, caller)
+interface Admission {
+  readonly caller: Caller
+  readonly readmit: Readmit
+}
+
+const admissions = new WeakMap<Request, Admission>()
+
+/** Notes who sent a request, and how to find out whether that still holds. Only the gate does this. */
+export function setCaller(request: Request, caller: Caller, readmit: Readmit = same => same): void {
+  admissions.set(request, { caller, readmit })
+}
+
+/**
+ * Looks again who sent a request. Call it when a body has come: that can take seconds, in which the key may be revoked or the workspace archived.
+ * From then on, `callerOf` returns the caller as it is now.
+ * @throws {HttpProblem} invalid_key
+ */
+export function readmitCaller(request: Request): void {
+  const { caller, readmit } = admissionOf(request)
+  setCaller(request, readmit(caller), readmit)
 }
 
 /** Returns who sent a request, and the workspace that the request is about. @throws {Error} the request did not pass the gate */
 export function callerOf(request: Request): Caller {
-  const caller = callers.get(request)
-  if (!caller) throw new Error('the request did not pass the gate')
-  return caller
+  return admissionOf(request).caller
 }
 
 /** Returns who sent a request; undefined if the gate refused it or has not seen it. */
 export function knownCallerOf(request: Request): Caller | undefined {
-  return callers.get(request)
+  return admissions.get(request)?.caller
+}
+
+function admissionOf(request: Request): Admission {
+  const admission = admissions.get(request)
+  if (!admission) throw new Error('the request did not pass the gate')
+  return admission
 }

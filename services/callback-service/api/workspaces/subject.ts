@@ -5,7 +5,7 @@ import { HttpProblem } from '#foundation/http/problems.ts'
 import { pathParameter } from '#foundation/http/query.ts'
 import { WORKSPACE_NAME } from '../../domain/workspaces/workspace.ts'
 import { requireJson, requireSingleHeaders } from '../callbacks/callback-headers.ts'
-import { callerOf } from '../gates/caller-of.ts'
+import { callerOf, readmitCaller } from '../gates/caller-of.ts'
 
 const MAX_BODY_BYTES = 16 * 1024
 
@@ -43,10 +43,12 @@ export function workspaceNotFound(): HttpProblem {
 }
 
 /** Reads a JSON body. Pages of other sites can send forms and text without asking, but not JSON. @throws {HttpProblem} */
-export function jsonBodyOf(request: Request): Promise<Buffer> {
+export async function jsonBodyOf(request: Request): Promise<Buffer> {
   requireSingleHeaders(request)
   requireJson(request)
-  return readBody(request, MAX_BODY_BYTES)
+  const body = await readBody(request, MAX_BODY_BYTES)
+  readmitCaller(request)
+  return body
 }
 
 /** Lets a request without a body pass, unless a page in a browser may have sent it without asking. @throws {HttpProblem} */

@@ -13,7 +13,7 @@ export interface Caller {
   readonly role: Role
   readonly workspace: Workspace
   /** Undefined: the caller is a superuser, or needs no key because the access is open. */
-  readonly keyId: string | undefined
+  readonly key: KnownKey | undefined
 }
 
 /** A key as this process knows it. The key itself is known to its owner only. */

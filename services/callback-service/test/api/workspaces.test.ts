@@ -73,8 +73,8 @@ describe('/v1/workspaces', () => {
   afterEach(() => api.stop())
 
   const exists = (name: string): Workspace | undefined => [shop, workspace('default'), workspace('other')].find(one => one.name === name)
-  const superuser: Caller = { role: 'superuser', workspace: workspace('default'), keyId: undefined }
-  const manager: Caller = { role: 'manage', workspace: shop, keyId: ID }
+  const superuser: Caller = { role: 'superuser', workspace: workspace('default'), key: undefined }
+  const manager: Caller = { role: 'manage', workspace: shop, key: undefined }
 
   async function serve(options: { caller?: Caller; workspaces?: Partial<Workspaces>; keys?: Partial<AccessKeys> } = {}): Promise<void> {
     asked = []

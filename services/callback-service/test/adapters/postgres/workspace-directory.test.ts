@@ -137,6 +137,31 @@ describe('WorkspaceDirectory', () => {
     await directory.refresh()
   })
 
+  it('says in the log and to health checks that it is out of date, and that it no longer is', async () => {
+    const lines: { level: number; msg: string; reason?: string }[] = []
+    const logger = pino({ level: 'info' }, { write: line => lines.push(JSON.parse(line)) })
+    const directory = new WorkspaceDirectory({ prisma: storage.open().prisma, logger })
+    started.push(directory)
+    await directory.start()
+    assert.equal(directory.problem, undefined)
+    await storage.query('ALTER TABLE access_revision RENAME TO away')
+    try {
+      await until(() => lines.length > 0)
+    } finally {
+      await storage.query('ALTER TABLE away RENAME TO access_revision')
+    }
+    const reason = 'the database is not migrated: run `make migrate`'
+    assert.equal(directory.problem, `the workspaces and keys are out of date: ${reason}`)
+    await until(() => directory.problem === undefined && lines.length > 1)
+    assert.deepEqual(
+      lines.map(line => [line.level, line.msg, line.reason]),
+      [
+        [40, 'the workspaces and keys are out of date', reason],
+        [30, 'the workspaces and keys are up to date again', undefined],
+      ],
+    )
+  })
+
   it('makes callers wait for a silent database no longer than a second', async () => {
     const directory = await start()
     await started[0]?.stop()
