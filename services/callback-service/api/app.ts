@@ -3,6 +3,7 @@ import { requireDecodablePath, requireValidHost } from '#foundation/http/guards.
 import { notFound, problemHandler } from '#foundation/http/problem-handler.ts'
 import { type Gate, type Route, routerOf } from '#foundation/http/route.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
+import { knownCallerOf } from './gates/caller-of.ts'
 import { countCallbackProblems } from './gates/count-refusals.ts'
 import { PROBLEMS } from './problem-kinds.ts'
 import { toProblem } from './problems.ts'
@@ -22,7 +23,13 @@ export function callbackApp(options: {
   app.use(routerOf(options.routes, options.gate))
   app.use(notFound)
   app.use(
-    problemHandler({ kinds: PROBLEMS, translate: toProblem, onProblem: countCallbackProblems(options.onReceived), logger: options.logger }),
+    problemHandler({
+      kinds: PROBLEMS,
+      translate: toProblem,
+      onProblem: countCallbackProblems(options.onReceived),
+      fieldsOf: request => ({ workspace: knownCallerOf(request)?.workspace.name }),
+      logger: options.logger,
+    }),
   )
   return app
 }

@@ -13,6 +13,8 @@ export interface ProblemHandlerOptions {
   readonly translate?: Translate
   /** Called with the code of each problem that the handler answers with. */
   readonly onProblem?: (request: Request, code: string) => void
+  /** Returns more fields of the log line of a request. */
+  readonly fieldsOf?: (request: Request) => object
   readonly logger: Logger
 }
 
@@ -20,17 +22,18 @@ export interface ProblemHandlerOptions {
  * Answers every error with a problem. No other code turns errors into answers. An error without a translation is a bug: the log shows it in full,
  * and the answer does not. Any other problem gets one log line, within the limit of `ProblemLog`.
  */
-export function problemHandler({ kinds, translate, onProblem, logger }: ProblemHandlerOptions): ErrorRequestHandler {
+export function problemHandler({ kinds, translate, onProblem, fieldsOf, logger }: ProblemHandlerOptions): ErrorRequestHandler {
   const refusals = new ProblemLog(logger)
   return (error: unknown, request, response, _next) => {
     const { method } = request
     const path = excerpt(request.path)
+    const fields = { method, path, ...fieldsOf?.(request) }
     const isRead = method === 'GET' || method === 'HEAD'
     const known = error instanceof HttpProblem ? error : (translate?.(error, isRead) ?? expressProblem(error))
     const problem = known && kinds[known.code] ? known : internalError()
     const kind = kinds[problem.code] ?? HTTP_PROBLEMS.internal_error
-    if (kind.status === 500) logger.error({ err: error, method, path }, 'request failed on a bug')
-    else refusals.tell({ method, path, status: kind.status, code: problem.code, detail: problem.message })
+    if (kind.status === 500) logger.error({ err: error, ...fields }, 'request failed on a bug')
+    else refusals.tell({ ...fields, status: kind.status, code: problem.code, detail: problem.message })
     onProblem?.(request, problem.code)
     if (response.headersSent) response.destroy()
     else writeAnswer(response, problemAnswer(problem, kind, path))
