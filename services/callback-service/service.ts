@@ -29,6 +29,7 @@ import { toProblem } from './api/problems.ts'
 import { callbackServiceRoutes } from './api/routes.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
+import { retentionFor } from './domain/accepting/signature-window.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { access } from './wiring/access.ts'
 import { databases } from './wiring/databases.ts'
@@ -83,8 +84,13 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
   const { keepOffline } = config.objects
-  const { retentionSeconds } = config.callbacks
-  const pruner = callbackPruner({ prune: limit => pruneCallbacks({ prisma: work.prisma, clock }, { retentionSeconds, limit }), logger })
+  const pruner = callbackPruner({
+    prune: limit => {
+      const retentionSeconds = retentionFor(directory.all, config.callbacks.retentionSeconds)
+      return pruneCallbacks({ prisma: work.prisma, clock }, { retentionSeconds, limit })
+    },
+    logger,
+  })
   const counts = rowCount({
     count: async () => {
       const unfinished = await countUnfinishedCallbacks(work.prisma)
