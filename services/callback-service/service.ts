@@ -197,8 +197,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     read,
     ...(config.migrate.onStart ? [databaseMigration(signal => migrate({ url: sessionUrlOf(config), logger, signal }), logger)] : []),
     storage,
-    ...workspaceParts,
+    // The spool first: it makes the folder that the snapshot of the keys is in, and flushes what it makes.
     ...inbox.parts,
+    ...workspaceParts,
     ...processingParts,
     expirer,
     pruner,
