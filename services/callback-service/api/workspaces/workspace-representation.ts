@@ -95,11 +95,11 @@ const CHANGES = {
   signing_secrets: orNull(Type.Array(Type.String({ pattern: SIGNING_SECRET.source }), { maxItems: MAX_SECRETS })),
   paused: orNull(Type.Boolean()),
   weight: orNull(Weight),
-  limits: orNull(Type.Partial(Type.Object(LIMITS, { additionalProperties: false }))),
+  limits: orNull(Type.Partial(Type.Object(LIMITS), { additionalProperties: false })),
 }
 
 /** What a change may contain. Null stands for the setting of the service, or for no limit. */
-export const WorkspaceChangesSchema = Type.Partial(Type.Object(CHANGES, { additionalProperties: false }))
+export const WorkspaceChangesSchema = Type.Partial(Type.Object(CHANGES), { additionalProperties: false })
 
 export const NewWorkspaceSchema = Type.Object(
   { name: WorkspaceName, ...WorkspaceChangesSchema.properties },
