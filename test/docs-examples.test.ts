@@ -21,6 +21,8 @@ const NOT_RUN: readonly [command: RegExp, reason: string][] = [
   [/^make (run|compose|test|test-integration|lint|chaos|bench-quick)$/, 'is a test, or runs forever: make --dry-run checks it below'],
   [/^DATABASE(_SESSION)?_URL=/, 'is a setting'],
   [/^curl .*\/set-aside/, 'runs below, with the id of a callback that was set aside'],
+  [/^make key /, 'runs in make-key.test.ts'],
+  [/^export SUPERUSER_KEY=|^curl .*\/v1\/workspaces/, 'run in docs-workspaces.test.ts'],
 ]
 
 describe('the examples of the documentation', function () {

@@ -53,6 +53,15 @@ for (const [port, { routes, kinds }] of Object.entries(PORTS)) {
       assert.deepEqual(operations.map(([name]) => name).toSorted(), mounted(routerOf(routes)).toSorted())
     })
 
+    it('has no body with members that its route refuses as unknown', () => {
+      const strict = routes.filter(({ problems }) => problems.includes('unknown_member'))
+      const open = strict.filter(({ body }) => openObjectsIn(body?.schema).length > 0)
+      assert.deepEqual(
+        open.map(({ operationId }) => operationId),
+        [],
+      )
+    })
+
     it('takes every 64-bit id in a path or a query', () => {
       const patterns = [...JSON.stringify(document).matchAll(/"pattern":"(\^\(0\|[^"]*)"/g)].map(
         ([, pattern]) => new RegExp(pattern as string),
@@ -115,4 +124,12 @@ function mounted(router: Router): string[] {
 
 function withAbsoluteRefs(schema: object): object {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"api#/')) as object
+}
+
+/** Finds the objects in a schema that may have members beyond those that it names. */
+function openObjectsIn(schema: unknown): object[] {
+  if (typeof schema !== 'object' || schema === null) return []
+  const { type, additionalProperties } = schema as { type?: unknown; additionalProperties?: unknown }
+  const isOpen = type === 'object' && additionalProperties !== false
+  return [...(isOpen ? [schema] : []), ...Object.values(schema).flatMap(openObjectsIn)]
 }

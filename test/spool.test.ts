@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -79,6 +80,15 @@ describe('the spool', function () {
     assert.deepEqual(await health(), [200, 'degraded', 'failing'])
     while ((await postCallback(b.url, range(1, 1000))).status === 202);
     assert.deepEqual(await health(), [503, 'unavailable', 'failing'])
+  })
+
+  it('makes its folder before the snapshot of the keys is written there', async () => {
+    const b = await (await start('new/b')).ready()
+    await until(() => existsSync(join(folder, 'new/b.sqlite.access.json')))
+    assert.deepEqual(
+      b.log.filter(({ msg }) => msg.includes('snapshot')),
+      [],
+    )
   })
 
   it('is not used if its file is not a spool', async () => {

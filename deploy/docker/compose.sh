@@ -28,6 +28,7 @@ find_compose() {
 bring_up() {
   take_npm_settings
   choose_host
+  choose_emitter_key
   "${compose[@]}" build
   "${compose[@]}" up --detach
   for service in callback-service client-service; do wait_until_healthy "$service"; done
@@ -52,6 +53,13 @@ choose_host() {
   export HTTP_HOST=${HTTP_HOST:-127.0.0.1}
 }
 
+# The emitter needs a key if callers do: by default the first superuser key.
+choose_emitter_key() {
+  local keys
+  read -ra keys <<<"${ACCESS_SUPERUSER_KEYS:-}"
+  export CALLBACK_SERVICE_KEY=${CALLBACK_SERVICE_KEY:-${keys[0]:-}}
+}
+
 wait_until_healthy() {
   local container status='' i
   container=$("${compose[@]}" ps -q "$1")
@@ -65,6 +73,8 @@ wait_until_healthy() {
 }
 
 print_addresses() {
+  local key=''
+  if [ "${ACCESS_MODE:-}" = keys ] || [ -n "${ACCESS_SUPERUSER_KEYS:-}" ]; then key=' -H "X-API-Key: $KEY"'; fi
   local callback=${CALLBACK_PORT:-9090} client=${CLIENT_PORT:-9010}
   cat <<TEXT
 
@@ -73,9 +83,10 @@ print_addresses() {
   traces             http://localhost:${ZIPKIN_PORT:-9411}/
   database           postgresql://answerback:${POSTGRES_PASSWORD:-answerback}@127.0.0.1:${POSTGRES_PORT:-5434}/answerback
 
-    curl -i http://localhost:$callback/callback -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
+    curl -i http://localhost:$callback/callback$key -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
     ${compose[*]} -p $COMPOSE_PROJECT_NAME logs --follow callback-service
 
+  $([ -z "$key" ] || echo 'Callers need a key: with this database as DATABASE_URL, `make key WORKSPACE=default ROLE=manage` makes one.')
   The callback service is published on $HTTP_HOST. HTTP_HOST=0.0.0.0 opens it to other machines, best with ACCESS_SUPERUSER_KEYS=...
   \`make test-integration\` tests it, \`make compose-down\` stops it.
 

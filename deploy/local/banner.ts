@@ -6,17 +6,23 @@ import type { RunConfig } from './settings.ts'
 export function banner(options: {
   config: RunConfig
   hosts: ListenHosts
+  /** Whether callers of the callback service need a key. */
+  needsKeys: boolean
+  /** Whether the client service has a key for its callbacks. */
+  hasEmitterKey: boolean
   urlFile: string | undefined
   hasZipkin: boolean
   readyMs: number
 }): string {
-  const { config, hosts, urlFile, hasZipkin, readyMs } = options
+  const { config, hosts, needsKeys, hasEmitterKey, urlFile, hasZipkin, readyMs } = options
   const { callback, client } = config
   const callbackUrl = `http://${hostForPeople(hosts.callback)}:${callback.port}`
   const clientUrl = `http://${hostForPeople(hosts.client)}:${client.port}`
   const zipkin = new URL('/', config.tracing.zipkinUrl || 'http://127.0.0.1:9411').href
+  const emits = hasEmitterKey || !needsKeys
+  const key = needsKeys ? ` -H "X-API-Key: $KEY"` : ''
   return `
-  Ready after ${(readyMs / 1000).toFixed(1)} s. The client service sends a callback every 5 seconds. See what happens to it:
+  Ready after ${(readyMs / 1000).toFixed(1)} s. ${emits ? 'The client service sends a callback every 5 seconds. See what happens to it:' : WITHOUT_KEY}
 
   callback service   ${callbackUrl}/           metrics  http://localhost:${callback.adminPort}/metrics
   client service     ${clientUrl}/objects/7   faults   http://localhost:${client.adminPort}/config
@@ -25,13 +31,17 @@ export function banner(options: {
 
   Send one yourself, then read the objects it names:
 
-    curl -i ${callbackUrl}/callback -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
-    curl ${callbackUrl}/v1/objects
+${needsKeys ? '    KEY=$(make key WORKSPACE=default ROLE=manage)\n' : ''}    curl -i ${callbackUrl}/callback${key} -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
+    curl ${callbackUrl}/v1/objects${key}
 
   ${reachOf(hosts.callback)}
   Ctrl-C stops everything.
 `
 }
+
+const WITHOUT_KEY = `Every caller needs a key, and the client service has none, so its callbacks are refused.
+  Start again with CALLBACK_SERVICE_KEY=... (a key of role send) or ACCESS_SUPERUSER_KEYS=...
+`
 
 function hostForPeople(host: string): string {
   const inUrl = hostInUrl(host)

@@ -14,8 +14,17 @@ export interface ListenHosts {
  * @param env the access settings of the callback service come from here
  */
 export function listenHosts(wanted: string, env: Readonly<Record<string, string | undefined>>): ListenHosts {
-  const needsKeys = env['ACCESS_MODE'] === 'keys' || Boolean(env['ACCESS_SUPERUSER_KEYS']?.trim())
-  return { callback: wanted || (needsKeys ? ANY : LOOPBACK), client: wanted || LOOPBACK }
+  return { callback: wanted || (needsKeys(env) ? ANY : LOOPBACK), client: wanted || LOOPBACK }
+}
+
+/** Whether callers of the callback service need a key. @param env its access settings come from here */
+export function needsKeys(env: Readonly<Record<string, string | undefined>>): boolean {
+  return env['ACCESS_MODE'] === 'keys' || Boolean(env['ACCESS_SUPERUSER_KEYS']?.trim())
+}
+
+/** The key of the emitter: by default the first superuser key, if there is one. */
+export function emitterKey(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  return env['CALLBACK_SERVICE_KEY'] || env['ACCESS_SUPERUSER_KEYS']?.trim().split(/\s+/)[0]
 }
 
 /** The host in URLs by which this machine reaches a service that listens on `host`. */

@@ -5,7 +5,7 @@ import { Settings } from '#foundation/config/settings.ts'
 import { Lifecycle, type Part } from '#foundation/lifecycle/parts.ts'
 import { answersZipkin, banner } from './banner.ts'
 import { LocalDatabase, migrateDatabase } from './database.ts'
-import { hostInUrl, type ListenHosts, listenHosts } from './hosts.ts'
+import { emitterKey, hostInUrl, type ListenHosts, listenHosts, needsKeys } from './hosts.ts'
 import { LocalService } from './local-service.ts'
 import { LogView } from './log-view.ts'
 import { isPortFree } from './ports.ts'
@@ -91,6 +91,8 @@ async function run(config: RunConfig): Promise<void> {
     banner({
       config,
       hosts,
+      needsKeys: needsKeys(process.env),
+      hasEmitterKey: Boolean(emitterKey(process.env)),
       urlFile: isEmbedded ? URL_FILE : undefined,
       hasZipkin: await answersZipkin(config.tracing.zipkinUrl),
       readyMs: performance.now(),
@@ -167,7 +169,7 @@ function services(options: {
         HTTP_PORT: String(client.port),
         ADMIN_PORT: String(client.adminPort),
         CALLBACK_SERVICE_URL: callbackUrl,
-        CALLBACK_SERVICE_KEY: process.env['CALLBACK_SERVICE_KEY'] ?? process.env['ACCESS_SUPERUSER_KEYS']?.trim().split(/\s+/)[0],
+        CALLBACK_SERVICE_KEY: emitterKey(process.env),
       }),
       log,
       onGivenUp,

@@ -299,7 +299,7 @@ export const schema = {
   },
   callbacks: {
     retentionSeconds: setting<number>({
-      doc: 'Time the service keeps a finished callback and its idempotency key, in seconds. At least 600 if senders.secrets is set. Counts as at least 600 while a workspace has signing secrets.',
+      doc: 'Minimum time the service keeps a finished callback and its idempotency key, in seconds. At least 600 if senders.secrets is set. It counts as 600 if it is less and a workspace has signing secrets.',
       format: 'seconds',
       default: 3600,
     }),

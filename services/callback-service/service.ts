@@ -29,7 +29,7 @@ import { toProblem } from './api/problems.ts'
 import { callbackServiceRoutes } from './api/routes.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
-import { SIGNATURE_WINDOW_SECONDS } from './domain/accepting/signature-window.ts'
+import { retentionFor } from './domain/accepting/signature-window.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { access } from './wiring/access.ts'
 import { databases } from './wiring/databases.ts'
@@ -85,13 +85,13 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
   const { keepOffline } = config.objects
-  /** Seconds to keep a finished callback. A replay of a signed one must find it, whatever the settings say. */
-  const retentionSeconds = (): number => {
-    const isSigned = !directory.isLoaded || directory.all.some(({ signingSecrets }) => signingSecrets.length > 0)
-    return Math.max(config.callbacks.retentionSeconds, isSigned ? SIGNATURE_WINDOW_SECONDS : 0)
-  }
-  const prune = (limit: number) => pruneCallbacks({ prisma: work.prisma, clock }, { retentionSeconds: retentionSeconds(), limit })
-  const pruner = callbackPruner({ prune, logger })
+  const pruner = callbackPruner({
+    prune: limit => {
+      const retentionSeconds = retentionFor(directory.isLoaded ? directory.all : undefined, config.callbacks.retentionSeconds)
+      return pruneCallbacks({ prisma: work.prisma, clock }, { retentionSeconds, limit })
+    },
+    logger,
+  })
   const counts = rowCount({
     count: async () => {
       const unfinished = await countUnfinishedCallbacks(work.prisma)
@@ -200,8 +200,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     read,
     ...(config.migrate.onStart ? [databaseMigration(signal => migrate({ url: sessionUrlOf(config), logger, signal }), logger)] : []),
     storage,
-    ...workspaceParts,
+    // The spool first: it makes the folder that the snapshot of the keys is in, and flushes what it makes.
     ...inbox.parts,
+    ...workspaceParts,
     ...processingParts,
     expirer,
     pruner,

@@ -25,15 +25,27 @@ describe('docker-compose.yml', () => {
     [{ ACCESS_SUPERUSER_KEYS: 'secret' }, '0.0.0.0'],
     [{ ACCESS_SUPERUSER_KEYS: 'secret', HTTP_HOST: '127.0.0.1' }, '127.0.0.1'],
   ] as const) {
-    it(`is published on ${host} with ${JSON.stringify(env)}`, () => {
-      const script = fileURLToPath(new URL('../compose.sh', import.meta.url))
-      const [, functions = ''] = /^(choose_host\(\) \{[\s\S]*?^\})$/m.exec(readFileSync(script, 'utf8')) ?? []
-      const chosen = execFileSync('bash', ['-euo', 'pipefail', '-c', `${functions}\nchoose_host; printenv HTTP_HOST`], {
-        env: { PATH: process.env['PATH'], ...env },
-        encoding: 'utf8',
-      })
-      assert.equal(chosen.trim(), host)
-    })
+    it(`is published on ${host} with ${JSON.stringify(env)}`, () => assert.equal(chosenBy('choose_host', 'HTTP_HOST', env), host))
+  }
+
+  for (const [env, key] of [
+    [{}, ''],
+    [{ ACCESS_SUPERUSER_KEYS: '  first second ' }, 'first'],
+    [{ ACCESS_SUPERUSER_KEYS: 'first', CALLBACK_SERVICE_KEY: 'own' }, 'own'],
+  ] as const) {
+    it(`gives the client service the key "${key}" with ${JSON.stringify(env)}`, () =>
+      assert.equal(chosenBy('choose_emitter_key', 'CALLBACK_SERVICE_KEY', env), key))
+  }
+
+  /** Runs one function of compose.sh. @returns the variable that it exports */
+  function chosenBy(name: string, variable: string, env: Readonly<Record<string, string>>): string {
+    const script = fileURLToPath(new URL('../compose.sh', import.meta.url))
+    const [, text = ''] = new RegExp(`^(${name}\\(\\) \\{[\\s\\S]*?^\\})$`, 'm').exec(readFileSync(script, 'utf8')) ?? []
+    const command = `${text}\n${name}; printenv ${variable}`
+    return execFileSync('bash', ['-euo', 'pipefail', '-c', command], {
+      env: { PATH: process.env['PATH'], ...env },
+      encoding: 'utf8',
+    }).trim()
   }
 
   it('bounds the memory and the processes of every container', () => {

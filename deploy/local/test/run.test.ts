@@ -80,6 +80,22 @@ describe('make run', () => {
     assert.match(log(), /The callback service listens on 0\.0\.0\.0\./)
   })
 
+  it('says how to get a key if keys are needed, and that the client service has none', async () => {
+    const { log } = run({ ACCESS_MODE: 'keys' })
+    await until(log, /Ready after [^\n]* Every caller needs a key, and the client service has none, so its callbacks are refused\./)
+    assert.match(log(), / {4}KEY=\$\(make key WORKSPACE=default ROLE=manage\)\n {4}curl -i [^\n]*\/callback -H "X-API-Key: \$KEY" /)
+  })
+
+  it('lets the client service use the first superuser key', async () => {
+    const { log } = run({
+      ACCESS_SUPERUSER_KEYS: `${'a'.repeat(32)} ${'b'.repeat(32)}`,
+      EMITTER_INTERVAL_MS: '50',
+      SUMMARY_INTERVAL_MS: '200',
+    })
+    await until(log, /accepted [1-9]/)
+    assert.match(log(), /The client service sends a callback every 5 seconds/)
+  })
+
   it('restarts the callback service when it is killed', async () => {
     const { log } = run({})
     await until(log, /Ready after/)

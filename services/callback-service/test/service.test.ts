@@ -175,6 +175,17 @@ describe('the callback service, joined', () => {
     assert.equal(asked, 2)
   })
 
+  it('keeps callbacks for as long as a signed callback of a workspace can be sent again, whatever the setting says', async () => {
+    await storage.query(`INSERT INTO workspaces (name, signing_secrets) VALUES ('signed', ARRAY['${'x'.repeat(32)}'])`)
+    await storage.query('UPDATE access_revision SET number = number + 1')
+    const [young, old] = [await putCallback(storage, { finishedAgoMs: 500_000 }), await putCallback(storage, { finishedAgoMs: 700_000 })]
+    await start({ CALLBACKS_RETENTION_SECONDS: '1' })
+    const left = async () => (await storage.query<{ id: string }>('SELECT id FROM callbacks')).map(({ id }) => id)
+    await eventually('the old one is deleted', async () => !(await left()).includes(old))
+    assert.deepEqual(await left(), [young])
+    await storage.query(`DELETE FROM workspaces WHERE name = 'signed'; UPDATE access_revision SET number = number + 1`)
+  })
+
   it('measures in seconds how late objects expired and how long callbacks waited', async () => {
     await storage.query(
       `INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)

@@ -13,7 +13,7 @@ export interface ProblemHandlerOptions {
   readonly translate?: Translate
   /** Called with the code of each problem that the handler answers with. */
   readonly onProblem?: (request: Request, code: string) => void
-  /** Returns fields for the log line of a request, such as who sent it. */
+  /** Returns more fields of the log line of a request, such as who sent it. */
   readonly fieldsOf?: (request: Request) => object
   readonly logger: Logger
 }
@@ -27,13 +27,13 @@ export function problemHandler({ kinds, translate, onProblem, fieldsOf, logger }
   return (error: unknown, request, response, _next) => {
     const { method } = request
     const path = excerpt(request.path)
+    const fields = { method, path, ...fieldsOf?.(request) }
     const isRead = method === 'GET' || method === 'HEAD'
     const known = error instanceof HttpProblem ? error : (translate?.(error, isRead) ?? expressProblem(error))
     const problem = known && kinds[known.code] ? known : internalError()
     const kind = kinds[problem.code] ?? HTTP_PROBLEMS.internal_error
-    const fields = fieldsOf?.(request)
-    if (kind.status === 500) logger.error({ err: error, method, path, ...fields }, 'request failed on a bug')
-    else refusals.tell({ ...fields, method, path, status: kind.status, code: problem.code, detail: problem.message })
+    if (kind.status === 500) logger.error({ err: error, ...fields }, 'request failed on a bug')
+    else refusals.tell({ ...fields, status: kind.status, code: problem.code, detail: problem.message })
     onProblem?.(request, problem.code)
     if (response.headersSent) response.destroy()
     else writeAnswer(response, problemAnswer(problem, kind, path))

@@ -19,7 +19,7 @@ import { KEY_ROLES } from '../../domain/workspaces/caller.ts'
 import { MAX_KEY_NAME, parseNewKey } from '../../domain/workspaces/parse-new-key.ts'
 import { EXAMPLE_ID, EXAMPLE_TIME, Time, UUID, Uuid } from '../schemas.ts'
 import { BODY_PROBLEMS, jsonBodyOf, SUBJECT_PROBLEMS, subjectOf, WorkspaceName, workspaceNotFound } from './subject.ts'
-import { hrefOfWorkspace } from './workspace-representation.ts'
+import { hrefOfWorkspace, Line } from './workspace-representation.ts'
 
 /** The keys of workspaces, as the routes need them. A change is on the disk when its promise resolves. */
 export interface AccessKeys {
@@ -72,7 +72,7 @@ export function keyRoutes(keys: AccessKeys): readonly Route[] {
         schema: Type.Object(
           {
             role: Type.Enum([...KEY_ROLES]),
-            name: Type.Optional(Type.Union([Type.String({ maxLength: MAX_KEY_NAME, pattern: '^\\P{Cc}*$' }), Type.Null()])),
+            name: Type.Optional(Type.Union([Line(MAX_KEY_NAME), Type.Null()])),
             expires_at: Type.Optional(Type.Union([Time, Type.Null()], { description: 'A time in the future. Null: never.' })),
           },
           { additionalProperties: false },

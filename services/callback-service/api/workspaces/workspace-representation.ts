@@ -51,7 +51,8 @@ function limitsBody({ requestsPerSecond, burst, activeRequests, unfinishedCallba
 
 const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const Count = orNull(Type.Integer({ minimum: 1, maximum: MAX_COUNT }))
-const Text = (maxLength: number) => Type.String({ maxLength, pattern: '^\\P{Cc}*$' })
+/** A line for people, without control characters. */
+export const Line = (maxLength: number) => Type.String({ maxLength, pattern: '^[^\\x00-\\x1f\\x7f-\\x9f]*$' })
 
 const LIMITS = {
   requests_per_second: orNull(Type.Number({ minimum: MIN_RATE, maximum: MAX_RATE })),
@@ -62,7 +63,8 @@ const LIMITS = {
   object_ids: Count,
 }
 
-const ClientServiceUrl = Type.String({ format: 'uri', maxLength: MAX_URL, pattern: '^https?://[^\\s?#@\\\\]+$' })
+/** Its usual form may have one more slash. */
+const ClientServiceUrl = Type.String({ format: 'uri', maxLength: MAX_URL - 1, pattern: '^https?://[^\\s?#@\\\\]+$' })
 const Seconds = Type.Number({ exclusiveMinimum: 0, maximum: MAX_SECONDS })
 const Weight = Type.Integer({ minimum: 1, maximum: MAX_WEIGHT })
 
@@ -86,18 +88,18 @@ export const WorkspaceSchema = Type.Object(
 )
 
 const CHANGES = {
-  description: orNull(Text(MAX_DESCRIPTION)),
+  description: orNull(Line(MAX_DESCRIPTION)),
   client_service_url: orNull(ClientServiceUrl),
   ttl_seconds: orNull(Seconds),
   keep_offline: orNull(Type.Boolean()),
   signing_secrets: orNull(Type.Array(Type.String({ pattern: SIGNING_SECRET.source }), { maxItems: MAX_SECRETS })),
   paused: orNull(Type.Boolean()),
   weight: orNull(Weight),
-  limits: orNull(Type.Partial(Type.Object(LIMITS, { additionalProperties: false }))),
+  limits: orNull(Type.Partial(Type.Object(LIMITS), { additionalProperties: false })),
 }
 
 /** What a change may contain. Null stands for the setting of the service, or for no limit. */
-export const WorkspaceChangesSchema = Type.Partial(Type.Object(CHANGES, { additionalProperties: false }))
+export const WorkspaceChangesSchema = Type.Partial(Type.Object(CHANGES), { additionalProperties: false })
 
 export const NewWorkspaceSchema = Type.Object(
   { name: WorkspaceName, ...WorkspaceChangesSchema.properties },

@@ -47,6 +47,15 @@ export function number(min: number, max: number): ReadMember<number> {
   }
 }
 
+/** Reads a number above 0. */
+export function positive(max: number): ReadMember<number> {
+  return (value, pointer) => {
+    if (typeof value !== 'number') throw wrongType(value, 'a number', pointer)
+    if (!(value > 0 && value <= max)) throw new InvalidBodyError('out_of_range', `The value must be above 0 and at most ${max}.`, pointer)
+    return value
+  }
+}
+
 export const boolean: ReadMember<boolean> = (value, pointer) => {
   if (typeof value !== 'boolean') throw wrongType(value, 'a boolean', pointer)
   return value

@@ -8,6 +8,7 @@ import {
   number,
   object,
   orNull,
+  positive,
   type ReadMember,
   readMembers,
   readObject,
@@ -104,7 +105,7 @@ function membersOf(isAllowedUrl: IsAllowedUrl): Members<WrittenChanges> {
   return {
     description: orNull(line(MAX_DESCRIPTION), ''),
     client_service_url: orNull((value, pointer) => clientServiceUrl(value, pointer, isAllowedUrl), null),
-    ttl_seconds: orNull(number(Number.MIN_VALUE, MAX_SECONDS), null),
+    ttl_seconds: orNull(positive(MAX_SECONDS), null),
     keep_offline: orNull(boolean, null),
     signing_secrets: orNull(list(MAX_SECRETS, signingSecret), []),
     paused: orNull(boolean, false),

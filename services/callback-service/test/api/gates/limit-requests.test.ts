@@ -52,6 +52,15 @@ describe('the limits of a workspace', () => {
       assert.equal((await post()).answer, '202 none')
     })
 
+    it('is named in the log with the workspace that reached it', async () => {
+      limit({ requestsPerSecond: 1 })
+      api = await serveApi({ directory, limits: { nowMs: () => 5000 } })
+      await read()
+      await read()
+      const { msg, code, workspace } = JSON.parse(api.logged.at(-1) ?? '{}') as Record<string, unknown>
+      assert.deepEqual([msg, code, workspace], ['request refused', 'too_many_requests', 'shop'])
+    })
+
     it('has a burst of its own, and windows of whole seconds', async () => {
       limit({ requestsPerSecond: 0.1, burst: 3 })
       api = await serveApi({ directory, limits: { nowMs: () => 5000 } })

@@ -91,6 +91,11 @@ describe('parseWorkspaceChanges', () => {
     it(`refuses ${what}`, () => refuses(() => parseWorkspaceChanges(Buffer.from(body), isAllowedUrl), code, pointer))
   }
 
+  it('says in words what a ttl must be', () =>
+    assert.throws(() => parseWorkspaceChanges(Buffer.from('{"ttl_seconds":0}'), isAllowedUrl), {
+      message: 'The value must be above 0 and at most 315360000.',
+    }))
+
   const values: [member: string, code: string, ...values: string[]][] = [
     ['description', 'wrong_type', '1', '[]', '{}', 'true'],
     ['description', 'invalid_value', `"${'x'.repeat(501)}"`, '"a\\u0000b"', '"a\\nb"', '"\\u009f"', '"\\ud800"'],
