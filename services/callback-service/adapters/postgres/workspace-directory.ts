@@ -60,8 +60,12 @@ export class WorkspaceDirectory implements Part {
       maxRetryMs: INTERVAL_MS,
       isReportedElsewhere: isStorageTrouble,
       pass: async () => {
-        await this.#shareLook()
-        await this.#save()
+        try {
+          await this.#shareLook()
+        } finally {
+          // Another caller's look may have brought a change just before the database went away.
+          await this.#save()
+        }
         return INTERVAL_MS
       },
     })
