@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CallbackAnswer, finished, postCallback, range, readCallback, readMetrics } from './support/callbacks.ts'
@@ -42,6 +42,15 @@ describe('the spool', function () {
 
   const rows = async (): Promise<string[]> =>
     (await system.db.query('SELECT id FROM callbacks ORDER BY received_at, due_at')).rows.map(row => row.id)
+
+  it('begins in a folder that is not there yet, and writes the snapshot of the keys there without a complaint', async () => {
+    const fresh = await (await start('new/folder/a')).ready()
+    await until(() => stat(join(folder, 'new/folder/a.sqlite.access.json')).catch(() => undefined))
+    assert.deepEqual(
+      fresh.log.filter(({ msg }) => msg.includes('snapshot')),
+      [],
+    )
+  })
 
   it('accepts while the database is away, also after a kill -9, and moves all callbacks when it is back, each once and in order', async () => {
     const first = await accept(service.url, [1])

@@ -192,8 +192,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     read,
     ...(config.migrate.onStart ? [databaseMigration(signal => migrate({ url: sessionUrlOf(config), logger, signal }), logger)] : []),
     storage,
-    ...workspaceParts,
+    // The spool makes the folder in which the workspaces have their snapshot.
     ...inbox.parts,
+    ...workspaceParts,
     ...processingParts,
     expirer,
     pruner,
