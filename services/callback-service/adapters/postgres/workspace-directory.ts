@@ -70,9 +70,13 @@ export class WorkspaceDirectory implements Part {
       // `#lookTrouble` reports them, because the storage watch does not read these tables.
       isReportedElsewhere: error => error instanceof StorageUnavailableError,
       pass: async () => {
-        await this.#shareLook().catch(error => this.#failed(error))
-        this.#lookTrouble.end()
-        await this.#save()
+        try {
+          await this.#shareLook().catch(error => this.#failed(error))
+          this.#lookTrouble.end()
+        } finally {
+          // Another caller's look may have brought a change just before the database went away.
+          await this.#save()
+        }
         return INTERVAL_MS
       },
     })

@@ -222,6 +222,19 @@ describe('WorkspaceDirectory', () => {
       await until(async () => !(await isInFile()), 2000)
     })
 
+    it('writes what it has learned although the database is away since', async () => {
+      const directory = await start(undefined, path())
+      await until(() => stat(path()).catch(() => undefined))
+      const { hash } = await shopWithKey()
+      await directory.refresh()
+      await storage.query('ALTER TABLE access_revision RENAME TO away')
+      try {
+        await until(async () => (await readFile(path(), 'utf8')).includes(hash.toString('hex')), 3000)
+      } finally {
+        await storage.query('ALTER TABLE away RENAME TO access_revision')
+      }
+    })
+
     for (const [what, damage] of [
       ['a cut-off file', (text: string) => text.slice(0, -20)],
       ['an empty file', () => ''],
