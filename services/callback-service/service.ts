@@ -72,7 +72,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     fetching: fetches,
     workspaces: directory,
     arrived,
-    isHeldUp: () => inbox.isSpoolDraining,
+    // Before the workspaces are loaded, nobody knows which are paused, or which client service they have.
+    isHeldUp: () => inbox.isSpoolDraining || !directory.isLoaded,
     logger,
   })
   const expirer = objectExpirer({

@@ -6,11 +6,11 @@ import { heapSampling } from '#foundation/admin/profiles.ts'
 import { Settings } from '#foundation/config/settings.ts'
 import type { HttpServer } from '#foundation/http/server.ts'
 import { Lifecycle } from '#foundation/lifecycle/parts.ts'
-import { accept, finished, patchConfig, range, readMetrics } from '../../../test/support/callbacks.ts'
+import { accept, finished, patchConfig, postCallback, range, readMetrics } from '../../../test/support/callbacks.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { schema } from '../config.ts'
 import { parts } from '../service.ts'
-import { putCallback } from './adapters/postgres/stored-callbacks.ts'
+import { putCallback, readCallback } from './adapters/postgres/stored-callbacks.ts'
 import { logger, openTestStorage, type TestStorage } from './adapters/postgres/test-storage.ts'
 
 describe('the callback service, joined', () => {
@@ -77,6 +77,24 @@ describe('the callback service, joined', () => {
     )
     const document = (await (await fetch(`${url}/v1/openapi.json`)).json()) as { paths: Record<string, { post: { security: object[] } }> }
     assert.deepEqual(document.paths['/callback']?.post.security, [{ bearer: [] }, { apiKey: [] }, { apiKeyInQuery: [] }])
+  })
+
+  it('neither accepts nor works on callbacks before it has read the workspaces, because default may need signatures or be paused', async () => {
+    await storage.query(`UPDATE workspaces SET signing_secrets = '{${'A'.repeat(32)}}', paused = true`)
+    const id = await putCallback(storage, { objectIds: [1n] })
+    await storage.query('ALTER TABLE access_keys RENAME TO away')
+    try {
+      const { url } = await start({ PROCESS_POLL_MS: '5' })
+      const post = async (): Promise<number> => (await postCallback(url, [1])).status
+      await eventually('it has its worker session', async () => (await fetch(`${url}/readyz`)).ok)
+      assert.equal(await post(), 503)
+      await storage.query('ALTER TABLE away RENAME TO access_keys')
+      assert.equal(await post(), 401)
+      assert.deepEqual([(await readCallback(storage, id)).attempts, asked], [0, 0])
+    } finally {
+      await storage.query('ALTER TABLE IF EXISTS away RENAME TO access_keys')
+      await storage.query(`UPDATE workspaces SET signing_secrets = '{}', paused = false`)
+    }
   })
 
   it('keeps callbacks as long as a signature is valid while the senders of a workspace sign, whatever retention is set', async () => {
