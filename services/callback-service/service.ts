@@ -139,11 +139,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       ],
       callbacks: {
         find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
-        list: (filter, page) => listed(() => limited(() => listCallbacks(read.prisma, filter, page))),
+        list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
       },
       objects: {
         find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
-        list: (filter, page) => listed(() => limited(() => listObjects(readable, filter, page))),
+        list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
       },
       workspaces,
       keys,
