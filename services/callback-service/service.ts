@@ -133,17 +133,17 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
         { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
         ...inbox.checks,
-        // Known keys work while the database is away, so a replica with old ones goes on accepting.
-        { name: 'access', problem: () => directory.problem, isDispensable: () => true },
+        // Known keys work while the database is away, so a replica with old ones goes on accepting. One that never knew any must not replace it.
+        { name: 'access', problem: () => directory.problem, isDispensable: () => directory.isLoaded || isSpoolEnough() },
         { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
       ],
       callbacks: {
         find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
-        list: (filter, page) => listed(() => limited(() => listCallbacks(read.prisma, filter, page))),
+        list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
       },
       objects: {
         find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
-        list: (filter, page) => listed(() => limited(() => listObjects(readable, filter, page))),
+        list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
       },
       workspaces,
       keys,

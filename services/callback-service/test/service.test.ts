@@ -6,12 +6,11 @@ import { heapSampling } from '#foundation/admin/profiles.ts'
 import { Settings } from '#foundation/config/settings.ts'
 import type { HttpServer } from '#foundation/http/server.ts'
 import { Lifecycle } from '#foundation/lifecycle/parts.ts'
-import { accept, finished, patchConfig, range, readMetrics } from '../../../test/support/callbacks.ts'
-import { withClient } from '../../../test/support/database.ts'
+import { accept, finished, patchConfig, postCallback, range, readMetrics } from '../../../test/support/callbacks.ts'
 import { eventually } from '../../../test/support/eventually.ts'
 import { schema } from '../config.ts'
 import { parts } from '../service.ts'
-import { putCallback } from './adapters/postgres/stored-callbacks.ts'
+import { putCallback, readCallback } from './adapters/postgres/stored-callbacks.ts'
 import { logger, openTestStorage, type TestStorage } from './adapters/postgres/test-storage.ts'
 
 describe('the callback service, joined', () => {
@@ -82,6 +81,30 @@ describe('the callback service, joined', () => {
     assert.deepEqual(document.paths['/callback']?.post.security, [{ bearer: [] }, { apiKey: [] }, { apiKeyInQuery: [] }])
   })
 
+  it('neither accepts nor works on callbacks before it has read the workspaces, because default may need signatures or be paused', async () => {
+    await storage.query(`UPDATE workspaces SET signing_secrets = '{${'A'.repeat(32)}}', paused = true`)
+    const id = await putCallback(storage, { objectIds: [1n] })
+    await storage.query('ALTER TABLE access_keys RENAME TO away')
+    try {
+      const { url } = await start({ PROCESS_POLL_MS: '5' })
+      const post = async (): Promise<number> => (await postCallback(url, [1])).status
+      const statusOf = async (check: string): Promise<string | undefined> => {
+        const { checks } = (await (await fetch(`${url}/readyz`)).json()) as { checks: Record<string, { status: string }> }
+        return checks[check]?.status
+      }
+      await eventually('it has its worker session', async () => (await statusOf('worker')) === 'ok')
+      await eventually('it says that it cannot read them', async () => (await statusOf('access')) === 'failing')
+      assert.equal((await fetch(`${url}/readyz`)).status, 503)
+      assert.equal(await post(), 503)
+      await storage.query('ALTER TABLE away RENAME TO access_keys')
+      assert.equal(await post(), 401)
+      assert.deepEqual([(await readCallback(storage, id)).attempts, asked], [0, 0])
+    } finally {
+      await storage.query('ALTER TABLE IF EXISTS away RENAME TO access_keys')
+      await storage.query(`UPDATE workspaces SET signing_secrets = '{}', paused = false`)
+    }
+  })
+
   it('keeps callbacks as long as a signature is valid while the senders of a workspace sign, whatever retention is set', async () => {
     await storage.query(`UPDATE workspaces SET signing_secrets = '{${'A'.repeat(32)}}'`)
     const young = await putCallback(storage, { finishedAgoMs: 590_000 })
@@ -134,34 +157,6 @@ describe('the callback service, joined', () => {
       assert.deepEqual([new Set(sender), new Set(another)], [new Set([outcomeOfSender]), new Set(['stored'])])
     })
   }
-
-  it('claims nothing before it has read the workspaces, because it cannot know which client service to ask', async () => {
-    const seenFrom: string[] = []
-    const well = answer
-    answer = (request, response) => {
-      seenFrom.push(request.url ?? '')
-      well(request, response)
-    }
-    await storage.query(`UPDATE workspaces SET client_service_url = $1 WHERE name = 'default'`, [`${clientServiceUrl()}/own`])
-    await withClient(storage.url, async somebody => {
-      await somebody.query('BEGIN; LOCK TABLE access_keys')
-      const { url } = await start({ PROCESS_POLL_MS: '5' })
-      const id = await accept(url, [1])
-      const surveys = new Set<number>()
-      await eventually('it has looked for callbacks three times', async () => {
-        for (const { at } of await storage.query<{ at: Date }>(
-          `SELECT query_start AS at FROM pg_stat_activity WHERE query LIKE '%RECURSIVE places%' AND pid <> pg_backend_pid()`,
-        ))
-          surveys.add(at.getTime())
-        return surveys.size >= 3
-      })
-      assert.deepEqual(seenFrom, [])
-      await somebody.query('COMMIT')
-      assert.equal((await finished(url, id)).state, 'completed')
-    })
-    await storage.query(`UPDATE workspaces SET client_service_url = NULL WHERE name = 'default'`)
-    assert.deepEqual(seenFrom, ['/own/objects/1'])
-  })
 
   it('honours a Retry-After for as long as the settings say, in milliseconds', async () => {
     const well = answer

@@ -8,13 +8,13 @@ import type { PrismaClient } from '#prisma'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { KnownKey } from '../../domain/workspaces/caller.ts'
 import { BUILT_IN_DEFAULT } from '../../domain/workspaces/default-workspace.ts'
-import { DEFAULT_WORKSPACE, type Workspace } from '../../domain/workspaces/workspace.ts'
+import type { Workspace } from '../../domain/workspaces/workspace.ts'
 import { type AccessState, readSnapshot, writeSnapshot } from '../access-snapshot.ts'
 import { readAccess, readRevision } from './access-reader.ts'
 
 export interface WorkspaceDirectoryOptions {
   readonly prisma: PrismaClient
-  /** File that keeps the state on this machine, for a restart while the database is away. Undefined: there is none. */
+  /** File that keeps the state on this machine, for a restart while the database is away. Undefined: there is none, and no spool. */
   readonly snapshotPath?: string | undefined
   readonly logger: Logger
 }
@@ -38,8 +38,8 @@ export class WorkspaceDirectory implements Part {
   readonly #changed = new Signal()
   readonly #snapshotTrouble: TroubleLog
   readonly #lookTrouble: TroubleLog
-  #workspaces: ReadonlyMap<string, Workspace> = new Map([[DEFAULT_WORKSPACE, BUILT_IN_DEFAULT]])
-  #all: readonly Workspace[] = [BUILT_IN_DEFAULT]
+  #workspaces: ReadonlyMap<string, Workspace> = new Map()
+  #all: readonly Workspace[] = []
   #keys: ReadonlyMap<string, KnownKey> = new Map()
   #state: AccessState | undefined
   #revision: string | undefined
@@ -55,6 +55,8 @@ export class WorkspaceDirectory implements Part {
 
   constructor(options: WorkspaceDirectoryOptions) {
     this.#options = options
+    // With a spool, `default` accepts callbacks even if nothing can be read. Without one it waits, because it may have secrets of senders.
+    if (options.snapshotPath !== undefined) this.#know([BUILT_IN_DEFAULT])
     this.#snapshotTrouble = new TroubleLog(options.logger, {
       began: 'the snapshot of the keys cannot be written',
       ended: 'the snapshot of the keys is written again',
@@ -102,7 +104,7 @@ export class WorkspaceDirectory implements Part {
     return this.#all
   }
 
-  /** `default` is always found. */
+  /** `default` is always found once the state is loaded, and before that if there is a snapshot. */
   find(name: string): Workspace | undefined {
     return this.#workspaces.get(name)
   }
@@ -186,10 +188,14 @@ export class WorkspaceDirectory implements Part {
 
   #show(state: AccessState): void {
     this.#state = state
-    this.#workspaces = new Map([BUILT_IN_DEFAULT, ...state.workspaces].map(workspace => [workspace.name, workspace]))
-    this.#all = [...this.#workspaces.values()]
+    this.#know([BUILT_IN_DEFAULT, ...state.workspaces])
     this.#keys = new Map(state.keys.map(key => [key.hash.toString('hex'), key]))
     this.#changed.emit()
+  }
+
+  #know(workspaces: readonly Workspace[]): void {
+    this.#workspaces = new Map(workspaces.map(workspace => [workspace.name, workspace]))
+    this.#all = [...this.#workspaces.values()]
   }
 
   async #save(): Promise<void> {

@@ -15,7 +15,7 @@ import { isPlain, readKey, readWorkspaceName } from './credentials.ts'
 
 /** The workspaces and keys that this process knows. */
 export interface Directory {
-  /** `default` is always found. */
+  /** `default` is found unless nothing was read yet. */
   find(name: string): Workspace | undefined
   keyWithHash(hash: Buffer): KnownKey | undefined
   /** Looks at the database now. @throws {StorageUnavailableError} */
@@ -155,7 +155,8 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
   }
 
   function admit(request: Request, route: RouteFacts, who: Identity, asked: string | undefined): Promise<void> | void {
-    const isUnknown = who.workspace === undefined && asked !== undefined && WORKSPACE_NAME.test(asked) && !directory.find(asked)
+    const name = asked ?? DEFAULT_WORKSPACE
+    const isUnknown = who.workspace === undefined && !directory.find(name) && WORKSPACE_NAME.test(name)
     if (!isUnknown) return enter(request, route, who, asked)
     return lookFor('workspace').then(() => enter(request, route, who, asked))
   }

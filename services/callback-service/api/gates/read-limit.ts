@@ -1,5 +1,5 @@
-import pLimit from 'p-limit'
 import { HttpProblem } from '#foundation/http/problems.ts'
+import { FairSlots } from '../../domain/fetching/fair-slots.ts'
 
 /**
  * Limits the number of reads at a time. It refuses further reads at once, because waiting reads would take time from callbacks.
@@ -19,17 +19,22 @@ export function readLimit(max: number): <T>(read: () => Promise<T>) => Promise<T
   }
 }
 
-/** Lists that run or wait for their turn. */
+/** Lists of one workspace that run or wait for their turn. */
 const MAX_LISTS = 16
 
 /**
  * Limits the number of lists at a time, because a list may read a whole table. Further lists wait, so that reads of one callback or object go on.
+ * Workspaces take turns, and each has its own places to wait in. So a workspace with many lists takes neither from others.
  * @param atOnce lists that run at a time
- * @returns a function that runs a list
+ * @returns a function that runs a list of a workspace
  * @throws {HttpProblem} too_many_reads
  */
-export function listLimit(atOnce: number): <T>(read: () => Promise<T>) => Promise<T> {
-  const limited = readLimit(MAX_LISTS)
-  const inTurn = pLimit(atOnce)
-  return read => limited(() => inTurn(read))
+export function listLimit(atOnce: number): <T>(workspace: string, read: () => Promise<T>) => Promise<T> {
+  const slots = new FairSlots({ concurrency: atOnce, reserve: 0, weightOf: () => 1 })
+  const limits = new Map<string, ReturnType<typeof readLimit>>()
+  return (workspace, read) => {
+    const limited = limits.get(workspace) ?? readLimit(MAX_LISTS)
+    limits.set(workspace, limited)
+    return limited(() => slots.run(workspace, read))
+  }
 }

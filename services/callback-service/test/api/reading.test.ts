@@ -222,13 +222,32 @@ describe('reading', () => {
         lists += 1
         return held.promise
       }
-      api = await serveApi({ objects: { find: async () => undefined, list: () => listed(list) } })
+      api = await serveApi({ objects: { find: async () => undefined, list: ({ workspace }) => listed(workspace, list) } })
       const answers = Array.from({ length: 17 }, () => get('/v1/objects'))
       assert.deepEqual([(await Promise.race(answers)).status, lists], [503, 1])
       assert.equal((await get('/v1/objects/5')).status, 404)
       held.resolve([])
       const statuses = (await Promise.all(answers)).map(({ status }) => status)
       assert.deepEqual([statuses.filter(status => status === 200).length, lists], [16, 16])
+    })
+
+    it('lets workspaces take turns with their lists, and refuses none because of another', async () => {
+      const listed = listLimit(1)
+      const held = Promise.withResolvers<void>()
+      const order: string[] = []
+      const list = (workspace: string) =>
+        listed(workspace, async () => {
+          order.push(workspace)
+          await held.promise
+        })
+      const hog = Array.from({ length: 17 }, () => list('hog'))
+      await assert.rejects(Promise.race(hog), { code: 'too_many_reads' })
+      const others = ['shop', 'lab', 'shop'].map(list)
+      held.resolve()
+      await Promise.all(others)
+      assert.deepEqual([order[0], order.slice(1, 7).filter(name => name !== 'hog')], ['hog', ['shop', 'lab', 'shop']])
+      await Promise.allSettled(hog)
+      assert.equal(order.length, 16 + 3)
     })
 
     it('answers 503 when the database is away', async () => {
