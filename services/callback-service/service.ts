@@ -86,7 +86,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const { keepOffline } = config.objects
   const pruner = callbackPruner({
     prune: limit => {
-      const retentionSeconds = retentionFor(directory.all, config.callbacks.retentionSeconds)
+      const retentionSeconds = retentionFor(directory.isLoaded ? directory.all : undefined, config.callbacks.retentionSeconds)
       return pruneCallbacks({ prisma: work.prisma, clock }, { retentionSeconds, limit })
     },
     logger,
