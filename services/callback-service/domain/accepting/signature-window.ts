@@ -7,12 +7,12 @@ export const SIGNATURE_WINDOW_SECONDS = 2 * SIGNATURE_TOLERANCE_SECONDS
 /**
  * Returns how long to keep finished callbacks, in seconds: as long as the setting says, and as long as somebody could send a signed callback of a
  * workspace again.
- * @param workspaces undefined: not known yet, so any of them may have signed callbacks
+ * @param workspaces undefined: nobody knows them yet, so one of them may have secrets
  */
 export function retentionFor(
   workspaces: readonly { readonly signingSecrets: readonly string[] }[] | undefined,
   settingSeconds: number,
 ): number {
-  const isSigned = !workspaces || workspaces.some(({ signingSecrets }) => signingSecrets.length > 0)
+  const isSigned = workspaces?.some(({ signingSecrets }) => signingSecrets.length > 0) ?? true
   return isSigned ? Math.max(settingSeconds, SIGNATURE_WINDOW_SECONDS) : settingSeconds
 }
