@@ -35,9 +35,13 @@ export function workspaceRooms(options: {
   const workspaces = new WorkspaceStore({ changes, prisma: read.prisma, maxWorkspaces, maxClientServices })
   const keys = new AccessKeyStore({ changes, work: work.prisma, read: read.prisma })
 
-  /** Makes a change that this replica knows of before it answers. If it cannot look now, it looks again within a second. */
-  const changing = async <T>(change: () => Promise<T>): Promise<T> => {
+  /**
+   * Makes a change and logs it. This replica knows of it before it answers. If it cannot look now, it looks again within a second.
+   * @param what the log line, if the change was made
+   */
+  const changing = async <T>(what: string, fields: (result: T) => object, change: () => Promise<T>): Promise<T> => {
     const result = await change()
+    if (result) logger.info(fields(result), what)
     await directory.refresh().catch(error => {
       if (!isStorageTrouble(error)) throw error
     })
@@ -49,15 +53,45 @@ export function workspaceRooms(options: {
     workspaces: {
       find: name => limited(() => workspaces.find(name)),
       list: page => limited(() => workspaces.list(page)),
-      create: workspace => changing(() => workspaces.create(workspace)),
-      change: (name, members) => changing(() => workspaces.change(name, members)),
-      archive: name => changing(() => workspaces.archive(name)),
-      restore: name => changing(() => workspaces.restore(name)),
+      create: workspace =>
+        changing(
+          'workspace created',
+          () => ({ workspace: workspace.name }),
+          () => workspaces.create(workspace),
+        ),
+      change: (workspace, members) =>
+        changing(
+          'workspace changed',
+          () => ({ workspace, members: Object.keys(members) }),
+          () => workspaces.change(workspace, members),
+        ),
+      archive: workspace =>
+        changing(
+          'workspace archived',
+          () => ({ workspace }),
+          () => workspaces.archive(workspace),
+        ),
+      restore: workspace =>
+        changing(
+          'workspace restored',
+          () => ({ workspace }),
+          () => workspaces.restore(workspace),
+        ),
     },
     keys: {
-      create: (workspace, key) => changing(() => keys.create(workspace, key)),
+      create: (workspace, key) =>
+        changing(
+          'key created',
+          made => ({ workspace, key_id: made?.listed.id, role: key.role }),
+          () => keys.create(workspace, key),
+        ),
       list: (workspace, page) => limited(() => keys.list(workspace, page)),
-      delete: (workspace, id) => changing(() => keys.delete(workspace, id)),
+      delete: (workspace, id) =>
+        changing(
+          'key revoked',
+          () => ({ workspace, key_id: id }),
+          () => keys.delete(workspace, id),
+        ),
     },
     parts: [
       directory,

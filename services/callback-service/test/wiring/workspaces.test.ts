@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { pino } from 'pino'
 import { Settings } from '#foundation/config/settings.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { hashOfKey } from '../../adapters/access-key.ts'
@@ -18,9 +19,9 @@ describe('workspaceRooms', () => {
 
   after(() => storage.close())
 
-  function rooms() {
+  function rooms(log = logger) {
     const config = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url } }).current
-    return workspaceRooms({ config, work: storage.open(), read: storage.open(), limited: work => work(), logger })
+    return workspaceRooms({ config, work: storage.open(), read: storage.open(), limited: work => work(), logger: log })
   }
 
   it('knows a change before it answers, without waiting for the next look', async () => {
@@ -39,6 +40,27 @@ describe('workspaceRooms', () => {
     const { directory, workspaces } = rooms()
     directory.refresh = () => Promise.reject(new StorageUnavailableError('away'))
     assert.equal((await workspaces.create({ name: 'other' })).name, 'other')
+  })
+
+  it('logs each change that is made, without secrets and keys', async () => {
+    const logged: Record<string, unknown>[] = []
+    const { workspaces, keys } = rooms(pino({ base: null, timestamp: false }, { write: line => logged.push(JSON.parse(line)) }))
+    await workspaces.create({ name: 'logged' })
+    await workspaces.change('logged', { signingSecrets: ['A'.repeat(32)] })
+    const made = await keys.create('logged', KEY)
+    await keys.delete('logged', String(made?.listed.id))
+    await keys.delete('logged', String(made?.listed.id))
+    await workspaces.archive('nowhere')
+    const [workspace, key_id] = ['logged', made?.listed.id]
+    assert.deepEqual(
+      logged.map(({ level, ...line }) => line),
+      [
+        { workspace, msg: 'workspace created' },
+        { workspace, members: ['signingSecrets'], msg: 'workspace changed' },
+        { workspace, key_id, role: 'send', msg: 'key created' },
+        { workspace, key_id, msg: 'key revoked' },
+      ],
+    )
   })
 
   it('writes last uses into the database', async () => {
