@@ -82,7 +82,6 @@ describe('a settlement', () => {
   it('of a finished callback has no delay and gives no attempt back', () => {
     assert.deepEqual(settlement({ callback, verdict: { state: 'completed', unstored } }), {
       id: 'a',
-      workspace: 'shop',
       token: 't',
       state: 'completed',
       unstored: [{ id: '9223372036854775807', outcome: 'failed', reason: 'timeout' }],
