@@ -1,4 +1,3 @@
-import { hash, timingSafeEqual } from 'node:crypto'
 import type { Request } from 'express'
 import { pathNotFound } from '#foundation/http/problem-handler.ts'
 import { HttpProblem } from '#foundation/http/problems.ts'
@@ -6,12 +5,13 @@ import type { RouteFacts } from '#foundation/http/route.ts'
 import { context, trace } from '#foundation/telemetry/spans.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { isKeyShaped } from '../../domain/workspaces/access-key.ts'
-import type { Caller, KnownKey, Role } from '../../domain/workspaces/caller.ts'
+import type { Caller, KnownKey } from '../../domain/workspaces/caller.ts'
 import { FailedTries } from '../../domain/workspaces/failed-tries.ts'
 import { mayUse } from '../../domain/workspaces/permissions.ts'
 import { DEFAULT_WORKSPACE, WORKSPACE_NAME, type Workspace } from '../../domain/workspaces/workspace.ts'
 import { setCaller } from './caller-of.ts'
 import { isPlain, readKey, readWorkspaceName } from './credentials.ts'
+import { Identities, type Identity, invalidKey, SUPERUSER, unauthorized } from './identities.ts'
 
 /** The workspaces and keys that this process knows. */
 export interface Directory {
@@ -40,21 +40,6 @@ export interface AuthorizeOptions {
   readonly nowMs: () => number
 }
 
-/** Who has a key. A superuser has no workspace of its own. */
-interface Identity {
-  readonly role: Role
-  readonly workspace: string | undefined
-  readonly key: KnownKey | undefined
-}
-
-const SUPERUSER: Identity = { role: 'superuser', workspace: undefined, key: undefined }
-
-/** Verified keys to remember. Most senders use one of a few keys, and hashing takes most of the time for a key. */
-const MAX_VERIFIED = 1000
-
-/** No key is longer. A longer text is not worth the time to hash it. */
-const MAX_KEY_LENGTH = 512
-
 /** Whether everybody who reaches the port may do everything. */
 export function isOpenAccess({ mode, superuserKeys }: Pick<AuthorizeOptions, 'mode' | 'superuserKeys'>): boolean {
   return mode === 'open' && superuserKeys.length === 0
@@ -69,14 +54,7 @@ export function isOpenAccess({ mode, superuserKeys }: Pick<AuthorizeOptions, 'mo
 export function authorize(options: AuthorizeOptions): (request: Request, route: RouteFacts) => Promise<void> | void {
   const { directory, nowMs } = options
   const isOpen = isOpenAccess(options)
-  const superusers = options.superuserKeys.map(digestOf)
-  // The time of a lookup tells nothing about the keys: the map compares texts only if their hashes are equal, and those have a secret seed.
-  const verified = new Map<string, Identity>()
-  let changes = 0
-  directory.onChange(() => {
-    verified.clear()
-    changes += 1
-  })
+  const identities = new Identities(options)
   const failures = new FailedTries({ max: options.maxFailures, nowMs })
   // With open access, upstreams may have always sent some other Authorization. They must not be refused after an upgrade.
   const counts = isOpen ? isKeyShaped : () => true
@@ -87,7 +65,7 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     const key = readKey(request, counts)
     const asked = readWorkspaceName(request)
     if (key === undefined) return admit(request, route, withoutKey(), asked)
-    const known = recognise(key)
+    const known = identities.of(key)
     if (known) return admit(request, route, known, asked)
     return learn(request, key).then(learned => admit(request, route, learned, asked))
   }
@@ -95,37 +73,6 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
   function withoutKey(): Identity {
     if (isOpen) return SUPERUSER
     throw unauthorized('key_required', 'This operation needs a key.')
-  }
-
-  function recognise(text: string): Identity | undefined {
-    const identity = verified.get(text) ?? verify(text)
-    if (identity) requireUnexpired(identity.key)
-    return identity
-  }
-
-  function verify(text: string): Identity | undefined {
-    const identity = text.length <= MAX_KEY_LENGTH ? identityOf(digestOf(text)) : undefined
-    if (!identity) return undefined
-    if (verified.size === MAX_VERIFIED) verified.clear()
-    verified.set(text, identity)
-    return identity
-  }
-
-  function identityOf(digest: Buffer): Identity | undefined {
-    if (isAmong(superusers, digest)) return SUPERUSER
-    const key = directory.keyWithHash(digest)
-    return key && timingSafeEqual(key.hash, digest) ? { role: key.role, workspace: key.workspace, key } : undefined
-  }
-
-  function requireUnexpired(key: KnownKey | undefined): void {
-    if (key && key.expiresAt !== null && key.expiresAt.getTime() <= options.databaseNowMs()) throw invalidKey()
-  }
-
-  /** @param atChange number of changes of the directory when the caller was admitted */
-  function readmit({ role, workspace, key }: Caller, atChange: number): Caller {
-    if (key && atChange !== changes && !identityOf(key.hash)) throw invalidKey()
-    requireUnexpired(key)
-    return { role, workspace: directory.find(workspace.name) ?? workspace, key }
   }
 
   /** Looks at the database for a key that this process does not know. The key may be new. */
@@ -138,7 +85,7 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
       failures.forgive(address)
       throw error
     })
-    const identity = recognise(key)
+    const identity = identities.of(key)
     if (!identity) throw invalidKey()
     failures.forgive(address)
     return identity
@@ -166,11 +113,17 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     if (!mayUse(role, route.access)) throw pathNotFound()
     const isKeyless = isOpen && key === undefined
     if (isKeyless && (route.access === 'manage' || route.access === 'superuser')) options.refuseForeignPages(request)
-    const atChange = changes
-    setCaller(request, { role, workspace, key }, caller => readmit(caller, atChange))
+    const seen = identities.changes
+    setCaller(request, { role, workspace, key }, caller => readmit(caller, seen))
     if (key) directory.used(key.id)
     const span = trace.getSpan(context.active())
     if (span?.isRecording()) span.setAttribute('answerback.workspace', workspace.name)
+  }
+
+  /** @param seen number of changes of the directory when the caller was admitted */
+  function readmit({ role, workspace, key }: Caller, seen: number): Caller {
+    identities.requireValid(key, seen)
+    return { role, workspace: directory.find(workspace.name) ?? workspace, key }
   }
 
   function ownOf(own: string, asked: string | undefined): Workspace {
@@ -184,25 +137,6 @@ export function authorize(options: AuthorizeOptions): (request: Request, route: 
     if (workspace) return workspace
     throw new HttpProblem('workspace_not_found', 'No workspace has this name.')
   }
-}
-
-function digestOf(key: string): Buffer {
-  return hash('sha256', key, 'buffer')
-}
-
-/** Compares with all, so that the time tells nothing. */
-function isAmong(digests: readonly Buffer[], digest: Buffer): boolean {
-  let isFound = false
-  for (const each of digests) if (timingSafeEqual(each, digest)) isFound = true
-  return isFound
-}
-
-function unauthorized(code: 'key_required' | 'invalid_key', detail: string): HttpProblem {
-  return new HttpProblem(code, detail, { headers: { 'WWW-Authenticate': 'Bearer realm="answerback"' } })
-}
-
-function invalidKey(): HttpProblem {
-  return unauthorized('invalid_key', 'The key is unknown or no longer valid.')
 }
 
 function tooManyFailures(waitMs: number): HttpProblem {
