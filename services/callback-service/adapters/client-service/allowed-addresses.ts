@@ -6,6 +6,7 @@ const REFUSED_IPV4 = [
   ['0.0.0.0', 8, 'this host'],
   ['169.254.0.0', 16, 'link-local, with the metadata service of most clouds'],
   ['100.100.100.200', 32, 'metadata service of Alibaba Cloud'],
+  ['168.63.129.16', 32, 'metadata service of Azure'],
   ['192.0.0.192', 32, 'metadata service of Oracle Cloud'],
   ['224.0.0.0', 4, 'multicast'],
   ['255.255.255.255', 32, 'broadcast'],
@@ -15,6 +16,7 @@ const REFUSED_IPV6 = [
   ['::', 128, 'this host'],
   ['fe80::', 10, 'link-local'],
   ['fd00:ec2::254', 128, 'metadata service of AWS'],
+  ['fd00:ec2::23', 128, 'credentials service of AWS'],
   ['fd20:ce::254', 128, 'metadata service of Google Cloud'],
   ['ff00::', 8, 'multicast'],
 ] as const

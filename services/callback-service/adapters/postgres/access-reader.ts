@@ -1,23 +1,29 @@
-import type { PrismaClient } from '#prisma'
+import { Prisma, type PrismaClient } from '#prisma'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { KeyRole, KnownKey } from '../../domain/workspaces/caller.ts'
 import type { AccessState } from '../access-snapshot.ts'
 import { inDatabase } from './database.ts'
 import { type WorkspaceRow, workspaceOf } from './workspace-row.ts'
 
-/** Reads the number of the last change of any workspace or key. @throws {StorageUnavailableError} */
+/**
+ * The number of the last change, and the transaction that made it. After a failover that lost a change, another change can have its number, but
+ * not its transaction too.
+ */
+const REVISION = Prisma.sql`number || ' ' || xmin`
+
+/** Reads what identifies the last change of any workspace or key. @throws {StorageUnavailableError} */
 export async function readRevision(prisma: PrismaClient): Promise<string> {
-  const [row] = await inDatabase(() => prisma.$queryRaw<{ number: string }[]>`SELECT number::text AS number FROM access_revision`)
+  const [row] = await inDatabase(() => prisma.$queryRaw<{ revision: string }[]>`SELECT ${REVISION} AS revision FROM access_revision`)
   if (!row) throw new StorageUnavailableError('the table access_revision has no row')
-  return row.number
+  return row.revision
 }
 
-/** Reads all workspaces and keys, and the number of the last change before them, in one snapshot. @throws {StorageUnavailableError} */
+/** Reads all workspaces and keys, and what identifies the last change before them, in one snapshot. @throws {StorageUnavailableError} */
 export async function readAccess(prisma: PrismaClient): Promise<AccessState & { readonly revision: string | undefined }> {
   const [row] = await inDatabase(
     () => prisma.$queryRaw<{ state: string }[]>`
       SELECT json_build_object(
-        'revision', (SELECT number::text FROM access_revision),
+        'revision', (SELECT ${REVISION} FROM access_revision),
         'workspaces', (SELECT coalesce(json_agg(w ORDER BY name), '[]') FROM workspaces w),
         'keys', (SELECT coalesce(json_agg(json_build_object('id', id, 'workspace', workspace, 'role', role,
           'hash', encode(hash, 'hex'), 'expiresAt', expires_at)), '[]') FROM access_keys))::text AS state`,

@@ -107,6 +107,16 @@ describe('WorkspaceDirectory', () => {
     assert.equal(directory.keyWithHash(hash)?.role, 'send')
   })
 
+  it('sees another change that has the number of a lost one, as after a failover', async () => {
+    const { hash, id } = await shopWithKey()
+    const directory = await start()
+    assert.ok(directory.keyWithHash(hash))
+    await storage.query('DELETE FROM access_keys WHERE id = $1', [id])
+    await storage.query('UPDATE access_revision SET number = number')
+    await directory.refresh()
+    assert.equal(directory.keyWithHash(hash), undefined)
+  })
+
   it('looks at most once in a tenth of a second, however often it is asked', async () => {
     let looks = 0
     const { prisma } = storage.open()
