@@ -9,7 +9,7 @@ import type { CallbackView } from '../../domain/callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { columns, type NewCallback } from '../new-callback.ts'
 import { SpoolConnection } from './spool-connection.ts'
-import type { AsideRow, Kept, NumberedRow, OptionalColumn, RefusedRow, SpoolState } from './spool-file.ts'
+import type { AsideRow, Kept, NumberedRow, OptionalColumn, RefusedRow, SpoolFile, SpoolState } from './spool-file.ts'
 import { type AsideCallback, asideOf, viewOf } from './spooled-callback.ts'
 
 export interface CallbackSpoolOptions {
@@ -241,14 +241,14 @@ export class CallbackSpool implements Part {
 
   /**
    * Puts a callback that was set aside back into the queue for the database, without some of its columns.
-   * @returns whether there was such a callback
+   * @returns its workspace; undefined if there was no such callback
    * @throws {IdempotencyKeyReusedError} its key has come with other object ids since
    * @throws {StorageUnavailableError} the file cannot be written
    */
-  async putBack(id: string, without: readonly OptionalColumn[]): Promise<boolean> {
-    const outcome = await this.#opened.call('putBack', { id, without })
+  async putBack(id: string, without: readonly OptionalColumn[]): Promise<string | undefined> {
+    const outcome = (await this.#opened.call('putBack', { id, without })) as ReturnType<SpoolFile['putBack']>
     if (outcome === 'key_reused') throw new IdempotencyKeyReusedError()
-    return outcome === 'put_back'
+    return outcome?.workspace
   }
 
   /**

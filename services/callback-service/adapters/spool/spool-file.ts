@@ -171,16 +171,24 @@ export class SpoolFile {
 
   /**
    * Moves a row that was set aside to the end of the spool, without some of its columns.
-   * @returns undefined if no such row is set aside
+   * @returns the row's workspace; undefined if no such row is set aside
    */
-  putBack({ id, without }: { readonly id: string; readonly without: readonly OptionalColumn[] }): 'put_back' | 'key_reused' | undefined {
+  putBack({
+    id,
+    without,
+  }: {
+    readonly id: string
+    readonly without: readonly OptionalColumn[]
+  }): { readonly workspace: string } | 'key_reused' | undefined {
     const kept = COLUMNS.map(column => ((without as readonly string[]).includes(column) ? 'NULL' : column))
     const outcome = this.#commit(() => {
       const added = this.#run(`INSERT INTO spool (${COLUMNS}) SELECT ${kept} FROM set_aside WHERE id = ? ON CONFLICT DO NOTHING`, id)
-      if (added === 1) return this.#run('DELETE FROM set_aside WHERE id = ?', id) === 1 ? 'put_back' : undefined
-      return this.#db.prepare('SELECT 1 FROM set_aside WHERE id = ?').get(id) ? 'key_reused' : undefined
+      const found = this.#db.prepare('SELECT workspace FROM set_aside WHERE id = ?').get(id) as { workspace: string } | undefined
+      if (added === 0) return found && 'key_reused'
+      this.#run('DELETE FROM set_aside WHERE id = ?', id)
+      return found && { workspace: found.workspace }
     })
-    if (outcome === 'put_back') {
+    if (typeof outcome === 'object') {
       this.#callbacks += 1
       this.#setAside -= 1
     }

@@ -7,6 +7,7 @@ import type { Logger } from '#foundation/telemetry/logger.ts'
 import type { ObjectId } from '../../domain/object-id.ts'
 import { DEFAULT_WORKSPACE } from '../../domain/workspaces/workspace.ts'
 import { CallbackReference, EXAMPLE_ID, EXAMPLE_TIME, Int64, Time } from '../schemas.ts'
+import { queryOf } from '../workspace-links.ts'
 import { hrefOfCallback } from './representation.ts'
 
 /** Maximum number of callbacks in the list. The others appear when these are gone. */
@@ -30,7 +31,8 @@ export interface AsideView {
 
 export interface SetAside {
   aside(limit: number): Promise<readonly AsideView[]>
-  putBack(id: string, without: readonly Optional[]): Promise<boolean>
+  /** @returns the workspace of the callback; undefined if it is not set aside */
+  putBack(id: string, without: readonly Optional[]): Promise<string | undefined>
   drop(id: string): Promise<AsideView | undefined>
 }
 
@@ -87,9 +89,10 @@ export function setAsideRoutes(spool: SetAside, logger: Logger): readonly Route[
         without: queryParameter(request, 'without', readColumns, `some of ${OPTIONAL.join(', ')}, separated by commas`) ?? [],
       }),
       async execute({ id, without }) {
-        if (!(await spool.putBack(id, without))) throw notSetAside()
-        logger.info({ callback_id: id, without }, 'a callback that was set aside goes to the database again')
-        return jsonAnswer(200, JSON.stringify({ kind: 'Callback', id, href: hrefOfCallback(id), state: 'pending' }))
+        const workspace = await spool.putBack(id, without)
+        if (workspace === undefined) throw notSetAside()
+        logger.info({ callback_id: id, workspace, without }, 'a callback that was set aside goes to the database again')
+        return jsonAnswer(200, JSON.stringify({ kind: 'Callback', id, href: hrefOfCallback(id, queryOf(workspace)), state: 'pending' }))
       },
     }),
   ]

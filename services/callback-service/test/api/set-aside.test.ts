@@ -46,7 +46,7 @@ describe('/set-aside', () => {
     logged = []
     const spool: SetAside = {
       aside: async () => [view],
-      putBack: async (id, without) => asked.push([id, without]) > 0 && id === ID,
+      putBack: async (id, without) => (asked.push([id, without]) > 0 && id === ID ? 'default' : undefined),
       drop: async id => (id === ID ? view : undefined),
       ...changes,
     }
@@ -82,6 +82,12 @@ describe('/set-aside', () => {
       `{"kind":"SetAsideCallback","id":"${ID}","href":"/set-aside/${ID}","workspace":"default","reason":"bigint out of range","object_ids":[1,9007199254740993],` +
       `"idempotency_key":"k","received_at":"1970-01-01T00:00:00.000Z","request_id":"r1","trace_id":"${'a'.repeat(32)}"}`
     assert.equal(text, `{"kind":"SetAsideList","id":"set-aside","href":"/set-aside","size":1,"items":[${item}]}`)
+  })
+
+  it('leads to a callback that was put back, in its workspace', async () => {
+    await serve({ putBack: async () => 'shop' })
+    const { text } = await ask('POST', `/set-aside/${ID}/put-back`)
+    assert.equal(JSON.parse(text).href, `/v1/callbacks/${ID}?workspace_id=shop`)
   })
 
   it('puts one back, without what is named', async () => {

@@ -236,7 +236,7 @@ describe('intake', function () {
       (await replica.setAside?.aside(10))?.map(aside => aside.id),
       [id],
     )
-    assert.equal(await replica.setAside?.putBack(id, ['tracestate']), true)
+    assert.equal(await replica.setAside?.putBack(id, ['tracestate']), 'default')
     await drained(replica)
     assert.deepEqual(await objectsUnder('k'), [1])
   })

@@ -248,11 +248,11 @@ describe('CallbackSpool', () => {
 
     it('is given to the database again, behind the others, without what is named, and after a restart too', async () => {
       const { spool, bad, later } = await openWithRefused()
-      assert.equal(await spool.putBack(bad, ['baggage']), true)
+      assert.equal(await spool.putBack(bad, ['baggage']), 'default')
       assert.deepEqual([spool.callbacks, spool.setAsideCount, await idsOf(spool)], [2, 0, [later, bad]])
       const [, row] = await spool.oldest(10)
       assert.deepEqual([row?.baggage, row?.request_id, row?.idempotency_key], [null, 'r', 'k'])
-      assert.equal(await spool.putBack(bad, []), false)
+      assert.equal(await spool.putBack(bad, []), undefined)
       await spool.stop()
       assert.deepEqual(await idsOf(await open()), [later, bad])
     })

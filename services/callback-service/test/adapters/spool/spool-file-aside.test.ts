@@ -62,7 +62,7 @@ describe('what a SpoolFile has set aside', () => {
     const [bad, later] = [row('k'), row()]
     putAside(bad)
     file.append([later])
-    assert.equal(file.putBack({ id: bad.id, without: ['tracestate', 'baggage'] }), 'put_back')
+    assert.deepEqual(file.putBack({ id: bad.id, without: ['tracestate', 'baggage'] }), { workspace: 'default' })
     for (const look of [waiting, waiting]) {
       assert.deepEqual([look(), asideIds(), counts()], [[later.id, bad.id], [], [2, 0]])
       reopen()

@@ -310,7 +310,7 @@ describe('SpoolFile', () => {
         [['c', 'default', 'l']],
       )
       assert.deepEqual(file.append([row('k'), row('k', 2n)]), [{ id: 'a', receivedMs: 1, isReplay: true }, 'key_reused'])
-      assert.equal(file.putBack({ id: 'c', without: [] }), 'put_back')
+      assert.deepEqual(file.putBack({ id: 'c', without: [] }), { workspace: 'default' })
       close()
       assert.deepEqual([open().state.callbacks, opened[0]?.state.setAside], [3, 0])
     })
