@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { range } from '../test/support/callbacks.ts'
+import type { ServiceProcess } from '../test/support/service-process.ts'
 import { benchmark } from './support/benchmark.ts'
 import { callbackOf, load, loadBeyondLimit } from './support/load.ts'
+import { cpuMicroseconds } from './support/process-cpu.ts'
 
 const SUPERUSER_KEY = randomBytes(32).toString('hex')
 const KEYS = { ACCESS_MODE: 'keys', ACCESS_SUPERUSER_KEYS: SUPERUSER_KEY }
@@ -18,6 +20,14 @@ const UNREACHED = {
 const PER_SECOND = 100
 /** Time in which each replica has counted the others. */
 const SETTLED_MS = 3000
+
+interface Side {
+  readonly service: ServiceProcess
+  readonly key: string | undefined
+  answers: number
+  /** In microseconds. */
+  cpu: number
+}
 
 /**
  * Measures what keys and limits cost a callback, against open access, in the order A B B A. Each round starts both services anew, because one of
@@ -35,22 +45,37 @@ await benchmark(
     const { seconds, limitSeconds } = settings
     const body = callbackOf(range(1, settings.ids))
     let key: string | undefined
+    const loadSide = async (side: Side, seconds: number): Promise<void> => {
+      const { pid, url } = side.service
+      const before = cpuMicroseconds(pid as number)
+      const { answers } = await load({ url, key: side.key, connections: 64, seconds, body })
+      side.answers += answers
+      side.cpu += cpuMicroseconds(pid as number) - before
+    }
     await rounds(async round => {
-      const [open, keyed] = await Promise.all([callbackService(), callbackService(KEYS)])
+      const open = await callbackService()
+      const keyed = await callbackService(KEYS)
       key ??= await keyOf(keyed.url, 'unhindered', UNREACHED)
-      const sides = [{ url: open.url }, { url: keyed.url, key }]
-      for (const side of sides) await load({ ...side, connections: 64, seconds: Math.min(2, seconds), body })
-      const perSecond = new Map<string, number>()
+      const sides: [Side, Side] = [
+        { service: open, key: undefined, answers: 0, cpu: 0 },
+        { service: keyed, key, answers: 0, cpu: 0 },
+      ]
       const order = round % 2 === 0 ? sides : sides.toReversed()
-      for (const side of [...order, ...order.toReversed()]) {
-        const answers = await load({ ...side, connections: 64, seconds, body })
-        perSecond.set(side.url, (perSecond.get(side.url) ?? 0) + answers.perSecond / 2)
-      }
+      for (const side of [...order, ...order]) await loadSide(side, Math.min(2, seconds))
+      for (const side of sides) Object.assign(side, { answers: 0, cpu: 0 })
+      for (const side of [...order, ...order.toReversed()]) await loadSide(side, seconds)
       await Promise.all([open.stop(), keyed.stop()])
-      const [openly, withKey] = sides.map(({ url }) => perSecond.get(url) as number) as [number, number]
-      sample('open: accepted a second', openly)
-      sample('with a key and all limits: accepted a second', withKey)
-      sample('with a key and all limits, of open', withKey / openly, { atLeast: 0.97 })
+      const [openly, withKey] = sides
+      sample('open: accepted a second', openly.answers / (2 * seconds))
+      sample('with a key and all limits: accepted a second', withKey.answers / (2 * seconds))
+      sample('with a key and all limits, of open', withKey.answers / openly.answers, { atLeast: 0.97 })
+      sample(
+        'open: CPU of the service for a callback, of that with a key and all limits',
+        openly.cpu / openly.answers / (withKey.cpu / withKey.answers),
+        {
+          atLeast: 0.97,
+        },
+      )
     })
 
     const replicas = await Promise.all(range(0, settings.replicas).map(() => callbackService(KEYS)))
