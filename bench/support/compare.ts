@@ -58,11 +58,18 @@ try {
       (['before', 'now'] as const).map(async name => ({
         name,
         root: name === 'now' ? ROOT : checkout,
-        databaseUrl: await server.createDatabase(name),
+        databaseUrl: await server.createEmptyDatabase(name),
       })),
     )
     const start = async ({ name, root, databaseUrl }: (typeof places)[number]): Promise<Side> => {
-      const env = { DATABASE_URL: databaseUrl, CLIENT_SERVICE_URL: stub.url, ZIPKIN_URL: '', EXPIRY_TTL_SECONDS: '600' }
+      // Each side has its own schema.
+      const env = {
+        DATABASE_URL: databaseUrl,
+        MIGRATE_ON_START: 'true',
+        CLIENT_SERVICE_URL: stub.url,
+        ZIPKIN_URL: '',
+        EXPIRY_TTL_SECONDS: '600',
+      }
       const service = await ServiceProcess.start('callback-service', env, root)
       ends.push(() => service.stop())
       return { name, service: await service.ready(), databaseUrl }

@@ -37,10 +37,14 @@ export class PostgresServer {
 
   /** Creates and migrates a database. @returns its URL */
   async createDatabase(name: string): Promise<string> {
-    await this.#local.createDatabase(name)
-    const url = this.#local.url(name)
+    const url = await this.createEmptyDatabase(name)
     await migrate({ url })
     return url
+  }
+
+  async createEmptyDatabase(name: string): Promise<string> {
+    await this.#local.createDatabase(name)
+    return this.#local.url(name)
   }
 
   /** Starts the server again. Resolves when it accepts connections. */
