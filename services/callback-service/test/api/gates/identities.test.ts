@@ -91,6 +91,15 @@ describe('Identities', () => {
     assert.equal(lookups, 1002)
   })
 
+  it('remember a key however many unknown ones come', () => {
+    add('k')
+    const known = identities()
+    known.of('k')
+    for (let i = 0; i < 1000; i += 1) known.of(`unknown ${i}`)
+    known.of('k')
+    assert.equal(lookups, 1001)
+  })
+
   it('refuse a key from the moment when it expires, verified or not', () => {
     add('k', new Date(1001))
     const known = identities()
