@@ -149,6 +149,22 @@ describe('ClaimTurns', () => {
     assert.deepEqual(namesOf(turns.shares())?.toSorted(), ['a', 'b'])
   })
 
+  it('gives a workspace that had nothing to do no turns for that time, even if one of its callbacks still runs', () => {
+    const { turns, add, claim } = setup()
+    add('a')
+    add('b')
+    turns.claimed(turns.shares() ?? [], [callback('b', 1)])
+    turns.arrived('a')
+    for (let i = 0; i < 20; i += 1) claim(() => 5)
+    turns.arrived('b')
+    const served = Map.groupBy(
+      claim(() => 5),
+      ({ workspace }) => workspace,
+    )
+    // b is a little behind, by the last claim of a.
+    assert.ok((served.get('a')?.length ?? 0) > 8 && (served.get('b')?.length ?? 0) > 8, JSON.stringify([...served.keys()]))
+  })
+
   it('claims nothing for a workspace that it does not know, or that is paused', () => {
     const { turns, add } = setup()
     add('a', { isPaused: true })
@@ -236,6 +252,36 @@ describe('ClaimTurns', () => {
       assert.ok(share && share.callbacks > 1 && share.objects > 2, JSON.stringify(share))
     })
   }
+
+  describe('while another workspace fills the process with its last callbacks', () => {
+    function filled() {
+      const made = setup({ maxRunning: 10 })
+      made.add('hog')
+      made.turns.claimed(made.turns.shares() ?? [], Array(10).fill(callback('hog', 1)))
+      made.turns.claimed(made.turns.shares() ?? [{ workspace: 'hog', callbacks: 1, objects: 1, minAgeMs: 0 }], [])
+      made.add('b')
+      return made
+    }
+
+    it('claims for a newcomer no more than its share', () => {
+      assert.deepEqual(
+        filled()
+          .turns.shares()
+          ?.map(({ workspace, callbacks }) => [workspace, callbacks]),
+        [['b', 5]],
+      )
+    })
+
+    it('claims for it again as soon as its callbacks have left', () => {
+      const { turns } = filled()
+      const own = Array<ClaimedCallback>(5).fill(callback('b', 1))
+      turns.claimed(turns.shares() ?? [], own)
+      turns.arrived('b')
+      assert.equal(turns.shares(), undefined)
+      for (const one of own) turns.left(one)
+      assert.deepEqual(namesOf(turns.shares()), ['b'])
+    })
+  })
 
   it('claims nothing at all beyond twice the bounds of the process', () => {
     const { turns, add } = setup({ maxRunning: 100 })
