@@ -13,7 +13,6 @@ import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { migrate } from '#prisma/migrate.ts'
 import { isRefusedHost } from './adapters/client-service/allowed-addresses.ts'
 import { findCallback, listCallbacks } from './adapters/postgres/callback-reader.ts'
-
 import { pruneCallbacks } from './adapters/postgres/callback-retention.ts'
 import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'

@@ -106,7 +106,7 @@ export class CallbackWorker implements Part {
     this.#wasFull = quota === undefined
     if (quota === undefined) return this.#untilSurveyMs
     const claimed = await claims.claim(number, quota)
-    if ('shares' in quota) turns.claimed(quota.shares, claimed)
+    turns.claimed('shares' in quota ? quota.shares : [], claimed)
     for (const callback of claimed) {
       onClaimed(callback)
       const running = this.#run(callback).finally(() => {

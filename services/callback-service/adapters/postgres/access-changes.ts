@@ -2,6 +2,7 @@ import pLimit from 'p-limit'
 import type { Prisma, PrismaClient } from '#prisma'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { Workspace } from '../../domain/workspaces/workspace.ts'
+import { rowMissing } from './access-reader.ts'
 import { inDatabase, WAIT_FOR_DISK } from './database.ts'
 import { type WorkspaceRow, workspaceOf } from './workspace-row.ts'
 
@@ -69,7 +70,7 @@ export class AccessChanges {
             WHERE client_service_url IS NOT NULL AND name <> ${name}))::text AS facts`,
     )
     const { row: found, ...facts } = JSON.parse(String(row?.facts)) as FactsRow
-    if (facts.revision === null) throw new StorageUnavailableError('the table access_revision has no row')
+    if (facts.revision === null) throw rowMissing()
     return { ...facts, revision: facts.revision, workspace: found ? workspaceOf(found) : undefined }
   }
 }

@@ -14,12 +14,12 @@ const REVISION = Prisma.sql`number || ' ' || xmin`
 /** Reads what identifies the last change of any workspace or key. @throws {StorageUnavailableError} */
 export async function readRevision(prisma: PrismaClient): Promise<string> {
   const [row] = await inDatabase(() => prisma.$queryRaw<{ revision: string }[]>`SELECT ${REVISION} AS revision FROM access_revision`)
-  if (!row) throw new StorageUnavailableError('the table access_revision has no row')
+  if (!row) throw rowMissing()
   return row.revision
 }
 
 /** Reads all workspaces and keys, and what identifies the last change before them, in one snapshot. @throws {StorageUnavailableError} */
-export async function readAccess(prisma: PrismaClient): Promise<AccessState & { readonly revision: string | undefined }> {
+export async function readAccess(prisma: PrismaClient): Promise<AccessState & { readonly revision: string }> {
   const [row] = await inDatabase(
     () => prisma.$queryRaw<{ state: string }[]>`
       SELECT json_build_object(
@@ -29,7 +29,8 @@ export async function readAccess(prisma: PrismaClient): Promise<AccessState & { 
           'hash', encode(hash, 'hex'), 'expiresAt', expires_at)), '[]') FROM access_keys))::text AS state`,
   )
   const { revision, workspaces, keys } = JSON.parse(String(row?.state)) as StateRow
-  return { revision: revision ?? undefined, workspaces: workspaces.map(workspaceOf), keys: keys.map(keyOf) }
+  if (revision === null) throw rowMissing()
+  return { revision, workspaces: workspaces.map(workspaceOf), keys: keys.map(keyOf) }
 }
 
 interface StateRow {
@@ -45,6 +46,11 @@ interface KeyText {
   readonly role: KeyRole
   readonly hash: string
   readonly expiresAt: string | null
+}
+
+/** Without that row, nobody can see or make changes. */
+export function rowMissing(): StorageUnavailableError {
+  return new StorageUnavailableError('the table access_revision has no row')
 }
 
 function keyOf({ hash, expiresAt, ...key }: KeyText): KnownKey {

@@ -5,6 +5,7 @@ import { context, trace } from '#foundation/telemetry/spans.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { ClaimQuota } from '../../domain/processing/claim-quota.ts'
+import { ClaimTurns } from '../../domain/processing/claim-turns.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
@@ -96,6 +97,33 @@ describe('CallbackWorker', () => {
       worker.start()
       await new Promise(setImmediate)
       assert.equal(count, looks)
+    })
+  }
+
+  for (const [what, quota] of [
+    ['callbacks', { shares: SHARES }],
+    ['suspects', { suspects: GROUP }],
+  ] as const) {
+    it(`tells the turns which ${what} it has begun, and that they have ended`, async () => {
+      const turns = new ClaimTurns({
+        find: () => ({ isPaused: false, weight: 1, breaker: { state: 'closed', waitMs: 0 } }),
+        requests: { inFlight: 0, waiting: 0, concurrency: 10, requestsOf: () => ({ inFlight: 0, waiting: 0 }) },
+        maxRunning: 10,
+      })
+      let isFirst = true
+      const once = (): ClaimQuota | undefined => {
+        const wanted = isFirst ? quota : undefined
+        isFirst = false
+        return wanted
+      }
+      const { started, end, seen } = setup({ turns, quota: once }, { claim: async () => [claimed('a'), claimed('b')] })
+      worker.start()
+      await started('a', 'b')
+      assert.equal(turns.room?.callbacks, 8)
+      end('a')
+      end('b')
+      await eventually('both have left', () => seen.released.length === 2)
+      assert.equal(turns.room?.callbacks, 10)
     })
   }
 

@@ -117,6 +117,17 @@ describe('WorkspaceDirectory', () => {
     assert.equal(directory.keyWithHash(hash), undefined)
   })
 
+  it('is not loaded, and says why, while the row that counts changes is missing', async () => {
+    await storage.query('DELETE FROM access_revision')
+    try {
+      const directory = await start()
+      assert.deepEqual([directory.isLoaded, directory.hasRead], [false, false])
+      await until(() => directory.problem?.includes('access_revision has no row'))
+    } finally {
+      await storage.query('INSERT INTO access_revision DEFAULT VALUES')
+    }
+  })
+
   it('looks at most once in a tenth of a second, however often it is asked', async () => {
     let looks = 0
     const { prisma } = storage.open()
