@@ -38,8 +38,10 @@ export interface CallbackWorkerOptions {
 }
 
 const SETTLE_RETRY_MS = 500
-/** The worker spends at most one part in this many of its time on surveys. */
+/** The worker spends about one part in this many of its time on surveys. */
 const SURVEY_PART = 20
+/** Maximum time between surveys that `SURVEY_PART` may cause. A survey that took long because the database hung must not delay the next. */
+const MAX_SURVEY_REST_MS = 1000
 
 /**
  * Claims callbacks that are due and starts each of them at once, so that a slow callback does not delay others.
@@ -129,7 +131,7 @@ export class CallbackWorker implements Part {
     if (startedMs < this.#nextSurveyAtMs) return
     const wakes = this.#wakes
     for (const workspace of await survey()) turns.arrived(workspace)
-    const restMs = Math.max(pollMs, SURVEY_PART * (performance.now() - startedMs))
+    const restMs = Math.max(pollMs, Math.min(MAX_SURVEY_REST_MS, SURVEY_PART * (performance.now() - startedMs)))
     if (wakes === this.#wakes) this.#nextSurveyAtMs = startedMs + restMs
   }
 

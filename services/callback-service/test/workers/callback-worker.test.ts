@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { requestIdOf } from '#foundation/http/request-id.ts'
 import { context, trace } from '#foundation/telemetry/spans.ts'
@@ -157,6 +158,21 @@ describe('CallbackWorker', () => {
     worker.start()
     await eventually('it has claimed', () => claimsSeen.length > 0)
     assert.deepEqual(claimsSeen[0], ['shop', 'bank'])
+  })
+
+  it('surveys again soon after a survey that took long', async () => {
+    let surveys = 0
+    setup({
+      pollMs: 5,
+      survey: async () => {
+        surveys += 1
+        if (surveys === 1) await sleep(400)
+        return []
+      },
+    })
+    worker.start()
+    await sleep(400 + 1500)
+    assert.ok(surveys >= 2, 'callbacks whose next attempt is due wait for a survey')
   })
 
   it('surveys again after a wake that came during a survey', async () => {
