@@ -38,7 +38,10 @@ describe('migrate', () => {
       'access_revision',
       'callbacks',
       'clock_steps',
+      'ledger_answers',
+      'ledger_hours',
       'objects',
+      'operations',
       'workers',
       'workspaces',
     ])
@@ -56,7 +59,7 @@ describe('migrate', () => {
         [id],
       )
     })
-    assert.deepEqual(await migrate({ url: database.url }), ['20261124000000_workspaces'])
+    assert.equal((await migrate({ url: database.url }))[0], '20261124000000_workspaces')
     await withClient(database.url, async client => {
       const { rows: callbacks } = await client.query('SELECT workspace, count(*)::int FROM callbacks GROUP BY 1')
       assert.deepEqual(callbacks, [{ workspace: 'default', count: 3 }])

@@ -35,7 +35,14 @@ export async function workAlone(databaseUrl: string, clientServices: ReadonlyMap
     logger,
   }
   const fetches = fetching({ ...needs, config: () => current })
-  const { worker, parts } = processing({ ...needs, config: current, fetching: fetches, arrived: new Signal(), isHeldUp: () => false })
+  const { worker, parts } = processing({
+    ...needs,
+    config: current,
+    fetching: fetches,
+    arrived: new Signal(),
+    events: new Signal(),
+    isHeldUp: () => false,
+  })
   for (const part of parts) await part.start?.()
   return {
     get inFlight() {

@@ -1,5 +1,6 @@
 import { boundedLabels } from '#foundation/telemetry/bounded-labels.ts'
 import { Counter, Gauge, Histogram, type Registry, SECONDS_BUCKETS } from '#foundation/telemetry/metrics.ts'
+import type { CallbackEvent } from './domain/callback-event.ts'
 
 const LATENESS_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30]
 
@@ -23,29 +24,46 @@ export function callbackMetrics(registry: Registry) {
     labelNames: ['state', 'workspace'],
     registers,
   })
+  const takenOver = new Counter({
+    name: 'callbacks_taken_over_total',
+    help: 'Number of callbacks taken over from dead or hung workers.',
+    registers,
+  })
+  const drained = new Counter({
+    name: 'callbacks_drained_total',
+    help: 'Number of callbacks moved from the spool into the database.',
+    registers,
+  })
+  const queueSeconds = histogram('callbacks_queue_seconds', 'Time from acceptance to the first claim, in seconds.')
   return {
-    /** Counts a callback that got its answer. @param workspace `unknown` if the answer came before the workspace was known */
-    onReceived: (outcome: string, workspace: string): void => received.inc({ outcome, workspace: workspaceLabel(workspace) }),
-    onSettled: (state: string, workspace: string): void => settled.inc({ state, workspace: workspaceLabel(workspace) }),
-    takenOver: new Counter({
-      name: 'callbacks_taken_over_total',
-      help: 'Number of callbacks taken over from dead or hung workers.',
-      registers,
-    }),
+    /** Counts what happened to a callback. */
+    onEvent(happened: CallbackEvent): void {
+      switch (happened.event) {
+        case 'answered':
+          received.inc({ outcome: happened.outcome, workspace: workspaceLabel(happened.workspace) })
+          break
+        case 'claimed':
+          if (happened.attempt === 1) queueSeconds.observe(happened.waitedMs / 1000)
+          break
+        case 'settled':
+          settled.inc({ state: happened.state, workspace: workspaceLabel(happened.workspace) })
+          break
+        case 'taken_over':
+          takenOver.inc(happened.count)
+          break
+        case 'drained':
+          drained.inc(happened.count)
+          break
+      }
+    },
     spooled: new Counter({
       name: 'callbacks_spooled_total',
       help: 'Number of callbacks kept in the spool because the database could not take them.',
       registers,
     }),
     spoolSeconds: histogram('spool_write_seconds', 'Duration of one write to the spool, including the flush, in seconds.'),
-    drained: new Counter({
-      name: 'callbacks_drained_total',
-      help: 'Number of callbacks moved from the spool into the database.',
-      registers,
-    }),
     commitSize: histogram('accept_commit_callbacks', 'Number of callbacks in one commit.', [1, 2, 4, 8, 16, 32, 64, 128, 256]),
     commitSeconds: histogram('accept_commit_seconds', 'Duration of one commit of callbacks, in seconds.'),
-    queueSeconds: histogram('callbacks_queue_seconds', 'Time from acceptance to the first claim, in seconds.'),
     backlog: new Gauge({
       name: 'callbacks_backlog',
       help: 'Number of unfinished callbacks in the whole database, a few seconds ago.',

@@ -29,6 +29,7 @@ import { callbackServiceRoutes } from './api/routes.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
 import { retentionFor } from './domain/accepting/signature-window.ts'
+import type { CallbackEvent } from './domain/callback-event.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { access } from './wiring/access.ts'
 import { databases } from './wiring/databases.ts'
@@ -53,8 +54,10 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const storage = new StorageWatch({ probe: storageProbe(accept), logger })
   const clock = new DatabaseClock()
   const arrived = new Signal<string>()
+  const events = new Signal<CallbackEvent>()
+  events.on(event => metrics.onEvent(event))
   arrived.on(() => storage.accepted())
-  const inbox = intake({ config, metrics, database: accept, clock, arrived, onRefused: reason => storage.refused(reason), logger })
+  const inbox = intake({ config, metrics, database: accept, clock, arrived, events, onRefused: reason => storage.refused(reason), logger })
   const limited = readLimit(config.read.maxRunning)
   const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
   const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, workspaces: directory, logger })
@@ -65,12 +68,12 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     parts: processingParts,
   } = processing({
     config,
-    metrics,
     database: work,
     clock,
     fetching: fetches,
     workspaces: directory,
     arrived,
+    events,
     // Without the workspaces, the worker would fetch from the wrong client service, and claim for a paused workspace.
     isHeldUp: () => inbox.isSpoolDraining || !directory.hasRead,
     logger,
@@ -113,7 +116,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const listed = listLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
-  const { onReceived } = metrics
+  const onReceived = (outcome: string, workspace: string): void => events.emit({ event: 'answered', outcome, workspace })
   const shutdown = new Shutdown()
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),

@@ -16,8 +16,8 @@ describe('parseNumbers', () => {
       ...(Object.fromEntries(Object.keys(LIVE_GAUGES).map(name => [name, () => 0])) as Reads),
       fetches_in_flight: () => 3,
     })
-    for (const workspace of ['default', 'shop', 'shop']) metrics.onReceived('accepted', workspace)
-    metrics.onReceived('bad_request', 'unknown')
+    for (const workspace of ['default', 'shop', 'shop']) metrics.onEvent({ event: 'answered', outcome: 'accepted', workspace })
+    metrics.onEvent({ event: 'answered', outcome: 'bad_request', workspace: 'unknown' })
     metrics.stored.inc(40)
     metrics.expired.inc(30)
     metrics.live.set(10)

@@ -2,14 +2,18 @@ import type { ObjectId } from './object-id.ts'
 import type { Unstored } from './processing/claimed-callback.ts'
 
 /**
- * The states of a callback, each with the states that can follow it. `pending`: it waits for a worker. `running`: a worker has it. It
- * returns to `pending` for another attempt, or if its worker is lost. `completed`: every object has its outcome. `failed`: the service gave up.
+ * The states of a callback, each with the states that can follow it. `pending`: it waits for a worker. `paused`: no worker claims it until
+ * somebody resumes it. `running`: a worker has it. It leaves for `pending`, `paused` or `cancelled` after an attempt that did not end it, or
+ * if its worker is lost. `completed`: every object has its outcome. `failed`: the service gave up. `cancelled`: somebody did. A finished
+ * callback becomes `pending` if somebody sends it round again.
  */
 export const TRANSITIONS = {
-  pending: ['running'],
-  running: ['pending', 'completed', 'failed'],
-  completed: [],
-  failed: [],
+  pending: ['running', 'paused', 'cancelled'],
+  running: ['pending', 'paused', 'completed', 'failed', 'cancelled'],
+  completed: ['pending'],
+  failed: ['pending'],
+  paused: ['pending', 'cancelled'],
+  cancelled: ['pending'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type CallbackState = keyof typeof TRANSITIONS

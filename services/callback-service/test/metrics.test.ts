@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
+import type { CallbackEvent } from '../domain/callback-event.ts'
 import { callbackMetrics } from '../metrics.ts'
 
 describe('the metrics of workspaces', () => {
   it('count what a workspace sent and what became of it', async () => {
     const registry = createRegistry()
     const metrics = callbackMetrics(registry)
-    metrics.onReceived('accepted', 'shop')
-    metrics.onReceived('accepted', 'shop')
-    metrics.onReceived('overloaded', 'unknown')
-    metrics.onSettled('failed', 'shop')
+    metrics.onEvent({ event: 'answered', outcome: 'accepted', workspace: 'shop' })
+    metrics.onEvent({ event: 'answered', outcome: 'accepted', workspace: 'shop' })
+    metrics.onEvent({ event: 'answered', outcome: 'overloaded', workspace: 'unknown' })
+    metrics.onEvent(settled('failed', 'shop'))
     const text = await registry.metrics()
     assert.match(text, /^callbacks_received_total\{outcome="accepted",workspace="shop"\} 2$/m)
     assert.match(text, /^callbacks_received_total\{outcome="overloaded",workspace="unknown"\} 1$/m)
@@ -20,10 +21,10 @@ describe('the metrics of workspaces', () => {
     const registry = createRegistry()
     const metrics = callbackMetrics(registry)
     for (let i = 0; i < 200; i += 1) {
-      metrics.onReceived('accepted', `workspace-${i}`)
-      metrics.onSettled('completed', `workspace-${199 - i}`)
+      metrics.onEvent({ event: 'answered', outcome: 'accepted', workspace: `workspace-${i}` })
+      metrics.onEvent(settled('completed', `workspace-${199 - i}`))
     }
-    for (const workspace of ['default', 'unknown']) metrics.onReceived('accepted', workspace)
+    for (const workspace of ['default', 'unknown']) metrics.onEvent({ event: 'answered', outcome: 'accepted', workspace })
     const text = await registry.metrics()
     const labels = new Set([...text.matchAll(/workspace="([^"]*)"/g)].map(([, label]) => label))
     assert.equal(labels.size, 103)
@@ -31,3 +32,7 @@ describe('the metrics of workspaces', () => {
     assert.match(text, /^callbacks_settled_total\{state="completed",workspace="other"\} 100$/m)
   })
 })
+
+function settled(state: 'completed' | 'failed', workspace: string): CallbackEvent {
+  return { event: 'settled', id: 'a', workspace, attempt: 1, state, waitedMs: 0, workedMs: 0 }
+}

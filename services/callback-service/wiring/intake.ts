@@ -15,6 +15,7 @@ import { scopedKey } from '../domain/accepting/idempotency-key.ts'
 import { type DurablyAccepted, Intake } from '../domain/accepting/intake.ts'
 import { KnownKeys } from '../domain/accepting/known-keys.ts'
 import type { CallbackView } from '../domain/callback.ts'
+import type { CallbackEvent } from '../domain/callback-event.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
 import type { CallbackMetrics } from '../metrics.ts'
 import { SpoolDrain } from '../workers/spool-drain.ts'
@@ -27,6 +28,8 @@ interface Needs {
   readonly logger: Logger
   /** Emitted with the workspace when there are new callbacks in the inbox. */
   readonly arrived: Signal<string>
+  /** Tells what happens to callbacks. */
+  readonly events: Signal<CallbackEvent>
   /** Called when the database did not take a callback. */
   readonly onRefused: (reason: string) => void
 }
@@ -129,7 +132,7 @@ function refusal({ onRefused }: Needs): (error: Error) => never {
 }
 
 function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
-  const { config, metrics, clock, logger } = needs
+  const { config, metrics, clock, events, logger } = needs
   const spool = new CallbackSpool({
     ...config.accept,
     ...config.spool,
@@ -149,7 +152,7 @@ function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
       rememberKeys(keys, rows, new Set(rivals.map(({ id }) => id)))
       return rivals
     },
-    onDrained: count => metrics.drained.inc(count),
+    onDrained: count => events.emit({ event: 'drained', count }),
     logger,
   })
   return { spool, drain }

@@ -10,6 +10,7 @@ import type { DatabaseClock } from '../adapters/postgres/database-clock.ts'
 import { dueWorkspaces } from '../adapters/postgres/due-workspaces.ts'
 import { WorkerSession } from '../adapters/postgres/worker-session.ts'
 import { type Config, sessionUrlOf } from '../config.ts'
+import type { CallbackEvent } from '../domain/callback-event.ts'
 import type { Outcome } from '../domain/fetching/outcome.ts'
 import type { ClaimQuota, ClaimRoom, SuspectGroup } from '../domain/processing/claim-quota.ts'
 import { ClaimTurns } from '../domain/processing/claim-turns.ts'
@@ -17,7 +18,6 @@ import { crashed, processCallback } from '../domain/processing/process-callback.
 import { Isolation } from '../domain/processing/suspicion.ts'
 import { UnknownWorkspaces } from '../domain/processing/unknown-workspaces.ts'
 import { WorkerLiveness } from '../domain/processing/worker-liveness.ts'
-import type { CallbackMetrics } from '../metrics.ts'
 import { CallbackWorker } from '../workers/callback-worker.ts'
 import { claimWatch } from '../workers/claim-watch.ts'
 import type { Fetching, Workspaces } from './fetching.ts'
@@ -32,13 +32,14 @@ const UNKNOWN = {
 
 interface Needs {
   readonly config: Config
-  readonly metrics: CallbackMetrics
   readonly database: Database
   readonly clock: DatabaseClock
   readonly fetching: Fetching
   readonly workspaces: Workspaces
   /** Emitted when there are new callbacks in the inbox. */
   readonly arrived: Signal<string>
+  /** Tells what happens to callbacks. */
+  readonly events: Signal<CallbackEvent>
   /** Whether the worker must not claim now. */
   readonly isHeldUp: () => boolean
   readonly logger: Logger
@@ -53,7 +54,7 @@ export interface Processing {
   readonly parts: readonly Part[]
 }
 
-export function processing({ config, metrics, database, clock, fetching, workspaces, arrived, isHeldUp, logger }: Needs): Processing {
+export function processing({ config, database, clock, fetching, workspaces, arrived, events, isHeldUp, logger }: Needs): Processing {
   const { slots, resumed, interrupt } = fetching
   const { maxAttempts, maxCrashes, maxRunning, pollMs, probationMs, retryBaseMs, retryMaxMs } = config.process
   const session = new WorkerSession({
@@ -109,10 +110,7 @@ export function processing({ config, metrics, database, clock, fetching, workspa
     crashed: callback => crashed(callback, policy),
     interrupt,
     pollMs,
-    onClaimed: callback => {
-      if (callback.attempt === 1) metrics.queueSeconds.observe(callback.waitedMs / 1000)
-    },
-    onSettled: ({ state }, { workspace }) => metrics.onSettled(state, workspace),
+    emit: event => events.emit(event),
     logger,
   })
   arrived.on(workspace => worker.arrived(workspace))
@@ -137,7 +135,7 @@ export function processing({ config, metrics, database, clock, fetching, workspa
     workerNumber: () => session.workerNumber,
     intervalMs: config.claims.takeOverMs,
     onTakenOver: count => {
-      metrics.takenOver.inc(count)
+      events.emit({ event: 'taken_over', count })
       worker.wake()
     },
     logger,

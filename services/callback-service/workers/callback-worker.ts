@@ -3,6 +3,7 @@ import { Loop } from '#foundation/lifecycle/loop.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry/spans.ts'
+import type { CallbackEvent } from '../domain/callback-event.ts'
 import type { ClaimQuota } from '../domain/processing/claim-quota.ts'
 import type { ClaimTurns } from '../domain/processing/claim-turns.ts'
 import type { ClaimedCallback, Verdict } from '../domain/processing/claimed-callback.ts'
@@ -32,8 +33,8 @@ export interface CallbackWorkerOptions {
   /** Interrupts all processing. Called once, when the worker stops. */
   readonly interrupt: () => Promise<void>
   readonly pollMs: number
-  readonly onClaimed: (callback: ClaimedCallback) => void
-  readonly onSettled: (verdict: Verdict, callback: ClaimedCallback) => void
+  /** Tells what happens to callbacks. */
+  readonly emit: (event: CallbackEvent) => void
   readonly logger: Logger
 }
 
@@ -100,7 +101,7 @@ export class CallbackWorker implements Part {
   }
 
   async #claim(): Promise<number> {
-    const { claims, workerNumber, quota: quotaFor, turns, pollMs, onClaimed } = this.#options
+    const { claims, workerNumber, quota: quotaFor, turns, pollMs, emit } = this.#options
     const number = workerNumber()
     if (number === undefined) return pollMs
     await this.#survey()
@@ -110,7 +111,7 @@ export class CallbackWorker implements Part {
     const claimed = await claims.claim(number, quota)
     turns.claimed('shares' in quota ? quota.shares : [], claimed)
     for (const callback of claimed) {
-      onClaimed(callback)
+      emit({ event: 'claimed', id: callback.id, workspace: callback.workspace, attempt: callback.attempt, waitedMs: callback.waitedMs })
       const running = this.#run(callback).finally(() => {
         this.#running.delete(running)
         claims.release(callback)
@@ -140,7 +141,9 @@ export class CallbackWorker implements Part {
   }
 
   async #run(callback: ClaimedCallback): Promise<void> {
-    const { logger, process, crashed, onSettled } = this.#options
+    const { logger, process, crashed, emit } = this.#options
+    const { id, workspace, waitedMs } = callback
+    const claimedAtMs = performance.now()
     const trace = contextFromCarrier(callback.trace)
     const parent = callback.requestId === undefined ? trace : withRequestId(trace, callback.requestId)
     const attributes = {
@@ -159,7 +162,10 @@ export class CallbackWorker implements Part {
       })
       span.setAttribute('answerback.callback.state', verdict.state)
       const isSettled = await this.#settle(callback, verdict)
-      if (isSettled) onSettled(verdict, callback)
+      if (isSettled) {
+        const workedMs = performance.now() - claimedAtMs
+        emit({ event: 'settled', id, workspace, attempt: callback.attempt, state: verdict.state, waitedMs, workedMs })
+      }
       if (isSettled && verdict.state === 'failed')
         logger.error(
           { callback_id: callback.id, workspace: callback.workspace, attempts: callback.attempt, unstored: verdict.unstored.length },

@@ -62,6 +62,7 @@ describe('intake', function () {
       clock: new DatabaseClock(),
       logger,
       arrived: new Signal(),
+      events: new Signal(),
       onRefused: () => undefined,
     })
     const { parts, accept, setAside, spool } = joined

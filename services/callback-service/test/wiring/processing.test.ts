@@ -48,6 +48,7 @@ describe('processing', () => {
       config: current,
       fetching: fetching({ ...needs, config: () => current }),
       arrived: new Signal(),
+      events: new Signal(),
       isHeldUp,
     })
     return {

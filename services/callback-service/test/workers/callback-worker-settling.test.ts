@@ -40,7 +40,7 @@ describe('CallbackWorker, settling', () => {
     })
     await released('a')
     assert.equal(count.tries, 2)
-    assert.equal(seen.counted.length, 1)
+    assert.equal(seen.settledAs.length, 1)
   })
 
   for (const [verdict, level] of [
@@ -66,7 +66,7 @@ describe('CallbackWorker, settling', () => {
   it('counts nothing when the claim was lost', async () => {
     const { seen, released } = await settling(async () => false)
     await released('a')
-    assert.deepEqual(seen.counted, [])
+    assert.deepEqual(seen.settledAs, [])
   })
 
   it('gives up when Postgres refuses the verdict, so that the callback can be taken over', async () => {
@@ -75,7 +75,7 @@ describe('CallbackWorker, settling', () => {
     })
     await released('a')
     assert.equal(count.tries, 1)
-    assert.deepEqual(seen.counted, [])
+    assert.deepEqual(seen.settledAs, [])
     assert.deepEqual(logged(), [['callback could not be settled', 'a', 'no']])
   })
 
@@ -85,7 +85,7 @@ describe('CallbackWorker, settling', () => {
     })
     await eventually('it was tried', () => count.tries > 0)
     await worker.stop()
-    assert.deepEqual([seen.released, seen.counted], [['a'], []])
+    assert.deepEqual([seen.released, seen.settledAs], [['a'], []])
     assert.deepEqual(logged(), [['callback not given back: another worker will take it over', 'a', 'down']])
     assert.ok(count.tries <= 2)
   })

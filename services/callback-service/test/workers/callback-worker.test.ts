@@ -33,7 +33,7 @@ describe('CallbackWorker', () => {
     end('b')
     await released('b')
     assert.deepEqual(seen.settled, [['b', COMPLETED]])
-    assert.deepEqual(seen.counted, [COMPLETED])
+    assert.deepEqual(seen.settledAs, ['completed'])
     assert.equal(worker.running, 2)
     assert.equal(seen.claims.length, 1, 'there was room for all: nothing to look for')
   })
@@ -60,8 +60,8 @@ describe('CallbackWorker', () => {
     let mostRunning = 0
     const { seen, put, end, started } = setup({
       quota: running => quotaFor(2 - running),
-      onClaimed: () => {
-        mostRunning = Math.max(mostRunning, worker.running + 1)
+      emit: ({ event }) => {
+        if (event === 'claimed') mostRunning = Math.max(mostRunning, worker.running + 1)
       },
     })
     put('a', 'b', 'c', 'd', 'e')

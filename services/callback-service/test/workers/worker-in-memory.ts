@@ -44,7 +44,7 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
     claims: [] as [number, ClaimQuota][],
     settled: [] as [string, Verdict][],
     released: [] as string[],
-    counted: [] as Verdict[],
+    settledAs: [] as string[],
     arrived: [] as string[],
     left: [] as string[],
   }
@@ -81,8 +81,9 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
       for (const { end } of processing.values()) end(INTERRUPTED)
     },
     pollMs: HOUR_MS,
-    onClaimed: () => undefined,
-    onSettled: verdict => seen.counted.push(verdict),
+    emit: event => {
+      if (event.event === 'settled') seen.settledAs.push(event.state)
+    },
     logger,
     ...changes,
   })

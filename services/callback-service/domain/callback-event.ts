@@ -1,0 +1,33 @@
+import type { CallbackState } from './callback.ts'
+
+/**
+ * What happened to a callback, as this process saw it. Whoever does something emits the event; metrics, logs and waiting requests listen.
+ * The timeline of a callback is written by the statements that change its row, so that it says what was committed.
+ */
+export type CallbackEvent =
+  /** A POST got its answer. `outcome` is `accepted`, `replayed` or the code of the problem. The workspace of an early refusal is `unknown`. */
+  | { readonly event: 'answered'; readonly outcome: string; readonly workspace: string }
+  /** A worker of this process claimed it. */
+  | {
+      readonly event: 'claimed'
+      readonly id: string
+      readonly workspace: string
+      readonly attempt: number
+      /** Time from its receipt to this claim. */
+      readonly waitedMs: number
+    }
+  /** It left its worker in this state, and the database says so. */
+  | {
+      readonly event: 'settled'
+      readonly id: string
+      readonly workspace: string
+      readonly attempt: number
+      readonly state: CallbackState
+      /** Time from its receipt to its claim, and from there until now. */
+      readonly waitedMs: number
+      readonly workedMs: number
+    }
+  /** Callbacks of dead workers went back to the inbox. */
+  | { readonly event: 'taken_over'; readonly count: number }
+  /** Callbacks moved from the spool into the database. */
+  | { readonly event: 'drained'; readonly count: number }
