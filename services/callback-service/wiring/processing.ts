@@ -103,9 +103,9 @@ export function processing({ config, database, clock, fetching, workspaces, arri
       if (!isHeldUp()) reportUnknown(due)
       return due
     },
-    process: callback => {
+    process: (callback, recall) => {
       const { sharedFetches } = fetching.of(callback.workspace) ?? UNKNOWN
-      return processCallback(callback, (id, by) => sharedFetches.fetch(id, by), policy)
+      return processCallback(callback, (id, by) => recall.orEarlier(sharedFetches.fetch(id, by, recall)), policy)
     },
     crashed: callback => crashed(callback, policy),
     interrupt,
@@ -124,7 +124,8 @@ export function processing({ config, database, clock, fetching, workspaces, arri
   let replicas = 1
   const watch = claimWatch({
     look: async () => {
-      const state = await readClusterState(database.prisma, { clock, maxCrashes, excluded: excluded() })
+      const state = await readClusterState(database.prisma, { clock, maxCrashes, excluded: excluded(), workerNumber: session.workerNumber })
+      worker.recall(state.recalled)
       await steps.makeUp(state.clockStep)
       isolation.noteSuspects(state.suspectCrashes)
       replicas = Math.max(1, liveness.countLiving(state.workers))

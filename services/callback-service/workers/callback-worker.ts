@@ -3,16 +3,19 @@ import { Loop } from '#foundation/lifecycle/loop.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { contextFromCarrier, inSpan, SpanKind } from '#foundation/telemetry/spans.ts'
+import type { CallbackState } from '../domain/callback.ts'
 import type { CallbackEvent } from '../domain/callback-event.ts'
 import type { ClaimQuota } from '../domain/processing/claim-quota.ts'
 import type { ClaimTurns } from '../domain/processing/claim-turns.ts'
 import type { ClaimedCallback, Verdict } from '../domain/processing/claimed-callback.ts'
+import { Recall } from '../domain/steering/recall.ts'
 import { isStorageTrouble, StorageUnavailableError } from '../domain/storage-errors.ts'
 
 /** The inbox, as a worker needs it. */
 export interface Claims {
   claim(workerNumber: number, quota: ClaimQuota): Promise<ClaimedCallback[]>
-  settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean>
+  /** @returns the state that it got; undefined if the claim was lost */
+  settle(callback: ClaimedCallback, verdict: Verdict): Promise<CallbackState | undefined>
   release(callback: ClaimedCallback): void
 }
 
@@ -26,8 +29,8 @@ export interface CallbackWorkerOptions {
   readonly turns: Pick<ClaimTurns, 'arrived' | 'claimed' | 'left' | 'hasActive'>
   /** Finds the workspaces that have callbacks that are due. */
   readonly survey: () => Promise<readonly string[]>
-  /** Processes a callback. It throws only if it has a bug. */
-  readonly process: (callback: ClaimedCallback) => Promise<Verdict>
+  /** Processes a callback until the end of its attempt, or until it is recalled. It throws only if it has a bug. */
+  readonly process: (callback: ClaimedCallback, recall: Recall) => Promise<Verdict>
   /** The verdict on a callback whose processing threw. */
   readonly crashed: (callback: ClaimedCallback) => Verdict
   /** Interrupts all processing. Called once, when the worker stops. */
@@ -55,6 +58,8 @@ export class CallbackWorker implements Part {
   readonly #options: CallbackWorkerOptions
   readonly #loop: Loop
   readonly #running = new Set<Promise<void>>()
+  /** The callbacks that the worker works on, by id. */
+  readonly #recalls = new Map<string, Recall>()
   #isStopping = false
   /** Whether the last claim may have left callbacks behind because there was no room. */
   #wasFull = false
@@ -91,6 +96,11 @@ export class CallbackWorker implements Part {
     this.#nextSurveyAtMs = 0
     this.#wakes += 1
     this.#loop.wake()
+  }
+
+  /** Ends the attempts of callbacks that somebody wants back. Ids of other callbacks have no effect. */
+  recall(ids: readonly string[]): void {
+    for (const id of ids) this.#recalls.get(id)?.call()
   }
 
   async stop(): Promise<void> {
@@ -152,28 +162,29 @@ export class CallbackWorker implements Part {
       'answerback.callback.attempt': callback.attempt,
       'answerback.object.count': callback.missingIds.length,
     }
+    const recall = new Recall()
+    this.#recalls.set(id, recall)
     await inSpan('process callback', { kind: SpanKind.CONSUMER, parent, attributes }, async span => {
-      const verdict = await process(callback).catch(error => {
+      const verdict = await process(callback, recall).catch(error => {
         logger.error(
           { callback_id: callback.id, workspace: callback.workspace, attempt: callback.attempt, err: error },
           'callback processing crashed',
         )
         return crashed(callback)
       })
-      span.setAttribute('answerback.callback.state', verdict.state)
-      const isSettled = await this.#settle(callback, verdict)
-      if (isSettled) {
+      // After a take-over, a later claim of this process may have its own.
+      if (this.#recalls.get(id) === recall) this.#recalls.delete(id)
+      const state = await this.#settle(callback, verdict)
+      span.setAttribute('answerback.callback.state', state ?? verdict.state)
+      if (state) {
         const workedMs = performance.now() - claimedAtMs
-        emit({ event: 'settled', id, workspace, attempt: callback.attempt, state: verdict.state, waitedMs, workedMs })
+        emit({ event: 'settled', id, workspace, attempt: callback.attempt, state, waitedMs, workedMs })
       }
-      if (isSettled && verdict.state === 'failed')
-        logger.error(
-          { callback_id: callback.id, workspace: callback.workspace, attempts: callback.attempt, unstored: verdict.unstored.length },
-          'callback failed',
-        )
+      if (state === 'failed')
+        logger.error({ callback_id: id, workspace, attempts: callback.attempt, unstored: verdict.unstored.length }, 'callback failed')
       else
         logger.debug(
-          { callback_id: callback.id, workspace: callback.workspace, state: verdict.state, is_settled: isSettled },
+          { callback_id: id, workspace, state: state ?? verdict.state, is_settled: state !== undefined },
           'callback left its worker',
         )
     })
@@ -183,7 +194,7 @@ export class CallbackWorker implements Part {
    * Writes the verdict, and tries again until that succeeds or the worker stops. It also gives up on an error that does not pass. The claim
    * then ends without a verdict: a worker takes the callback over, and the attempt is charged.
    */
-  async #settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
+  async #settle(callback: ClaimedCallback, verdict: Verdict): Promise<CallbackState | undefined> {
     const { claims, logger } = this.#options
     for (;;) {
       try {
@@ -194,14 +205,14 @@ export class CallbackWorker implements Part {
             { callback_id: callback.id, workspace: callback.workspace, state: verdict.state, err: error },
             'callback could not be settled',
           )
-          return false
+          return undefined
         }
         if (this.#isStopping) {
           logger.warn(
             { callback_id: callback.id, workspace: callback.workspace, err: error },
             'callback not given back: another worker will take it over',
           )
-          return false
+          return undefined
         }
         await new Promise(resolve => setTimeout(resolve, SETTLE_RETRY_MS))
       }

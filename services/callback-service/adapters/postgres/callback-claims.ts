@@ -1,11 +1,13 @@
 import { v7 as uuidv7 } from 'uuid'
 import { Batcher } from '#foundation/batcher.ts'
 import { Prisma, type PrismaClient } from '#prisma'
+import type { CallbackState } from '../../domain/callback.ts'
 import type { ClaimQuota, ClaimShare, SuspectGroup } from '../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
 import { SUSPECT_CRASHES } from '../../domain/processing/suspicion.ts'
 import { ValueRefusedError } from '../../domain/storage-errors.ts'
-import { type ClaimedRow, claimedCallback, settlement } from './claimed-row.ts'
+import { absolve, type Settlement, settleCallbacks, takeOverLost, tokensLeft } from './callback-leaving.ts'
+import { type ClaimedRow, claimedCallback } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 
@@ -22,7 +24,7 @@ export class CallbackClaims {
   readonly #tokens = new Map<string, number>()
   /** Tokens of claims that ended with an error. Postgres may have executed them all the same. */
   readonly #unanswered = new Set<string>()
-  readonly #settler: Batcher<{ callback: ClaimedCallback; verdict: Verdict }, boolean>
+  readonly #settler: Batcher<Settlement, CallbackState | undefined>
 
   /**
    * @param options.maxCrashes a callback that was in this many crashes is no longer a suspect: a worker claims it and fails it
@@ -83,13 +85,14 @@ export class CallbackClaims {
           )
           SELECT c.id, c.workspace, c.attempts, c.crashes, c.object_ids::text, c.unstored, c.request_id, c.traceparent, c.tracestate, c.baggage,
             -- After a worker has died: an object that it stored for this callback needs no second fetch. An object that others stored may be
-            -- older than the callback. Comparing times cannot show that, because clocks step.
-            CASE WHEN c.attempts > 1 THEN ARRAY(
+            -- older than the callback. Comparing times cannot show that, because clocks step. For the same reason no object counts in a further
+            -- round: what the callback stored in an earlier round is too old.
+            CASE WHEN c.attempts > 1 AND c.retried_at IS NULL THEN ARRAY(
               SELECT o.id FROM objects o
               WHERE o.workspace = c.workspace AND o.id = ANY (c.object_ids) AND o.callback_id = c.id AND (o.online OR coalesce(
                 (SELECT w.keep_offline FROM workspaces w WHERE w.name = c.workspace), ${this.#keepOffline}::boolean))
             )::text END AS fresh_ids,
-            extract(epoch FROM c.received_at)::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms
+            extract(epoch FROM coalesce(c.retried_at, c.received_at))::float8 * 1000 AS received_ms, extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms
           FROM claimed c
           -- UPDATE returns its rows in no particular order.
           ORDER BY c.rank, c.share`,
@@ -112,11 +115,12 @@ export class CallbackClaims {
 
   /**
    * Writes how a callback leaves its worker. Safe to repeat.
-   * @returns false if another worker has taken the callback over; then nothing has changed
+   * @returns the state that the callback got: that of the verdict, or what somebody wished instead of `pending`; undefined if another
+   * worker has taken the callback over, and nothing has changed
    * @throws {StorageUnavailableError} the outcome is unknown; try again
    * @throws {ValueRefusedError} Postgres refuses this verdict; nothing has changed
    */
-  async settle(callback: ClaimedCallback, verdict: Verdict): Promise<boolean> {
+  async settle(callback: ClaimedCallback, verdict: Verdict): Promise<CallbackState | undefined> {
     return this.#settler.add({ callback, verdict })
   }
 
@@ -127,7 +131,7 @@ export class CallbackClaims {
 
   /**
    * Gives callbacks that nobody works on back to the inbox: those of dead workers, and our own that could not be settled. The former count
-   * one crash more. An attempt is not charged if its claim ended with an error although Postgres had executed it.
+   * one crash more. A callback that somebody wished paused or cancelled becomes that. An attempt is not charged if its claim ended with an error although Postgres had executed it.
    * @param dead numbers of the dead workers
    * @returns number of callbacks given back
    */
@@ -136,49 +140,22 @@ export class CallbackClaims {
     const newest = uuidv7()
     const tokens = [...this.#tokens.keys()]
     const unanswered = [...this.#unanswered]
-    const count = await inDatabase(
-      () => this.#prisma.$executeRaw`
-        UPDATE callbacks SET state = 'pending', due_at = clock_timestamp(), claimed_by = NULL, claim_token = NULL,
-          crashes = CASE WHEN claimed_by = ${workerNumber} THEN crashes ELSE crashes + 1 END,
-          attempts = CASE WHEN claim_token = ANY (${unanswered}::uuid[]) THEN attempts - 1 ELSE attempts END
-        WHERE state = 'running' AND CASE WHEN claimed_by = ${workerNumber}
-          THEN claim_token <> ALL (${tokens}::uuid[]) AND claim_token < ${newest}::uuid
-          ELSE claimed_by = ANY (${dead}::int[]) END`,
-    )
-    for (const token of unanswered) this.#unanswered.delete(token)
+    const count = await takeOverLost(this.#prisma, { workerNumber, dead, tokens, newest, unanswered })
+    if (unanswered.length > 0) {
+      const left = await tokensLeft(this.#prisma, unanswered)
+      for (const token of unanswered) if (!left.has(token)) this.#unanswered.delete(token)
+    }
     return count
   }
 
-  async #settle(items: readonly { callback: ClaimedCallback; verdict: Verdict }[]): Promise<boolean[]> {
-    const settlements = JSON.stringify(items.map(settlement))
-    const rows = await inDatabase(
-      () => this.#prisma.$queryRaw<{ id: string }[]>`
-        UPDATE callbacks c SET
-          state = r.state::callback_state,
-          unstored = r.unstored,
-          attempts = c.attempts - r.refund,
-          due_at = CASE WHEN r.state = 'pending' THEN clock_timestamp() + make_interval(secs => r.delay_ms / 1000.0) ELSE c.due_at END,
-          finished_at = CASE WHEN r.state = 'pending' THEN NULL ELSE clock_timestamp() END,
-          claimed_by = NULL,
-          claim_token = NULL
-        FROM json_to_recordset(${settlements}::json) AS r(id uuid, token uuid, state text, unstored jsonb, delay_ms float8, refund int)
-        WHERE c.id = r.id AND c.claim_token = r.token
-        RETURNING c.id`,
+  async #settle(items: readonly Settlement[]): Promise<(CallbackState | undefined)[]> {
+    const states = await settleCallbacks(this.#prisma, items)
+    const ids = items.map(({ callback }) => callback.id)
+    await absolve(
+      this.#prisma,
+      ids.filter(id => !states.has(id)),
     )
-    const settled = new Set(rows.map(row => row.id))
-    await this.#absolve(items.map(({ callback }) => callback.id).filter(id => !settled.has(id)))
-    return items.map(item => settled.has(item.callback.id))
-  }
-
-  /**
-   * Takes back the crash of callbacks that were taken over from us. We are alive, so there was no crash: our session was lost, or we hung.
-   */
-  async #absolve(ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return
-    await inDatabase(
-      () => this.#prisma.$executeRaw`
-        UPDATE callbacks SET crashes = crashes - 1, attempts = attempts - 1 WHERE id = ANY (${ids}::uuid[]) AND crashes > 0 AND finished_at IS NULL`,
-    )
+    return ids.map(id => states.get(id))
   }
 
   #keepToken(token: string, callbacks: number): void {

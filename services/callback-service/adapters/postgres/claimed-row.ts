@@ -1,5 +1,6 @@
 import type { ObjectId } from '../../domain/object-id.ts'
 import type { ClaimedCallback, Unstored, Verdict } from '../../domain/processing/claimed-callback.ts'
+import { attemptEntry } from './timeline-entry.ts'
 
 /** The columns that a claim returns for a row of `callbacks`. */
 export interface ClaimedRow {
@@ -14,6 +15,7 @@ export interface ClaimedRow {
   readonly traceparent: string | null
   readonly tracestate: string | null
   readonly baggage: string | null
+  /** When it was accepted, or when its current round began. */
   readonly received_ms: number
   readonly now_ms: number
 }
@@ -67,6 +69,7 @@ export function settlement({ callback, verdict }: { callback: ClaimedCallback; v
     unstored: verdict.unstored.map(object => ({ ...object, id: String(object.id) })),
     delay_ms: isPending ? verdict.delayMs : 0,
     refund: isPending && !verdict.isCharged ? 1 : 0,
+    entry: attemptEntry(callback, verdict),
   }
 }
 

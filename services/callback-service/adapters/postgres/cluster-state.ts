@@ -11,6 +11,8 @@ export interface ClusterState {
   readonly workers: readonly WorkerSign[]
   /** The smallest number of crashes of a suspect that is due; undefined if no suspect is due. */
   readonly suspectCrashes: number | undefined
+  /** Ids of the callbacks of this worker that somebody wants back, to cancel them. */
+  readonly recalled: readonly string[]
   /** Number of the last clock step that a replica made up for; 0 before the first one. */
   readonly clockStep: number
 }
@@ -18,18 +20,27 @@ export interface ClusterState {
 interface Row {
   readonly workers: WorkerSign[] | null
   readonly suspect_crashes: number | null
+  readonly recalled: string[] | null
   readonly clock_step: number
   readonly now_ms: number
 }
 
+interface ClusterQuestion {
+  readonly clock: DatabaseClock
+  readonly maxCrashes: number
+  /** Workspaces whose suspects do not count, because they may not be claimed now. */
+  readonly excluded?: readonly string[]
+  /** Number of the worker of this process; undefined if it has none now. */
+  readonly workerNumber?: number | undefined
+}
+
 /**
  * Reads the cluster state in one statement, and lets `clock` observe the database's time. Each replica calls it a few times a second.
- * @param options.excluded workspaces whose suspects do not count, because they may not be claimed now
  * @throws {StorageUnavailableError} the database cannot be read now
  */
 export async function readClusterState(
   prisma: PrismaClient,
-  { clock, maxCrashes, excluded = [] }: { clock: DatabaseClock; maxCrashes: number; excluded?: readonly string[] },
+  { clock, maxCrashes, excluded = [], workerNumber }: ClusterQuestion,
 ): Promise<ClusterState> {
   const sentMs = performance.now()
   // `xmin` is the transaction that wrote the row. It changes with each renewal, whatever the clock says.
@@ -44,10 +55,11 @@ export async function readClusterState(
         ) AS workers,
         (SELECT min(crashes)::int FROM callbacks WHERE state = 'pending' AND crashes >= 3 AND crashes BETWEEN ${SUSPECT_CRASHES} AND ${maxCrashes - 1}
           AND workspace <> ALL (${[...excluded]}::text[]) AND due_at <= now()) AS suspect_crashes,
+        (SELECT array_agg(id::text) FROM callbacks WHERE state = 'running' AND claimed_by = ${workerNumber ?? null}::int AND wish = 'cancel') AS recalled,
         (SELECT coalesce(max(number), 0)::int FROM clock_steps) AS clock_step,
         extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`,
   )
-  const { workers, suspect_crashes, clock_step, now_ms } = row as Row
+  const { workers, suspect_crashes, recalled, clock_step, now_ms } = row as Row
   clock.observe(now_ms, sentMs)
-  return { workers: workers ?? [], suspectCrashes: suspect_crashes ?? undefined, clockStep: clock_step }
+  return { workers: workers ?? [], suspectCrashes: suspect_crashes ?? undefined, recalled: recalled ?? [], clockStep: clock_step }
 }

@@ -5,12 +5,14 @@ import { CHANGEABLE, type Change } from '../../domain/steering/change.ts'
 const FIRST_ENTRIES = 10
 const MAX_ENTRIES = 50
 
-/** The condition under which a callback can be changed so. The row of `callbacks` has no alias. */
+/**
+ * The condition under which a callback can be changed so. The row of `callbacks` has no alias. A wish that a replica of the release before
+ * ignored is still there after the attempt.
+ */
 export function isChangeable({ kind }: Change): Prisma.Sql {
+  if (kind === 'resume') return Prisma.sql`(state = 'paused' OR state IN ('pending', 'running') AND wish = 'pause')`
   const states = Prisma.sql`state = ANY (${[...CHANGEABLE[kind]]}::callback_state[])`
-  if (kind === 'pause') return Prisma.sql`${states} AND wish IS NULL`
-  if (kind === 'resume') return Prisma.sql`(state = 'paused' OR state = 'running' AND wish = 'pause')`
-  return states
+  return kind === 'pause' ? Prisma.sql`${states} AND wish IS DISTINCT FROM 'pause'` : states
 }
 
 /**
@@ -18,7 +20,12 @@ export function isChangeable({ kind }: Change): Prisma.Sql {
  * @param by who asked for it: `api`, or the id of an operation
  */
 export function assignments(change: Change, by: string): Prisma.Sql {
-  return Prisma.sql`${Prisma.join(columnsOf(change))}, steered_at = clock_timestamp(), timeline = ${withEntry(entryOf(change, by))}`
+  return Prisma.sql`${Prisma.join(columnsOf(change))}, ${steered(entryOf(change, by))}`
+}
+
+/** The assignments that every change from outside needs. @param entry SQL of a JSONB object without its time */
+export function steered(entry: Prisma.Sql): Prisma.Sql {
+  return Prisma.sql`steered_at = clock_timestamp(), timeline = ${withEntry(entry)}`
 }
 
 /** The column `timeline` with one more entry. @param entry SQL of a JSONB object without its time */
@@ -28,7 +35,8 @@ export function withEntry(entry: Prisma.Sql): Prisma.Sql {
     || jsonb_build_array(${at} || ${entry})`
 }
 
-function columnsOf(change: Change): Prisma.Sql[] {
+/** The assignments of a change, without its entry in the timeline. A callback that is so already stays as it is. */
+export function columnsOf(change: Change): Prisma.Sql[] {
   switch (change.kind) {
     case 'pause':
       return [
@@ -36,7 +44,12 @@ function columnsOf(change: Change): Prisma.Sql[] {
         Prisma.sql`wish = CASE state WHEN 'running' THEN 'pause' END`,
       ]
     case 'resume':
-      return [Prisma.sql`state = CASE state WHEN 'paused' THEN 'pending'::callback_state ELSE state END`, Prisma.sql`wish = NULL`]
+      return [
+        Prisma.sql`state = CASE state WHEN 'paused' THEN 'pending'::callback_state ELSE state END`,
+        // It keeps its place. If the clock has gone back since, its time lies in the future.
+        Prisma.sql`due_at = CASE state WHEN 'paused' THEN least(due_at, clock_timestamp()) ELSE due_at END`,
+        Prisma.sql`wish = nullif(wish, 'pause')`,
+      ]
     case 'prioritise':
       return [priorityIs(change.priority)]
     case 'cancel':

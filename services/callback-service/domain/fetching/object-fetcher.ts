@@ -68,6 +68,7 @@ export interface Fetched {
 interface Asked {
   readonly id: ObjectId
   readonly workspace: string
+  readonly isWanted: () => boolean
   departure: Departure | undefined
 }
 
@@ -76,7 +77,7 @@ const VERDICT_MS = 1000
 const MIN_HOLD_MS = 50
 const INTERRUPTED = { kind: 'pending', reason: 'interrupted', isCharged: false } as const
 
-type Try = Fetched | 'not_found' | 'held' | { readonly error: FetchError; readonly isProbe: boolean }
+type Try = Fetched | 'not_found' | 'held' | 'unwanted' | { readonly error: FetchError; readonly isProbe: boolean }
 
 /** Asks one client service for objects, with retries. */
 export class ObjectFetcher {
@@ -112,9 +113,10 @@ export class ObjectFetcher {
   /**
    * Sends requests until one is answered or the tries are used up. It also gives up if the breaker holds the fetch, or a Retry-After delays
    * it, for longer than `maxHoldMs`.
+   * @param isWanted whether a callback still waits for the object; otherwise no further request leaves
    */
-  fetch(id: ObjectId, workspace: string): Fetch {
-    const asked: Asked = { id, workspace, departure: undefined }
+  fetch(id: ObjectId, workspace: string, isWanted = () => true): Fetch {
+    const asked: Asked = { id, workspace, isWanted, departure: undefined }
     return Object.assign(asked, { result: this.#counted(asked) })
   }
 
@@ -133,7 +135,7 @@ export class ObjectFetcher {
     const { id, workspace } = asked
     let tries = 0
     let heldMs = 0
-    while (!this.#isStopping) {
+    while (!this.#isStopping && asked.isWanted()) {
       const quiet = breaker.quietOf(id)
       if (quiet && quiet.ms > maxHoldMs) return this.#giveUp(id, { reason: quiet.reason, isProbe: false })
       asked.departure = undefined
@@ -144,6 +146,8 @@ export class ObjectFetcher {
         heldMs += waitMs
         if (heldMs > maxHoldMs) return { kind: 'pending', reason: 'client_service_unavailable', isCharged: false }
         await this.#rest(holds, waitMs * (1 + random() / 4))
+      } else if (result === 'unwanted') {
+        return INTERRUPTED
       } else if (result === 'not_found') {
         return { kind: 'not_found' }
       } else if ('object' in result) {
@@ -174,6 +178,7 @@ export class ObjectFetcher {
   }
 
   async #try(asked: Asked): Promise<Try> {
+    if (!asked.isWanted()) return 'unwanted'
     const pass = this.#isStopping ? undefined : this.#options.breaker.admit(asked.id)
     if (!pass) return 'held'
     asked.departure = this.#departNow()

@@ -1,4 +1,5 @@
 import type { ObjectId } from '../object-id.ts'
+import type { Recall } from '../steering/recall.ts'
 import { StorageUnavailableError } from '../storage-errors.ts'
 import type { FetchedObject, ObjectAnswer } from './fetched-object.ts'
 import type { Departure, Fetch, Fetched, ObjectFetcher } from './object-fetcher.ts'
@@ -28,9 +29,13 @@ export interface SharedFetchesOptions {
   readonly onShared: (id: ObjectId, answer: ObjectAnswer | undefined, sinceMs: number) => void
 }
 
+const NEVER = { isCalled: false } as const
+
 /** A fetch under way, and the outcome of its object. */
 interface SharedFetch {
   readonly fetch: Fetch
+  /** Of the callbacks that wait for it. */
+  readonly recalls: Pick<Recall, 'isCalled'>[]
   readonly outcome: Promise<Outcome>
 }
 
@@ -57,26 +62,31 @@ export class SharedFetches {
     this.#options = options
   }
 
-  /** Fetches one object for a callback. Resolves when its outcome is known and the object, if there is one, is stored. */
-  async fetch(id: ObjectId, callback: Asker): Promise<Outcome> {
+  /**
+   * Fetches one object for a callback. Resolves when its outcome is known and the object, if there is one, is stored.
+   * @param recall once it is called, no request leaves for this callback any more
+   */
+  async fetch(id: ObjectId, callback: Asker, recall: Pick<Recall, 'isCalled'> = NEVER): Promise<Outcome> {
     const running = this.#underWay.get(id)
-    if (!running || !isFresh(running.fetch.departure, callback)) return this.#begin(id, callback.id)
+    if (!running || !isFresh(running.fetch.departure, callback)) return this.#begin(id, callback.id, recall)
     const since = performance.now()
+    running.recalls.push(recall)
     const outcome = await running.outcome
     // That request carried the trace headers of another sender. If they made it fail, ours may succeed.
-    if (outcome.kind === 'failed') return this.#begin(id, callback.id)
+    if (outcome.kind === 'failed') return this.#begin(id, callback.id, recall)
     this.#options.onShared(id, 'answer' in outcome ? outcome.answer : undefined, since)
     return outcome
   }
 
-  #begin(id: ObjectId, callbackId: string): Promise<Outcome> {
+  #begin(id: ObjectId, callbackId: string, recall: Pick<Recall, 'isCalled'>): Promise<Outcome> {
     const { fetcher, workspace } = this.#options
-    const fetch = fetcher.fetch(id, workspace)
+    const recalls = [recall]
+    const fetch = fetcher.fetch(id, workspace, () => recalls.some(({ isCalled }) => !isCalled))
     const outcome = this.#store(fetch.result, { id: callbackId, workspace }).finally(() => {
       // A fresher fetch may have taken its place.
       if (this.#underWay.get(id)?.fetch === fetch) this.#underWay.delete(id)
     })
-    this.#underWay.set(id, { fetch, outcome })
+    this.#underWay.set(id, { fetch, recalls, outcome })
     return outcome
   }
 

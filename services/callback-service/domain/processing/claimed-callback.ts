@@ -15,11 +15,11 @@ export interface ClaimedCallback {
   readonly missingIds: readonly ObjectId[]
   /** The final outcomes of earlier attempts. */
   readonly unstored: readonly Unstored[]
-  /** When the callback was accepted: epoch milliseconds by the database's clock. */
+  /** When the callback was accepted, or its current round began: epoch milliseconds by the database's clock. */
   readonly receivedAtMs: number
-  /** Time from the acceptance to this claim. */
+  /** Time from then to this claim. */
   readonly waitedMs: number
-  /** A moment of this process's monotonic clock. A fetch that left at or after it left after the callback was accepted. */
+  /** A moment of this process's monotonic clock. A fetch that left at or after it left after `receivedAtMs`. */
   readonly freshFromMs: number
   readonly trace: {
     readonly traceparent?: string | undefined

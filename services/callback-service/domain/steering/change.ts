@@ -17,7 +17,7 @@ export const MAX_PRIORITY = 100
 /** The states in which a callback can be changed. A callback in another state stays as it is. */
 export const CHANGEABLE = {
   pause: ['pending', 'running'],
-  resume: ['paused', 'running'],
+  resume: ['paused', 'pending', 'running'],
   prioritise: ['pending', 'paused', 'running'],
   cancel: ['pending', 'paused'],
   retry: ['completed', 'failed', 'cancelled'],

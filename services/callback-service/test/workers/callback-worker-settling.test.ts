@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { pino } from 'pino'
 import { eventually } from '../../../../test/support/eventually.ts'
+import type { CallbackState } from '../../domain/callback.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import type { CallbackWorker } from '../../workers/callback-worker.ts'
 import { COMPLETED, workerInMemory } from './worker-in-memory.ts'
@@ -11,7 +12,7 @@ describe('CallbackWorker, settling', () => {
   afterEach(() => worker.stop())
 
   /** Makes a worker that has processed callback `a` and settles it. */
-  async function settling(settle: (tries: number) => Promise<boolean>) {
+  async function settling(settle: (tries: number) => Promise<CallbackState | undefined>) {
     const count = { tries: 0 }
     const lines: Record<string, unknown>[] = []
     const memory = workerInMemory(
@@ -36,7 +37,7 @@ describe('CallbackWorker, settling', () => {
   it('tries again until the storage is back', async () => {
     const { seen, count, released } = await settling(async tries => {
       if (tries < 2) throw new StorageUnavailableError('down')
-      return true
+      return 'completed'
     })
     await released('a')
     assert.equal(count.tries, 2)
@@ -64,7 +65,7 @@ describe('CallbackWorker, settling', () => {
   }
 
   it('counts nothing when the claim was lost', async () => {
-    const { seen, released } = await settling(async () => false)
+    const { seen, released } = await settling(async () => undefined)
     await released('a')
     assert.deepEqual(seen.settledAs, [])
   })

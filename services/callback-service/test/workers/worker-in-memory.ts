@@ -1,6 +1,7 @@
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { ClaimQuota } from '../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
+import type { Recall } from '../../domain/steering/recall.ts'
 import { CallbackWorker, type CallbackWorkerOptions, type Claims } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
 
@@ -39,7 +40,7 @@ export function callbacksOf(quota: ClaimQuota): number {
 /** Makes a worker with an inbox in memory. The test ends the processing of each callback. The worker polls only once an hour. */
 export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, claims: Partial<Claims> = {}) {
   const inbox: ClaimedCallback[] = []
-  const processing = new Map<string, { end: (verdict: Verdict) => void; crash: (error: Error) => void }>()
+  const processing = new Map<string, { end: (verdict: Verdict) => void; crash: (error: Error) => void; recall: Recall }>()
   const seen = {
     claims: [] as [number, ClaimQuota][],
     settled: [] as [string, Verdict][],
@@ -57,7 +58,7 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
       },
       settle: async ({ id }, verdict) => {
         seen.settled.push([id, verdict])
-        return true
+        return verdict.state
       },
       release: ({ id }) => seen.released.push(id),
       ...claims,
@@ -75,7 +76,7 @@ export function workerInMemory(changes: Partial<CallbackWorkerOptions> = {}, cla
       },
     },
     survey: async () => [],
-    process: ({ id }) => new Promise((end, crash) => processing.set(id, { end, crash })),
+    process: ({ id }, recall) => new Promise((end, crash) => processing.set(id, { end, crash, recall })),
     crashed: () => CRASHED,
     interrupt: async () => {
       for (const { end } of processing.values()) end(INTERRUPTED)

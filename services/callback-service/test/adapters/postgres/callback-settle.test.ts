@@ -34,7 +34,7 @@ describe('CallbackClaims.settle', () => {
     for (const state of ['completed', 'failed'] as const) {
       const id = await putCallback(storage)
       const callback = await claimOne()
-      assert.equal(await claims.settle(callback, { state, unstored: [{ id: 2n, outcome: 'failed', reason: 'http_403' }] }), true)
+      assert.equal(await claims.settle(callback, { state, unstored: [{ id: 2n, outcome: 'failed', reason: 'http_403' }] }), state)
       const row = await readCallback(storage, id)
       assert.deepEqual([row.state, row.is_finished, row.attempts, row.claimed_by, row.claim_token], [state, true, 1, null, null])
       assert.deepEqual(row.unstored, [{ id: '2', outcome: 'failed', reason: 'http_403' }])
@@ -84,7 +84,7 @@ describe('CallbackClaims.settle', () => {
     const callback = await claimOne()
     const before = await readCallback(storage, id)
     const forged = { ...callback, token: NO_TOKEN }
-    assert.equal(await claims.settle(forged, { state: 'completed', unstored: [] }), false)
+    assert.equal(await claims.settle(forged, { state: 'completed', unstored: [] }), undefined)
     const { due_in_ms: _, ...after } = await readCallback(storage, id)
     assert.deepEqual({ ...after, due_in_ms: before.due_in_ms }, before)
   })
@@ -92,8 +92,8 @@ describe('CallbackClaims.settle', () => {
   it('changes nothing the second time', async () => {
     await putCallback(storage)
     const callback = await claimOne()
-    assert.equal(await claims.settle(callback, { state: 'completed', unstored: [] }), true)
-    assert.equal(await claims.settle(callback, { state: 'failed', unstored: [] }), false)
+    assert.equal(await claims.settle(callback, { state: 'completed', unstored: [] }), 'completed')
+    assert.equal(await claims.settle(callback, { state: 'failed', unstored: [] }), undefined)
     assert.equal((await readCallback(storage, callback.id)).state, 'completed')
   })
 
@@ -110,7 +110,7 @@ describe('CallbackClaims.settle', () => {
     )
     assert.deepEqual(
       settled,
-      claimed.map((_, i) => i % 3 !== 0),
+      claimed.map((_, i) => (i % 3 === 0 ? undefined : 'completed')),
     )
   })
 

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { v7 as uuidv7 } from 'uuid'
 import { type ClaimedRow, claimedCallback, parseUnstored, settlement } from '../../../adapters/postgres/claimed-row.ts'
 import type { Unstored } from '../../../domain/processing/claimed-callback.ts'
+
+const CLAIMED_AT_MS = 1_795_000_000_123
+const TOKEN = uuidv7({ msecs: CLAIMED_AT_MS })
 
 describe('a claimed row', () => {
   const row: ClaimedRow = {
@@ -82,11 +86,12 @@ describe('a settlement', () => {
   it('of a finished callback has no delay and gives no attempt back', () => {
     assert.deepEqual(settlement({ callback, verdict: { state: 'completed', unstored } }), {
       id: 'a',
-      token: 't',
+      token: TOKEN,
       state: 'completed',
       unstored: [{ id: '9223372036854775807', outcome: 'failed', reason: 'timeout' }],
       delay_ms: 0,
       refund: 0,
+      entry: { event: 'attempt_ended', claimed_at: CLAIMED_AT_MS, attempt: 1, counts: { 'failed:timeout': 1 } },
     })
   })
 
@@ -96,7 +101,8 @@ describe('a settlement', () => {
   ] as const) {
     it(`of a callback that is tried again ${isCharged ? 'keeps' : 'gives back'} the attempt`, () => {
       const verdict = { state: 'pending', unstored: [], delayMs: 500, isCharged } as const
-      assert.deepEqual(settlement({ callback, verdict }), { id: 'a', token: 't', state: 'pending', unstored: [], delay_ms: 500, refund })
+      const { entry: _, ...rest } = settlement({ callback, verdict }) as { entry: unknown }
+      assert.deepEqual(rest, { id: 'a', token: TOKEN, state: 'pending', unstored: [], delay_ms: 500, refund })
     })
   }
 
@@ -108,5 +114,5 @@ describe('a settlement', () => {
 function claimedCallbackOf(): ReturnType<typeof claimedCallback> {
   const empty = { request_id: null, traceparent: null, tracestate: null, baggage: null, fresh_ids: null, unstored: null }
   const row = { id: 'a', workspace: 'default', attempts: 1, crashes: 0, object_ids: '{1}', received_ms: 0, now_ms: 0, ...empty }
-  return claimedCallback(row, { token: 't', claimedAtMs: 0, steppedAtMs: 0 })
+  return claimedCallback(row, { token: TOKEN, claimedAtMs: 0, steppedAtMs: 0 })
 }

@@ -29,7 +29,7 @@ describe('readClusterState', () => {
     )
 
   it('reads only the time from an empty database', async () => {
-    assert.deepEqual(await read(), { workers: [], suspectCrashes: undefined, clockStep: 0 })
+    assert.deepEqual(await read(), { workers: [], suspectCrashes: undefined, recalled: [], clockStep: 0 })
     assert.ok(Math.abs(clock.nowMs() - Date.now()) < 1000)
   })
 
@@ -85,6 +85,26 @@ describe('readClusterState', () => {
       await storage.query('UPDATE callbacks SET crashes = $2 WHERE id = $1', [id, crashes])
     }
     assert.equal((await read()).suspectCrashes, 4)
+  })
+
+  it('does not count suspects that are paused', async () => {
+    const id = await putCallback(storage)
+    await storage.query(`UPDATE callbacks SET crashes = 4, state = 'paused' WHERE id = $1`, [id])
+    assert.equal((await read()).suspectCrashes, undefined)
+  })
+
+  it('shows which running callbacks of one worker somebody wants to cancel', async () => {
+    const [ours, theirs, paused, calm] = await Promise.all(Array.from({ length: 4 }, () => putCallback(storage)))
+    for (const [id, worker, wish] of [
+      [ours, 5, 'cancel'],
+      [theirs, 6, 'cancel'],
+      [paused, 5, 'pause'],
+      [calm, 5, null],
+    ])
+      await storage.query(`UPDATE callbacks SET state = 'running', claimed_by = $2, wish = $3 WHERE id = $1`, [id, worker, wish])
+    const recalledOf = async (workerNumber: number | undefined) =>
+      (await readClusterState(storage.open().prisma, { clock, maxCrashes: 6, workerNumber })).recalled
+    assert.deepEqual([await recalledOf(5), await recalledOf(undefined)], [[ours], []])
   })
 
   it('shows the last step of the clock that was made up for', async () => {

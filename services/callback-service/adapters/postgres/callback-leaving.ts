@@ -1,0 +1,113 @@
+import { Prisma, type PrismaClient } from '#prisma'
+import type { CallbackState } from '../../domain/callback.ts'
+import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
+import { settlement } from './claimed-row.ts'
+import { inDatabase } from './database.ts'
+import { withEntry } from './steering-sql.ts'
+
+export interface Settlement {
+  readonly callback: ClaimedCallback
+  readonly verdict: Verdict
+}
+
+/** What becomes of a running callback that goes back: somebody may have wished something else than the inbox. */
+const STATE_BY_WISH = Prisma.sql`(CASE wish WHEN 'pause' THEN 'paused' WHEN 'cancel' THEN 'cancelled' ELSE 'pending' END)::callback_state`
+
+/** The time in a token, which is a UUIDv7: when its callback was claimed, by the clock of the process that claimed it. */
+const CLAIMED_AT = Prisma.sql`('x0000' || substr(claim_token::text, 1, 8) || substr(claim_token::text, 10, 4))::bit(64)::bigint`
+
+/**
+ * Writes how callbacks leave their worker, in one statement. A verdict `pending` becomes what somebody wished meanwhile.
+ * @returns the state that each callback got; those whose claim was lost are missing, and nothing has changed for them
+ * @throws {StorageUnavailableError} the outcome is unknown; try again
+ * @throws {ValueRefusedError} Postgres refuses one of the verdicts; nothing has changed
+ */
+export async function settleCallbacks(prisma: PrismaClient, items: readonly Settlement[]): Promise<ReadonlyMap<string, CallbackState>> {
+  const settlements = JSON.stringify(inOrder(items, ({ callback }) => callback.id).map(settlement))
+  const state = Prisma.sql`CASE r.state WHEN 'pending' THEN ${STATE_BY_WISH} ELSE r.state::callback_state END`
+  const rows = await inDatabase(
+    () => prisma.$queryRaw<{ id: string; state: CallbackState }[]>`
+      UPDATE callbacks c SET
+        state = ${state},
+        unstored = r.unstored,
+        attempts = c.attempts - r.refund,
+        due_at = CASE WHEN r.state = 'pending' THEN clock_timestamp() + make_interval(secs => r.delay_ms / 1000.0) ELSE c.due_at END,
+        finished_at = CASE WHEN r.state <> 'pending' OR wish = 'cancel' THEN clock_timestamp() END,
+        -- Readers of changes find the others by finished_at or due_at.
+        steered_at = CASE WHEN r.state = 'pending' AND wish = 'pause' THEN clock_timestamp() ELSE steered_at END,
+        timeline = ${withEntry(Prisma.sql`r.entry || jsonb_build_object('worker', claimed_by, 'state', ${state})`)},
+        wish = NULL,
+        claimed_by = NULL,
+        claim_token = NULL
+      FROM json_to_recordset(${settlements}::json)
+        AS r(id uuid, token uuid, state text, unstored jsonb, delay_ms float8, refund int, entry jsonb)
+      WHERE c.id = r.id AND c.claim_token = r.token
+      RETURNING c.id, c.state`,
+  )
+  return new Map(rows.map(({ id, state }) => [id, state]))
+}
+
+/** Claims that `takeOver` of `CallbackClaims` ends. */
+interface LostClaims {
+  readonly workerNumber: number
+  readonly dead: readonly number[]
+  /** Tokens of this worker that are in use. */
+  readonly tokens: readonly string[]
+  /** A token that is newer than all claims that are not in use. */
+  readonly newest: string
+  /** Tokens of claims that ended with an error. */
+  readonly unanswered: readonly string[]
+}
+
+/**
+ * Ends the claims that nobody works on. The callbacks go back to the inbox, or become what somebody wished. It skips rows that another
+ * statement has locked, because two statements that wait for each other's rows would block each other. The next call finds them.
+ * @returns number of callbacks
+ */
+export function takeOverLost(prisma: PrismaClient, { workerNumber, dead, tokens, newest, unanswered }: LostClaims): Promise<number> {
+  return inDatabase(
+    () => prisma.$executeRaw`
+      WITH lost AS (
+        SELECT id FROM callbacks
+        WHERE state = 'running' AND CASE WHEN claimed_by = ${workerNumber}
+          THEN claim_token <> ALL (${[...tokens]}::uuid[]) AND claim_token < ${newest}::uuid
+          ELSE claimed_by = ANY (${[...dead]}::int[]) END
+        FOR UPDATE SKIP LOCKED
+      )
+      UPDATE callbacks SET state = ${STATE_BY_WISH}, due_at = clock_timestamp(),
+        finished_at = CASE wish WHEN 'cancel' THEN clock_timestamp() END,
+        steered_at = CASE wish WHEN 'pause' THEN clock_timestamp() ELSE steered_at END,
+        crashes = CASE WHEN claimed_by = ${workerNumber} THEN crashes ELSE crashes + 1 END,
+        attempts = CASE WHEN claim_token = ANY (${[...unanswered]}::uuid[]) THEN attempts - 1 ELSE attempts END,
+        timeline = ${withEntry(Prisma.sql`jsonb_build_object('event', CASE WHEN claimed_by = ${workerNumber} THEN 'given_back' ELSE 'taken_over' END,
+          'worker', claimed_by, 'by', ${`worker ${workerNumber}`}::text, 'claimed_at', ${CLAIMED_AT}, 'attempt', attempts - crashes, 'state', ${STATE_BY_WISH})`)},
+        wish = NULL, claimed_by = NULL, claim_token = NULL
+      WHERE id = ANY (ARRAY(SELECT id FROM lost))`,
+  )
+}
+
+/** @returns those of the tokens that a callback still has */
+export async function tokensLeft(prisma: PrismaClient, tokens: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await inDatabase(
+    () => prisma.$queryRaw<{ claim_token: string }[]>`
+      SELECT DISTINCT claim_token FROM callbacks WHERE state = 'running' AND claim_token = ANY (${[...tokens]}::uuid[])`,
+  )
+  return new Set(rows.map(({ claim_token }) => claim_token))
+}
+
+/**
+ * Takes back the crash of callbacks that were taken over from a worker that lives: its session was lost, or it hung. There was no crash.
+ */
+export async function absolve(prisma: PrismaClient, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await inDatabase(
+    () => prisma.$executeRaw`
+      UPDATE callbacks SET crashes = crashes - 1, attempts = attempts - 1
+      WHERE id = ANY (${inOrder(ids, id => id)}::uuid[]) AND crashes > 0 AND finished_at IS NULL`,
+  )
+}
+
+/** All statements that wait for the locks of several rows lock them in this order, so that two of them cannot block each other. */
+function inOrder<Item>(items: readonly Item[], idOf: (item: Item) => string): Item[] {
+  return items.toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1))
+}
