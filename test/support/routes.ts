@@ -27,6 +27,7 @@ export function callbackPortRoutes(): readonly Route[] {
     checks: [],
     isOpen: true,
     callbacks: { find: nobody, list: nobody },
+    steering: { change: nobody, retry: nobody, cancel: nobody, flush: nobody, timeline: nobody },
     objects: { find: nobody, list: nobody },
     workspaces: { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody },
     keys: { create: nobody, list: nobody, delete: nobody },

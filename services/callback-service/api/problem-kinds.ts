@@ -105,6 +105,31 @@ export const PROBLEMS = {
     meaning: 'The workspace has no key with this id, or the key was revoked before.',
     remedy: 'Look up the id in the list of the keys of the workspace.',
   },
+  callback_finished: {
+    status: 409,
+    title: 'The callback is finished',
+    meaning:
+      'The callback is completed, failed or cancelled, and only unfinished callbacks can change like this. The request changed nothing.',
+    remedy: 'POST /v1/callbacks/:id/retry sends it one more round.',
+  },
+  callback_running: {
+    status: 409,
+    title: 'A worker has the callback',
+    meaning: 'A worker is processing the callback, and did not give it back in time. The request changed nothing.',
+    remedy: 'Send the request again with ?wait=5: the worker then gives the callback back first. Or pause the callback.',
+  },
+  callback_spooled: {
+    status: 409,
+    title: 'The callback waits in the spool',
+    meaning: 'The callback lies on the disk of one replica until the database is back, and nobody can change it there.',
+    remedy: 'Try again after the time in Retry-After. If an operator must look at the callback first, it takes longer.',
+  },
+  callback_unfinished: {
+    status: 409,
+    title: 'The callback is not finished',
+    meaning: 'The callback still waits or runs, so it cannot begin one more round. The request changed nothing.',
+    remedy: 'Wait until it is finished, or cancel it first.',
+  },
   workspace_exists: {
     status: 409,
     title: 'The workspace exists already',
@@ -196,6 +221,12 @@ export const PROBLEMS = {
     title: 'A value cannot be stored',
     meaning: 'The database refuses a value of this request. The service stored nothing.',
     remedy: 'Leave out optional headers, such as baggage. Report the problem to the operators of the service.',
+  },
+  flush_unfinished: {
+    status: 503,
+    title: 'The flush is not finished',
+    meaning: 'Some of the waiting callbacks are cancelled, but not all within the time of one request.',
+    remedy: 'Send the request again after the time in Retry-After. It goes on where it stopped.',
   },
   too_many_reads: {
     status: 503,

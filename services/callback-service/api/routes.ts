@@ -2,9 +2,12 @@ import { type Check, healthRoutes } from '#foundation/http/health.ts'
 import type { Route } from '#foundation/http/route.ts'
 import { withSelfDescription } from '#foundation/http/self-description.ts'
 import type { CallbackView } from '../domain/callback.ts'
+import { type Cancelling, cancelCallback, flushCallbacks } from './callbacks/cancel-callbacks.ts'
 import { getCallback } from './callbacks/get-callback.ts'
+import { getTimeline, type ReadTimeline } from './callbacks/get-timeline.ts'
 import { type ListCallbacks, listCallbacks } from './callbacks/list-callbacks.ts'
 import { type PostCallbackOptions, postCallback } from './callbacks/post-callback.ts'
+import { type Steering, steerCallback } from './callbacks/steer-callback.ts'
 import { limitChanges } from './gates/limit-changes.ts'
 import { type ObjectReader, readObjects } from './objects/read-objects.ts'
 import { PROBLEMS } from './problem-kinds.ts'
@@ -15,6 +18,7 @@ export interface RoutesOptions {
   readonly accepting: PostCallbackOptions
   readonly checks: readonly Check[]
   readonly callbacks: { readonly find: (workspace: string, id: string) => Promise<CallbackView | undefined>; readonly list: ListCallbacks }
+  readonly steering: Steering & Cancelling & { readonly timeline: ReadTimeline }
   readonly objects: ObjectReader
   readonly workspaces: Workspaces
   readonly keys: AccessKeys
@@ -26,7 +30,7 @@ export interface RoutesOptions {
 
 /** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
 export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] {
-  const { accepting, checks, callbacks, objects, workspaces, keys, isAllowedUrl, isOpen } = options
+  const { accepting, checks, callbacks, steering, objects, workspaces, keys, isAllowedUrl, isOpen } = options
   return withSelfDescription({
     title: 'Answerback',
     description: 'Receives callbacks that name objects by id, fetches every object from the client service, and keeps it for a while.',
@@ -34,7 +38,12 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       postCallback(accepting),
       ...healthRoutes(checks),
       listCallbacks(callbacks.list),
+      // Before the routes of a single callback, which would take `flush` for an id.
+      flushCallbacks(steering),
       getCallback(callbacks.find),
+      ...steerCallback(steering),
+      cancelCallback(steering),
+      getTimeline(steering.timeline),
       ...readObjects(objects),
       ...limitChanges([...workspaceRoutes(workspaces, isAllowedUrl), ...keyRoutes(keys)]),
     ],

@@ -27,6 +27,8 @@ export type CallbackEvent =
       readonly waitedMs: number
       readonly workedMs: number
     }
+  /** Somebody changed it from outside. It has this state now, as far as this process knows. */
+  | { readonly event: 'steered'; readonly id: string; readonly workspace: string; readonly state: CallbackState }
   /** Callbacks of dead workers went back to the inbox. */
   | { readonly event: 'taken_over'; readonly count: number }
   /** Callbacks moved from the spool into the database. */

@@ -26,6 +26,10 @@ interface CallbackFacts {
   readonly id: string
   readonly workspace: string
   readonly state: CallbackState
+  /** -100 to 100; higher is claimed first. */
+  readonly priority: number
+  /** What becomes of it when it goes back to the inbox; null: it waits there. */
+  readonly wish: string | null
   readonly attempts: number
   readonly requestId: string | null
   readonly traceparent: string | null
@@ -33,6 +37,15 @@ interface CallbackFacts {
   /** When its next attempt may start. Only meaningful while it is pending. */
   readonly dueAt: Date
   readonly finishedAt: Date | null
+}
+
+/** Whether workers may go on with it: false if somebody paused it, also if an attempt is under way. */
+export function isActivated({ state, wish }: Pick<CallbackFacts, 'state' | 'wish'>): boolean {
+  return state !== 'paused' && (isFinal(state) || wish !== 'pause')
+}
+
+function isFinal(state: CallbackState): boolean {
+  return state === 'completed' || state === 'failed' || state === 'cancelled'
 }
 
 /** A callback as readers see it. */

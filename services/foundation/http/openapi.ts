@@ -73,7 +73,7 @@ function operation(route: Route, kinds: ApiOptions['kinds'], everywhere: readonl
     ...(parameters.length > 0 && { parameters }),
     ...(body && {
       requestBody: {
-        required: true,
+        required: body.isOptional !== true,
         content: Object.fromEntries(body.types.map(type => [type, { schema: body.schema, example: body.example }])),
       },
     }),

@@ -26,6 +26,8 @@ export interface DescribedBody {
   readonly types: readonly [string, ...string[]]
   readonly schema: TSchema
   readonly example: unknown
+  /** Whether a request may come without a body. */
+  readonly isOptional?: boolean
 }
 
 /** The description of a route. The router, the OpenAPI document, the tables in docs/http-api.md and the tests use it. */

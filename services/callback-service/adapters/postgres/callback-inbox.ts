@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { Batcher, BatcherFullError, BatchTimeoutError } from '#foundation/batcher.ts'
 import type { PrismaClient } from '#prisma'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../domain/accepting/accept-errors.ts'
@@ -8,6 +9,7 @@ import { keyedCallbackId } from '../callback-id.ts'
 import { type CallbackColumns, columns, type NewCallback } from '../new-callback.ts'
 import type { SpooledRow } from '../spool/spool-file.ts'
 import { inDatabase, LEAVE_A_MARK, WAIT_FOR_DISK } from './database.ts'
+import { ENTRY_TIME } from './steering-sql.ts'
 
 export interface CallbackInboxOptions {
   readonly prisma: PrismaClient
@@ -128,13 +130,16 @@ export class CallbackInbox {
             ) WITH ORDINALITY AS r(id, workspace, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_ms, n),
             (SELECT clock_timestamp() AS now OFFSET 0) t
         ), moved AS (
-          UPDATE callbacks c SET received_at = s.received_at, due_at = s.due_at FROM spooled s
+          UPDATE callbacks c SET received_at = s.received_at, due_at = s.due_at, steered_at = clock_timestamp() FROM spooled s
           -- The array forces a search by the primary key. After an outage the statistics know of no backlog, and a join would read all of it.
           WHERE c.id = ANY (ARRAY(SELECT id FROM spooled)) AND c.id = s.id AND c.state = 'pending' AND c.attempts = 0
             AND c.received_at > s.received_at
         )
-        INSERT INTO callbacks (id, workspace, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
-        SELECT id, workspace, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at
+        INSERT INTO callbacks (id, workspace, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at,
+          steered_at, timeline)
+        SELECT id, workspace, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at,
+          -- Readers of changes cannot find it by its times, which are old.
+          clock_timestamp(), jsonb_build_array(${ENTRY_TIME} || jsonb_build_object('event', 'drained', 'spooled_at', floor(received_ms)::bigint, 'host', ${hostname()}::text))
         FROM spooled, durable
         ORDER BY workspace, idempotency_key, n
         ON CONFLICT DO NOTHING`,

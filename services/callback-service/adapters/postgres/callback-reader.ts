@@ -10,7 +10,7 @@ import { inDatabase } from './database.ts'
  * @throws {StorageUnavailableError} the database cannot be read now
  */
 export async function findCallback(prisma: PrismaClient, workspace: string, id: string): Promise<CallbackView | undefined> {
-  const row = await inDatabase(() => prisma.callback.findUnique({ where: { id, workspace } }))
+  const row = await inDatabase(() => prisma.callback.findUnique({ where: { id, workspace }, omit: { timeline: true } }))
   if (!row) return undefined
   return { ...row, unstored: row.unstored === null ? undefined : parseUnstored(row.unstored) }
 }
@@ -46,7 +46,7 @@ export async function listCallbacks(
   ]
   const [row] = await inDatabase(
     () => prisma.$queryRaw<{ page: string | null }[]>`
-      SELECT json_agg(json_build_object('id', id, 'workspace', workspace, 'state', state, 'attempts', attempts, 'objectCount', cardinality(object_ids),
+      SELECT json_agg(json_build_object('id', id, 'workspace', workspace, 'state', state, 'priority', priority, 'wish', wish, 'attempts', attempts, 'objectCount', cardinality(object_ids),
         'requestId', request_id, 'traceparent', traceparent, 'receivedAt', received_at, 'dueAt', due_at, 'finishedAt', finished_at,
         'receivedUs', (extract(epoch FROM received_at) * 1000000)::bigint::text) ORDER BY received_at DESC, id DESC)::text AS page
       FROM (

@@ -5,6 +5,9 @@ import { CHANGEABLE, type Change } from '../../domain/steering/change.ts'
 const FIRST_ENTRIES = 10
 const MAX_ENTRIES = 50
 
+/** The time of an entry of a timeline: epoch milliseconds. */
+export const ENTRY_TIME = Prisma.sql`jsonb_build_object('at', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)`
+
 /**
  * The condition under which a callback can be changed so. The row of `callbacks` has no alias. A wish that a replica of the release before
  * ignored is still there after the attempt.
@@ -30,9 +33,8 @@ export function steered(entry: Prisma.Sql): Prisma.Sql {
 
 /** The column `timeline` with one more entry. @param entry SQL of a JSONB object without its time */
 export function withEntry(entry: Prisma.Sql): Prisma.Sql {
-  const at = Prisma.sql`jsonb_build_object('at', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)`
   return Prisma.sql`CASE WHEN jsonb_array_length(timeline) >= ${MAX_ENTRIES} THEN timeline - ${FIRST_ENTRIES}::int ELSE coalesce(timeline, '[]') END
-    || jsonb_build_array(${at} || ${entry})`
+    || jsonb_build_array(${ENTRY_TIME} || ${entry})`
 }
 
 /** The assignments of a change, without its entry in the timeline. A callback that is so already stays as it is. */
@@ -72,7 +74,8 @@ function priorityIs(priority: number): Prisma.Sql {
   return Prisma.sql`priority = ${priority}::smallint`
 }
 
-function entryOf({ kind, ...change }: Change, by: string): Prisma.Sql {
+/** What the timeline says of a change, without its time. @param by who asked for it */
+export function entryOf({ kind, ...change }: Change, by: string): Prisma.Sql {
   return Prisma.sql`${JSON.stringify({ event: EVENTS[kind], by, ...change })}::jsonb`
 }
 

@@ -37,6 +37,8 @@ export function viewOf(row: SpooledRow): CallbackView {
     id: row.id,
     workspace: row.workspace,
     state: 'pending',
+    priority: 0,
+    wish: null,
     attempts: 0,
     objectIds: objectIdsOf(row),
     unstored: undefined,

@@ -1,5 +1,6 @@
 import Type from 'typebox'
-import { CALLBACK_STATES, type CallbackView, type ListedCallback } from '../../domain/callback.ts'
+import { CALLBACK_STATES, type CallbackView, isActivated, type ListedCallback } from '../../domain/callback.ts'
+import { MAX_PRIORITY, MIN_PRIORITY } from '../../domain/steering/change.ts'
 import { DEFAULT_WORKSPACE } from '../../domain/workspaces/workspace.ts'
 import { EXAMPLE_ID, EXAMPLE_TIME, Int64, Time, Uuid } from '../schemas.ts'
 
@@ -9,6 +10,8 @@ const FACTS = {
   href: Type.String(),
   workspace: Type.String({ description: 'The name of its workspace.' }),
   state: Type.Enum([...CALLBACK_STATES]),
+  activated: Type.Boolean({ description: 'False if somebody paused it: no worker claims it, and a running attempt is its last.' }),
+  priority: Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY, description: 'A callback of higher priority is claimed first.' }),
   attempts: Type.Integer({ minimum: 0 }),
   object_count: Type.Integer({ minimum: 0 }),
   received_at: Time,
@@ -31,7 +34,7 @@ export const CallbackSchema = Type.Object(
           kind: Type.Literal('Object'),
           id: Int64,
           href: Type.String(),
-          outcome: Type.Enum(['pending', 'stored', 'offline', 'not_found', 'failed']),
+          outcome: Type.Enum(['pending', 'stored', 'offline', 'not_found', 'failed', 'cancelled']),
           reason: Type.Optional(Type.String({ description: 'Why the object failed, or is still pending after an attempt.' })),
         },
         { additionalProperties: false },
@@ -47,6 +50,8 @@ export const LISTED_EXAMPLE = {
   href: `/v1/callbacks/${EXAMPLE_ID}`,
   workspace: DEFAULT_WORKSPACE,
   state: 'completed',
+  activated: true,
+  priority: 0,
   attempts: 1,
   object_count: 1,
   received_at: EXAMPLE_TIME,
@@ -70,8 +75,10 @@ export function listedText(callback: ListedCallback, query: string): string {
 export function callbackText(callback: CallbackView, query: string): string {
   const unstored = new Map(callback.unstored?.map(object => [object.id, object]))
   const isUntouched = callback.unstored === undefined
+  const open = callback.state === 'cancelled' ? 'cancelled' : 'pending'
   const objects = callback.objectIds.map(id => {
-    const { outcome, reason } = unstored.get(id) ?? { outcome: isUntouched ? 'pending' : 'stored', reason: undefined }
+    const { outcome: stored, reason } = unstored.get(id) ?? { outcome: isUntouched ? 'pending' : 'stored', reason: undefined }
+    const outcome = stored === 'pending' ? open : stored
     return `{"kind":"Object","id":${id},"href":"/v1/objects/${id}${query}",${JSON.stringify({ outcome, reason }).slice(1)}`
   })
   return `${JSON.stringify(factsOf(callback, callback.objectIds.length, query)).slice(0, -1)},"objects":[${objects.join(',')}]}`
@@ -84,6 +91,8 @@ function factsOf(callback: Omit<CallbackView, 'objectIds' | 'unstored'>, objectC
     href: hrefOfCallback(callback.id, query),
     workspace: callback.workspace,
     state: callback.state,
+    activated: isActivated(callback),
+    priority: callback.priority,
     attempts: callback.attempts,
     object_count: objectCount,
     received_at: callback.receivedAt,

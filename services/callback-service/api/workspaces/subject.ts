@@ -51,6 +51,16 @@ export async function jsonBodyOf(request: Request): Promise<Buffer> {
   return body
 }
 
+/** Reads a JSON body that may be absent. @returns undefined if the request has none @throws {HttpProblem} */
+export async function optionalJsonBodyOf(request: Request): Promise<Buffer | undefined> {
+  requireSingleHeaders(request)
+  requireNoForm(request)
+  const body = await readBody(request, MAX_BODY_BYTES)
+  if (body.length > 0) requireJson(request)
+  readmitCaller(request)
+  return body.length > 0 ? body : undefined
+}
+
 /** Lets a request without a body pass, unless a page in a browser may have sent it without asking. @throws {HttpProblem} */
 export function requireNoForm(request: Request): void {
   const { origin, 'content-type': type } = request.headers

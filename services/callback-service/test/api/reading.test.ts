@@ -20,6 +20,8 @@ const view = (changes: Partial<CallbackView>): CallbackView => ({
   id: ACCEPTED_ID,
   workspace: 'default',
   state: 'pending',
+  priority: 0,
+  wish: null,
   attempts: 0,
   objectIds: [1n, 2n, 9007199254740993n],
   unstored: undefined,

@@ -20,7 +20,7 @@ import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
 import type { ObjectReader } from '../../api/objects/read-objects.ts'
-import { callbackServiceRoutes } from '../../api/routes.ts'
+import { callbackServiceRoutes, type RoutesOptions } from '../../api/routes.ts'
 import type { AccessKeys } from '../../api/workspaces/key-routes.ts'
 import type { Workspaces } from '../../api/workspaces/workspace-routes.ts'
 import type { CallbackView } from '../../domain/callback.ts'
@@ -34,6 +34,7 @@ export interface ApiDoubles {
   readonly inbox?: Inbox
   readonly findCallback?: (workspace: string, id: string) => Promise<CallbackView | undefined>
   readonly listCallbacks?: ListCallbacks
+  readonly steering?: Partial<RoutesOptions['steering']>
   readonly objects?: ObjectReader
   readonly workspaces?: Workspaces
   readonly keys?: AccessKeys
@@ -57,6 +58,13 @@ export interface ApiDoubles {
 
 const nobody = () => Promise.reject(new Error('this test has no workspaces'))
 const NO_WORKSPACES: Workspaces = { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody }
+const NO_STEERING: RoutesOptions['steering'] = {
+  change: async () => ({ found: undefined, callback: undefined }),
+  retry: async () => ({ found: undefined, callback: undefined }),
+  cancel: async () => undefined,
+  flush: async () => true,
+  timeline: async () => undefined,
+}
 const NO_KEYS: AccessKeys = { create: nobody, list: nobody, delete: nobody }
 
 /** The API on a real port, with literal objects where the database would be. */
@@ -88,6 +96,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     },
     checks: [{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }],
     callbacks: { find: doubles.findCallback ?? (async () => undefined), list: doubles.listCallbacks ?? (async () => []) },
+    steering: { ...NO_STEERING, ...doubles.steering },
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
     workspaces: doubles.workspaces ?? NO_WORKSPACES,
     keys: doubles.keys ?? NO_KEYS,

@@ -17,6 +17,8 @@ describe('the links of an answer', () => {
       id: ACCEPTED_ID,
       workspace: 'shop',
       state: 'completed' as const,
+      priority: 0,
+      wish: null,
       attempts: 1,
       objectIds: [1n],
       objectCount: 1,

@@ -54,6 +54,8 @@ describe('listCallbacks', () => {
       id: idOf(4),
       workspace: 'default',
       state: 'failed',
+      priority: 0,
+      wish: null,
       attempts: 0,
       objectCount: 2,
       requestId: null,

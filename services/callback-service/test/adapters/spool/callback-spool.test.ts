@@ -175,6 +175,8 @@ describe('CallbackSpool', () => {
       id,
       workspace: 'default',
       state: 'pending',
+      priority: 0,
+      wish: null,
       attempts: 0,
       objectIds: [7n, 2n ** 62n],
       receivedAt,
