@@ -16,7 +16,7 @@ import { findCallback, listCallbacks } from './adapters/postgres/callback-reader
 import { pruneCallbacks } from './adapters/postgres/callback-retention.ts'
 import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
-import { countLiveObjects, countUnfinishedCallbacks } from './adapters/postgres/row-counts.ts'
+import { countCallbacks, countLiveObjects } from './adapters/postgres/row-counts.ts'
 import { storageProbe } from './adapters/postgres/schema.ts'
 import { callbackApp } from './api/app.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
@@ -57,7 +57,17 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const events = new Signal<CallbackEvent>()
   events.on(event => metrics.onEvent(event))
   arrived.on(() => storage.accepted())
-  const inbox = intake({ config, metrics, database: accept, clock, arrived, events, onRefused: reason => storage.refused(reason), logger })
+  const inbox = intake({
+    config,
+    metrics,
+    database: accept,
+    clock,
+    arrived,
+    events,
+    onRefused: reason => storage.refused(reason),
+    isHeldUp: name => isHeldUp(name),
+    logger,
+  })
   const limited = readLimit(config.read.maxRunning)
   const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
   const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, workspaces: directory, logger })
@@ -78,6 +88,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     isHeldUp: () => inbox.isSpoolDraining || !directory.hasRead,
     logger,
   })
+  const isHeldUp = (name: string): boolean => {
+    const breaker = fetches.breakerOf(name)
+    const isCutOff = breaker !== undefined && (breaker.waitMs > 0 || breaker.state !== 'closed')
+    return isCutOff || inbox.isSpoolDraining || directory.find(name)?.isPaused === true || (!session.workerNumber && replicas() < 2)
+  }
   const expirer = objectExpirer({
     store: fetches.store,
     onExpired: latenessMs => {
@@ -96,9 +111,10 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
   const counts = rowCount({
     count: async () => {
-      const unfinished = await countUnfinishedCallbacks(work.prisma)
-      inbox.backlogs.count(unfinished)
-      metrics.backlog.set(unfinished.values().reduce((sum, count) => sum + count, 0))
+      const { windowMs } = inbox
+      const counted = await countCallbacks(work.prisma, windowMs)
+      inbox.counted(counted, windowMs)
+      metrics.backlog.set(counted.values().reduce((sum, { unfinished, paused }) => sum + unfinished + paused, 0))
       metrics.live.set(await countLiveObjects({ prisma: work.prisma, keepOffline }))
     },
     logger,

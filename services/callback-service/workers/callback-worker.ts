@@ -164,7 +164,16 @@ export class CallbackWorker implements Part {
       const isSettled = await this.#settle(callback, verdict)
       if (isSettled) {
         const workedMs = performance.now() - claimedAtMs
-        emit({ event: 'settled', id, workspace, attempt: callback.attempt, state: verdict.state, waitedMs, workedMs })
+        emit({
+          event: 'settled',
+          id,
+          workspace,
+          attempt: callback.attempt,
+          state: verdict.state,
+          objects: callback.missingIds.length,
+          waitedMs,
+          workedMs,
+        })
       }
       if (isSettled && verdict.state === 'failed')
         logger.error(

@@ -59,6 +59,12 @@ export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectId
             object_count: Type.Integer({ minimum: 0, maximum: maxObjectIds }),
             received_at: Time,
             durability: Type.Enum(['database', 'spooled']),
+            backlog: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+              description: 'Callbacks before it in its workspace that are neither finished nor paused. null: unknown.',
+            }),
+            eta_ms: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+              description: 'Time until it is probably finished, in milliseconds. null: unknown.',
+            }),
           },
           { additionalProperties: false },
         ),
@@ -70,6 +76,8 @@ export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectId
           object_count: 3,
           received_at: EXAMPLE_TIME,
           durability: 'database',
+          backlog: 12,
+          eta_ms: 2350,
         },
       },
     },

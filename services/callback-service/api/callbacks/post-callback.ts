@@ -29,7 +29,14 @@ export interface Inbox {
     readonly idempotencyKey: string | undefined
     readonly requestId: string | undefined
     readonly trace: TraceCarrier
-  }): Promise<{ readonly id: string; readonly receivedAt: Date; readonly isReplay: boolean; readonly durability: 'database' | 'spooled' }>
+  }): Promise<{
+    readonly id: string
+    readonly receivedAt: Date
+    readonly isReplay: boolean
+    readonly durability: 'database' | 'spooled'
+    /** Undefined if nobody knows what to expect. */
+    readonly forecast: { readonly backlog: number; readonly etaMs: number | null } | undefined
+  }>
 }
 
 export interface Signature {
@@ -162,9 +169,19 @@ function accept({ workspace, objectIds, idempotencyKey }: ParsedCallback, { inbo
 
 /** Makes the answer. A replay gets the first answer again, whatever the state of the callback is now. */
 function answer({ workspace, objectIds, query }: ParsedCallback, accepted: Accepted, { onReceived }: PostCallbackOptions): Answer {
-  const { id, receivedAt, isReplay, durability } = accepted
+  const { id, receivedAt, isReplay, durability, forecast } = accepted
   const href = hrefOfCallback(id, query)
   onReceived(isReplay ? 'replayed' : 'accepted', workspace)
-  const body = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
+  const body = {
+    kind: 'Callback',
+    id,
+    href,
+    state: 'pending',
+    object_count: objectIds.length,
+    received_at: receivedAt,
+    durability,
+    backlog: forecast?.backlog ?? null,
+    eta_ms: forecast?.etaMs ?? null,
+  }
   return jsonAnswer(202, JSON.stringify(body), isReplay ? { Location: href, 'Idempotency-Replayed': 'true' } : { Location: href })
 }

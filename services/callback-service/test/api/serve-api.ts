@@ -70,7 +70,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     waitSeconds: 0,
     accept: async callback => {
       accepted.push(callback.objectIds.map(BigInt))
-      return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+      return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database', forecast: undefined }
     },
   }
   const onReceived = (outcome: string): void => void outcomes.push(outcome)
