@@ -42,7 +42,8 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
         replicas: () => 1,
         waitSeconds: () => 0,
       })
-      const routes = [postCallback({ inbox, ...config.accept, isSigned, signatureOf, shutdown: { isClosed: false }, onReceived })]
+      const waiters = { take: () => undefined }
+      const routes = [postCallback({ inbox, waiters, ...config.accept, isSigned, signatureOf, shutdown: { isClosed: false }, onReceived })]
       return [
         telemetry,
         {

@@ -12,7 +12,7 @@ import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { migrate } from '#prisma/migrate.ts'
 import { isRefusedHost } from './adapters/client-service/allowed-addresses.ts'
-import { findCallback, listCallbacks } from './adapters/postgres/callback-reader.ts'
+import { findCallback, findFinishedCallbacks, listCallbacks } from './adapters/postgres/callback-reader.ts'
 import { pruneCallbacks } from './adapters/postgres/callback-retention.ts'
 import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
@@ -38,6 +38,7 @@ import { intake } from './wiring/intake.ts'
 import { processing } from './wiring/processing.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
+import { CallbackWaiters } from './workers/callback-waiters.ts'
 import { databaseMigration } from './workers/database-migration.ts'
 import { objectExpirer } from './workers/object-expirer.ts'
 import { rowCount } from './workers/row-count.ts'
@@ -69,6 +70,12 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
   const limited = readLimit(config.read.maxRunning)
+  const waiters = new CallbackWaiters({
+    max: config.accept.maxWaiters,
+    findFinished: ids => findFinishedCallbacks(read.prisma, ids),
+    logger,
+  })
+  events.on(event => waiters.onEvent(event))
   const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
   const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, workspaces: directory, logger })
   const {
@@ -141,6 +148,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     routes: callbackServiceRoutes({
       accepting: {
         inbox,
+        waiters,
         ...callers,
         ...config.accept,
         shutdown,
@@ -181,6 +189,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
   liveGauges(registry, {
     accept_waiting: () => inbox.waiting,
+    requests_waiting: () => waiters.count,
     spool_callbacks: () => inbox.spool?.callbacks ?? 0,
     spool_set_aside: () => inbox.spool?.setAsideCount ?? 0,
     spool_bytes: () => inbox.spool?.bytes ?? 0,
@@ -225,8 +234,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     expirer,
     pruner,
     counts,
+    waiters.looking,
     admin,
     http,
+    // It stops before the port drains, so that the drain does not wait for those that wait.
+    waiters,
     telemetry.sending,
   ]
 }

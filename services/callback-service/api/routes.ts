@@ -1,8 +1,7 @@
 import { type Check, healthRoutes } from '#foundation/http/health.ts'
 import type { Route } from '#foundation/http/route.ts'
 import { withSelfDescription } from '#foundation/http/self-description.ts'
-import type { CallbackView } from '../domain/callback.ts'
-import { getCallback } from './callbacks/get-callback.ts'
+import { type FindCallback, getCallback } from './callbacks/get-callback.ts'
 import { type ListCallbacks, listCallbacks } from './callbacks/list-callbacks.ts'
 import { type PostCallbackOptions, postCallback } from './callbacks/post-callback.ts'
 import { limitChanges } from './gates/limit-changes.ts'
@@ -14,7 +13,7 @@ import { type Workspaces, workspaceRoutes } from './workspaces/workspace-routes.
 export interface RoutesOptions {
   readonly accepting: PostCallbackOptions
   readonly checks: readonly Check[]
-  readonly callbacks: { readonly find: (workspace: string, id: string) => Promise<CallbackView | undefined>; readonly list: ListCallbacks }
+  readonly callbacks: { readonly find: FindCallback; readonly list: ListCallbacks }
   readonly objects: ObjectReader
   readonly workspaces: Workspaces
   readonly keys: AccessKeys
@@ -34,7 +33,7 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       postCallback(accepting),
       ...healthRoutes(checks),
       listCallbacks(callbacks.list),
-      getCallback(callbacks.find),
+      getCallback(callbacks.find, accepting.waiters),
       ...readObjects(objects),
       ...limitChanges([...workspaceRoutes(workspaces, isAllowedUrl), ...keyRoutes(keys)]),
     ],
