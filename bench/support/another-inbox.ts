@@ -24,7 +24,13 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
       let store: Store
       const inbox: Inbox = {
         waitSeconds: 0,
-        accept: async callback => ({ id: await store(callback), receivedAt: new Date(), isReplay: false, durability: 'database' }),
+        accept: async callback => ({
+          id: await store(callback),
+          receivedAt: new Date(),
+          isReplay: false,
+          durability: 'database',
+          forecast: undefined,
+        }),
       }
       const telemetry = new Telemetry({ serviceName: name, ...config.tracing, logger })
       const requestTelemetry = httpTelemetry({ logger, observe: httpMetrics(registry), isTraced: () => true })
@@ -36,7 +42,8 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
         replicas: () => 1,
         waitSeconds: () => 0,
       })
-      const routes = [postCallback({ inbox, ...config.accept, isSigned, signatureOf, shutdown: { isClosed: false }, onReceived })]
+      const waiters = { take: () => undefined }
+      const routes = [postCallback({ inbox, waiters, ...config.accept, isSigned, signatureOf, shutdown: { isClosed: false }, onReceived })]
       return [
         telemetry,
         {

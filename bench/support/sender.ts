@@ -16,6 +16,8 @@ export interface Sent {
   readonly status: number
   /** Id of the accepted callback; undefined if it was not accepted. */
   readonly id: string | undefined
+  /** What the answer said of the future; undefined if it was not accepted. */
+  readonly forecast: { readonly backlog: number | null; readonly etaMs: number | null } | undefined
   /** Why it was not accepted: the problem's text, or the code of the broken connection. */
   readonly reason: string | undefined
   /** When it was due to leave, in epoch milliseconds. */
@@ -57,11 +59,24 @@ interface Sending {
 }
 
 async function send(pool: Pool, { body, headers, due }: Sending): Promise<Sent> {
-  const answer = await post(pool, body, headers).catch(error => ({ status: 0, id: undefined, reason: String(error.code ?? error.name) }))
+  const answer = await post(pool, body, headers).catch(error => ({
+    status: 0,
+    id: undefined,
+    forecast: undefined,
+    reason: String(error.code ?? error.name),
+  }))
   return { ...answer, sentAtMs: performance.timeOrigin + due, ms: performance.now() - due }
 }
 
-async function post(pool: Pool, body: string, headers: Sending['headers']): Promise<Pick<Sent, 'status' | 'id' | 'reason'>> {
+interface Body {
+  readonly id?: string
+  readonly backlog?: number | null
+  readonly eta_ms?: number | null
+  readonly code?: string
+  readonly detail?: string
+}
+
+async function post(pool: Pool, body: string, headers: Sending['headers']): Promise<Pick<Sent, 'status' | 'id' | 'forecast' | 'reason'>> {
   const answer = await pool.request({
     method: 'POST',
     path: '/callback',
@@ -69,8 +84,8 @@ async function post(pool: Pool, body: string, headers: Sending['headers']): Prom
     body,
   })
   const text = await answer.body.text()
-  const { id, code, detail } = JSON.parse(text) as { id?: string; code?: string; detail?: string }
+  const { id, backlog, eta_ms, code, detail } = JSON.parse(text) as Body
   return answer.statusCode === 202
-    ? { status: answer.statusCode, id, reason: undefined }
-    : { status: answer.statusCode, id: undefined, reason: `${code}: ${detail}` }
+    ? { status: answer.statusCode, id, forecast: { backlog: backlog ?? null, etaMs: eta_ms ?? null }, reason: undefined }
+    : { status: answer.statusCode, id: undefined, forecast: undefined, reason: `${code}: ${detail}` }
 }

@@ -84,6 +84,11 @@ export const schema = {
       format: 'count',
       default: 5000,
     }),
+    maxWaiters: setting<number>({
+      doc: 'Maximum number of requests that wait for the end of a callback (Prefer: wait, ?wait=). Further ones get their answer at once.',
+      format: 'count',
+      default: 1000,
+    }),
     timeoutMs: setting<number>({
       doc: 'Maximum time a callback waits for its commit, in milliseconds. After that it gets 503. At most 2000.',
       format: 'count',

@@ -98,6 +98,7 @@ export type CallbackMetrics = ReturnType<typeof callbackMetrics>
 /** Gauges whose value is read for each scrape, and their help texts. */
 export const LIVE_GAUGES = {
   accept_waiting: 'Number of callbacks that wait for a commit.',
+  requests_waiting: 'Number of requests that wait for the end of a callback.',
   spool_callbacks: 'Number of callbacks in the spool that wait for the database.',
   spool_set_aside: 'Number of callbacks in the spool that the database refused. An operator must look at them.',
   spool_bytes: 'Size of the content of the spool, in bytes.',

@@ -12,11 +12,11 @@ import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { migrate } from '#prisma/migrate.ts'
 import { isRefusedHost } from './adapters/client-service/allowed-addresses.ts'
-import { findCallback, listCallbacks } from './adapters/postgres/callback-reader.ts'
+import { findCallback, findFinishedCallbacks, listCallbacks } from './adapters/postgres/callback-reader.ts'
 import { pruneCallbacks } from './adapters/postgres/callback-retention.ts'
 import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
-import { countLiveObjects, countUnfinishedCallbacks } from './adapters/postgres/row-counts.ts'
+import { countCallbacks, countLiveObjects } from './adapters/postgres/row-counts.ts'
 import { storageProbe } from './adapters/postgres/schema.ts'
 import { callbackApp } from './api/app.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
@@ -39,6 +39,7 @@ import { processing } from './wiring/processing.ts'
 import { steering } from './wiring/steering.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
+import { CallbackWaiters } from './workers/callback-waiters.ts'
 import { databaseMigration } from './workers/database-migration.ts'
 import { objectExpirer } from './workers/object-expirer.ts'
 import { rowCount } from './workers/row-count.ts'
@@ -58,8 +59,24 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const events = new Signal<CallbackEvent>()
   events.on(event => metrics.onEvent(event))
   arrived.on(() => storage.accepted())
-  const inbox = intake({ config, metrics, database: accept, clock, arrived, events, onRefused: reason => storage.refused(reason), logger })
+  const inbox = intake({
+    config,
+    metrics,
+    database: accept,
+    clock,
+    arrived,
+    events,
+    onRefused: reason => storage.refused(reason),
+    isHeldUp: name => isHeldUp(name),
+    logger,
+  })
   const limited = readLimit(config.read.maxRunning)
+  const waiters = new CallbackWaiters({
+    max: config.accept.maxWaiters,
+    findFinished: ids => findFinishedCallbacks(read.prisma, ids),
+    logger,
+  })
+  events.on(event => waiters.onEvent(event))
   const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
   const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, workspaces: directory, logger })
   const {
@@ -79,6 +96,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     isHeldUp: () => inbox.isSpoolDraining || !directory.hasRead,
     logger,
   })
+  const isHeldUp = (name: string): boolean => {
+    const breaker = fetches.breakerOf(name)
+    const isCutOff = breaker !== undefined && (breaker.waitMs > 0 || breaker.state !== 'closed')
+    return isCutOff || inbox.isSpoolDraining || directory.find(name)?.isPaused === true || (!session.workerNumber && replicas() < 2)
+  }
   const expirer = objectExpirer({
     store: fetches.store,
     onExpired: latenessMs => {
@@ -97,9 +119,10 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
   const counts = rowCount({
     count: async () => {
-      const unfinished = await countUnfinishedCallbacks(work.prisma)
-      inbox.backlogs.count(unfinished)
-      metrics.backlog.set(unfinished.values().reduce((sum, count) => sum + count, 0))
+      const { windowMs } = inbox
+      const counted = await countCallbacks(work.prisma, windowMs)
+      inbox.counted(counted, windowMs)
+      metrics.backlog.set(counted.values().reduce((sum, { unfinished, paused }) => sum + unfinished + paused, 0))
       metrics.live.set(await countLiveObjects({ prisma: work.prisma, keepOffline }))
     },
     logger,
@@ -126,6 +149,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     routes: callbackServiceRoutes({
       accepting: {
         inbox,
+        waiters,
         ...callers,
         ...config.accept,
         shutdown,
@@ -167,6 +191,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
   liveGauges(registry, {
     accept_waiting: () => inbox.waiting,
+    requests_waiting: () => waiters.count,
     spool_callbacks: () => inbox.spool?.callbacks ?? 0,
     spool_set_aside: () => inbox.spool?.setAsideCount ?? 0,
     spool_bytes: () => inbox.spool?.bytes ?? 0,
@@ -211,8 +236,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     expirer,
     pruner,
     counts,
+    waiters.looking,
     admin,
     http,
+    // It stops before the port drains, so that the drain does not wait for those that wait.
+    waiters,
     telemetry.sending,
   ]
 }

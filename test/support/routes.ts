@@ -17,6 +17,7 @@ export function callbackPortRoutes(): readonly Route[] {
   return callbackServiceRoutes({
     accepting: {
       inbox: { waitSeconds: 0, accept: nobody },
+      waiters: { take: () => undefined },
       maxObjectIds: 1000,
       maxBodyBytes: 65_536,
       shutdown: { isClosed: false },

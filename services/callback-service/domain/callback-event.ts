@@ -23,6 +23,8 @@ export type CallbackEvent =
       readonly workspace: string
       readonly attempt: number
       readonly state: CallbackState
+      /** Number of objects that this attempt had to fetch. */
+      readonly objects: number
       /** Time from its receipt to its claim, and from there until now. */
       readonly waitedMs: number
       readonly workedMs: number

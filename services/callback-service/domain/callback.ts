@@ -20,6 +20,11 @@ export type CallbackState = keyof typeof TRANSITIONS
 
 export const CALLBACK_STATES = Object.keys(TRANSITIONS) as readonly CallbackState[]
 
+/** Whether a callback in this state waits for nothing any more. */
+export function isFinished(state: CallbackState): boolean {
+  return state === 'completed' || state === 'failed' || state === 'cancelled'
+}
+
 /** What every view of a callback has. */
 interface CallbackFacts {
   /** UUID */

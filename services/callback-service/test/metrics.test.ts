@@ -34,5 +34,5 @@ describe('the metrics of workspaces', () => {
 })
 
 function settled(state: 'completed' | 'failed', workspace: string): CallbackEvent {
-  return { event: 'settled', id: 'a', workspace, attempt: 1, state, waitedMs: 0, workedMs: 0 }
+  return { event: 'settled', id: 'a', workspace, attempt: 1, state, objects: 1, waitedMs: 0, workedMs: 0 }
 }

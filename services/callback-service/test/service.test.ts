@@ -197,9 +197,57 @@ describe('the callback service, joined', () => {
     }
   })
 
+  const postAndWait = (url: string, seconds: number): Promise<Response> =>
+    fetch(`${url}/callback`, {
+      method: 'POST',
+      body: '{"object_ids":[1]}',
+      headers: { 'content-type': 'application/json', prefer: `wait=${seconds}` },
+    })
+
+  it('answers a sender that waits as soon as the callback is finished', async () => {
+    const { url } = await start()
+    const response = await postAndWait(url, 30)
+    assert.deepEqual([response.status, response.headers.get('preference-applied')], [200, 'wait=30'])
+    const callback = (await response.json()) as { href: string; state: string }
+    assert.equal(callback.state, 'completed')
+    assert.deepEqual(callback, await (await fetch(url + callback.href)).json())
+  })
+
+  it('answers a reader that waits when another replica finishes the callback', async () => {
+    const { url, adminUrl } = await start()
+    const id = await putCallback(storage, { dueInMs: 3_600_000 })
+    const answer = fetch(`${url}/v1/callbacks/${id}?wait=30`)
+    await eventually('it waits', async () => (await readMetrics(adminUrl)).total('requests_waiting') === 1)
+    const started = performance.now()
+    await storage.query(`UPDATE callbacks SET state = 'cancelled', finished_at = clock_timestamp() WHERE id = $1`, [id])
+    assert.equal(((await (await answer).json()) as { state: string }).state, 'cancelled')
+    assert.ok(performance.now() - started < 1500)
+  })
+
+  it('answers those that wait before its port drains', async () => {
+    answer = () => undefined
+    const { url, adminUrl } = await start({ SHUTDOWN_DELAY_MS: '2000' })
+    const answered = postAndWait(url, 30)
+    await eventually('it waits', async () => (await readMetrics(adminUrl)).total('requests_waiting') === 1)
+    const started = performance.now()
+    const stopped = service?.stop()
+    assert.equal((await answered).status, 202)
+    assert.ok(performance.now() - started < 1500)
+    await stopped
+  })
+
+  it('forecasts for a callback what the ones before it took', async () => {
+    answer = ({ url = '' }, response) => setTimeout(() => response.end(`{"id":${url.slice(url.lastIndexOf('/') + 1)},"online":true}`), 400)
+    const { url } = await start()
+    for (const ids of [[1], [2], [3]]) await finished(url, await accept(url, ids))
+    const { backlog, eta_ms } = (await (await postCallback(url, [4])).json()) as { backlog: number; eta_ms: number }
+    assert.equal(backlog, 0)
+    assert.ok(eta_ms >= 400 && eta_ms < 1000, `${eta_ms}`)
+  })
+
   it('ends with the admin port, the port for senders and NodeSDK, which delays neither port; metrics outlive the port for senders', () => {
     const settings = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url } })
     const names = parts({ settings, logger }).map(({ name }) => name)
-    assert.deepEqual(names.slice(-3), ['admin', 'http', 'sending of spans'])
+    assert.deepEqual(names.slice(-4), ['admin', 'http', 'waiting requests', 'sending of spans'])
   })
 })

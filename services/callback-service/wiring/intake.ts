@@ -11,9 +11,11 @@ import { CallbackSpool } from '../adapters/spool/callback-spool.ts'
 import type { SpooledRow } from '../adapters/spool/spool-file.ts'
 import type { Config } from '../config.ts'
 import { Backlogs } from '../domain/accepting/backlog.ts'
+import { Forecasts } from '../domain/accepting/forecasts.ts'
 import { scopedKey } from '../domain/accepting/idempotency-key.ts'
 import { type DurablyAccepted, Intake } from '../domain/accepting/intake.ts'
 import { KnownKeys } from '../domain/accepting/known-keys.ts'
+import type { CallbackCounts, Forecast } from '../domain/accepting/workspace-forecast.ts'
 import type { CallbackView } from '../domain/callback.ts'
 import type { CallbackEvent } from '../domain/callback-event.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
@@ -32,14 +34,19 @@ interface Needs {
   readonly events: Signal<CallbackEvent>
   /** Called when the database did not take a callback. */
   readonly onRefused: (reason: string) => void
+  /** Whether no callback of the workspace can be processed now. */
+  readonly isHeldUp: (workspace: string) => boolean
 }
 
 /** The parts that accept callbacks: the inbox and, if one is configured, the spool with its drain. */
 export interface CallbackIntake {
   /** Seconds until there may be room for another callback; 0 if there is room now. */
   readonly waitSeconds: number
-  /** Accepts a callback. @throws what the inbox and the spool throw */
-  accept(callback: ReceivedCallback): Promise<DurablyAccepted>
+  /**
+   * Accepts a callback, with a forecast for it. There is none for a replay, which may be finished, nor for a callback in the spool.
+   * @throws what the inbox and the spool throw
+   */
+  accept(callback: ReceivedCallback): Promise<DurablyAccepted & { readonly forecast: Forecast | undefined }>
   /** Finds a callback of a workspace that is still in the spool. @returns undefined if it is not there */
   find(workspace: string, id: string): Promise<CallbackView | undefined>
   /** Whether the drain is moving callbacks. Nothing is claimed meanwhile, because callbacks that lie on one disk only go first. */
@@ -47,6 +54,10 @@ export interface CallbackIntake {
   /** Whether callbacks can be accepted without the database, as far as this process knows. */
   readonly hasSpool: boolean
   readonly backlogs: Backlogs
+  /** The window in which the next look at the database counts finished callbacks. */
+  readonly windowMs: number
+  /** Takes in what a look at the database counted, by workspace. */
+  counted(counts: ReadonlyMap<string, CallbackCounts>, windowMs: number): void
   /** The callbacks that the database refused; undefined if there is no spool. */
   readonly setAside: SetAside | undefined
   readonly checks: readonly Check[]
@@ -64,7 +75,7 @@ const MAX_KNOWN_KEYS = 20_000
 
 /** Joins the parts that accept callbacks. */
 export function intake(needs: Needs): CallbackIntake {
-  const { config, metrics, database, arrived } = needs
+  const { config, metrics, database, arrived, events, isHeldUp } = needs
   const inbox = new CallbackInbox({
     prisma: database.prisma,
     ...config.accept,
@@ -77,6 +88,8 @@ export function intake(needs: Needs): CallbackIntake {
     onArrived: workspace => arrived.emit(workspace),
   })
   const backlogs = new Backlogs({ nowMs: () => performance.now() })
+  const forecasts = new Forecasts({ isHeldUp, nowMs: () => performance.now() })
+  events.on(happened => forecasts.onEvent(happened))
   const keys = new KnownKeys({
     max: MAX_KNOWN_KEYS,
     forgetAfterMs: config.callbacks.retentionSeconds * 1000,
@@ -91,8 +104,12 @@ export function intake(needs: Needs): CallbackIntake {
     },
     async accept(callback) {
       const accepted = await keeper.accept(newCallback(callback))
-      if (!accepted.isReplay) backlogs.accepted(callback.workspace)
-      return accepted
+      const { workspace, objectIds } = callback
+      if (!accepted.isReplay) backlogs.accepted(workspace)
+      if (accepted.isReplay || accepted.durability === 'spooled') return { ...accepted, forecast: undefined }
+      const forecast = forecasts.forecast(workspace, objectIds.length)
+      forecasts.accepted(workspace)
+      return { ...accepted, forecast }
     },
     find: async (workspace, id) => {
       const found = await spool?.find(id)
@@ -105,6 +122,14 @@ export function intake(needs: Needs): CallbackIntake {
       return spool?.hasRoom ?? false
     },
     backlogs,
+    get windowMs() {
+      return forecasts.windowMs
+    },
+    counted(counts, windowMs) {
+      // Paused callbacks take up room, but no new callback waits for them.
+      backlogs.count(new Map([...counts].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
+      forecasts.count(counts, windowMs)
+    },
     setAside: spool,
     checks: spool
       ? [

@@ -178,7 +178,16 @@ export class CallbackWorker implements Part {
       span.setAttribute('answerback.callback.state', state ?? verdict.state)
       if (state) {
         const workedMs = performance.now() - claimedAtMs
-        emit({ event: 'settled', id, workspace, attempt: callback.attempt, state, waitedMs, workedMs })
+        emit({
+          event: 'settled',
+          id,
+          workspace,
+          attempt: callback.attempt,
+          state,
+          objects: callback.missingIds.length,
+          waitedMs,
+          workedMs,
+        })
       }
       if (state === 'failed')
         logger.error({ callback_id: id, workspace, attempts: callback.attempt, unstored: verdict.unstored.length }, 'callback failed')

@@ -4,11 +4,11 @@ import { writeAnswer } from './answer.ts'
 /** Headers of an answer that a page may read, in addition to those that CORS always allows. */
 const EXPOSED = [
   ...['Location', 'Link', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate'],
-  ...['Idempotency-Replayed', 'X-Request-ID'],
+  ...['Idempotency-Replayed', 'Preference-Applied', 'X-Request-ID'],
 ].join(', ')
 const METHODS = 'GET, HEAD, POST, PATCH, DELETE'
 const HEADERS = [
-  ...['Authorization', 'X-API-Key', 'X-Workspace', 'Content-Type', 'Idempotency-Key', 'X-Request-ID'],
+  ...['Authorization', 'X-API-Key', 'X-Workspace', 'Content-Type', 'Idempotency-Key', 'Prefer', 'X-Request-ID'],
   ...['traceparent', 'tracestate', 'baggage', 'webhook-id', 'webhook-timestamp', 'webhook-signature'],
 ].join(', ')
 /** Time for which a browser keeps the answer to a preflight. */

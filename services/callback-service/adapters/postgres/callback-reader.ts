@@ -11,7 +11,21 @@ import { inDatabase } from './database.ts'
  */
 export async function findCallback(prisma: PrismaClient, workspace: string, id: string): Promise<CallbackView | undefined> {
   const row = await inDatabase(() => prisma.callback.findUnique({ where: { id, workspace }, omit: { timeline: true } }))
-  if (!row) return undefined
+  return row ? viewOf(row) : undefined
+}
+
+/**
+ * Reads those of the callbacks that are finished, in one statement.
+ * @throws {StorageUnavailableError} the database cannot be read now
+ */
+export async function findFinishedCallbacks(prisma: PrismaClient, ids: readonly string[]): Promise<CallbackView[]> {
+  const rows = await inDatabase(() =>
+    prisma.callback.findMany({ where: { id: { in: [...ids] }, finishedAt: { not: null } }, omit: { timeline: true } }),
+  )
+  return rows.map(viewOf)
+}
+
+function viewOf(row: Prisma.CallbackGetPayload<{ omit: { timeline: true } }>): CallbackView {
   return { ...row, unstored: row.unstored === null ? undefined : parseUnstored(row.unstored) }
 }
 

@@ -1,17 +1,29 @@
 import type { PrismaClient } from '#prisma'
+import type { CallbackCounts } from '../../domain/accepting/workspace-forecast.ts'
 import { inDatabase } from './database.ts'
 
-/** Counts the callbacks that are not finished, by workspace. @throws {StorageUnavailableError} the database cannot be read now */
-export async function countUnfinishedCallbacks(prisma: PrismaClient): Promise<ReadonlyMap<string, number>> {
+/**
+ * Counts callbacks by workspace. A workspace without any is not in the result.
+ * @param windowMs callbacks that finished within this time count as finished
+ * @throws {StorageUnavailableError} the database cannot be read now
+ */
+export async function countCallbacks(prisma: PrismaClient, windowMs: number): Promise<ReadonlyMap<string, CallbackCounts>> {
   const rows = await inDatabase(
-    // Two counts, each with its own partial index. A single count over both states would also read the finished callbacks.
-    () => prisma.$queryRaw<{ workspace: string; count: number }[]>`
-      SELECT workspace, sum(count)::float8 AS count FROM (
-        SELECT workspace, count(*) FROM callbacks WHERE state = 'pending' GROUP BY 1
-        UNION ALL SELECT workspace, count(*) FROM callbacks WHERE state = 'running' GROUP BY 1
-      ) AS unfinished GROUP BY 1`,
+    // A count for each partial index. A single count over all states would also read the callbacks that finished long ago. `now()` lets the
+    // planner estimate how many rows the window has. New callbacks have priority 0, so those with a lower one are behind them.
+    () => prisma.$queryRaw<(CallbackCounts & { workspace: string })[]>`
+      SELECT workspace, sum(pending + running)::float8 AS unfinished, sum(due)::float8 AS due, sum(running)::float8 AS running,
+        sum(paused)::float8 AS paused, sum(finished)::float8 AS finished
+      FROM (
+        SELECT workspace, count(*) AS pending, count(*) FILTER (WHERE due_at <= now() AND priority >= 0) AS due, 0 AS running, 0 AS paused, 0 AS finished
+        FROM callbacks WHERE state = 'pending' GROUP BY 1
+        UNION ALL SELECT workspace, 0, 0, count(*), 0, 0 FROM callbacks WHERE state = 'running' GROUP BY 1
+        UNION ALL SELECT workspace, 0, 0, 0, count(*), 0 FROM callbacks WHERE state = 'paused' GROUP BY 1
+        UNION ALL SELECT workspace, 0, 0, 0, 0, count(*) FROM callbacks
+        WHERE finished_at > now() - ${windowMs}::float8 * interval '1 ms' AND finished_at <= now() AND state <> 'cancelled' GROUP BY 1
+      ) AS counts GROUP BY 1`,
   )
-  return new Map(rows.map(({ workspace, count }) => [workspace, count]))
+  return new Map(rows.map(({ workspace, ...counts }) => [workspace, counts]))
 }
 
 /**

@@ -1,11 +1,19 @@
 import Type from 'typebox'
 import { EXAMPLE_ID, EXAMPLE_TIME, Int64, Time, Uuid } from '../schemas.ts'
-import { hrefOfCallback } from './representation.ts'
+import { CALLBACK_EXAMPLE, CallbackSchema, hrefOfCallback } from './representation.ts'
 
 /** Printable ASCII, except two quotes with nothing between them. */
 const KEY = '^([!-~]|(?!"")[!-~][ -~]{0,253}[!-~])$'
 
+const Prefer = Type.Optional(
+  Type.String({
+    description: '`wait=N`: waits up to N seconds, at most 30, until the callback is finished (RFC 7240).',
+    examples: ['wait=5'],
+  }),
+)
+
 const UnsignedHeaders = Type.Object({
+  Prefer,
   'Idempotency-Key': Type.Optional(
     Type.String({
       pattern: KEY,
@@ -17,6 +25,7 @@ const UnsignedHeaders = Type.Object({
 
 /** https://www.standardwebhooks.com/ */
 const SignedHeaders = Type.Object({
+  Prefer,
   'webhook-id': Type.String({
     pattern: KEY,
     description: 'Callbacks with the same id are one callback. All three headers may have the names svix-* instead.',
@@ -24,6 +33,12 @@ const SignedHeaders = Type.Object({
   'webhook-timestamp': Type.String({ pattern: '^[0-9]{1,12}$', description: 'Seconds since 1970, within five minutes of our clock.' }),
   'webhook-signature': Type.String({ description: 'HMAC-SHA-256, as Standard Webhooks defines it.' }),
 })
+
+const ANSWER_HEADERS = {
+  Location: Type.String({ description: 'The href of the callback.' }),
+  'Idempotency-Replayed': Type.String({ description: '`true` if the callback was accepted before.' }),
+  'Preference-Applied': Type.String({ description: '`wait=N` if the service waited until the callback was finished, or N seconds.' }),
+}
 
 /**
  * Describes `POST /callback`. The schema of the body is only documentation: `parseCallback` reads bodies and keeps ids exact.
@@ -44,12 +59,15 @@ export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectId
       example: { object_ids: [1, 2, 7] },
     },
     answers: {
+      200: {
+        description: 'The callback is finished. Only with `Prefer: wait`.',
+        headers: ANSWER_HEADERS,
+        schema: CallbackSchema,
+        example: CALLBACK_EXAMPLE,
+      },
       202: {
         description: 'The callback is on disk and cannot be lost.',
-        headers: {
-          Location: Type.String({ description: 'The href of the callback.' }),
-          'Idempotency-Replayed': Type.String({ description: '`true` if the callback was accepted before.' }),
-        },
+        headers: ANSWER_HEADERS,
         schema: Type.Object(
           {
             kind: Type.Literal('Callback'),
@@ -59,6 +77,12 @@ export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectId
             object_count: Type.Integer({ minimum: 0, maximum: maxObjectIds }),
             received_at: Time,
             durability: Type.Enum(['database', 'spooled']),
+            backlog: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+              description: 'Callbacks before it in its workspace that are neither finished nor paused. null: unknown.',
+            }),
+            eta_ms: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+              description: 'Time until it is probably finished, in milliseconds. null: unknown.',
+            }),
           },
           { additionalProperties: false },
         ),
@@ -70,6 +94,8 @@ export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectId
           object_count: 3,
           received_at: EXAMPLE_TIME,
           durability: 'database',
+          backlog: 12,
+          eta_ms: 2350,
         },
       },
     },

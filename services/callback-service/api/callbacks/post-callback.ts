@@ -9,6 +9,7 @@ import { carrierOf, context, inSpan, SpanKind, type TraceCarrier } from '#founda
 import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import { parseCallback } from '../../domain/accepting/parse-callback.ts'
 import { signedHeadersOf } from '../../domain/accepting/signed-headers.ts'
+import type { CallbackView } from '../../domain/callback.ts'
 import type { WrittenId } from '../../domain/object-id.ts'
 import type { Workspace } from '../../domain/workspaces/workspace.ts'
 import { callerOf, readmitCaller } from '../gates/caller-of.ts'
@@ -16,7 +17,8 @@ import { overloaded } from '../problems.ts'
 import { workspaceQuery } from '../workspace-links.ts'
 import { callbackFacts } from './callback-facts.ts'
 import { requireJson, requireSingleHeaders } from './callback-headers.ts'
-import { hrefOfCallback } from './representation.ts'
+import { callbackText, hrefOfCallback } from './representation.ts'
+import { preferredWait, type Waiters, waitFor } from './waiting.ts'
 
 /** The part of the inbox that this route needs. */
 export interface Inbox {
@@ -29,7 +31,14 @@ export interface Inbox {
     readonly idempotencyKey: string | undefined
     readonly requestId: string | undefined
     readonly trace: TraceCarrier
-  }): Promise<{ readonly id: string; readonly receivedAt: Date; readonly isReplay: boolean; readonly durability: 'database' | 'spooled' }>
+  }): Promise<{
+    readonly id: string
+    readonly receivedAt: Date
+    readonly isReplay: boolean
+    readonly durability: 'database' | 'spooled'
+    /** Undefined if nobody knows what to expect. */
+    readonly forecast: { readonly backlog: number; readonly etaMs: number | null } | undefined
+  }>
 }
 
 export interface Signature {
@@ -38,6 +47,7 @@ export interface Signature {
 
 export interface PostCallbackOptions {
   readonly inbox: Inbox
+  readonly waiters: Waiters
   /** Returns what says why a request has no valid signature. Undefined: the callbacks of the workspace need no signature. */
   readonly signatureOf: (workspace: Workspace) => Signature | undefined
   /** Whether the senders of `default` must sign. */
@@ -56,6 +66,10 @@ interface ParsedCallback {
   readonly idempotencyKey: string | undefined
   /** What leads to the workspace of the callback. */
   readonly query: string
+  /** Time that the sender wants to wait for the result. 0: it wants the 202 at once. */
+  readonly waitSeconds: number
+  /** Whether the sender may still see the callback. Its key may be revoked while it waits. */
+  readonly maySee: () => boolean
 }
 
 /** What counts for the callbacks of one workspace. */
@@ -67,7 +81,10 @@ interface Rules {
 
 type Accepted = Awaited<ReturnType<Inbox['accept']>>
 
-/** `POST /callback`: answers 202 if the callback is stored, else with a problem. It never waits for the client service. */
+/**
+ * `POST /callback`: answers 202 if the callback is stored, else with a problem. It never waits for the client service, unless the sender wants
+ * that. Then it answers 200 if the callback is finished in time.
+ */
 export function postCallback(options: PostCallbackOptions): Route {
   return route({
     ...callbackFacts(options),
@@ -79,11 +96,17 @@ export function postCallback(options: PostCallbackOptions): Route {
       requireUnarchived(caller.workspace)
       const rules = rulesOf(caller.workspace, options)
       const body = await authenticate(request, rules)
-      return { ...(await parse(request, body, rules)), query: workspaceQuery(caller) }
+      const waitSeconds = preferredWait(request.get('prefer'))
+      return { ...(await parse(request, body, rules)), query: workspaceQuery(caller), waitSeconds, maySee: () => isReadmitted(request) }
     },
-    async execute(callback) {
+    async execute(callback, response) {
       const accepted = await accept(callback, options)
-      return answer(callback, accepted, options)
+      options.onReceived(accepted.isReplay ? 'replayed' : 'accepted', callback.workspace)
+      const wait = { waitMs: callback.waitSeconds * 1000, mayBeFinished: accepted.isReplay }
+      const place = callback.waitSeconds > 0 ? options.waiters.take(accepted.id, wait) : undefined
+      if (!place) return answer(callback, accepted)
+      const finished = await waitFor(place, response)
+      return answerAfterWait(callback, accepted, finished)
     },
   })
 }
@@ -139,7 +162,7 @@ async function parse(
   request: Request,
   signedBody: Buffer | undefined,
   { signature, maxBodyBytes, maxObjectIds }: Rules,
-): Promise<Omit<ParsedCallback, 'query'>> {
+): Promise<Omit<ParsedCallback, 'query' | 'waitSeconds' | 'maySee'>> {
   requireJson(request)
   // The signature does not cover Idempotency-Key, so only the signed id counts in signed callbacks.
   const idempotencyKey = parseIdempotencyKey(
@@ -160,11 +183,43 @@ function accept({ workspace, objectIds, idempotencyKey }: ParsedCallback, { inbo
   })
 }
 
-/** Makes the answer. A replay gets the first answer again, whatever the state of the callback is now. */
-function answer({ workspace, objectIds, query }: ParsedCallback, accepted: Accepted, { onReceived }: PostCallbackOptions): Answer {
-  const { id, receivedAt, isReplay, durability } = accepted
+/** After a wait, the forecast is old. A sender whose key was revoked meanwhile still learns that the callback was accepted before. */
+function answerAfterWait(callback: ParsedCallback, accepted: Accepted, finished: CallbackView | undefined): Answer {
+  const applied = { 'Preference-Applied': `wait=${callback.waitSeconds}` }
+  if (!finished || !callback.maySee()) return answer(callback, { ...accepted, forecast: undefined }, applied)
+  return jsonAnswer(200, callbackText(finished, callback.query), { ...headersOf(callback, accepted), ...applied })
+}
+
+/** Makes the 202. A replay gets the first answer again, whatever the state of the callback is now, but no forecast. */
+function answer(callback: ParsedCallback, accepted: Accepted, applied?: Readonly<Record<string, string>>): Answer {
+  const { objectIds, query } = callback
+  const { id, receivedAt, durability, forecast } = accepted
+  const body = {
+    kind: 'Callback',
+    id,
+    href: hrefOfCallback(id, query),
+    state: 'pending',
+    object_count: objectIds.length,
+    received_at: receivedAt,
+    durability,
+    backlog: forecast?.backlog ?? null,
+    eta_ms: forecast?.etaMs ?? null,
+  }
+  const headers = headersOf(callback, accepted)
+  return jsonAnswer(202, JSON.stringify(body), applied ? { ...headers, ...applied } : headers)
+}
+
+function headersOf({ query }: ParsedCallback, { id, isReplay }: Accepted): Record<string, string> {
   const href = hrefOfCallback(id, query)
-  onReceived(isReplay ? 'replayed' : 'accepted', workspace)
-  const body = { kind: 'Callback', id, href, state: 'pending', object_count: objectIds.length, received_at: receivedAt, durability }
-  return jsonAnswer(202, JSON.stringify(body), isReplay ? { Location: href, 'Idempotency-Replayed': 'true' } : { Location: href })
+  return isReplay ? { Location: href, 'Idempotency-Replayed': 'true' } : { Location: href }
+}
+
+function isReadmitted(request: Request): boolean {
+  try {
+    readmitCaller(request)
+    return true
+  } catch (error) {
+    if (error instanceof HttpProblem) return false
+    throw error
+  }
 }

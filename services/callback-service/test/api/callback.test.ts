@@ -59,6 +59,8 @@ describe('POST /callback', () => {
       object_count: 3,
       received_at: '1970-01-01T00:00:00.000Z',
       durability: 'database',
+      backlog: null,
+      eta_ms: null,
     })
     assert.deepEqual(api.accepted, [[1n, 2n, 9007199254740993n]])
     assert.deepEqual(api.outcomes, ['accepted'])
@@ -165,7 +167,7 @@ describe('POST /callback', () => {
         waitSeconds: 0,
         accept: async ({ idempotencyKey }) => {
           keys.push(idempotencyKey)
-          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: keys.length > 1, durability: 'database' }
+          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: keys.length > 1, durability: 'database', forecast: undefined }
         },
       },
     })
@@ -219,7 +221,7 @@ describe('POST /callback', () => {
       const keys: (string | undefined)[] = []
       const accept: Inbox['accept'] = async ({ idempotencyKey }) => {
         keys.push(idempotencyKey)
-        return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+        return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database', forecast: undefined }
       }
       api = await serveApi({ signature, inbox: { waitSeconds: 0, accept } })
       assert.equal((await post(body, signed(body, { 'idempotency-key': 'unsigned' }))).status, 202)
@@ -230,7 +232,7 @@ describe('POST /callback', () => {
       const keys: (string | undefined)[] = []
       const accept: Inbox['accept'] = async ({ idempotencyKey }) => {
         keys.push(idempotencyKey)
-        return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+        return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database', forecast: undefined }
       }
       api = await serveApi({ signature, inbox: { waitSeconds: 0, accept } })
       const inSvix = Object.fromEntries(Object.entries(signed(body)).map(([name, value]) => [name.replace('webhook-', 'svix-'), value]))
@@ -256,7 +258,7 @@ describe('POST /callback', () => {
   })
 
   it('says where a callback is kept', async () => {
-    const accepted = { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'spooled' } as const
+    const accepted = { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'spooled', forecast: undefined } as const
     api = await serveApi({ inbox: { waitSeconds: 0, accept: async () => accepted } })
     const { durability } = (await (await post('{"object_ids":[1]}')).json()) as { durability: string }
     assert.equal(durability, 'spooled')

@@ -14,6 +14,7 @@ import { documentOf } from '../../../../test/support/routes.ts'
 import { callbackApp } from '../../api/app.ts'
 import type { ListCallbacks } from '../../api/callbacks/list-callbacks.ts'
 import type { Inbox, Signature } from '../../api/callbacks/post-callback.ts'
+import type { Waiters } from '../../api/callbacks/waiting.ts'
 import { type AuthorizeOptions, authorize, type Directory } from '../../api/gates/authorize.ts'
 import { setCaller } from '../../api/gates/caller-of.ts'
 import { countRefusals } from '../../api/gates/count-refusals.ts'
@@ -46,6 +47,7 @@ export interface ApiDoubles {
   readonly directory?: Directory
   readonly access?: Partial<Pick<AuthorizeOptions, 'mode' | 'superuserKeys' | 'maxFailures' | 'databaseNowMs' | 'nowMs'>>
   readonly limits?: Partial<LimitOptions>
+  readonly waiters?: Waiters
   /** Routes in addition to those of the service. */
   readonly moreRoutes?: readonly Route[]
   readonly maxBodyBytes?: number
@@ -78,7 +80,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     waitSeconds: 0,
     accept: async callback => {
       accepted.push(callback.objectIds.map(BigInt))
-      return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+      return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database', forecast: undefined }
     },
   }
   const onReceived = (outcome: string): void => void outcomes.push(outcome)
@@ -87,6 +89,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const own = callbackServiceRoutes({
     accepting: {
       inbox,
+      waiters: doubles.waiters ?? { take: () => undefined },
       signatureOf: doubles.signatureOf ?? (() => doubles.signature),
       isSigned: doubles.signature !== undefined,
       maxObjectIds: 1000,

@@ -79,7 +79,7 @@ describe('the wire', () => {
         waitSeconds: 0,
         accept: async ({ trace }) => {
           traces.push(trace)
-          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database', forecast: undefined }
         },
       },
     })

@@ -64,6 +64,7 @@ describe('intake', function () {
       arrived: new Signal(),
       events: new Signal(),
       onRefused: () => undefined,
+      isHeldUp: () => false,
     })
     const { parts, accept, setAside, spool } = joined
     for (const part of parts) await part.start?.()

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { pruneCallbacks } from '../../../adapters/postgres/callback-retention.ts'
 import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
-import { countUnfinishedCallbacks } from '../../../adapters/postgres/row-counts.ts'
 import { putCallback } from './stored-callbacks.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
@@ -42,32 +41,5 @@ describe('the retention of callbacks', () => {
     } finally {
       await storage.query('TRUNCATE clock_steps')
     }
-  })
-})
-
-describe('countUnfinishedCallbacks', () => {
-  let storage: TestStorage
-
-  before(async () => {
-    storage = await openTestStorage()
-    await storage.query('TRUNCATE callbacks')
-  })
-
-  after(() => storage.close())
-
-  it('counts the unfinished callbacks by workspace', async () => {
-    await putCallback(storage)
-    const running = await putCallback(storage)
-    await storage.query(`UPDATE callbacks SET state = 'running', claimed_by = 1 WHERE id = $1`, [running])
-    await putCallback(storage, { dueInMs: 60_000 })
-    await putCallback(storage, { finishedAgoMs: 10 })
-    await storage.query(`UPDATE callbacks SET workspace = 'shop' WHERE id = $1`, [await putCallback(storage)])
-    assert.deepEqual(
-      await countUnfinishedCallbacks(storage.open().prisma),
-      new Map([
-        ['default', 3],
-        ['shop', 1],
-      ]),
-    )
   })
 })

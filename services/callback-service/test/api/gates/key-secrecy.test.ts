@@ -49,7 +49,7 @@ describe('a key', function () {
         accept: async callback => {
           stored.push(callback)
           if (stored.length % 3 === 0) throw new Error('a bug')
-          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+          return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database', forecast: undefined }
         },
       },
       // More than the page shows, so that it has links.

@@ -124,7 +124,7 @@ describe('the limits of a workspace', () => {
           accept: async () => {
             arrivals.shift()?.()
             await new Promise<void>(resolve => waiting.push(resolve))
-            return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database' }
+            return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database', forecast: undefined }
           },
         },
       })
