@@ -35,6 +35,7 @@ import { access } from './wiring/access.ts'
 import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
+import { operationRooms } from './wiring/operations.ts'
 import { processing } from './wiring/processing.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
@@ -76,6 +77,14 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     events,
     // Without the workspaces, the worker would fetch from the wrong client service, and claim for a paused workspace.
     isHeldUp: () => inbox.isSpoolDraining || !directory.hasRead,
+    logger,
+  })
+  const { operations, runner } = operationRooms({
+    config,
+    work,
+    read,
+    limited,
+    onDue: workspace => worker.arrived(workspace),
     logger,
   })
   const expirer = objectExpirer({
@@ -147,6 +156,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
         list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
       },
+      operations,
       workspaces,
       keys,
       isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
@@ -206,6 +216,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...inbox.parts,
     ...workspaceParts,
     ...processingParts,
+    runner,
     expirer,
     pruner,
     counts,

@@ -20,6 +20,7 @@ import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
 import type { ObjectReader } from '../../api/objects/read-objects.ts'
+import type { Operations } from '../../api/operations/operation-routes.ts'
 import { callbackServiceRoutes } from '../../api/routes.ts'
 import type { AccessKeys } from '../../api/workspaces/key-routes.ts'
 import type { Workspaces } from '../../api/workspaces/workspace-routes.ts'
@@ -35,6 +36,7 @@ export interface ApiDoubles {
   readonly findCallback?: (workspace: string, id: string) => Promise<CallbackView | undefined>
   readonly listCallbacks?: ListCallbacks
   readonly objects?: ObjectReader
+  readonly operations?: Operations
   readonly workspaces?: Workspaces
   readonly keys?: AccessKeys
   /** Who sends the requests. */
@@ -57,6 +59,7 @@ export interface ApiDoubles {
 
 const nobody = () => Promise.reject(new Error('this test has no workspaces'))
 const NO_WORKSPACES: Workspaces = { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody }
+const NO_OPERATIONS: Operations = { create: nobody, find: async () => undefined, list: async () => [], abort: async () => false }
 const NO_KEYS: AccessKeys = { create: nobody, list: nobody, delete: nobody }
 
 /** The API on a real port, with literal objects where the database would be. */
@@ -89,6 +92,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     checks: [{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }],
     callbacks: { find: doubles.findCallback ?? (async () => undefined), list: doubles.listCallbacks ?? (async () => []) },
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
+    operations: doubles.operations ?? NO_OPERATIONS,
     workspaces: doubles.workspaces ?? NO_WORKSPACES,
     keys: doubles.keys ?? NO_KEYS,
     isAllowedUrl: url => url.hostname !== '169.254.169.254',
