@@ -107,7 +107,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     count: async () => {
       const unfinished = await countUnfinishedCallbacks(work.prisma)
       inbox.backlogs.count(unfinished)
-      metrics.backlog.set(unfinished.values().reduce((sum, count) => sum + count, 0))
+      metrics.countBacklog(unfinished)
       metrics.live.set(await countLiveObjects({ prisma: work.prisma, keepOffline }))
     },
     logger,
