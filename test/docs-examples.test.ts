@@ -22,6 +22,7 @@ const NOT_RUN: readonly [command: RegExp, reason: string][] = [
   [/^DATABASE(_SESSION)?_URL=/, 'is a setting'],
   [/^curl .*\/set-aside/, 'runs below, with the id of a callback that was set aside'],
   [/^make key /, 'runs in make-key.test.ts'],
+  [/^curl .*\/v1\/operations/, 'run in docs-operations.test.ts'],
   [/^export SUPERUSER_KEY=|^curl .*\/v1\/workspaces/, 'run in docs-workspaces.test.ts'],
 ]
 

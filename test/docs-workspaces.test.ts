@@ -65,10 +65,4 @@ describe('the commands of the documentation that are about workspaces', function
       [200, 2, true, 'https://objects.example/v2'],
     )
   })
-
-  it('find the workspace whose callbacks wait, in docs/operations.md', async () => {
-    const [, statement = ''] = /```sql\n(.*?)```/s.exec(readFileSync(`${ROOT}docs/operations.md`, 'utf8')) ?? []
-    const { rows } = await system.db.query(statement)
-    assert.deepEqual(rows, [])
-  })
 })

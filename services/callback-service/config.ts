@@ -309,6 +309,18 @@ export const schema = {
       default: 3600,
     }),
   },
+  operations: {
+    ratePerSecond: setting<number>({
+      doc: 'Callbacks that an operation changes a second, over all replicas, unless it names another rate.',
+      format: 'count',
+      default: 50,
+    }),
+    retentionSeconds: setting<number>({
+      doc: 'Minimum time the service keeps an operation that has ended, and its idempotency key, in seconds.',
+      format: 'seconds',
+      default: 604_800,
+    }),
+  },
 } as const satisfies Schema
 
 export type Config = Values<typeof schema>

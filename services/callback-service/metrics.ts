@@ -1,6 +1,7 @@
 import { boundedLabels } from '#foundation/telemetry/bounded-labels.ts'
 import { Counter, Gauge, Histogram, type Registry, SECONDS_BUCKETS } from '#foundation/telemetry/metrics.ts'
 import type { CallbackEvent } from './domain/callback-event.ts'
+import { DEFAULT_WORKSPACE } from './domain/workspaces/workspace.ts'
 
 const LATENESS_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30]
 
@@ -34,6 +35,20 @@ export function callbackMetrics(registry: Registry) {
     help: 'Number of callbacks moved from the spool into the database.',
     registers,
   })
+  const backlog = new Gauge({
+    name: 'callbacks_backlog',
+    help: 'Number of unfinished callbacks in the whole database, a few seconds ago, by workspace.',
+    labelNames: ['workspace'],
+    registers,
+  })
+  /** Sets the backlog. @param unfinished number of unfinished callbacks by workspace */
+  const countBacklog = (unfinished: ReadonlyMap<string, number>): void => {
+    backlog.reset()
+    // The default workspace is always there, so that an empty backlog is 0 and not missing.
+    backlog.set({ workspace: DEFAULT_WORKSPACE }, 0)
+    for (const [workspace, count] of unfinished) backlog.inc({ workspace: workspaceLabel(workspace) }, count)
+  }
+  countBacklog(new Map())
   const queueSeconds = histogram('callbacks_queue_seconds', 'Time from acceptance to the first claim, in seconds.')
   return {
     /** Counts what happened to a callback. */
@@ -64,11 +79,7 @@ export function callbackMetrics(registry: Registry) {
     spoolSeconds: histogram('spool_write_seconds', 'Duration of one write to the spool, including the flush, in seconds.'),
     commitSize: histogram('accept_commit_callbacks', 'Number of callbacks in one commit.', [1, 2, 4, 8, 16, 32, 64, 128, 256]),
     commitSeconds: histogram('accept_commit_seconds', 'Duration of one commit of callbacks, in seconds.'),
-    backlog: new Gauge({
-      name: 'callbacks_backlog',
-      help: 'Number of unfinished callbacks in the whole database, a few seconds ago.',
-      registers,
-    }),
+    countBacklog,
     live: new Gauge({ name: 'objects_live', help: 'Number of unexpired objects in the whole database, a few seconds ago.', registers }),
     fetched: new Histogram({
       name: 'fetch_duration_seconds',

@@ -35,6 +35,7 @@ import { access } from './wiring/access.ts'
 import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
+import { operationRooms } from './wiring/operations.ts'
 import { processing } from './wiring/processing.ts'
 import { steering } from './wiring/steering.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
@@ -101,6 +102,14 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     const isCutOff = breaker !== undefined && (breaker.waitMs > 0 || breaker.state !== 'closed')
     return isCutOff || inbox.isSpoolDraining || directory.find(name)?.isPaused === true || (!session.workerNumber && replicas() < 2)
   }
+  const { operations, runner } = operationRooms({
+    config,
+    work,
+    read,
+    limited,
+    onDue: workspace => worker.arrived(workspace),
+    logger,
+  })
   const expirer = objectExpirer({
     store: fetches.store,
     onExpired: latenessMs => {
@@ -122,7 +131,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       const { windowMs } = inbox
       const counted = await countCallbacks(work.prisma, windowMs)
       inbox.counted(counted, windowMs)
-      metrics.backlog.set(counted.values().reduce((sum, { unfinished, paused }) => sum + unfinished + paused, 0))
+      metrics.countBacklog(new Map([...counted].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
       metrics.live.set(await countLiveObjects({ prisma: work.prisma, keepOffline }))
     },
     logger,
@@ -173,6 +182,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
         list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
       },
+      operations,
       workspaces,
       keys,
       isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
@@ -233,6 +243,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...inbox.parts,
     ...workspaceParts,
     ...processingParts,
+    runner,
     expirer,
     pruner,
     counts,

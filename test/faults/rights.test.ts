@@ -82,6 +82,7 @@ describe('a database user with the rights of deploy/grants.sql', function () {
     'UPDATE ON workers',
     'SELECT ON clock_steps',
     'SELECT ON access_revision',
+    'UPDATE ON operations',
   ]) {
     it(`is not enough without ${right}, which the log says`, async () => {
       service = await (await start()).ready()

@@ -30,6 +30,7 @@ export function callbackPortRoutes(): readonly Route[] {
     callbacks: { find: nobody, list: nobody },
     steering: { change: nobody, retry: nobody, cancel: nobody, flush: nobody, timeline: nobody },
     objects: { find: nobody, list: nobody },
+    operations: { create: nobody, find: nobody, list: nobody, abort: nobody },
     workspaces: { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody },
     keys: { create: nobody, list: nobody, delete: nobody },
     isAllowedUrl: () => true,

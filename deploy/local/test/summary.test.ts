@@ -21,7 +21,7 @@ describe('parseNumbers', () => {
     metrics.stored.inc(40)
     metrics.expired.inc(30)
     metrics.live.set(10)
-    metrics.backlog.set(2)
+    metrics.countBacklog(new Map([['default', 2]]))
     assert.deepEqual(parseNumbers(await registry.metrics()), { accepted: 3, inFlight: 3, stored: 40, live: 10, expired: 30, backlog: 2 })
   })
 

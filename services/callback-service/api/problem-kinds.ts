@@ -130,6 +130,18 @@ export const PROBLEMS = {
     meaning: 'The callback still waits or runs, so it cannot begin one more round. The request changed nothing.',
     remedy: 'Wait until it is finished, or cancel it first.',
   },
+  operation_not_found: {
+    status: 404,
+    title: 'There is no such operation',
+    meaning: 'No operation of this workspace has this id, or the service has deleted it some time after its end.',
+    remedy: 'Look up the id in the list of the operations of the workspace.',
+  },
+  too_many_operations: {
+    status: 409,
+    title: 'The workspace has too many unfinished operations',
+    meaning: 'A workspace can have 16 unfinished operations. The request started none.',
+    remedy: 'Wait until one is completed, or abort one.',
+  },
   workspace_exists: {
     status: 409,
     title: 'The workspace exists already',
@@ -212,9 +224,9 @@ export const PROBLEMS = {
   },
   idempotency_key_reused: {
     status: 422,
-    title: 'The idempotency key was used for another callback',
-    meaning: 'An earlier callback has the same Idempotency-Key but other object ids.',
-    remedy: 'Use a new key for a new callback.',
+    title: 'The idempotency key was used for another request',
+    meaning: 'An earlier callback has the same Idempotency-Key but other object ids, or an earlier operation another change or filter.',
+    remedy: 'Use a new key for a new callback or operation.',
   },
   value_refused: {
     status: 422,
@@ -231,7 +243,7 @@ export const PROBLEMS = {
   too_many_reads: {
     status: 503,
     title: 'Too many reads are under way',
-    meaning: 'The service has reached its limit of simultaneous reads, or of changes of workspaces and keys that wait for their turn.',
+    meaning: 'The service has reached its limit of simultaneous reads, or of changes that wait for their turn.',
     remedy: 'Try again after the time in Retry-After.',
   },
   overloaded: {

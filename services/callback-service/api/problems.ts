@@ -2,6 +2,7 @@ import { excerpt, HttpProblem } from '#foundation/http/problems.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accepting/accept-errors.ts'
 import { InvalidIdempotencyKeyError } from '../domain/accepting/idempotency-key.ts'
 import { InvalidBodyError } from '../domain/json-body.ts'
+import { TooManyOperationsError } from '../domain/steering/operation.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
 import { WorkspaceConflictError } from '../domain/workspaces/workspace-conflict.ts'
 
@@ -30,7 +31,8 @@ export function toProblem(error: unknown, isRead: boolean): HttpProblem | undefi
   if (error instanceof InvalidIdempotencyKeyError || error instanceof IdempotencyKeyReusedError) {
     return new HttpProblem(error.code, error.message, { cause: error })
   }
-  if (error instanceof WorkspaceConflictError) return new HttpProblem(error.code, error.message, { cause: error })
+  if (error instanceof WorkspaceConflictError || error instanceof TooManyOperationsError)
+    return new HttpProblem(error.code, error.message, { cause: error })
   if (error instanceof ValueRefusedError)
     return new HttpProblem(error.code, 'The database refuses a value of this request.', { cause: error })
   if (error instanceof OverloadedError) return overloaded(1)

@@ -9,6 +9,7 @@ import { type PostCallbackOptions, postCallback } from './callbacks/post-callbac
 import { type Steering, steerCallback } from './callbacks/steer-callback.ts'
 import { limitChanges } from './gates/limit-changes.ts'
 import { type ObjectReader, readObjects } from './objects/read-objects.ts'
+import { type Operations, operationRoutes } from './operations/operation-routes.ts'
 import { PROBLEMS } from './problem-kinds.ts'
 import { type AccessKeys, keyRoutes } from './workspaces/key-routes.ts'
 import { type Workspaces, workspaceRoutes } from './workspaces/workspace-routes.ts'
@@ -19,6 +20,7 @@ export interface RoutesOptions {
   readonly callbacks: { readonly find: FindCallback; readonly list: ListCallbacks }
   readonly steering: Steering & Cancelling & { readonly timeline: ReadTimeline }
   readonly objects: ObjectReader
+  readonly operations: Operations
   readonly workspaces: Workspaces
   readonly keys: AccessKeys
   /** Whether a workspace may have its client service there. */
@@ -29,7 +31,7 @@ export interface RoutesOptions {
 
 /** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
 export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] {
-  const { accepting, checks, callbacks, steering, objects, workspaces, keys, isAllowedUrl, isOpen } = options
+  const { accepting, checks, callbacks, steering, objects, operations, workspaces, keys, isAllowedUrl, isOpen } = options
   return withSelfDescription({
     title: 'Answerback',
     description: 'Receives callbacks that name objects by id, fetches every object from the client service, and keeps it for a while.',
@@ -44,7 +46,7 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       cancelCallback(steering),
       getTimeline(steering.timeline),
       ...readObjects(objects),
-      ...limitChanges([...workspaceRoutes(workspaces, isAllowedUrl), ...keyRoutes(keys)]),
+      ...limitChanges([...operationRoutes(operations), ...workspaceRoutes(workspaces, isAllowedUrl), ...keyRoutes(keys)]),
     ],
     kinds: PROBLEMS,
     isOpen,

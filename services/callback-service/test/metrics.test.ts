@@ -31,6 +31,27 @@ describe('the metrics of workspaces', () => {
     assert.match(text, /^callbacks_received_total\{outcome="accepted",workspace="other"\} 100$/m)
     assert.match(text, /^callbacks_settled_total\{state="completed",workspace="other"\} 100$/m)
   })
+
+  it('say whose callbacks wait, and forget who has none any more', async () => {
+    const registry = createRegistry()
+    const metrics = callbackMetrics(registry)
+    const backlog = async (): Promise<string[]> => (await registry.metrics()).match(/^callbacks_backlog.*$/gm) ?? []
+    const before = await backlog()
+    metrics.countBacklog(new Map(Array.from({ length: 101 }, (_, i) => [`workspace-${i}`, i + 1])))
+    metrics.countBacklog(
+      new Map([
+        ['workspace-7', 3],
+        ['workspace-100', 4],
+        ['new', 5],
+      ]),
+    )
+    assert.deepEqual(before, ['callbacks_backlog{workspace="default"} 0'])
+    assert.deepEqual(await backlog(), [
+      'callbacks_backlog{workspace="default"} 0',
+      'callbacks_backlog{workspace="workspace-7"} 3',
+      'callbacks_backlog{workspace="other"} 9',
+    ])
+  })
 })
 
 function settled(state: 'completed' | 'failed', workspace: string): CallbackEvent {

@@ -21,6 +21,7 @@ import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
 import type { ObjectReader } from '../../api/objects/read-objects.ts'
+import type { Operations } from '../../api/operations/operation-routes.ts'
 import { callbackServiceRoutes, type RoutesOptions } from '../../api/routes.ts'
 import type { AccessKeys } from '../../api/workspaces/key-routes.ts'
 import type { Workspaces } from '../../api/workspaces/workspace-routes.ts'
@@ -37,6 +38,7 @@ export interface ApiDoubles {
   readonly listCallbacks?: ListCallbacks
   readonly steering?: Partial<RoutesOptions['steering']>
   readonly objects?: ObjectReader
+  readonly operations?: Operations
   readonly workspaces?: Workspaces
   readonly keys?: AccessKeys
   /** Who sends the requests. */
@@ -67,6 +69,7 @@ const NO_STEERING: RoutesOptions['steering'] = {
   flush: async () => true,
   timeline: async () => undefined,
 }
+const NO_OPERATIONS: Operations = { create: nobody, find: async () => undefined, list: async () => [], abort: async () => false }
 const NO_KEYS: AccessKeys = { create: nobody, list: nobody, delete: nobody }
 
 /** The API on a real port, with literal objects where the database would be. */
@@ -101,6 +104,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     callbacks: { find: doubles.findCallback ?? (async () => undefined), list: doubles.listCallbacks ?? (async () => []) },
     steering: { ...NO_STEERING, ...doubles.steering },
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
+    operations: doubles.operations ?? NO_OPERATIONS,
     workspaces: doubles.workspaces ?? NO_WORKSPACES,
     keys: doubles.keys ?? NO_KEYS,
     isAllowedUrl: url => url.hostname !== '169.254.169.254',
