@@ -28,6 +28,7 @@ export function callbackPortRoutes(): readonly Route[] {
     isOpen: true,
     callbacks: { find: nobody, list: nobody },
     objects: { find: nobody, list: nobody },
+    ledger: { read: nobody, list: nobody, nowMs: Date.now, retentionMs: 0 },
     workspaces: { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody },
     keys: { create: nobody, list: nobody, delete: nobody },
     isAllowedUrl: () => true,

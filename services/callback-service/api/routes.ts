@@ -6,6 +6,8 @@ import { getCallback } from './callbacks/get-callback.ts'
 import { type ListCallbacks, listCallbacks } from './callbacks/list-callbacks.ts'
 import { type PostCallbackOptions, postCallback } from './callbacks/post-callback.ts'
 import { limitChanges } from './gates/limit-changes.ts'
+import { getLedger, type LedgerReader } from './ledger/get-ledger.ts'
+import { type LedgerKeysReader, listLedgerKeys } from './ledger/list-ledger-keys.ts'
 import { type ObjectReader, readObjects } from './objects/read-objects.ts'
 import { PROBLEMS } from './problem-kinds.ts'
 import { type AccessKeys, keyRoutes } from './workspaces/key-routes.ts'
@@ -16,6 +18,7 @@ export interface RoutesOptions {
   readonly checks: readonly Check[]
   readonly callbacks: { readonly find: (workspace: string, id: string) => Promise<CallbackView | undefined>; readonly list: ListCallbacks }
   readonly objects: ObjectReader
+  readonly ledger: LedgerReader & LedgerKeysReader
   readonly workspaces: Workspaces
   readonly keys: AccessKeys
   /** Whether a workspace may have its client service there. */
@@ -26,7 +29,7 @@ export interface RoutesOptions {
 
 /** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
 export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] {
-  const { accepting, checks, callbacks, objects, workspaces, keys, isAllowedUrl, isOpen } = options
+  const { accepting, checks, callbacks, objects, ledger, workspaces, keys, isAllowedUrl, isOpen } = options
   return withSelfDescription({
     title: 'Answerback',
     description: 'Receives callbacks that name objects by id, fetches every object from the client service, and keeps it for a while.',
@@ -36,6 +39,8 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       listCallbacks(callbacks.list),
       getCallback(callbacks.find),
       ...readObjects(objects),
+      getLedger(ledger),
+      listLedgerKeys(ledger),
       ...limitChanges([...workspaceRoutes(workspaces, isAllowedUrl), ...keyRoutes(keys)]),
     ],
     kinds: PROBLEMS,

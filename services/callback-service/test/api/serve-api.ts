@@ -19,6 +19,8 @@ import { setCaller } from '../../api/gates/caller-of.ts'
 import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
+import type { LedgerReader } from '../../api/ledger/get-ledger.ts'
+import type { LedgerKeysReader } from '../../api/ledger/list-ledger-keys.ts'
 import type { ObjectReader } from '../../api/objects/read-objects.ts'
 import { callbackServiceRoutes } from '../../api/routes.ts'
 import type { AccessKeys } from '../../api/workspaces/key-routes.ts'
@@ -35,6 +37,7 @@ export interface ApiDoubles {
   readonly findCallback?: (workspace: string, id: string) => Promise<CallbackView | undefined>
   readonly listCallbacks?: ListCallbacks
   readonly objects?: ObjectReader
+  readonly ledger?: Partial<LedgerReader & LedgerKeysReader>
   readonly workspaces?: Workspaces
   readonly keys?: AccessKeys
   /** Who sends the requests. */
@@ -57,6 +60,12 @@ export interface ApiDoubles {
 
 const nobody = () => Promise.reject(new Error('this test has no workspaces'))
 const NO_WORKSPACES: Workspaces = { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody }
+const NO_LEDGER: LedgerReader & LedgerKeysReader = {
+  read: async () => ({ mergedHours: [], live: [], gone: [], answers: [] }),
+  list: async () => ({ keys: [], isComplete: true }),
+  nowMs: Date.now,
+  retentionMs: 86_400_000,
+}
 const NO_KEYS: AccessKeys = { create: nobody, list: nobody, delete: nobody }
 
 /** The API on a real port, with literal objects where the database would be. */
@@ -89,6 +98,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     checks: [{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }],
     callbacks: { find: doubles.findCallback ?? (async () => undefined), list: doubles.listCallbacks ?? (async () => []) },
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
+    ledger: { ...NO_LEDGER, ...doubles.ledger },
     workspaces: doubles.workspaces ?? NO_WORKSPACES,
     keys: doubles.keys ?? NO_KEYS,
     isAllowedUrl: url => url.hostname !== '169.254.169.254',
