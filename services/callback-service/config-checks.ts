@@ -4,12 +4,16 @@ import { SIGNATURE_WINDOW_SECONDS } from './domain/accepting/signature-window.ts
 import { MIN_GUILTY_CRASHES } from './domain/processing/suspicion.ts'
 
 /** Describes combinations that are allowed but risky, one sentence each. */
-export function warningsAbout({ access, expiry, fetch, http }: Config): string[] {
+export function warningsAbout({ access, callbacks, expiry, fetch, http, ledger }: Config): string[] {
   const isShortLived = expiry.ttlSeconds * 1000 < fetch.timeoutMs
   const isExposed = access.mode === 'open' && access.superuserKeys === '' && !isLoopback(http.host)
+  const isForgetful = ledger.retentionDays * 86_400 < callbacks.retentionSeconds
   return [
     ...(isShortLived ? ['expiry.ttlSeconds is below fetch.timeoutMs: a slow answer can restore an object that has expired'] : []),
     ...(isExposed ? ['everybody who reaches the port may do everything: set access.mode to keys, or http.host to 127.0.0.1'] : []),
+    ...(isForgetful
+      ? ['ledger.retentionDays is shorter than callbacks.retentionSeconds: the ledger forgets callbacks with their rows']
+      : []),
   ]
 }
 

@@ -321,6 +321,13 @@ export const schema = {
       default: 604_800,
     }),
   },
+  ledger: {
+    retentionDays: setting<number>({
+      doc: 'Time the ledger remembers an hour after its callbacks are gone, in days from that hour on.',
+      format: 'count',
+      default: 30,
+    }),
+  },
 } as const satisfies Schema
 
 export type Config = Values<typeof schema>

@@ -55,7 +55,7 @@ export function callbackMetrics(registry: Registry) {
     onEvent(happened: CallbackEvent): void {
       switch (happened.event) {
         case 'answered':
-          received.inc({ outcome: happened.outcome, workspace: workspaceLabel(happened.workspace) })
+          received.inc({ outcome: happened.outcome, workspace: workspaceLabel(happened.workspace || 'unknown') })
           break
         case 'claimed':
           if (happened.attempt === 1) queueSeconds.observe(happened.waitedMs / 1000)

@@ -35,6 +35,7 @@ import { access } from './wiring/access.ts'
 import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
+import { ledger } from './wiring/ledger.ts'
 import { operationRooms } from './wiring/operations.ts'
 import { processing } from './wiring/processing.ts'
 import { steering } from './wiring/steering.ts'
@@ -147,6 +148,15 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? keepOffline }
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
   const listed = listLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
+  const { reader: ledgerReader, parts: ledgerParts } = ledger({
+    config,
+    work,
+    read,
+    clock,
+    events,
+    listed: (workspace, run) => listed(workspace, () => limited(run)),
+    logger,
+  })
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string, workspace: string): void => events.emit({ event: 'answered', outcome, workspace })
@@ -183,6 +193,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
       },
       operations,
+      ledger: ledgerReader,
       workspaces,
       keys,
       isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
@@ -246,6 +257,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     runner,
     expirer,
     pruner,
+    ...ledgerParts,
     counts,
     waiters.looking,
     admin,

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { DAY_MS, type Interval } from './ledger-checker.ts'
+
 /** The workspaces of a run, whose senders take turns. */
 export const WORKSPACES = ['default', 'shop', 'depot'] as const
 
@@ -69,6 +71,23 @@ export class Access {
           const { status } = await send(url, 'GET', `/v1/callbacks/${id}`, this.keyOf(spy))
           if (status !== 404) found.push(`${spy} got ${status} for callback ${id} of ${owner}`)
         }
+      }
+    }
+    return found
+  }
+
+  /** Reads the ledger of each workspace by the minute. @param days the days to read, in epoch milliseconds */
+  async ledger(days: readonly number[]): Promise<Interval[]> {
+    const found: Interval[] = []
+    for (const workspace of WORKSPACES) {
+      for (const day of days) {
+        const span = new URLSearchParams({
+          from: new Date(day).toISOString(),
+          to: new Date(day + DAY_MS).toISOString(),
+          workspace_id: workspace,
+        })
+        const { intervals } = (await this.#ask('GET', `/v1/ledger?${span}`)) as { intervals: Omit<Interval, 'workspace'>[] }
+        found.push(...intervals.map(interval => ({ ...interval, workspace })))
       }
     }
     return found

@@ -5,6 +5,7 @@ import { check, countRecovered, type Findings } from './checker.ts'
 import type { FaultKind } from './fault-kinds.ts'
 import type { Fault } from './fault-plan.ts'
 import type { SentCallback } from './history.ts'
+import { checkLedger, daysOf } from './ledger-checker.ts'
 import { type Inflicted, runNemesis } from './nemesis.ts'
 import { seededRandom } from './random.ts'
 import { Sender } from './sender.ts'
@@ -80,6 +81,7 @@ export async function chaos(options: ChaosOptions): Promise<Result> {
     const findings = check({ ...witnessed, sent: sender.sent, inflicted })
     findings.stuck.push(...(await unreadable(system, sender.sent)))
     findings.admitted.push(...(await system.access.admitted()))
+    findings.miscounted.push(...checkLedger(sender.sent, witnessed.rows, await system.access.ledger(daysOf(sender.sent, witnessed.rows))))
     findings.leaked.push(
       ...(await system.access.leaked(workspace => idsOf(sender.sent.filter(callback => callback.workspace === workspace)))),
     )

@@ -3,7 +3,12 @@ import type { Outcome, SentCallback, StoredCallback, Transition } from './histor
 import { placeOf } from './workspace-checker.ts'
 
 /** Minimal evidence for the tests of the checkers: outcomes, callbacks, rows and transitions. */
-export const ok = (id: string, durability: 'database' | 'spooled' = 'database'): Outcome => ({ kind: 'ok', id, durability })
+export const ok = (id: string, durability: 'database' | 'spooled' = 'database', receivedAtMs = 10_000): Outcome => ({
+  kind: 'ok',
+  id,
+  durability,
+  receivedAtMs,
+})
 export const fail: Outcome = { kind: 'fail', status: 422, code: 'invalid_body' }
 export const keyReused: Outcome = { kind: 'fail', status: 422, code: 'idempotency_key_reused' }
 export const info: Outcome = { kind: 'info', reason: 'ECONNRESET' }
@@ -25,6 +30,7 @@ export const row = (changes: Partial<StoredCallback> = {}): StoredCallback => ({
   workspace: 'default',
   key: 'k1',
   state: 'completed',
+  receivedAtMs: 10_000,
   attempts: 1,
   objectIds: [1, 2],
   unstored: [],

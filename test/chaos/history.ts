@@ -2,7 +2,7 @@
  * What a sender knows about one POST. `info`: there was no answer, or one that is neither yes nor no, so the callback may have been stored.
  */
 export type Outcome = { readonly tookMs?: number; readonly replica?: number } & (
-  | { readonly kind: 'ok'; readonly id: string; readonly durability: 'database' | 'spooled' }
+  | { readonly kind: 'ok'; readonly id: string; readonly durability: 'database' | 'spooled'; readonly receivedAtMs?: number }
   | { readonly kind: 'fail'; readonly status: number; readonly code: string }
   | { readonly kind: 'info'; readonly reason: string }
 )
@@ -31,6 +31,8 @@ export interface StoredCallback {
   readonly workspace: string
   readonly key: string | null
   readonly state: string
+  /** Epoch milliseconds by the database's clock, without its fraction. */
+  readonly receivedAtMs: number
   readonly attempts: number
   readonly objectIds: readonly number[]
   readonly unstored: readonly { readonly id: string; readonly outcome: string; readonly reason?: string }[]

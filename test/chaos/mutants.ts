@@ -219,6 +219,20 @@ export const MUTANTS: readonly Mutant[] = [
     perSecond: 1,
     shownBy: ['unfounded'],
   },
+  {
+    name: 'counts the callbacks of all workspaces',
+    changes: [
+      {
+        file: 'ledger-reader.ts',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a text of the sources
+        text: 'Prisma.sql`workspace = ${workspace} AND ${time} >= (SELECT since FROM bounds)',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a text of the sources
+        instead: 'Prisma.sql`${time} >= (SELECT since FROM bounds)',
+      },
+    ],
+    faults: [at(1, 'kill', 0)],
+    shownBy: ['miscounted'],
+  },
 ]
 
 /** The faults of all mutants. The unchanged services must survive them. */

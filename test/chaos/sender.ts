@@ -140,7 +140,8 @@ async function post(url: string | undefined, { workspace, key, objectIds, isInva
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
     const answer = JSON.parse(await response.text())
-    if (response.status === 202) return { kind: 'ok', id: answer.id, durability: answer.durability }
+    if (response.status === 202)
+      return { kind: 'ok', id: answer.id, durability: answer.durability, receivedAtMs: Date.parse(answer.received_at) }
     if (response.status === 401 && accessKey !== access.keyOf(workspace)) return { kind: 'info', reason: 'revoked' }
     if (response.status < 500) return { kind: 'fail', status: response.status, code: answer.code }
     return { kind: 'info', reason: String(response.status) }

@@ -107,7 +107,7 @@ export interface Witnessed {
 
 export async function readWitness(db: pg.Client): Promise<Witnessed> {
   const rows = await db.query(`
-    SELECT id, workspace, idempotency_key AS key, state, attempts, object_ids::float8[] AS "objectIds", coalesce(unstored, '[]') AS unstored FROM callbacks`)
+    SELECT id, workspace, idempotency_key AS key, state, floor(extract(epoch FROM received_at) * 1000)::float8 AS "receivedAtMs", attempts, object_ids::float8[] AS "objectIds", coalesce(unstored, '[]') AS unstored FROM callbacks`)
   const transitions = await db.query(`
     SELECT callback_id AS "callbackId", at AS "atMs", replica, old_state AS "from", new_state AS "to", old_worker AS "oldWorker",
       new_worker AS "newWorker", is_worker_alive AS "isWorkerAlive"

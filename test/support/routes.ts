@@ -31,6 +31,7 @@ export function callbackPortRoutes(): readonly Route[] {
     steering: { change: nobody, retry: nobody, cancel: nobody, flush: nobody, timeline: nobody },
     objects: { find: nobody, list: nobody },
     operations: { create: nobody, find: nobody, list: nobody, abort: nobody },
+    ledger: { read: nobody, list: nobody, nowMs: Date.now, retentionMs: 0 },
     workspaces: { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody },
     keys: { create: nobody, list: nobody, delete: nobody },
     isAllowedUrl: () => true,

@@ -3,8 +3,8 @@
 CREATE INDEX "callbacks_paused" ON "callbacks" ("workspace", "id") WHERE state = 'paused';
 -- Rows that nobody has steered are not in it, so it costs nothing where it counts.
 CREATE INDEX "callbacks_steered" ON "callbacks" ("workspace", "steered_at") WHERE steered_at IS NOT NULL;
--- A BRIN index hardly costs an insert anything.
-CREATE INDEX "callbacks_received" ON "callbacks" USING brin ("received_at");
+-- A BRIN index hardly costs an insert anything. Pages are used again after the retention: minmax would then cover all times from the first use on.
+CREATE INDEX "callbacks_received" ON "callbacks" USING brin ("received_at" timestamptz_minmax_multi_ops);
 
 CREATE TABLE "operations" (
     "id" UUID NOT NULL,
@@ -33,6 +33,7 @@ CREATE TABLE "ledger_hours" (
     "workspace" TEXT COLLATE "C" NOT NULL,
     "hour" TIMESTAMPTZ(6) NOT NULL,
     "accepted" BIGINT NOT NULL,
+    "keyed" BIGINT NOT NULL,
     "completed" BIGINT NOT NULL,
     "failed" BIGINT NOT NULL,
     "cancelled" BIGINT NOT NULL,
@@ -42,14 +43,17 @@ CREATE TABLE "ledger_hours" (
     CONSTRAINT "ledger_hours_pkey" PRIMARY KEY ("workspace", "hour")
 );
 
--- Answers that left no row: replays, and refusals by their code. `at` is the start of a minute, and of an hour once the callbacks
--- of that hour are gone.
+-- Answers that left no row: replays, and refusals by their code. A process writes the total that it has counted in the minute `at`, so that writing
+-- twice changes nothing. Later the minutes of all processes are added up by the hour, in a row whose process is zero.
 CREATE TABLE "ledger_answers" (
     "workspace" TEXT COLLATE "C" NOT NULL,
     "at" TIMESTAMPTZ(6) NOT NULL,
     "outcome" TEXT NOT NULL,
+    "process" UUID NOT NULL,
     "count" BIGINT NOT NULL,
 
-    CONSTRAINT "ledger_answers_pkey" PRIMARY KEY ("workspace", "at", "outcome")
+    CONSTRAINT "ledger_answers_pkey" PRIMARY KEY ("workspace", "at", "outcome", "process")
 );
 CREATE INDEX "ledger_answers_at" ON "ledger_answers" ("at");
+CREATE INDEX "ledger_answers_minutes" ON "ledger_answers" ("at") WHERE process <> '00000000-0000-0000-0000-000000000000'::uuid;
+CREATE INDEX "ledger_hours_hour" ON "ledger_hours" ("hour");

@@ -8,6 +8,8 @@ import { type ListCallbacks, listCallbacks } from './callbacks/list-callbacks.ts
 import { type PostCallbackOptions, postCallback } from './callbacks/post-callback.ts'
 import { type Steering, steerCallback } from './callbacks/steer-callback.ts'
 import { limitChanges } from './gates/limit-changes.ts'
+import { getLedger, type LedgerReader } from './ledger/get-ledger.ts'
+import { type LedgerKeysReader, listLedgerKeys } from './ledger/list-ledger-keys.ts'
 import { type ObjectReader, readObjects } from './objects/read-objects.ts'
 import { type Operations, operationRoutes } from './operations/operation-routes.ts'
 import { PROBLEMS } from './problem-kinds.ts'
@@ -21,6 +23,7 @@ export interface RoutesOptions {
   readonly steering: Steering & Cancelling & { readonly timeline: ReadTimeline }
   readonly objects: ObjectReader
   readonly operations: Operations
+  readonly ledger: LedgerReader & LedgerKeysReader
   readonly workspaces: Workspaces
   readonly keys: AccessKeys
   /** Whether a workspace may have its client service there. */
@@ -31,7 +34,7 @@ export interface RoutesOptions {
 
 /** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
 export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] {
-  const { accepting, checks, callbacks, steering, objects, operations, workspaces, keys, isAllowedUrl, isOpen } = options
+  const { accepting, checks, callbacks, steering, objects, operations, ledger, workspaces, keys, isAllowedUrl, isOpen } = options
   return withSelfDescription({
     title: 'Answerback',
     description: 'Receives callbacks that name objects by id, fetches every object from the client service, and keeps it for a while.',
@@ -46,6 +49,8 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       cancelCallback(steering),
       getTimeline(steering.timeline),
       ...readObjects(objects),
+      getLedger(ledger),
+      listLedgerKeys(ledger),
       ...limitChanges([...operationRoutes(operations), ...workspaceRoutes(workspaces, isAllowedUrl), ...keyRoutes(keys)]),
     ],
     kinds: PROBLEMS,

@@ -5,7 +5,7 @@ import type { CallbackState } from './callback.ts'
  * The timeline of a callback is written by the statements that change its row, so that it says what was committed.
  */
 export type CallbackEvent =
-  /** A POST got its answer. `outcome` is `accepted`, `replayed` or the code of the problem. The workspace of an early refusal is `unknown`. */
+  /** A POST got its answer. `outcome` is `accepted`, `replayed` or the code of the problem. The workspace of an early refusal is unknown, and empty. */
   | { readonly event: 'answered'; readonly outcome: string; readonly workspace: string }
   /** A worker of this process claimed it. */
   | {

@@ -9,7 +9,7 @@ describe('the metrics of workspaces', () => {
     const metrics = callbackMetrics(registry)
     metrics.onEvent({ event: 'answered', outcome: 'accepted', workspace: 'shop' })
     metrics.onEvent({ event: 'answered', outcome: 'accepted', workspace: 'shop' })
-    metrics.onEvent({ event: 'answered', outcome: 'overloaded', workspace: 'unknown' })
+    metrics.onEvent({ event: 'answered', outcome: 'overloaded', workspace: '' })
     metrics.onEvent(settled('failed', 'shop'))
     const text = await registry.metrics()
     assert.match(text, /^callbacks_received_total\{outcome="accepted",workspace="shop"\} 2$/m)

@@ -4,8 +4,8 @@ import type { Refusal } from '#foundation/http/server.ts'
 import type { ObserveRequest } from '#foundation/http/telemetry.ts'
 import { knownCallerOf } from './caller-of.ts'
 
-/** Stands for the workspace of a callback that the service refuses before it knows who sent it. */
-export const UNKNOWN_WORKSPACE = 'unknown'
+/** Stands for the workspace of a callback that the service refuses before it knows who sent it. No workspace has this name. */
+export const UNKNOWN_WORKSPACE = ''
 
 /** Counts requests that the server refuses before the app sees them. If such a request is a callback, it also counts as a callback. */
 export function countRefusals(

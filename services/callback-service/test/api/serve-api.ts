@@ -20,6 +20,8 @@ import { setCaller } from '../../api/gates/caller-of.ts'
 import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
+import type { LedgerReader } from '../../api/ledger/get-ledger.ts'
+import type { LedgerKeysReader } from '../../api/ledger/list-ledger-keys.ts'
 import type { ObjectReader } from '../../api/objects/read-objects.ts'
 import type { Operations } from '../../api/operations/operation-routes.ts'
 import { callbackServiceRoutes, type RoutesOptions } from '../../api/routes.ts'
@@ -39,6 +41,7 @@ export interface ApiDoubles {
   readonly steering?: Partial<RoutesOptions['steering']>
   readonly objects?: ObjectReader
   readonly operations?: Operations
+  readonly ledger?: Partial<LedgerReader & LedgerKeysReader>
   readonly workspaces?: Workspaces
   readonly keys?: AccessKeys
   /** Who sends the requests. */
@@ -70,6 +73,12 @@ const NO_STEERING: RoutesOptions['steering'] = {
   timeline: async () => undefined,
 }
 const NO_OPERATIONS: Operations = { create: nobody, find: async () => undefined, list: async () => [], abort: async () => false }
+const NO_LEDGER: LedgerReader & LedgerKeysReader = {
+  read: async () => ({ mergedHours: [], live: [], gone: [], answers: [] }),
+  list: async () => ({ keys: [], isComplete: true }),
+  nowMs: Date.now,
+  retentionMs: 86_400_000,
+}
 const NO_KEYS: AccessKeys = { create: nobody, list: nobody, delete: nobody }
 
 /** The API on a real port, with literal objects where the database would be. */
@@ -105,6 +114,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     steering: { ...NO_STEERING, ...doubles.steering },
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
     operations: doubles.operations ?? NO_OPERATIONS,
+    ledger: { ...NO_LEDGER, ...doubles.ledger },
     workspaces: doubles.workspaces ?? NO_WORKSPACES,
     keys: doubles.keys ?? NO_KEYS,
     isAllowedUrl: url => url.hostname !== '169.254.169.254',
