@@ -150,12 +150,12 @@ export class CallbackClaims {
 
   async #settle(items: readonly Settlement[]): Promise<(CallbackState | undefined)[]> {
     const states = await settleCallbacks(this.#prisma, items)
-    const ids = items.map(({ callback }) => callback.id)
+    const lost = items.filter((_, i) => states[i] === undefined)
     await absolve(
       this.#prisma,
-      ids.filter(id => !states.has(id)),
+      lost.map(({ callback }) => callback.id),
     )
-    return ids.map(id => states.get(id))
+    return states
   }
 
   #keepToken(token: string, callbacks: number): void {

@@ -18,15 +18,15 @@ const CLAIMED_AT = Prisma.sql`('x0000' || substr(claim_token::text, 1, 8) || sub
 
 /**
  * Writes how callbacks leave their worker, in one statement. A verdict `pending` becomes what somebody wished meanwhile.
- * @returns the state that each callback got; those whose claim was lost are missing, and nothing has changed for them
+ * @returns the state that each callback got, in the order of `items`; undefined if its claim was lost, and nothing has changed
  * @throws {StorageUnavailableError} the outcome is unknown; try again
  * @throws {ValueRefusedError} Postgres refuses one of the verdicts; nothing has changed
  */
-export async function settleCallbacks(prisma: PrismaClient, items: readonly Settlement[]): Promise<ReadonlyMap<string, CallbackState>> {
+export async function settleCallbacks(prisma: PrismaClient, items: readonly Settlement[]): Promise<(CallbackState | undefined)[]> {
   const settlements = JSON.stringify(inOrder(items, ({ callback }) => callback.id).map(settlement))
   const state = Prisma.sql`CASE r.state WHEN 'pending' THEN ${STATE_BY_WISH} ELSE r.state::callback_state END`
   const rows = await inDatabase(
-    () => prisma.$queryRaw<{ id: string; state: CallbackState }[]>`
+    () => prisma.$queryRaw<{ id: string; token: string; state: CallbackState }[]>`
       UPDATE callbacks c SET
         state = ${state},
         unstored = r.unstored,
@@ -42,9 +42,11 @@ export async function settleCallbacks(prisma: PrismaClient, items: readonly Sett
       FROM json_to_recordset(${settlements}::json)
         AS r(id uuid, token uuid, state text, unstored jsonb, delay_ms float8, refund int, entry jsonb)
       WHERE c.id = r.id AND c.claim_token = r.token
-      RETURNING c.id, c.state`,
+      RETURNING c.id, r.token, c.state`,
   )
-  return new Map(rows.map(({ id, state }) => [id, state]))
+  // By claim: after a take-over, the batch may have an old and a new claim of one callback.
+  const states = new Map(rows.map(({ id, token, state }) => [`${id} ${token}`, state]))
+  return items.map(({ callback }) => states.get(`${callback.id} ${callback.token}`))
 }
 
 /** Claims that `takeOver` of `CallbackClaims` ends. */
