@@ -6,8 +6,8 @@ import type { ClaimQuota, ClaimShare, SuspectGroup } from '../../domain/processi
 import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
 import { SUSPECT_CRASHES } from '../../domain/processing/suspicion.ts'
 import { ValueRefusedError } from '../../domain/storage-errors.ts'
-import { absolve, type Settlement, settleCallbacks, takeOverLost, tokensLeft } from './callback-leaving.ts'
-import { type ClaimedRow, claimedCallback } from './claimed-row.ts'
+import { absolve, settleCallbacks, takeOverLost, tokensLeft } from './callback-leaving.ts'
+import { type ClaimedRow, claimedCallback, type Settlement } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 
@@ -20,8 +20,8 @@ export class CallbackClaims {
   readonly #clock: DatabaseClock
   readonly #maxCrashes: number
   readonly #keepOffline: boolean
-  /** Tokens in use, including those of claims that are still under way. The value is the number of callbacks under the token. */
-  readonly #tokens = new Map<string, number>()
+  /** Tokens in use, including those of claims that are still under way. */
+  readonly #tokens = new Map<string, { readonly workerNumber: number; readonly callbacks: number }>()
   /** Tokens of claims that ended with an error. Postgres may have executed them all the same. */
   readonly #unanswered = new Set<string>()
   readonly #settler: Batcher<Settlement, CallbackState | undefined>
@@ -53,10 +53,7 @@ export class CallbackClaims {
     if (shares.length === 0) return []
     // UUIDs made in one process always increase, even within a millisecond. `takeOver` relies on that.
     const token = uuidv7()
-    this.#tokens.set(
-      token,
-      shares.reduce((sum, { callbacks }) => sum + callbacks, 0),
-    )
+    this.#keepToken(token, { workerNumber, callbacks: shares.reduce((sum, { callbacks }) => sum + callbacks, 0) })
     const sentMs = performance.now()
     // Each share is a subquery with known bounds. One subquery for all, joined to a list of shares, can be planned as a scan of the backlog.
     const due = shares.map(
@@ -98,11 +95,11 @@ export class CallbackClaims {
           ORDER BY c.rank, c.share`,
       )
       if (rows[0]) this.#clock.observe(rows[0].now_ms, sentMs)
-      this.#keepToken(token, rows.length)
+      this.#keepToken(token, { workerNumber, callbacks: rows.length })
       const { steppedAtMs } = this.#clock
       return rows.map(row => claimedCallback(row, { token, claimedAtMs: performance.now(), steppedAtMs }))
     } catch (error) {
-      this.#keepToken(token, 0)
+      this.#tokens.delete(token)
       this.#unanswered.add(token)
       throw error
     }
@@ -121,12 +118,13 @@ export class CallbackClaims {
    * @throws {ValueRefusedError} Postgres refuses this verdict; nothing has changed
    */
   async settle(callback: ClaimedCallback, verdict: Verdict): Promise<CallbackState | undefined> {
-    return this.#settler.add({ callback, verdict })
+    return this.#settler.add({ callback, verdict, workerNumber: this.#tokens.get(callback.token)?.workerNumber })
   }
 
   /** Says that the worker no longer works on a callback, settled or not. Call it once for each claimed callback. */
   release(callback: ClaimedCallback): void {
-    this.#keepToken(callback.token, (this.#tokens.get(callback.token) ?? 1) - 1)
+    const used = this.#tokens.get(callback.token)
+    if (used) this.#keepToken(callback.token, { ...used, callbacks: used.callbacks - 1 })
   }
 
   /**
@@ -149,17 +147,17 @@ export class CallbackClaims {
   }
 
   async #settle(items: readonly Settlement[]): Promise<(CallbackState | undefined)[]> {
-    const states = await settleCallbacks(this.#prisma, items)
-    const ids = items.map(({ callback }) => callback.id)
+    const states = await settleCallbacks(this.#prisma, items, this.#clock.nowMs())
+    const lost = items.filter((_, i) => states[i] === undefined)
     await absolve(
       this.#prisma,
-      ids.filter(id => !states.has(id)),
+      lost.map(({ callback }) => callback.id),
     )
-    return ids.map(id => states.get(id))
+    return states
   }
 
-  #keepToken(token: string, callbacks: number): void {
-    if (callbacks > 0) this.#tokens.set(token, callbacks)
+  #keepToken(token: string, used: { readonly workerNumber: number; readonly callbacks: number }): void {
+    if (used.callbacks > 0) this.#tokens.set(token, used)
     else this.#tokens.delete(token)
   }
 }

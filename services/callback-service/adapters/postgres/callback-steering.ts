@@ -93,9 +93,10 @@ export class CallbackSteering {
       () => this.#prisma.$queryRaw<Before[]>`
         WITH durable AS MATERIALIZED (SELECT ${WAIT_FOR_DISK}),
         found AS MATERIALIZED (
-          SELECT id AS found_id, state AS found_state, wish AS found_wish FROM callbacks WHERE id = ${id}::uuid AND workspace = ${workspace} FOR UPDATE
+          -- Here the condition sees the row as it is now. In the UPDATE it would see the row as it was before the lock, and miss a change.
+          SELECT id AS found_id, state AS found_state, wish AS found_wish, (${where}) AS is_changeable FROM callbacks WHERE id = ${id}::uuid AND workspace = ${workspace} FOR UPDATE
         ), changed AS (
-          UPDATE callbacks SET ${set} FROM found WHERE id = found_id AND (${where}) RETURNING id
+          UPDATE callbacks SET ${set} FROM found WHERE id = found_id AND is_changeable RETURNING id
         )
         SELECT found_state AS state, found_wish AS wish, EXISTS (SELECT FROM changed) AS is_changed FROM found, durable`,
     )

@@ -58,8 +58,16 @@ function parseIds(array: string): ObjectId[] {
   return array === '{}' ? [] : array.slice(1, -1).split(',').map(BigInt)
 }
 
-/** Turns a verdict into the JSON that the settling statement reads. */
-export function settlement({ callback, verdict }: { callback: ClaimedCallback; verdict: Verdict }): object {
+/** How one callback leaves its worker. */
+export interface Settlement {
+  readonly callback: ClaimedCallback
+  readonly verdict: Verdict
+  /** Undefined if this process no longer works on it. */
+  readonly workerNumber: number | undefined
+}
+
+/** Turns a verdict into the JSON that the settling statement reads. @param nowMs the time of the database's clock */
+export function settlement({ callback, verdict, workerNumber }: Settlement, nowMs: number): object {
   const isPending = verdict.state === 'pending'
   return {
     id: callback.id,
@@ -69,7 +77,7 @@ export function settlement({ callback, verdict }: { callback: ClaimedCallback; v
     unstored: verdict.unstored.map(object => ({ ...object, id: String(object.id) })),
     delay_ms: isPending ? verdict.delayMs : 0,
     refund: isPending && !verdict.isCharged ? 1 : 0,
-    entry: attemptEntry(callback, verdict),
+    entries: [{ at: Math.floor(nowMs), worker: workerNumber, state: verdict.state, ...attemptEntry(callback, verdict) }],
   }
 }
 

@@ -33,8 +33,13 @@ export function steered(entry: Prisma.Sql): Prisma.Sql {
 
 /** The column `timeline` with one more entry. @param entry SQL of a JSONB object without its time */
 export function withEntry(entry: Prisma.Sql): Prisma.Sql {
+  return appended(Prisma.sql`jsonb_build_array(${ENTRY_TIME} || ${entry})`)
+}
+
+/** The column `timeline` with more at its end, bounded. @param entries SQL of a JSONB array with one complete entry */
+export function appended(entries: Prisma.Sql): Prisma.Sql {
   return Prisma.sql`CASE WHEN jsonb_array_length(timeline) >= ${MAX_ENTRIES} THEN timeline - ${FIRST_ENTRIES}::int ELSE coalesce(timeline, '[]') END
-    || jsonb_build_array(${ENTRY_TIME} || ${entry})`
+    || ${entries}`
 }
 
 /** The assignments of a change, without its entry in the timeline. A callback that is so already stays as it is. */

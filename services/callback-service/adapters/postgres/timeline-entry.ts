@@ -3,7 +3,7 @@ import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-c
 /** Kinds of results that an entry counts one by one. Statuses of the client service are many, and an entry must stay small. */
 const MAX_KINDS = 10
 
-/** The entry of an attempt in the timeline of its callback. The settling statement adds its time, worker and state. */
+/** What the timeline of a callback says of an attempt, without its time, worker and state. */
 export function attemptEntry(callback: ClaimedCallback, verdict: Verdict): object {
   const isGivenBack = verdict.state === 'pending' && !verdict.isCharged && verdict.unstored.some(({ reason }) => reason === 'interrupted')
   return {

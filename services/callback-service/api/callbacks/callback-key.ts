@@ -6,7 +6,7 @@ import { callerOf } from '../gates/caller-of.ts'
 import { UUID } from '../schemas.ts'
 
 /** The problems of a request about one callback. */
-export const KEY_PROBLEMS = ['invalid_id', 'callback_not_found', 'too_many_reads', 'storage_unavailable'] as const
+export const KEY_PROBLEMS = ['invalid_id', 'invalid_parameter', 'callback_not_found', 'too_many_reads', 'storage_unavailable'] as const
 
 /** Returns which callback a request is about. It may not exist. @throws {HttpProblem} invalid_id */
 export function callbackKeyOf(request: Request): CallbackKey {

@@ -76,7 +76,7 @@ export function cancelCallback({ cancel }: Pick<Cancelling, 'cancel'>): Route {
       ),
     }),
     answers: { 204: { description: 'The callback is cancelled.' } },
-    problems: [...KEY_PROBLEMS, 'invalid_parameter', 'callback_finished', 'callback_running', 'callback_spooled'],
+    problems: [...KEY_PROBLEMS, 'callback_finished', 'callback_running', 'callback_spooled'],
     parse: request => ({
       key: callbackKeyOf(request),
       waitSeconds: queryParameter(request, 'wait', readWait, `a number of seconds from 0 to ${MAX_WAIT_SECONDS}`) ?? 0,

@@ -90,4 +90,25 @@ describe('CallbackWorker, settling', () => {
     assert.deepEqual(logged(), [['callback not given back: another worker will take it over', 'a', 'down']])
     assert.ok(count.tries <= 2)
   })
+
+  it('tells the state that the callback got, which may not be that of the verdict', async () => {
+    const { seen, released } = await settling(async () => 'cancelled')
+    await released('a')
+    assert.deepEqual(seen.settledAs, ['cancelled'])
+  })
+
+  it('recalls only the callbacks that it is told to, and only while they are processed', async () => {
+    const memory = workerInMemory()
+    worker = memory.worker
+    memory.put('a', 'b')
+    worker.start()
+    await memory.started('a', 'b')
+    worker.recall(['a', 'unknown'])
+    const isCalled = (id: string): boolean | undefined => memory.processing.get(id)?.recall.isCalled
+    assert.deepEqual([isCalled('a'), isCalled('b')], [true, false])
+    memory.end('b')
+    await memory.released('b')
+    worker.recall(['b'])
+    assert.equal(isCalled('b'), false)
+  })
 })

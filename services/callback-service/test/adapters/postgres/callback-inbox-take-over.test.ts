@@ -55,6 +55,17 @@ describe('CallbackInbox.takeOver', () => {
     assert.deepEqual(row, { object_ids: '{9223372036854775807,1}', received_at, request_id: 'r', state: 'pending' })
   })
 
+  it('says in the timeline since when it lay in a spool, and shows readers of changes that it is new', async () => {
+    const row = spooled()
+    await inbox.takeOver([row])
+    const [stored] = await storage.query<{ timeline: Record<string, unknown>[]; is_steered: boolean }>(
+      `SELECT timeline, steered_at > now() - interval '1 minute' AS is_steered FROM callbacks`,
+    )
+    const { at, host, ...entry } = stored?.timeline[0] ?? {}
+    assert.deepEqual([entry, stored?.is_steered], [{ event: 'drained', spooled_at: row.received_ms }, true])
+    assert.ok(typeof at === 'number' && typeof host === 'string')
+  })
+
   it('changes no row that is there already under the id or the idempotency key', async () => {
     const accepted = await inbox.insert(newCallback({ idempotencyKey: 'k', objectIds: [9223372036854775807n, 1n] }))
     await storage.query("UPDATE callbacks SET state = 'completed', finished_at = now()")

@@ -114,6 +114,20 @@ describe('CallbackClaims.settle', () => {
     )
   })
 
+  it('settles only the present of two claims of a callback, also when both settle at once', async () => {
+    await putCallback(storage)
+    const stale = await claimOne()
+    claims.release(stale)
+    await claims.takeOver(WORKER, [])
+    const fresh = await claimOne()
+    const settled = await Promise.all([
+      claims.settle({ ...fresh, id: NO_TOKEN }, { state: 'failed', unstored: [] }),
+      claims.settle(stale, { state: 'failed', unstored: [] }),
+      claims.settle(fresh, { state: 'completed', unstored: [] }),
+    ])
+    assert.deepEqual(settled, [undefined, undefined, 'completed'])
+  })
+
   it('settles the others when Postgres refuses one', async () => {
     await Promise.all(Array.from({ length: 8 }, () => putCallback(storage)))
     const claimed = await claims.claim(WORKER, upTo(8))

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { eventually } from '../../../../../test/support/eventually.ts'
 import { CallbackClaims } from '../../../adapters/postgres/callback-claims.ts'
 import { CallbackSteering } from '../../../adapters/postgres/callback-steering.ts'
 import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
@@ -300,6 +301,26 @@ describe('CallbackSteering', () => {
       assert.equal(await claims.settle(zombie, COMPLETED), undefined)
       assert.equal((await read(id)).state, 'pending')
     })
+  })
+
+  it('counts the state that a callback gets while the change waits for its row', async () => {
+    const id = await putIn('running')
+    const { prisma } = storage.open()
+    const [locked, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const other = prisma.$transaction(async tx => {
+      await tx.$executeRaw`UPDATE callbacks SET state = 'completed', finished_at = now() WHERE id = ${id}::uuid`
+      locked.resolve()
+      await held.promise
+    })
+    await locked.promise
+    const retried = steering.retry(key(id), 'all')
+    await eventually('the change waits', async () => {
+      const waiting = await storage.query("SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+      return waiting.length === 1
+    })
+    held.resolve()
+    await other
+    assert.deepEqual([await retried, (await read(id)).state], ['completed', 'pending'])
   })
 
   it('keeps the first 10 and the last 40 entries of a timeline', async () => {

@@ -84,14 +84,24 @@ describe('a settlement', () => {
   const unstored: Unstored[] = [{ id: 2n ** 63n - 1n, outcome: 'failed', reason: 'timeout' }]
 
   it('of a finished callback has no delay and gives no attempt back', () => {
-    assert.deepEqual(settlement({ callback, verdict: { state: 'completed', unstored } }), {
+    assert.deepEqual(settlement({ callback, verdict: { state: 'completed', unstored }, workerNumber: 3 }, 5000.7), {
       id: 'a',
       token: TOKEN,
       state: 'completed',
       unstored: [{ id: '9223372036854775807', outcome: 'failed', reason: 'timeout' }],
       delay_ms: 0,
       refund: 0,
-      entry: { event: 'attempt_ended', claimed_at: CLAIMED_AT_MS, attempt: 1, counts: { 'failed:timeout': 1 } },
+      entries: [
+        {
+          at: 5000,
+          worker: 3,
+          state: 'completed',
+          event: 'attempt_ended',
+          claimed_at: CLAIMED_AT_MS,
+          attempt: 1,
+          counts: { 'failed:timeout': 1 },
+        },
+      ],
     })
   })
 
@@ -101,7 +111,7 @@ describe('a settlement', () => {
   ] as const) {
     it(`of a callback that is tried again ${isCharged ? 'keeps' : 'gives back'} the attempt`, () => {
       const verdict = { state: 'pending', unstored: [], delayMs: 500, isCharged } as const
-      const { entry: _, ...rest } = settlement({ callback, verdict }) as { entry: unknown }
+      const { entries: _, ...rest } = settlement({ callback, verdict, workerNumber: 3 }, 0) as { entries: unknown }
       assert.deepEqual(rest, { id: 'a', token: TOKEN, state: 'pending', unstored: [], delay_ms: 500, refund })
     })
   }

@@ -415,6 +415,40 @@ describe('SharedFetches', () => {
     assert.equal(asked.length, 1)
   })
 
+  it('begins no request for a callback that was recalled, unless another callback wants the object', async () => {
+    const { sharedFetches, asked } = setup({ concurrency: 1 })
+    const recall = { isCalled: false }
+    const blocker = sharedFetches.fetch(1n, callback())
+    const alone = sharedFetches.fetch(2n, callback(), recall)
+    const together = Promise.all([sharedFetches.fetch(3n, callback(), recall), sharedFetches.fetch(3n, callback())])
+    await turn()
+    recall.isCalled = true
+    asked[0]?.answer(true)
+    await blocker
+    assert.deepEqual(await alone, { kind: 'pending', reason: 'interrupted', isCharged: false })
+    await turn()
+    assert.deepEqual(
+      asked.map(({ id }) => id),
+      [1n, 3n],
+    )
+    asked[1]?.answer(true)
+    assert.deepEqual(
+      (await together).map(({ kind }) => kind),
+      ['stored', 'stored'],
+    )
+  })
+
+  it('sends no further request for a callback that was recalled', async () => {
+    const { sharedFetches, asked } = setup()
+    const recall = { isCalled: false }
+    const outcome = sharedFetches.fetch(1n, callback(), recall)
+    await turn()
+    recall.isCalled = true
+    asked[0]?.fail(trouble())
+    assert.equal((await outcome).kind, 'pending')
+    assert.equal(asked.length, 1)
+  })
+
   it('lets a bug surface', async () => {
     const { sharedFetches, asked } = setup()
     const outcome = sharedFetches.fetch(1n, callback())
