@@ -6,8 +6,11 @@ import { isStorageTrouble } from '../domain/storage-errors.ts'
 
 /** The steps of operations, as the runner needs them. */
 export interface Steps<Due extends Operation & { readonly state: 'counting' | 'running' }> {
-  /** @returns an operation whose next step may begin, and the time until the next step of any */
-  due(): Promise<{ readonly operation: Due | undefined; readonly waitMs: number }>
+  /**
+   * @param contested id of an operation that another replica has just now: any other goes first
+   * @returns an operation whose next step may begin, and the time until the next step of any
+   */
+  due(contested: string | undefined): Promise<{ readonly operation: Due | undefined; readonly waitMs: number }>
   /** @returns undefined if another replica was faster */
   step(operation: Due, looks: number): Promise<{ readonly operation: Operation; readonly changed: number } | undefined>
 }
@@ -36,6 +39,7 @@ export function operationRunner<Due extends Operation & { readonly state: 'count
 ): Loop {
   const { steps, prune, onChanged, logger } = options
   const looks = new LookSize()
+  let contested: string | undefined
   let prunedAtMs = Number.NEGATIVE_INFINITY
 
   async function doStep(operation: Due): Promise<number> {
@@ -43,6 +47,7 @@ export function operationRunner<Due extends Operation & { readonly state: 'count
       looks.failed()
       throw error
     })
+    contested = step ? undefined : operation.id
     if (!step) return CONTEST_MS
     looks.succeeded()
     const { id, workspace, state, matched, done, skipped } = step.operation
@@ -60,7 +65,7 @@ export function operationRunner<Due extends Operation & { readonly state: 'count
         await prune()
         prunedAtMs = performance.now()
       }
-      const { operation, waitMs } = await steps.due()
+      const { operation, waitMs } = await steps.due(contested)
       if (operation) return doStep(operation)
       // The next step may be due already, but another replica is doing it.
       return Math.min(REST_MS, Math.max(CONTEST_MS, Math.ceil(waitMs)))

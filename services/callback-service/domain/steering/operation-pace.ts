@@ -1,7 +1,10 @@
 /** Callbacks that one step changes at most. Other statements that want one of them wait for the step, so it must be short. */
 const MAX_CHANGES = 500
-/** Steps of an operation with a rate begin this long apart, unless one callback takes longer. */
-const STEP_SECONDS = 0.2
+/**
+ * Steps of an operation with a rate begin this long apart, unless one callback takes longer. Shorter steps make more commits, longer ones make bursts of
+ * callbacks that new ones must share the workers with.
+ */
+const STEP_SECONDS = 0.1
 /** Callbacks that one step looks at. Counting changes nothing, so it takes more at a time. */
 const LOOKS = { counting: 10_000, running: 2000 } as const
 const MIN_LOOKS = 50

@@ -16,11 +16,12 @@ describe('operationRunner', () => {
 
   /** @param steps the number of callbacks that each step changes; undefined: another replica was faster. Afterwards nothing is due */
   function setup(steps: readonly (number | undefined | Error)[], waitMs = Number.POSITIVE_INFINITY) {
-    const seen = { due: 0, pruned: 0, looks: [] as number[], changed: [] as number[] }
+    const seen = { due: 0, pruned: 0, contested: [] as (string | undefined)[], looks: [] as number[], changed: [] as number[] }
     runner = operationRunner({
       steps: {
-        due: async () => {
+        due: async contested => {
           seen.due += 1
+          seen.contested.push(contested)
           return seen.looks.length < steps.length ? { operation, waitMs: 0 } : { operation: undefined, waitMs }
         },
         step: async (_operation, looks) => {
@@ -50,6 +51,13 @@ describe('operationRunner', () => {
     runner.start()
     await eventually('three steps', () => seen.looks.length === 3)
     assert.deepEqual(seen.looks, [2000, 1000, 2000])
+  })
+
+  it('lets other operations go first after a step that another replica was faster with', async () => {
+    const seen = setup([undefined, 1])
+    runner.start()
+    await eventually('nothing is due', () => seen.due === 3)
+    assert.deepEqual([seen.contested, seen.changed], [[undefined, operation.id, undefined], [1]])
   })
 
   for (const [name, waitMs, restMs] of [

@@ -38,8 +38,8 @@ describe('etaMs', () => {
 })
 
 describe('changesOfStep', () => {
-  it('is a fifth of what the rate allows in a second, at least one callback and at most 500', () => {
-    assert.deepEqual([0.01, 1, 50, 500, 100_000, null].map(changesOfStep), [1, 1, 10, 100, 500, 500])
+  it('is a tenth of what the rate allows in a second, at least one callback and at most 500', () => {
+    assert.deepEqual([0.01, 1, 50, 500, 100_000, null].map(changesOfStep), [1, 1, 5, 50, 500, 500])
   })
 })
 
