@@ -116,13 +116,23 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     },
     logger,
   })
-  const counts = rowCount({
+  const callbackCount = rowCount({
+    name: 'count callbacks',
     count: async () => {
       const { windowMs } = inbox
-      const counted = await countCallbacks(work.prisma, windowMs)
-      inbox.counted(counted, windowMs)
-      metrics.backlog.set(counted.values().reduce((sum, { unfinished, paused }) => sum + unfinished + paused, 0))
-      metrics.live.set(await countLiveObjects({ prisma: work.prisma, keepOffline }))
+      const { counts, tookMs } = await countCallbacks(work.prisma, windowMs)
+      inbox.counted(counts, windowMs)
+      metrics.backlog.set(counts.values().reduce((sum, { unfinished, paused }) => sum + unfinished + paused, 0))
+      return tookMs
+    },
+    logger,
+  })
+  const objectCount = rowCount({
+    name: 'count objects',
+    count: async () => {
+      const { counts, tookMs } = await countLiveObjects({ prisma: work.prisma, keepOffline })
+      metrics.live.set(counts)
+      return tookMs
     },
     logger,
   })
@@ -233,7 +243,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...processingParts,
     expirer,
     pruner,
-    counts,
+    callbackCount,
+    objectCount,
     waiters.looking,
     admin,
     http,
