@@ -15,7 +15,7 @@ await benchmark(
   {
     name: 'eta',
     title: 'how far eta_ms and backlog are from what happens',
-    settings: { rounds: 3, replicas: 3, seconds: 40, warmUpSeconds: 15, minMs: 300, maxMs: 4300, concurrency: 600, maxIds: 20 },
+    settings: { rounds: 3, replicas: 3, seconds: 15, warmUpSeconds: 8, minMs: 100, maxMs: 1400, concurrency: 300, maxIds: 20 },
     quick: { rounds: 1, replicas: 2, seconds: 3, warmUpSeconds: 1, minMs: 20, maxMs: 300, concurrency: 40 },
   },
   async ({ settings, databaseUrl, callbackService, program, rounds, sample, say }) => {

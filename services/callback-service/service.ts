@@ -127,13 +127,23 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     },
     logger,
   })
-  const counts = rowCount({
+  const callbackCount = rowCount({
+    name: 'count callbacks',
     count: async () => {
       const { windowMs } = inbox
-      const counted = await countCallbacks(work.prisma, windowMs)
-      inbox.counted(counted, windowMs)
-      metrics.countBacklog(new Map([...counted].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
-      metrics.live.set(await countLiveObjects({ prisma: work.prisma, keepOffline }))
+      const { counts, tookMs } = await countCallbacks(work.prisma, windowMs)
+      inbox.counted(counts, windowMs)
+      metrics.countBacklog(new Map([...counts].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
+      return tookMs
+    },
+    logger,
+  })
+  const objectCount = rowCount({
+    name: 'count objects',
+    count: async () => {
+      const { counts, tookMs } = await countLiveObjects({ prisma: work.prisma, keepOffline })
+      metrics.live.set(counts)
+      return tookMs
     },
     logger,
   })
@@ -258,7 +268,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     expirer,
     pruner,
     ...ledgerParts,
-    counts,
+    callbackCount,
+    objectCount,
     waiters.looking,
     admin,
     http,

@@ -1,5 +1,5 @@
 /** Finished callbacks that make the rate exact enough. */
-const ENOUGH = 300
+const ENOUGH = 200
 const MAX_WINDOWS = 8
 
 /** Measures how many callbacks finish in a second, from counts of those that finished within a window. Few callbacks need several windows. */
@@ -9,6 +9,11 @@ export class FinishRate {
   add(finished: number, windowMs: number): void {
     this.#windows.unshift({ finished, ms: windowMs })
     if (this.#windows.length > MAX_WINDOWS) this.#windows.pop()
+  }
+
+  /** Forgets all windows. */
+  clear(): void {
+    this.#windows.length = 0
   }
 
   /** 0 before the first window. */

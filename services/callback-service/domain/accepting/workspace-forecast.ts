@@ -27,7 +27,7 @@ export interface Forecast {
 const STANDING_MS = 250
 const STANDING_CALLBACKS = 3
 /** Callbacks that may have come since a look at an empty queue. If there are more, a burst has begun and nobody knows how fast it goes. */
-const BURST_CALLBACKS = 200
+const BURST_CALLBACKS = 50
 const BURST_MS = 1000
 /** A look is too old after this many intervals between looks. */
 const MAX_INTERVALS = 3
@@ -50,6 +50,8 @@ export class WorkspaceForecast {
   #counts = NO_CALLBACKS
   #countedAtMs: number | undefined
   #intervalMs = 0
+  /** Number of looks in a row at which a backlog stood. */
+  #standing = 0
   /** What this process did since the look. */
   #accepted = 0
   #claimed = 0
@@ -67,6 +69,9 @@ export class WorkspaceForecast {
         due: (this.#trend.due + ofOthers(this.#counts.due, this.#accepted - this.#claimed, counts.due)) / 2,
       }
     }
+    this.#standing = counts.due > Math.max(STANDING_CALLBACKS, (counts.finished / windowMs) * STANDING_MS) ? this.#standing + 1 : 0
+    // Before a backlog stood, callbacks finished only as fast as they came. The window in which it arose is no more than a first guess.
+    if (this.#standing === 1 || this.#standing === 2) this.#rate.clear()
     this.#rate.add(counts.finished, windowMs)
     this.#counts = counts
     this.#countedAtMs = nowMs
@@ -97,7 +102,8 @@ export class WorkspaceForecast {
     if (ageMs > Math.max(MIN_STALE_MS, MAX_INTERVALS * this.#intervalMs)) return undefined
     const backlog = this.#counts.unfinished + this.#accepted - this.#ended + this.#trend.unfinished * ageMs
     const due = this.#counts.due + this.#accepted - this.#claimed + this.#trend.due * ageMs
-    const [waitMs, workMs] = [this.#waitMs(Math.max(0, due)), this.#workMs(objects)]
+    const workMs = this.#workMs(objects)
+    const waitMs = workMs === undefined ? undefined : this.#waitMs(Math.max(0, due), workMs)
     return {
       backlog: Math.max(0, Math.round(backlog)),
       etaMs: waitMs === undefined || workMs === undefined ? null : Math.round(waitMs + workMs),
@@ -105,9 +111,10 @@ export class WorkspaceForecast {
   }
 
   /** @param due callbacks that are to be claimed first */
-  #waitMs(due: number): number | undefined {
+  #waitMs(due: number, workMs: number): number | undefined {
     const perMs = this.#rate.perSecond / 1000
-    if (this.#counts.due > Math.max(STANDING_CALLBACKS, perMs * STANDING_MS)) return perMs === 0 ? undefined : due / perMs
+    if (this.#standing === 1 && perMs > 0) return due / Math.max(perMs, this.#counts.running / Math.max(1, workMs))
+    if (this.#standing > 0) return perMs === 0 ? undefined : due / perMs
     if (due > Math.max(BURST_CALLBACKS, perMs * BURST_MS)) return undefined
     // What recent callbacks waited may be old. While no backlog stands, the wait is not longer than this.
     const mostMs = perMs === 0 ? STANDING_MS : Math.max(STANDING_MS, STANDING_CALLBACKS / perMs)

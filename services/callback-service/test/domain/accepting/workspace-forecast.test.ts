@@ -87,6 +87,18 @@ describe('WorkspaceForecast', () => {
     assert.equal(expected()?.etaMs, 13_000)
   })
 
+  it('measures the rate anew when a backlog begins to stand', () => {
+    settle(2000)
+    for (const counts of [{ finished: 2 }, { finished: 2 }, { due: 100, running: 40, finished: 10 }]) {
+      nowMs += 2000
+      count(counts)
+    }
+    // The 40 that run take 2 s each, so 20 finish in a second.
+    assert.equal(expected()?.etaMs, 7000)
+    count({ due: 100, running: 40, finished: 50 })
+    assert.equal(expected()?.etaMs, 6000)
+  })
+
   it('does not know when it will be finished while a backlog stands and nothing finishes', () => {
     settle(2000)
     count({ unfinished: 500, due: 500 })
@@ -96,8 +108,8 @@ describe('WorkspaceForecast', () => {
   it('does not know how fast a burst goes that began after the last look', () => {
     settle(2000)
     count({ finished: 2 })
-    for (let i = 0; i < 201; i += 1) forecast.accepted()
-    assert.deepEqual(expected(), { backlog: 201, etaMs: null })
+    for (let i = 0; i < 51; i += 1) forecast.accepted()
+    assert.deepEqual(expected(), { backlog: 51, etaMs: null })
   })
 
   it('forgets the waits of a backlog that is gone', () => {
