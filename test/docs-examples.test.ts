@@ -83,6 +83,20 @@ describe('the examples of the documentation', function () {
       assert.deepEqual(formOf(await response.json()), formOf(JSON.parse(example('"kind":"Object"'))))
     })
 
+    it('shows the ledger and its keys as they are', async () => {
+      await post('{"object_ids":[1]}', { 'idempotency-key': 'ledger' })
+      const get = async (path: string): Promise<unknown> => (await fetch(`${system.callbackUrl}${path}`)).json()
+      const ledger = (await get('/v1/ledger')) as { intervals: object[] }
+      const shown = JSON.parse(example('"kind":"Ledger"')) as { intervals: object[] }
+      const plain = ({ intervals, ...rest }: { intervals: object[] }) => ({
+        ...rest,
+        intervals: intervals.map(each => ({ ...each, refused: {} })),
+      })
+      assert.deepEqual(formOf(plain(ledger)), formOf(plain(shown)))
+      const { next, ...keys } = (await get('/v1/ledger/keys?limit=1')) as { next: string }
+      assert.deepEqual(formOf(keys), formOf(JSON.parse(example('"kind":"LedgerKeyList"'))))
+    })
+
     it('shows a problem as it is, whose operation_id is in the log', async () => {
       const response = await post('{"object_ids":[0,1,2,"3"]}')
       const shown = JSON.parse(example('"type":"/v1/errors/')) as Record<string, unknown>

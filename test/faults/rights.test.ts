@@ -81,6 +81,7 @@ describe('a database user with the rights of deploy/grants.sql', function () {
     'DELETE ON objects',
     'UPDATE ON workers',
     'SELECT ON clock_steps',
+    'INSERT ON ledger_hours',
     'SELECT ON access_revision',
     'UPDATE ON operations',
   ]) {

@@ -66,6 +66,12 @@ describe('the settings of the callback service', () => {
     assert.deepEqual(others, [])
   })
 
+  it('warn if the ledger forgets callbacks before their rows are deleted', () => {
+    const env = { HTTP_HOST: '127.0.0.1', CALLBACKS_RETENTION_SECONDS: String(2 * 86_400) }
+    assert.deepEqual(warningsAbout(read({ ...env, LEDGER_RETENTION_DAYS: '2' }).current), [])
+    assert.match(warningsAbout(read({ ...env, LEDGER_RETENTION_DAYS: '1' }).current).join(), /^ledger\.retentionDays is shorter than/)
+  })
+
   const KEY = 'k'.repeat(32)
 
   it('warn that everybody may do everything, unless the port is on loopback or callers need keys', () => {

@@ -25,12 +25,14 @@ export interface LedgerKeysReader {
   readonly list: (span: KeysSpan, page: PageRequest<CallbackPosition>) => Promise<LedgerKeys>
   /** The time now by the database's clock, in epoch milliseconds. */
   readonly nowMs: () => number
+  /** Time that the ledger remembers. */
+  readonly retentionMs: number
 }
 
 const COMPLETE = Type.Boolean({ description: 'False if the service has deleted callbacks of these hours, and their keys with them.' })
 
 /** `GET /v1/ledger/keys`: lists the idempotency keys of the callbacks that the service received in a span of time. */
-export function listLedgerKeys({ list, nowMs }: LedgerKeysReader): Route {
+export function listLedgerKeys({ list, nowMs, retentionMs }: LedgerKeysReader): Route {
   const page = listSchema('LedgerKeyList', 'ledger-keys', LedgerKeySchema)
   return route({
     method: 'GET',
@@ -69,7 +71,8 @@ export function listLedgerKeys({ list, nowMs }: LedgerKeysReader): Route {
       }
     },
     async execute({ workspace, paging, asked, page: wanted, filter, query }) {
-      const { fromMs, toMs } = spanAt(nowMs(), asked)
+      const now = nowMs()
+      const { fromMs, toMs } = spanAt(now, asked)
       const { keys, isComplete } = await list({ workspace, fromMs, toMs }, { ...wanted, limit: wanted.limit + 1 })
       // The links name the span, because its default moves with time.
       const filters = { ...filter, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }
@@ -80,7 +83,9 @@ export function listLedgerKeys({ list, nowMs }: LedgerKeysReader): Route {
         found,
         found.items.map(key => keyText(key, query)),
       )
-      return jsonAnswer(200, `${text.slice(0, -1)},"complete":${isComplete}}`, linkHeader(found))
+      // What the ledger has forgotten, it cannot miss.
+      const complete = isComplete && fromMs >= now - retentionMs
+      return jsonAnswer(200, `${text.slice(0, -1)},"complete":${complete}}`, linkHeader(found))
     },
   })
 }

@@ -130,6 +130,12 @@ describe('the ledger over HTTP', () => {
       ])
     })
 
+    it('calls nothing complete that the ledger may have forgotten', async () => {
+      await serve({ list: async () => ({ keys: [], isComplete: true }), retentionMs: 2 * HOUR_MS })
+      const isComplete = async (fromMs: number) => (await get(`/v1/ledger/keys?from=${iso(fromMs)}`)).body['complete']
+      assert.deepEqual([await isComplete(NOW - 2 * HOUR_MS), await isComplete(NOW - 2 * HOUR_MS - 1)], [true, false])
+    })
+
     it('refuses the cursor of another workspace', async () => {
       await serve({ list: async () => ({ keys: [key(1), key(2)], isComplete: true }) })
       const { body } = await get('/v1/ledger/keys?limit=1')
