@@ -36,6 +36,7 @@ import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
 import { processing } from './wiring/processing.ts'
+import { streaming } from './wiring/streaming.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
 import { databaseMigration } from './workers/database-migration.ts'
@@ -104,6 +105,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
 
+  const { stream, sockets, poller } = streaming({ config, read, hasWorkspace: name => directory.find(name) !== undefined, logger })
   const { gate, ...callers } = access({
     config,
     directory,
@@ -147,6 +149,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
         list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
       },
+      stream,
       workspaces,
       keys,
       isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
@@ -159,6 +162,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...config.http,
     drainMs: config.shutdown.delayMs,
     shutdown,
+    hasWebSockets: true,
     logger,
     handler: cors(config.http.corsOrigins, refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
@@ -171,6 +175,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     fetches_in_flight: () => fetches.slots.inFlight,
     fetches_waiting: () => fetches.slots.waiting,
     http_connections: () => http.connections,
+    stream_clients: () => sockets.count,
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
@@ -209,8 +214,10 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     expirer,
     pruner,
     counts,
+    poller,
     admin,
     http,
+    sockets,
     telemetry.sending,
   ]
 }

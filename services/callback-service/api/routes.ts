@@ -8,6 +8,7 @@ import { type PostCallbackOptions, postCallback } from './callbacks/post-callbac
 import { limitChanges } from './gates/limit-changes.ts'
 import { type ObjectReader, readObjects } from './objects/read-objects.ts'
 import { PROBLEMS } from './problem-kinds.ts'
+import { getStream, type StreamOptions } from './stream/get-stream.ts'
 import { type AccessKeys, keyRoutes } from './workspaces/key-routes.ts'
 import { type Workspaces, workspaceRoutes } from './workspaces/workspace-routes.ts'
 
@@ -16,6 +17,7 @@ export interface RoutesOptions {
   readonly checks: readonly Check[]
   readonly callbacks: { readonly find: (workspace: string, id: string) => Promise<CallbackView | undefined>; readonly list: ListCallbacks }
   readonly objects: ObjectReader
+  readonly stream: StreamOptions
   readonly workspaces: Workspaces
   readonly keys: AccessKeys
   /** Whether a workspace may have its client service there. */
@@ -26,7 +28,7 @@ export interface RoutesOptions {
 
 /** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
 export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] {
-  const { accepting, checks, callbacks, objects, workspaces, keys, isAllowedUrl, isOpen } = options
+  const { accepting, checks, callbacks, objects, stream, workspaces, keys, isAllowedUrl, isOpen } = options
   return withSelfDescription({
     title: 'Answerback',
     description: 'Receives callbacks that name objects by id, fetches every object from the client service, and keeps it for a while.',
@@ -36,6 +38,7 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       listCallbacks(callbacks.list),
       getCallback(callbacks.find),
       ...readObjects(objects),
+      getStream(stream),
       ...limitChanges([...workspaceRoutes(workspaces, isAllowedUrl), ...keyRoutes(keys)]),
     ],
     kinds: PROBLEMS,

@@ -7,6 +7,7 @@ import type { Gate, Route } from '#foundation/http/route.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { Shutdown } from '#foundation/http/shutdown.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
+import { WebSockets } from '#foundation/http/web-sockets.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { checkAnswers } from '../../../../test/support/check-answers.ts'
 import { onlyDefault } from '../../../../test/support/only-default.ts'
@@ -21,6 +22,7 @@ import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
 import type { ObjectReader } from '../../api/objects/read-objects.ts'
 import { callbackServiceRoutes } from '../../api/routes.ts'
+import type { StreamOptions } from '../../api/stream/get-stream.ts'
 import type { AccessKeys } from '../../api/workspaces/key-routes.ts'
 import type { Workspaces } from '../../api/workspaces/workspace-routes.ts'
 import type { CallbackView } from '../../domain/callback.ts'
@@ -35,6 +37,8 @@ export interface ApiDoubles {
   readonly findCallback?: (workspace: string, id: string) => Promise<CallbackView | undefined>
   readonly listCallbacks?: ListCallbacks
   readonly objects?: ObjectReader
+  readonly sockets?: WebSockets
+  readonly listen?: StreamOptions['listen']
   readonly workspaces?: Workspaces
   readonly keys?: AccessKeys
   /** Who sends the requests. */
@@ -88,6 +92,12 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     },
     checks: [{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }],
     callbacks: { find: doubles.findCallback ?? (async () => undefined), list: doubles.listCallbacks ?? (async () => []) },
+    stream: {
+      sockets: doubles.sockets ?? new WebSockets({ max: 10 }),
+      listen: doubles.listen ?? (() => () => undefined),
+      hasWorkspace: () => true,
+      origins: doubles.corsOrigins ?? '',
+    },
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
     workspaces: doubles.workspaces ?? NO_WORKSPACES,
     keys: doubles.keys ?? NO_KEYS,
@@ -120,6 +130,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     port: 0,
     host: '127.0.0.1',
     logger,
+    hasWebSockets: true,
     drainMs: doubles.drainMs ?? 0,
     shutdown,
     handler: cors(doubles.corsOrigins ?? '', refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
