@@ -22,6 +22,7 @@ export const VIOLATIONS = {
   stolen: 'taken over from a worker that is alive',
   leaked: 'in another workspace than that of its sender, or readable there',
   admitted: 'accepted with a key that was revoked',
+  unseen: 'ended in another state than the stream told its listener last',
   delayed: 'held up by objects that it does not name, or by other senders',
 } as const
 
@@ -48,6 +49,8 @@ export function check({ sent, rows, transitions, stores, inflicted }: Evidence):
     leaked: checkWorkspaces(sent, rows, stores),
     // Only the services can tell, after the run.
     admitted: [],
+    // Only the listeners can tell.
+    unseen: [],
     delayed: [...checkDelays(sent, { inflicted, transitions }), ...checkAnswerTimes(sent, inflicted)],
   }
 }

@@ -76,12 +76,13 @@ export class CallbackChanges {
     const from = Prisma.sql`('epoch'::timestamptz + ${fromUs}::float8 * interval '1 microsecond')`
     const isNew = seen === undefined ? Prisma.sql`true` : isNewSince(seen)
     const facts = factsOf(watched)
-    // Each sign is a subquery with known bounds, so that each uses its index.
+    // Each sign is a subquery with known bounds, so that each uses its index. Without statistics, Postgres takes a range with one end for a third
+    // of the table and reads all of it, but a range with two ends for little.
     const [row] = await inDatabase(
       () => this.#prisma.$queryRaw<FoundRow[]>`
         WITH RECURSIVE ${prioritiesOf(workspace)}, found AS (
           SELECT * FROM (SELECT ${facts}, 'finished' AS sign, finished_at AS sign_at FROM callbacks c
-            WHERE finished_at >= ${from} AND workspace = ${workspace} AND ${isNew} ORDER BY finished_at LIMIT ${limit}) AS finished
+            WHERE finished_at >= ${from} AND finished_at < 'infinity' AND workspace = ${workspace} AND ${isNew} ORDER BY finished_at LIMIT ${limit}) AS finished
           UNION ALL SELECT * FROM (SELECT ${facts}, 'steered', steered_at FROM callbacks c
             WHERE steered_at >= ${from} AND workspace = ${workspace} AND ${isNew} ORDER BY workspace, steered_at LIMIT ${limit}) AS steered
           UNION ALL SELECT ${facts}, 'running', NULL FROM callbacks c WHERE state = 'running' AND workspace = ${workspace} AND ${isNew}
