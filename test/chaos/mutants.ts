@@ -207,7 +207,7 @@ export const MUTANTS: readonly Mutant[] = [
         text: 'AS now_us, ${micros(Prisma.sql`least(',
         instead: 'AS now_us, ${micros(Prisma.sql`greatest(statement_timestamp(), ',
       },
-      { file: 'workspace-feed.ts', text: 'const OVERLAP_US = 1_000_000', instead: 'const OVERLAP_US = -300_000' },
+      { file: 'workspace-feed.ts', text: 'const OVERLAP_US = 1_000_000', instead: 'const OVERLAP_US = 0' },
     ],
     faults: [at(2, 'hang', 0, 2000), at(6, 'kill', 1)],
     shownBy: ['unseen'],
