@@ -294,6 +294,13 @@ export const schema = {
       default: true,
     }),
   },
+  stream: {
+    maxClients: setting<number>({
+      doc: 'Maximum number of open streams (GET /v1/stream), and at most half of http.maxConnections. Further ones get 503.',
+      format: 'count',
+      default: 1000,
+    }),
+  },
   expiry: {
     ttlSeconds: setting<number>({
       doc: 'Time from storing an object to deleting it, in seconds. A change applies to objects stored after it.',

@@ -116,6 +116,7 @@ export const LIVE_GAUGES = {
   fetches_in_flight: 'Number of requests to the client service under way.',
   fetches_waiting: 'Number of requests to the client service that wait for a free slot.',
   http_connections: 'Number of open connections.',
+  stream_clients: 'Number of open streams.',
   worker_session: '1 if this process has its worker session, otherwise 0. Without a session it works on no callback.',
   callbacks_running: 'Number of callbacks that this process works on.',
 } as const

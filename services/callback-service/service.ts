@@ -39,6 +39,7 @@ import { ledger } from './wiring/ledger.ts'
 import { operationRooms } from './wiring/operations.ts'
 import { processing } from './wiring/processing.ts'
 import { steering } from './wiring/steering.ts'
+import { streaming } from './wiring/streaming.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
 import { CallbackWaiters } from './workers/callback-waiters.ts'
@@ -148,6 +149,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
 
+  const { stream, sockets, poller } = streaming({ config, read, hasWorkspace: name => directory.find(name) !== undefined, logger })
   const { gate, ...callers } = access({
     config,
     directory,
@@ -204,6 +206,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       },
       operations,
       ledger: ledgerReader,
+      stream,
       workspaces,
       keys,
       isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
@@ -216,6 +219,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...config.http,
     drainMs: config.shutdown.delayMs,
     shutdown,
+    hasWebSockets: true,
     logger,
     handler: cors(config.http.corsOrigins, refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
@@ -229,6 +233,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     fetches_in_flight: () => fetches.slots.inFlight,
     fetches_waiting: () => fetches.slots.waiting,
     http_connections: () => http.connections,
+    stream_clients: () => sockets.count,
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
@@ -270,11 +275,13 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...ledgerParts,
     callbackCount,
     objectCount,
+    poller,
     waiters.looking,
     admin,
     http,
     // It stops before the port drains, so that the drain does not wait for those that wait.
     waiters,
+    sockets,
     telemetry.sending,
   ]
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CallbackAnswer } from '../support/callbacks.ts'
 import { isFinished } from './acceptance-checker.ts'
+import { WORKSPACES } from './access.ts'
 import { check, countRecovered, type Findings } from './checker.ts'
 import type { FaultKind } from './fault-kinds.ts'
 import type { Fault } from './fault-plan.ts'
@@ -10,9 +11,11 @@ import { type Inflicted, runNemesis } from './nemesis.ts'
 import { seededRandom } from './random.ts'
 import { Sender } from './sender.ts'
 import { CAN_STEP_CLOCKS } from './steppable-clock.ts'
+import { checkStream } from './stream-checker.ts'
+import { StreamListeners } from './stream-listeners.ts'
 import { ChaosSystem } from './system.ts'
 import { type Timings, timingsOf } from './timings.ts'
-import { readWitness } from './witness.ts'
+import { readWitness, type Witnessed } from './witness.ts'
 
 export interface ChaosOptions {
   readonly seed: number
@@ -55,6 +58,8 @@ const READ_BACK = 500
 const EXAMPLES = 10
 /** Maximum time to drain. A busy machine needs minutes for its backlog, and is not stuck while the backlog shrinks. */
 const DRAIN_MS = 900_000
+/** Maximum time until listeners know of the last change: to notice that a replica is gone, connect again, and catch up. */
+const HEARD_MS = 30_000
 /** Maximum time to wait for an answer when nothing is under way. A service that takes longer will not answer at all. */
 const PATIENCE_MS = 3000
 
@@ -72,13 +77,16 @@ export async function chaos(options: ChaosOptions): Promise<Result> {
     random: seededRandom(seed),
     prefix: `chaos-${seed}`,
   })
+  const listeners = new StreamListeners({ urls: () => system.urls, key: system.access.superuserKey })
   try {
+    listeners.start()
     sender.start()
     const inflicted = await runNemesis({ system, sender, faults, seconds, signal, say })
     await sender.stop()
     const drainedMs = await drained(system, giveUpMs, signal)
     const witnessed = await system.postgres.use(readWitness)
     const findings = check({ ...witnessed, sent: sender.sent, inflicted })
+    findings.unseen.push(...(await unseen(witnessed, listeners)))
     findings.stuck.push(...(await unreadable(system, sender.sent)))
     findings.admitted.push(...(await system.access.admitted()))
     findings.miscounted.push(...checkLedger(sender.sent, witnessed.rows, await system.access.ledger(daysOf(sender.sent, witnessed.rows))))
@@ -99,6 +107,7 @@ export async function chaos(options: ChaosOptions): Promise<Result> {
     }
   } finally {
     await sender.stop()
+    await listeners.stop()
     await system.stop()
   }
 }
@@ -122,6 +131,17 @@ async function drained(system: ChaosSystem, giveUpMs: number, signal: AbortSigna
     await sleep(100, undefined, { signal })
   }
   return leastAt - started
+}
+
+/** Waits until the listeners have heard everything, as long as that may take. @returns what they have not heard by then */
+async function unseen({ rows, transitions }: Witnessed, { heard }: StreamListeners): Promise<string[]> {
+  const deadline = performance.now() + HEARD_MS
+  for (;;) {
+    const silent = WORKSPACES.filter(workspace => !heard.has(workspace)).map(workspace => `the listener of ${workspace} never began`)
+    const found = [...silent, ...checkStream(rows, transitions, heard)]
+    if (found.length === 0 || performance.now() > deadline) return found
+    await sleep(100)
+  }
 }
 
 /** Reads callbacks that were answered with 202 from a replica, as a sender would. @returns those that it does not report as finished */

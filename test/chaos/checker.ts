@@ -23,6 +23,7 @@ export const VIOLATIONS = {
   leaked: 'in another workspace than that of its sender, or readable there',
   admitted: 'accepted with a key that was revoked',
   miscounted: 'the ledger says something else than its sender knows',
+  unseen: 'ended in another state than the stream told its listener last',
   delayed: 'held up by objects that it does not name, or by other senders',
 } as const
 
@@ -50,6 +51,8 @@ export function check({ sent, rows, transitions, stores, inflicted }: Evidence):
     // Only the services can tell, after the run.
     admitted: [],
     miscounted: [],
+    // Only the listeners can tell.
+    unseen: [],
     delayed: [...checkDelays(sent, { inflicted, transitions }), ...checkAnswerTimes(sent, inflicted)],
   }
 }

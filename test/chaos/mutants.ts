@@ -200,6 +200,19 @@ export const MUTANTS: readonly Mutant[] = [
     shownBy: ['delayed'],
   },
   {
+    name: 'lets the stream go on from the present',
+    changes: [
+      {
+        file: 'callback-changes.ts',
+        text: 'AS now_us, ${micros(Prisma.sql`least(',
+        instead: 'AS now_us, ${micros(Prisma.sql`greatest(statement_timestamp(), ',
+      },
+      { file: 'workspace-feed.ts', text: 'const OVERLAP_US = 1_000_000', instead: 'const OVERLAP_US = 0' },
+    ],
+    faults: [at(2, 'hang', 0, 2000), at(6, 'kill', 1)],
+    shownBy: ['unseen'],
+  },
+  {
     name: 'charges for lost workers',
     changes: [
       {

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { adminRoutes } from '#foundation/admin/server.ts'
 import { Settings } from '#foundation/config/settings.ts'
 import type { Route } from '#foundation/http/route.ts'
+import { WebSockets } from '#foundation/http/web-sockets.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
@@ -32,6 +33,7 @@ export function callbackPortRoutes(): readonly Route[] {
     objects: { find: nobody, list: nobody },
     operations: { create: nobody, find: nobody, list: nobody, abort: nobody },
     ledger: { read: nobody, list: nobody, nowMs: Date.now, retentionMs: 0 },
+    stream: { sockets: new WebSockets({ max: 0 }), listen: () => () => undefined, hasWorkspace: () => true, origins: '' },
     workspaces: { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody },
     keys: { create: nobody, list: nobody, delete: nobody },
     isAllowedUrl: () => true,

@@ -13,6 +13,7 @@ import { type LedgerKeysReader, listLedgerKeys } from './ledger/list-ledger-keys
 import { type ObjectReader, readObjects } from './objects/read-objects.ts'
 import { type Operations, operationRoutes } from './operations/operation-routes.ts'
 import { PROBLEMS } from './problem-kinds.ts'
+import { getStream, type StreamOptions } from './stream/get-stream.ts'
 import { type AccessKeys, keyRoutes } from './workspaces/key-routes.ts'
 import { type Workspaces, workspaceRoutes } from './workspaces/workspace-routes.ts'
 
@@ -24,6 +25,7 @@ export interface RoutesOptions {
   readonly objects: ObjectReader
   readonly operations: Operations
   readonly ledger: LedgerReader & LedgerKeysReader
+  readonly stream: StreamOptions
   readonly workspaces: Workspaces
   readonly keys: AccessKeys
   /** Whether a workspace may have its client service there. */
@@ -34,7 +36,7 @@ export interface RoutesOptions {
 
 /** Returns all routes of the port for senders and readers, in the order in which the router tries them. */
 export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] {
-  const { accepting, checks, callbacks, steering, objects, operations, ledger, workspaces, keys, isAllowedUrl, isOpen } = options
+  const { accepting, checks, callbacks, steering, objects, operations, ledger, stream, workspaces, keys, isAllowedUrl, isOpen } = options
   return withSelfDescription({
     title: 'Answerback',
     description: 'Receives callbacks that name objects by id, fetches every object from the client service, and keeps it for a while.',
@@ -51,6 +53,7 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       ...readObjects(objects),
       getLedger(ledger),
       listLedgerKeys(ledger),
+      getStream(stream),
       ...limitChanges([...operationRoutes(operations), ...workspaceRoutes(workspaces, isAllowedUrl), ...keyRoutes(keys)]),
     ],
     kinds: PROBLEMS,

@@ -43,6 +43,8 @@ export class HttpConnections {
   readonly #options: HttpConnectionsOptions
   readonly #open = new Map<Socket, Connection>()
   #held = 0
+  /** Connections that no longer carry requests, but still count. */
+  #handedOver = 0
   /** Connections that have held requests, and none under way. */
   readonly #waiting: [Socket, Connection][] = []
 
@@ -51,7 +53,7 @@ export class HttpConnections {
   }
 
   get count(): number {
-    return this.#open.size
+    return this.#open.size + this.#handedOver
   }
 
   /** Whether the connection has a request under way. */
@@ -78,6 +80,26 @@ export class HttpConnections {
     if (hasUselessBody(request)) request.resume()
     if (connection.request || isPaused(connection)) this.#hold(connection, { request, response })
     else this.#begin(connection, { request, response })
+  }
+
+  /**
+   * Answers a request that is the last of its connection, because it asks for another protocol. A client must not send such a request ahead: the
+   * connection is closed.
+   */
+  takeLast(socket: Socket, last: () => HeldRequest): void {
+    const connection = this.#open.get(socket)
+    if (!connection) return
+    if (connection.request || isPaused(connection)) this.#close(socket)
+    else this.#begin(connection, last())
+  }
+
+  /** Gives a connection away that has changed its protocol. It still counts, but `makeRoom` and `cutOff` leave it alone. */
+  handOver(socket: Socket): void {
+    this.#forget(socket)
+    this.#handedOver += 1
+    socket.once('close', () => {
+      this.#handedOver -= 1
+    })
   }
 
   /**

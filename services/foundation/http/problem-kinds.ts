@@ -53,6 +53,12 @@ export const HTTP_PROBLEMS = {
     meaning: 'A browser sent this request for a page of another site, to the admin port or to what only managers may do.',
     remedy: 'Send the request directly, or with a key.',
   },
+  origin_not_allowed: {
+    status: 403,
+    title: 'The origin is not allowed',
+    meaning: 'A page of another origin asked for a WebSocket.',
+    remedy: 'Add the origin to http.corsOrigins, or serve the page from the host of the service.',
+  },
   not_found: {
     status: 404,
     title: 'There is nothing here',
@@ -119,6 +125,12 @@ export const HTTP_PROBLEMS = {
     meaning: 'The service reads this setting only when it starts. It changed nothing.',
     remedy: 'Change it in the file, in the environment or on the command line. Then restart the service.',
   },
+  upgrade_required: {
+    status: 426,
+    title: 'This path is a WebSocket',
+    meaning: 'The request has not the headers that open a WebSocket of version 13 (RFC 6455).',
+    remedy: 'Use a client for WebSockets. A proxy in between must pass the headers Connection and Upgrade on.',
+  },
   headers_too_large: {
     status: 431,
     title: 'The headers are too large',
@@ -136,6 +148,12 @@ export const HTTP_PROBLEMS = {
     title: 'Another CPU profile is running',
     meaning: 'The process takes one CPU profile at a time.',
     remedy: 'Try again when the other profile has ended.',
+  },
+  too_many_streams: {
+    status: 503,
+    title: 'Too many streams are open',
+    meaning: 'This process serves a limited number of WebSockets.',
+    remedy: 'Try again after the time in Retry-After, or raise stream.maxClients.',
   },
   shutting_down: {
     status: 503,

@@ -9,6 +9,7 @@ import { HttpListeners } from './listeners.ts'
 import { HTTP_PROBLEMS, type HttpProblemCode } from './problem-kinds.ts'
 import { refuseRequest, refuseUnparsable, writeProblem } from './refusals.ts'
 import { Shutdown } from './shutdown.ts'
+import { asksForWebSocket, responseToUpgrade } from './websocket.ts'
 
 export interface HttpServerOptions {
   readonly name: string
@@ -24,6 +25,8 @@ export interface HttpServerOptions {
   readonly shutdown?: Shutdown
   /** Whether the stop also cuts off answers under way after a second. This suits answers that take minutes and can be requested again. */
   readonly cutsAnswers?: boolean
+  /** Whether the handler may turn requests into WebSockets, with `acceptWebSocket` (default: false). */
+  readonly hasWebSockets?: boolean
   /** Called for each refusal that the handler does not see, because the request was not HTTP or did not arrive in time. */
   readonly onRefused?: (refusal: Refusal) => void
 }
@@ -84,6 +87,7 @@ export class HttpServer implements Part {
         // `handler` refuses a request without Host, with a problem body like every other refusal.
         requireHostHeader: false,
         noDelay: true,
+        shouldUpgradeCallback: request => options.hasWebSockets === true && asksForWebSocket(request),
       },
       (request, response) => {
         this.#arrivals += 1
@@ -105,6 +109,11 @@ export class HttpServer implements Part {
         }),
       ),
     )
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      this.#arrivals += 1
+      const onAccepted = (): void => this.#connections.handOver(socket)
+      this.#connections.takeLast(socket, () => ({ request, response: responseToUpgrade({ request, socket, head, onAccepted }) }))
+    })
     this.#server.on('connect', (request: IncomingMessage, socket: Duplex) => {
       writeProblem(socket, 'method_not_allowed', 'CONNECT is not served.', request.headers)
       this.#tellRefused('method_not_allowed', request)

@@ -9,6 +9,8 @@ import { withRequestId } from './request-id.ts'
 
 /** The status in metrics if the caller did not wait for the answer. The service never sends it. */
 const CLIENT_GONE = 499
+/** The status of a request that became a WebSocket. Its response is never written: the WebSocket has the connection. */
+const SWITCHED = 101
 
 /** Records the duration of an answered request. */
 export type ObserveRequest = (labels: { method: string; route: string; status: number }, seconds: number) => void
@@ -39,7 +41,8 @@ export function httpTelemetry({ logger, observe, isTraced }: HttpTelemetryOption
       const seconds = (performance.now() - started) / 1000
       const route = typeof request.route?.path === 'string' ? request.route.path : 'unmatched'
       const refusal = refusedWith.get(request.socket)
-      const status = response.writableFinished ? response.statusCode : refusal ? HTTP_PROBLEMS[refusal].status : CLIENT_GONE
+      const isAnswered = response.writableFinished || response.statusCode === SWITCHED
+      const status = isAnswered ? response.statusCode : refusal ? HTTP_PROBLEMS[refusal].status : CLIENT_GONE
       span.updateName(`${method} ${route}`)
       span.setAttribute('http.route', route)
       if (status !== CLIENT_GONE) span.setAttribute('http.response.status_code', status)

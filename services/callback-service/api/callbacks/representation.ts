@@ -67,7 +67,7 @@ export function hrefOfCallback(id: string, query = ''): string {
   return `/v1/callbacks/${id}${query}`
 }
 
-export function listedText(callback: ListedCallback, query: string): string {
+export function listedText(callback: Omit<ListedCallback, 'position'>, query: string): string {
   return JSON.stringify(factsOf(callback, callback.objectCount, query))
 }
 

@@ -7,6 +7,7 @@ import type { Gate, Route } from '#foundation/http/route.ts'
 import { HttpServer } from '#foundation/http/server.ts'
 import { Shutdown } from '#foundation/http/shutdown.ts'
 import { httpTelemetry } from '#foundation/http/telemetry.ts'
+import { WebSockets } from '#foundation/http/web-sockets.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { checkAnswers } from '../../../../test/support/check-answers.ts'
 import { onlyDefault } from '../../../../test/support/only-default.ts'
@@ -25,6 +26,7 @@ import type { LedgerKeysReader } from '../../api/ledger/list-ledger-keys.ts'
 import type { ObjectReader } from '../../api/objects/read-objects.ts'
 import type { Operations } from '../../api/operations/operation-routes.ts'
 import { callbackServiceRoutes, type RoutesOptions } from '../../api/routes.ts'
+import type { StreamOptions } from '../../api/stream/get-stream.ts'
 import type { AccessKeys } from '../../api/workspaces/key-routes.ts'
 import type { Workspaces } from '../../api/workspaces/workspace-routes.ts'
 import type { CallbackView } from '../../domain/callback.ts'
@@ -42,6 +44,8 @@ export interface ApiDoubles {
   readonly objects?: ObjectReader
   readonly operations?: Operations
   readonly ledger?: Partial<LedgerReader & LedgerKeysReader>
+  readonly sockets?: WebSockets
+  readonly listen?: StreamOptions['listen']
   readonly workspaces?: Workspaces
   readonly keys?: AccessKeys
   /** Who sends the requests. */
@@ -112,6 +116,12 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     checks: [{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }],
     callbacks: { find: doubles.findCallback ?? (async () => undefined), list: doubles.listCallbacks ?? (async () => []) },
     steering: { ...NO_STEERING, ...doubles.steering },
+    stream: {
+      sockets: doubles.sockets ?? new WebSockets({ max: 10 }),
+      listen: doubles.listen ?? (() => () => undefined),
+      hasWorkspace: () => true,
+      origins: doubles.corsOrigins ?? '',
+    },
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
     operations: doubles.operations ?? NO_OPERATIONS,
     ledger: { ...NO_LEDGER, ...doubles.ledger },
@@ -146,6 +156,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     port: 0,
     host: '127.0.0.1',
     logger,
+    hasWebSockets: true,
     drainMs: doubles.drainMs ?? 0,
     shutdown,
     handler: cors(doubles.corsOrigins ?? '', refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),

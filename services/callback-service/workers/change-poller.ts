@@ -1,0 +1,85 @@
+import { Loop } from '#foundation/lifecycle/loop.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
+import { StorageUnavailableError } from '../domain/storage-errors.ts'
+import { type ChangeSource, type ClockLook, type Listener, WorkspaceFeed } from './workspace-feed.ts'
+
+export interface ChangePollerOptions {
+  readonly source: ChangeSource
+  /** Time for which finished callbacks are kept. */
+  readonly retentionMs: () => number
+  readonly logger: Logger
+}
+
+const POLL_MS = 250
+/** Rest after a poll, in times of its duration, so that polls take at most a fifth of the time of one connection. */
+const REST_SHARE = 4
+/** Time for which a listener may go on from its last position. Older changes would take long to find. */
+const MAX_AGE_MS = 600_000
+
+/**
+ * Looks for changes four times a second, one workspace after the other, while anybody listens. While the database is away, listeners stay
+ * and miss nothing. If its clock steps, all must start anew: nobody can say which changes came since.
+ */
+export class ChangePoller {
+  readonly name = 'change-poller'
+  readonly #options: ChangePollerOptions
+  readonly #feeds = new Map<string, WorkspaceFeed>()
+  readonly #loop: Loop
+  #last: ClockLook | undefined
+
+  constructor(options: ChangePollerOptions) {
+    this.#options = options
+    this.#loop = new Loop({
+      name: this.name,
+      logger: options.logger,
+      pass: () => this.#poll(),
+      isReportedElsewhere: error => error instanceof StorageUnavailableError,
+    })
+  }
+
+  start(): void {
+    this.#loop.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.#loop.stop()
+  }
+
+  /** Begins to deliver. @returns a function that ends it */
+  listen(listener: Listener): () => void {
+    const { workspace } = listener
+    const feed = this.#feeds.get(workspace) ?? this.#newFeed(workspace)
+    this.#feeds.set(workspace, feed)
+    feed.add(listener)
+    // A poll under way admits it, or the next one does. Only the first must wake the loop: many that come at once share a poll.
+    if (this.#last === undefined) this.#loop.wake()
+    return () => feed.remove(listener)
+  }
+
+  #newFeed(workspace: string): WorkspaceFeed {
+    const { source, retentionMs } = this.#options
+    return new WorkspaceFeed({ source, workspace, maxAgeMs: Math.min(MAX_AGE_MS, retentionMs()) })
+  }
+
+  async #poll(): Promise<number> {
+    for (const [workspace, feed] of this.#feeds) if (feed.isEmpty) this.#feeds.delete(workspace)
+    if (this.#feeds.size === 0) {
+      this.#last = undefined
+      return Number.POSITIVE_INFINITY
+    }
+    const startedMs = performance.now()
+    const look = await this.#options.source.look()
+    if (this.#last && hasStepped(this.#last, look))
+      for (const feed of this.#feeds.values()) feed.startAnew("the database's clock has stepped")
+    this.#last = look
+    const failures: unknown[] = []
+    for (const feed of this.#feeds.values()) await feed.poll(look).catch(error => failures.push(error))
+    if (failures.length > 0) throw failures[0]
+    const tookMs = performance.now() - startedMs
+    return Math.max(1, POLL_MS - tookMs, REST_SHARE * tookMs)
+  }
+}
+
+function hasStepped(before: ClockLook, now: ClockLook): boolean {
+  return now.clockStep !== before.clockStep || now.nowUs < before.nowUs
+}

@@ -1,0 +1,226 @@
+import type { ObjectId } from '../domain/object-id.ts'
+import { StorageUnavailableError } from '../domain/storage-errors.ts'
+import type { ChangedCallback, StreamPosition } from '../domain/streaming/changed-callback.ts'
+
+/** What listeners get at once. They share it, so that they can share what they make of it. */
+export interface Batch {
+  readonly callbacks: readonly ChangedCallback[]
+  /** `unfinished`: what a new listener begins with. */
+  readonly kind: 'unfinished' | 'changes'
+  /** Whoever has this batch and all before it can go on from here. Undefined: more follows at once. */
+  readonly position: StreamPosition | undefined
+  /** Whether the listener was behind and no longer is. */
+  readonly isCurrent: boolean
+}
+
+export interface Listener {
+  readonly workspace: string
+  readonly objectId: ObjectId | undefined
+  /** Where it goes on. Undefined: it begins with the unfinished callbacks. */
+  readonly from: StreamPosition | undefined
+  readonly deliver: (batch: Batch) => void
+  /** It cannot go on from where it is. It is a listener no longer. */
+  readonly startAnew: (reason: string) => void
+}
+
+export interface ClockLook {
+  readonly nowUs: number
+  readonly horizonUs: number
+  readonly clockStep: number
+}
+
+/** Finds callbacks that have changed (see `CallbackChanges`). */
+export interface ChangeSource {
+  look(): Promise<ClockLook>
+  read(options: {
+    readonly workspace: string
+    readonly fromUs: number
+    readonly seen: string | undefined
+    readonly watched: readonly ObjectId[]
+    readonly limit: number
+  }): Promise<{ readonly callbacks: readonly ChangedCallback[]; readonly snapshot: string; readonly moreFromUs: number | undefined }>
+  unfinished(options: {
+    readonly workspace: string
+    readonly watched: readonly ObjectId[]
+    readonly limit: number
+  }): Promise<{ readonly callbacks: readonly ChangedCallback[]; readonly snapshot: string }>
+}
+
+const PAGE = 1000
+/** Maximum number of unfinished callbacks that a listener begins with. */
+const MAX_UNFINISHED = 1000
+/** Maximum number of changes that a listener catches up on. Beyond it, beginning anew costs less. */
+const MAX_CATCH_UP = 10_000
+/** Time before the horizon from which changes are read again. So a clock that goes back by less than this causes no gap. */
+const OVERLAP_US = 1_000_000
+/** Different positions that listeners may join from in one poll, so that those who listen do not wait. */
+const MAX_JOINS = 8
+const MAX_TRIES = 3
+
+/**
+ * The changes of one workspace, for all listeners of this process. Everything happens in turn, in `poll`: so no listener ever gets an older
+ * state of a callback after a newer one.
+ */
+export class WorkspaceFeed {
+  readonly #source: ChangeSource
+  readonly #workspace: string
+  readonly #maxAgeUs: number
+  readonly #live = new Set<Listener>()
+  /** Those that wait for their first batch, with the number of tries that failed. */
+  readonly #joining = new Map<Listener, number>()
+  #sinceUs = 0
+  #seen: string | undefined
+  #wasBehind = false
+
+  /** @param options.maxAgeMs time for which changes can be found: finished callbacks are deleted after it */
+  constructor(options: { readonly source: ChangeSource; readonly workspace: string; readonly maxAgeMs: number }) {
+    this.#source = options.source
+    this.#workspace = options.workspace
+    this.#maxAgeUs = options.maxAgeMs * 1000
+  }
+
+  get isEmpty(): boolean {
+    return this.#live.size === 0 && this.#joining.size === 0
+  }
+
+  add(listener: Listener): void {
+    this.#joining.set(listener, 0)
+  }
+
+  remove(listener: Listener): void {
+    this.#live.delete(listener)
+    this.#joining.delete(listener)
+  }
+
+  /** Sends all listeners away, because nobody can go on from where it is. */
+  startAnew(reason: string): void {
+    this.#sendAway([...this.#live, ...this.#joining.keys()], reason)
+    this.#seen = undefined
+  }
+
+  /** Delivers what is new, then admits those who have come. @throws {StorageUnavailableError} the next poll goes on from the same place */
+  async poll(look: ClockLook): Promise<void> {
+    try {
+      if (this.#live.size > 0) await this.#follow(look)
+      else this.#rewind(look)
+      await this.#admitNew(look)
+      await this.#admitResumed(look)
+      this.#wasBehind = false
+    } catch (error) {
+      // After a failover, a snapshot of the server before may show versions that are lost.
+      this.#seen = undefined
+      this.#wasBehind = true
+      throw error
+    }
+  }
+
+  /** Nobody listens: the changes so far are those that a newcomer begins with. */
+  #rewind({ horizonUs }: ClockLook): void {
+    this.#sinceUs = horizonUs - OVERLAP_US
+    this.#seen = undefined
+  }
+
+  async #follow(look: ClockLook): Promise<void> {
+    if (look.nowUs - this.#sinceUs > this.#maxAgeUs) {
+      this.#sendAway([...this.#live], 'the changes since then are no longer known')
+      this.#rewind(look)
+      return
+    }
+    const nextUs = Math.max(this.#sinceUs, look.horizonUs - OVERLAP_US)
+    const position = { atUs: nextUs, clockStep: look.clockStep }
+    let first: string | undefined
+    let isBehind = this.#wasBehind
+    for await (const { callbacks, snapshot, isLast } of this.#pages(this.#sinceUs, this.#seen)) {
+      first ??= snapshot
+      const batch: Batch = { callbacks, kind: 'changes', position: isLast ? position : undefined, isCurrent: isLast && isBehind }
+      for (const listener of this.#live) listener.deliver(batch)
+      isBehind = true
+    }
+    this.#seen = first
+    this.#sinceUs = nextUs
+  }
+
+  async #admitNew({ clockStep }: ClockLook): Promise<void> {
+    const fresh = [...this.#joining.keys()].filter(({ from }) => from === undefined)
+    if (fresh.length === 0) return
+    const { callbacks, snapshot } = await this.#source.unfinished({ ...this.#what(), limit: MAX_UNFINISHED })
+    this.#seen ??= snapshot
+    const batch: Batch = { callbacks, kind: 'unfinished', position: { atUs: this.#sinceUs, clockStep }, isCurrent: true }
+    this.#admit(fresh, [batch])
+  }
+
+  async #admitResumed(look: ClockLook): Promise<void> {
+    const groups = Map.groupBy(this.#joining.keys(), ({ from }) => from && `${from.atUs} ${from.clockStep}`)
+    groups.delete(undefined)
+    for (const group of [...groups.values()].slice(0, MAX_JOINS)) {
+      const { atUs, clockStep } = (group[0] as Listener).from as StreamPosition
+      if (clockStep !== look.clockStep || atUs > look.nowUs) this.#sendAway(group, "the database's clock has stepped since")
+      else if (look.nowUs - atUs > this.#maxAgeUs) this.#sendAway(group, 'the changes since then are no longer known')
+      else await this.#catchUp(group, atUs, look)
+    }
+  }
+
+  async #catchUp(group: readonly Listener[], atUs: number, { clockStep }: ClockLook): Promise<void> {
+    const batches: Batch[] = []
+    const position = { atUs: this.#sinceUs, clockStep }
+    let [count, first] = [0, undefined as string | undefined]
+    try {
+      for await (const { callbacks, snapshot, isLast } of this.#pages(Math.min(atUs, this.#sinceUs), undefined)) {
+        first ??= snapshot
+        count += callbacks.length
+        if (count > MAX_CATCH_UP) {
+          this.#sendAway(group, 'there are too many changes since then')
+          return
+        }
+        batches.push({ callbacks, kind: 'changes', position: isLast ? position : undefined, isCurrent: isLast })
+      }
+    } catch (error) {
+      if (error instanceof StorageUnavailableError) this.#countTry(group)
+      throw error
+    }
+    this.#seen ??= first
+    this.#admit(group, batches)
+  }
+
+  /** A catch-up that always takes too long must not keep the others from theirs. */
+  #countTry(group: readonly Listener[]): void {
+    for (const listener of group) {
+      const tries = (this.#joining.get(listener) ?? 0) + 1
+      if (tries >= MAX_TRIES) this.#sendAway([listener], 'the changes since then cannot be read in time')
+      else if (this.#joining.has(listener)) this.#joining.set(listener, tries)
+    }
+  }
+
+  async *#pages(fromUs: number, seen: string | undefined) {
+    let limit = PAGE
+    for (let at = fromUs; ; ) {
+      const { callbacks, snapshot, moreFromUs } = await this.#source.read({ ...this.#what(), fromUs: at, seen, limit })
+      yield { callbacks, snapshot, isLast: moreFromUs === undefined }
+      if (moreFromUs === undefined) return
+      // A statement may change thousands of rows at the same time, to the microsecond.
+      limit = moreFromUs > at ? PAGE : limit * 2
+      at = moreFromUs
+    }
+  }
+
+  #what() {
+    const watched = [...this.#live, ...this.#joining.keys()].flatMap(({ objectId }) => objectId ?? [])
+    return { workspace: this.#workspace, watched: [...new Set(watched)] }
+  }
+
+  /** Those who have left meanwhile get nothing. */
+  #admit(group: readonly Listener[], batches: readonly Batch[]): void {
+    for (const listener of group) {
+      if (!this.#joining.delete(listener)) continue
+      this.#live.add(listener)
+      for (const batch of batches) listener.deliver(batch)
+    }
+  }
+
+  #sendAway(listeners: readonly Listener[], reason: string): void {
+    for (const listener of listeners) {
+      this.remove(listener)
+      listener.startAnew(reason)
+    }
+  }
+}
