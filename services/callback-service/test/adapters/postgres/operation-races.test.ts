@@ -3,7 +3,7 @@ import pg from 'pg'
 import { eventually, until } from '../../../../../test/support/eventually.ts'
 import { giveSteppingClock } from '../../../../../test/support/stepping-clock.ts'
 import { operationRunner } from '../../../workers/operation-runner.ts'
-import { asked, newReplica, putCallbacks, RETRY, runSteps, statesOf } from './operation-fixture.ts'
+import { asked, newReplica, putCallbacks, RETRY, runSteps, statesOf, stepsUntil } from './operation-fixture.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 
 describe('operations, interrupted and in a crowd', () => {
@@ -131,7 +131,7 @@ describe('operations, interrupted and in a crowd', () => {
     await putCallbacks(storage, 30)
     const { store, steps } = newReplica(storage)
     const { operation } = await store.create('default', asked(RETRY, { state: 'failed' }))
-    while ((await store.find('default', operation.id))?.done === 0) await runSteps(steps, 7, 1)
+    await stepsUntil({ store, steps }, operation.id, ({ done }) => done > 0)
     const held = (await steps.due()).operation
     assert.equal(await store.abort('default', operation.id), true)
     const before = await statesOf(storage)
@@ -159,7 +159,7 @@ describe('operations, interrupted and in a crowd', () => {
       const before = await putCallbacks(other, 20, { state: 'pending' })
       await other.query(`UPDATE callbacks SET received_at = received_at - interval '1 hour'`)
       const { operation } = await replica.store.create('default', asked({ kind: 'cancel' }))
-      while ((await replica.store.find('default', operation.id))?.done === 0) await runSteps(replica.steps, 7, 1)
+      await stepsUntil(replica, operation.id, ({ done }) => done > 0)
       await clock.step(-3_600_000)
       await runSteps(replica.steps, 2, 1)
       await putCallbacks(other, 20, { state: 'pending' })
