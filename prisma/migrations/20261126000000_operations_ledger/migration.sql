@@ -20,6 +20,7 @@ CREATE TABLE "operations" (
     "done" BIGINT NOT NULL DEFAULT 0,
     "skipped" BIGINT NOT NULL DEFAULT 0,
     "next_at" TIMESTAMPTZ(6) NOT NULL DEFAULT clock_timestamp(),
+    "horizon" TIMESTAMPTZ(6) NOT NULL DEFAULT clock_timestamp(),
     "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT clock_timestamp(),
     "finished_at" TIMESTAMPTZ(6),
 

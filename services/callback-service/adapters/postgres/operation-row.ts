@@ -17,6 +17,8 @@ export interface OperationRow {
   readonly matched: number
   readonly done: number
   readonly skipped: number
+  /** It looks only at callbacks received before this time. */
+  readonly horizon: string
   readonly created_at: string
   readonly finished_at: string | null
   readonly created_us: string

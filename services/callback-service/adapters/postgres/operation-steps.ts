@@ -1,16 +1,21 @@
 import { Prisma, type PrismaClient } from '#prisma'
-import type { Operation, OperationFilter, OperationPosition } from '../../domain/steering/operation.ts'
+import type { Operation } from '../../domain/steering/operation.ts'
 import { changesOfStep } from '../../domain/steering/operation-pace.ts'
 import { inDatabase } from './database.ts'
+import { matches } from './operation-match.ts'
 import { OPERATION, type OperationRow, operationOf } from './operation-row.ts'
-import { assignments, isChangeable } from './steering-sql.ts'
+import { assignments } from './steering-sql.ts'
 
 /** An operation whose next step may begin. */
 export interface DueOperation extends Operation {
   readonly state: 'counting' | 'running'
   /** The id of the last callback that it looked at. */
   readonly lookedAt: string | null
-  readonly position: OperationPosition
+  /**
+   * It looks only at callbacks received before this time: when it was created. If the clock went back since, it is the earliest time that a step
+   * saw. Else callbacks that came after it would look older than it is. With microseconds, so as text.
+   */
+  readonly horizon: string
 }
 
 /** What a step left behind. */
@@ -51,16 +56,15 @@ export class OperationSteps {
     // It locks nothing, because a lock would be one more write to the disk for each step.
     const [found] = await inDatabase(
       () => this.#prisma.$queryRaw<{ row: OperationRow | null; wait_ms: number | null }[]>`
-        SELECT (SELECT ${OPERATION} FROM operations o WHERE finished_at IS NULL AND ${IS_DUE}
+        SELECT (SELECT ${OPERATION} || jsonb_build_object('horizon', least(horizon, now())) FROM operations o WHERE finished_at IS NULL AND ${IS_DUE}
             ORDER BY id IS NOT DISTINCT FROM ${contested ?? null}::uuid, next_at LIMIT 1) AS row,
           (SELECT extract(epoch FROM min(next_at) - now())::float8 * 1000 FROM operations WHERE finished_at IS NULL) AS wait_ms`,
     )
     const waitMs = found?.wait_ms ?? Number.POSITIVE_INFINITY
     if (!found?.row) return { operation: undefined, waitMs }
-    return {
-      operation: { ...operationOf(found.row), state: found.row.state as DueOperation['state'], lookedAt: found.row.position },
-      waitMs,
-    }
+    const { row } = found
+    const state = row.state as DueOperation['state']
+    return { operation: { ...operationOf(row), state, lookedAt: row.position, horizon: row.horizon }, waitMs }
   }
 
   /**
@@ -88,13 +92,13 @@ function count(operation: DueOperation, looks: number): Prisma.Sql {
   const end = endOf(operation, looks)
   return Prisma.sql`
     WITH held AS MATERIALIZED (${hold(operation)}), found AS MATERIALIZED (
-      SELECT count(*) AS matched FROM (${windowOf(operation, looks)}) AS callbacks WHERE EXISTS (SELECT FROM held) AND ${matches(operation)}
+      SELECT count(*) AS matched FROM (${windowOf(operation, looks)}) AS callbacks WHERE EXISTS (SELECT FROM held) AND ${matches(operation, operation.horizon)}
     ), step AS MATERIALIZED (
       SELECT o.matched + found.matched AS matched, ${end} AS position, ${end} IS NULL AS has_counted,
         ${end} IS NULL AND (o.dry_run OR o.matched + found.matched = 0) AS has_ended
       FROM operations o JOIN held USING (id), found
     )
-    UPDATE operations o SET matched = step.matched, position = step.position, next_at = now(),
+    UPDATE operations o SET matched = step.matched, horizon = ${operation.horizon}::timestamptz, position = step.position, next_at = now(),
       state = CASE WHEN step.has_ended THEN 'completed' WHEN step.has_counted THEN 'running' ELSE 'counting' END,
       finished_at = CASE WHEN step.has_ended THEN clock_timestamp() END
     FROM step WHERE o.id IN (SELECT id FROM held)
@@ -106,9 +110,9 @@ function change(operation: DueOperation, looks: number): Prisma.Sql {
   const size = changesOfStep(ratePerSecond)
   return Prisma.sql`
     WITH held AS MATERIALIZED (${hold(operation)}), matching AS MATERIALIZED (
-      SELECT id FROM (${windowOf(operation, looks)}) AS callbacks WHERE EXISTS (SELECT FROM held) AND ${matches(operation)} ORDER BY id LIMIT ${size}
+      SELECT id FROM (${windowOf(operation, looks)}) AS callbacks WHERE EXISTS (SELECT FROM held) AND ${matches(operation, operation.horizon)} ORDER BY id LIMIT ${size}
     ), locked AS MATERIALIZED (
-      SELECT id FROM callbacks WHERE id = ANY (ARRAY(SELECT id FROM matching)) AND ${matches(operation)} FOR UPDATE SKIP LOCKED
+      SELECT id FROM callbacks WHERE id = ANY (ARRAY(SELECT id FROM matching)) AND ${matches(operation, operation.horizon)} FOR UPDATE SKIP LOCKED
     ), missed AS MATERIALIZED (
       SELECT m.id FROM matching m WHERE NOT EXISTS (SELECT FROM locked l WHERE l.id = m.id) ORDER BY m.id LIMIT 1
     ), reached AS MATERIALIZED (
@@ -121,7 +125,7 @@ function change(operation: DueOperation, looks: number): Prisma.Sql {
           THEN coalesce((SELECT id FROM reached ORDER BY id DESC LIMIT 1), ${operation.lookedAt ?? BEFORE_ALL}::uuid)
           ELSE ${endOf(operation, looks)} END AS position
     )
-    UPDATE operations o SET done = o.done + step.changed, position = step.position,
+    UPDATE operations o SET done = o.done + step.changed, horizon = ${operation.horizon}::timestamptz, position = step.position,
       next_at = CASE WHEN step.changed = 0 AND step.is_missing THEN now() + make_interval(secs => ${LOCKED_SECONDS}::float8)
         ELSE CASE WHEN o.next_at BETWEEN now() - make_interval(secs => ${CATCH_UP_SECONDS}::float8) AND now() THEN o.next_at ELSE now() END
           + make_interval(secs => coalesce(step.changed / o.rate_per_second, 0)) END,
@@ -148,33 +152,4 @@ function windowOf({ lookedAt }: DueOperation, looks: number): Prisma.Sql {
 /** The id of the last of the next callbacks. NULL: there are fewer, so nothing comes after them. */
 function endOf({ lookedAt }: DueOperation, looks: number): Prisma.Sql {
   return Prisma.sql`(SELECT id FROM callbacks WHERE id > ${lookedAt ?? BEFORE_ALL}::uuid ORDER BY id OFFSET ${looks - 1} LIMIT 1)`
-}
-
-/** Which callbacks an operation changes. Counting and changing use the same condition. The row of `callbacks` has no alias. */
-function matches({ workspace, change: wanted, filter, position }: DueOperation): Prisma.Sql {
-  const created = Prisma.sql`('epoch'::timestamptz + ${position.createdUs}::float8 * interval '1 microsecond')`
-  return Prisma.join(
-    [
-      Prisma.sql`workspace = ${workspace} AND (${isChangeable(wanted)}) AND received_at < ${created}`,
-      // What finishes while the operation runs was not there to be retried when somebody asked.
-      ...(wanted.kind === 'retry' ? [Prisma.sql`finished_at < ${created}`] : []),
-      ...conditionsOf(filter),
-    ],
-    ' AND ',
-  )
-}
-
-function conditionsOf({ state, reason, objectId, receivedAfter, receivedBefore }: OperationFilter): Prisma.Sql[] {
-  return [
-    ...(state === undefined ? [] : [Prisma.sql`state = ${state}::callback_state`]),
-    ...(reason === undefined ? [] : [Prisma.sql`unstored @> ${JSON.stringify([{ reason }])}::jsonb`]),
-    ...(objectId === undefined ? [] : [Prisma.sql`object_ids @> ARRAY[${objectId}::bigint]`]),
-    ...(receivedAfter ? [Prisma.sql`received_at >= ${timestamp(receivedAfter)}`] : []),
-    ...(receivedBefore ? [Prisma.sql`received_at < ${timestamp(receivedBefore)}`] : []),
-  ]
-}
-
-/** As a number: Postgres has no year 0, and other words for those before it. */
-function timestamp(date: Date): Prisma.Sql {
-  return Prisma.sql`to_timestamp(${date.getTime()}::float8 / 1000)`
 }

@@ -62,3 +62,17 @@ export async function runSteps(steps: OperationSteps, looks = 7, most = 10_000):
   assert.equal(most < 10_000, true, 'the operation does not end')
   return last
 }
+
+/** Does steps until the operation is as `isThere` says. @throws {AssertionError} it never is */
+export async function stepsUntil(
+  { store, steps }: ReturnType<typeof newReplica>,
+  id: string,
+  isThere: (operation: Operation) => boolean,
+): Promise<void> {
+  for (let i = 0; i < 1000; i += 1) {
+    const operation = await store.find('default', id)
+    if (operation && isThere(operation)) return
+    await runSteps(steps, 7, 1)
+  }
+  assert.fail('the operation does not get there')
+}

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import pg from 'pg'
 import { eventually, until } from '../../../../../test/support/eventually.ts'
+import { giveSteppingClock } from '../../../../../test/support/stepping-clock.ts'
 import { operationRunner } from '../../../workers/operation-runner.ts'
-import { asked, newReplica, putCallbacks, RETRY, runSteps, statesOf } from './operation-fixture.ts'
+import { asked, newReplica, putCallbacks, RETRY, runSteps, statesOf, stepsUntil } from './operation-fixture.ts'
 import { logger, openTestStorage, type TestStorage } from './test-storage.ts'
 
 describe('operations, interrupted and in a crowd', () => {
@@ -130,7 +131,7 @@ describe('operations, interrupted and in a crowd', () => {
     await putCallbacks(storage, 30)
     const { store, steps } = newReplica(storage)
     const { operation } = await store.create('default', asked(RETRY, { state: 'failed' }))
-    while ((await store.find('default', operation.id))?.done === 0) await runSteps(steps, 7, 1)
+    await stepsUntil({ store, steps }, operation.id, ({ done }) => done > 0)
     const held = (await steps.due()).operation
     assert.equal(await store.abort('default', operation.id), true)
     const before = await statesOf(storage)
@@ -148,6 +149,26 @@ describe('operations, interrupted and in a crowd', () => {
     await runSteps(steps, 7, 2)
     assert.equal((await store.find('default', operation.id))?.done, 1)
     assert.equal((await steps.due()).operation, undefined)
+  })
+
+  it('leaves callbacks alone that came after it, even if the clock went back to before it', async () => {
+    const other = await openTestStorage()
+    try {
+      const clock = await giveSteppingClock(other.url)
+      const replica = newReplica(other)
+      const before = await putCallbacks(other, 20, { state: 'pending' })
+      await other.query(`UPDATE callbacks SET received_at = received_at - interval '1 hour'`)
+      const { operation } = await replica.store.create('default', asked({ kind: 'cancel' }))
+      await stepsUntil(replica, operation.id, ({ done }) => done > 0)
+      await clock.step(-3_600_000)
+      await runSteps(replica.steps, 2, 1)
+      await putCallbacks(other, 20, { state: 'pending' })
+      await other.query(`UPDATE callbacks SET received_at = clock_timestamp() WHERE id <> ALL ($1)`, [before])
+      const ended = await runSteps(replica.steps)
+      assert.deepEqual([ended?.done, await statesOf(other)], [20, { pending: 20, cancelled: 20 }])
+    } finally {
+      await other.close()
+    }
   })
 
   it('does the steps of one operation while somebody has locked another', async () => {

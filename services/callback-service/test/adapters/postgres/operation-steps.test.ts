@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Change } from '../../../domain/steering/change.ts'
 import type { OperationFilter } from '../../../domain/steering/operation.ts'
-import { asked, newReplica, putCallbacks, RETRY, runSteps, statesOf } from './operation-fixture.ts'
+import { asked, newReplica, putCallbacks, RETRY, runSteps, statesOf, stepsUntil } from './operation-fixture.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
 describe('the steps of operations', () => {
@@ -89,7 +89,7 @@ describe('the steps of operations', () => {
   it('counts what no longer matches when it comes to it as skipped', async () => {
     await putCallbacks(storage, 20, { state: 'pending' })
     const { operation } = await start({ kind: 'cancel' })
-    while ((await replica.store.find('default', operation.id))?.state === 'counting') await runSteps(replica.steps, 7, 1)
+    await stepsUntil(replica, operation.id, ({ state }) => state === 'running')
     await storage.query(`UPDATE callbacks SET state = 'running', claimed_by = 1 WHERE id IN (SELECT id FROM callbacks LIMIT 3)`)
     const ended = await runSteps(replica.steps)
     assert.deepEqual([ended?.matched, ended?.done, ended?.skipped], [20, 17, 3])
@@ -110,7 +110,7 @@ describe('the steps of operations', () => {
   it('touches a callback once, even if it fails again meanwhile', async () => {
     await putCallbacks(storage, 20)
     await start(RETRY, { state: 'failed' })
-    for (;;) {
+    for (let i = 0; i < 100; i += 1) {
       const { operation } = await replica.steps.due()
       if (!operation) break
       await replica.steps.step(operation, 3)
