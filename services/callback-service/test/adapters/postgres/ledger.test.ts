@@ -93,6 +93,25 @@ describe('the ledger', () => {
     )
   })
 
+  it('gives such an hour as a whole if the span begins and ends within it', async () => {
+    for (const minute of [1, 59]) await put(HOUR + minute * MINUTE_MS, { state: 'pending' })
+    await put(HOUR)
+    await prune()
+    const found = await read(HOUR + 10 * MINUTE_MS, HOUR + 20 * MINUTE_MS)
+    assert.deepEqual(
+      found.map(({ accepted, unfinished }) => [accepted, unfinished]),
+      [[3, 2]],
+    )
+  })
+
+  it('keeps the minutes of an hour in which only another workspace has deleted rows', async () => {
+    await put(HOUR, { workspace: 'depot' })
+    await prune()
+    await put(HOUR, { state: 'pending' })
+    const found = await read()
+    assert.deepEqual([found.length, found[0]?.accepted], [60, 1])
+  })
+
   it('counts each callback once while two replicas prune and a third reads', async () => {
     for (let n = 0; n < 400; n += 1) await put(HOUR + (n % 5) * HOUR_MS + n, { key: `key ${n}` })
     const pruneAll = async (): Promise<void> => {
