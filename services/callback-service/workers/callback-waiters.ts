@@ -94,12 +94,22 @@ export class CallbackWaiters implements Part {
     if (!isPoll && now < untilMs) return Math.min(untilMs, this.#nextPollMs) - now
     this.#lookedAtMs = now
     const ids = [...(isPoll ? this.#waiting.keys() : this.#hinted)]
-    for (const callback of await this.#options.findFinished(ids))
+    // A callback that is finished during the look gets a new hint, because the look may miss it.
+    this.#hinted.clear()
+    for (const callback of await this.#findFinished(ids))
       for (const waiter of this.#waiting.get(callback.id) ?? []) this.#end(callback.id, waiter, callback)
-    // If the look failed, the next one takes the same callbacks.
-    for (const id of ids) this.#hinted.delete(id)
     if (isPoll) this.#nextPollMs = now + POLL_MS
     return MIN_GAP_MS
+  }
+
+  async #findFinished(ids: readonly string[]): Promise<readonly CallbackView[]> {
+    try {
+      return await this.#options.findFinished(ids)
+    } catch (error) {
+      // The next look takes the same callbacks.
+      for (const id of ids) if (this.#waiting.has(id)) this.#hinted.add(id)
+      throw error
+    }
   }
 
   #end(id: string, waiter: Waiter, finished: CallbackView | undefined): void {

@@ -95,6 +95,20 @@ describe('CallbackWaiters', () => {
     assert.ok(looks.length <= 3 + (performance.now() - started) / 20, `${looks.length} looks`)
   })
 
+  it('looks again at once if a callback is finished while a look is under way', async () => {
+    const first = Promise.withResolvers<CallbackView[]>()
+    const works = look
+    look = ids => (looks.length === 1 ? first.promise : works(ids))
+    const { finished: outcome } = take('a', { ...LONG, mayBeFinished: true })
+    await eventually('a look', () => looks.length === 1)
+    finished.add('a')
+    settle('a')
+    const started = performance.now()
+    first.resolve([])
+    assert.equal((await outcome)?.id, 'a')
+    assert.ok(performance.now() - started < 100)
+  })
+
   it('looks at once for a callback that may be finished', async () => {
     finished.add('a')
     const started = performance.now()
