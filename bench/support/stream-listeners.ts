@@ -1,38 +1,67 @@
+import { WebSocket } from 'ws'
 import { until } from '../../test/support/eventually.ts'
 import type { ServiceProcess } from '../../test/support/service-process.ts'
-import { StreamClient } from '../../test/support/stream-client.ts'
 
 export interface HeardChange {
   /** Time from the end of the callback until a listener heard of it. Undefined if it has not ended. */
   readonly delayMs: number | undefined
 }
 
-/** Many listeners of the default workspace, in turn on several replicas. */
+interface Parsed {
+  readonly isEmpty: boolean
+  readonly callbacks: readonly { readonly id: string; readonly finishedMs: number | undefined }[]
+}
+
+const MAX_PARSED = 100
+
+/** Many listeners of the default workspace, in turn on several replicas. Equal messages are parsed once: that is not what is measured. */
 export class Listeners {
   onChange: (change: HeardChange) => void = () => undefined
-  #clients: readonly StreamClient[] = []
+  readonly #clients = new Map<WebSocket, { isCurrent: boolean; readonly finished: Set<string> }>()
+  readonly #parsed = new Map<string, Parsed>()
 
   /** Resolves when all are current. */
   async open(replicas: readonly ServiceProcess[], count: number): Promise<void> {
-    this.#clients = Array.from({ length: count }, (_, i) => new StreamClient((replicas[i % replicas.length] as ServiceProcess).url))
-    for (const { socket } of this.#clients) socket.on('message', data => this.#note(String(data)))
-    await until(() => this.#clients.every(({ isCurrent }) => isCurrent), 30_000, 'every listener is current')
+    for (let i = 0; i < count; i += 1) {
+      const { url } = replicas[i % replicas.length] as ServiceProcess
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/stream`)
+      const client = { isCurrent: false, finished: new Set<string>() }
+      this.#clients.set(socket, client)
+      socket.on('error', () => undefined) // A listener that is gone is never current, and has not heard everything.
+      socket.on('message', data => {
+        const nowMs = Date.now()
+        const { isEmpty, callbacks } = this.#parse(String(data))
+        if (isEmpty) client.isCurrent = true
+        for (const { id, finishedMs } of callbacks) {
+          if (finishedMs !== undefined) client.finished.add(id)
+          this.onChange({ delayMs: finishedMs === undefined ? undefined : nowMs - finishedMs })
+        }
+      })
+    }
+    await until(() => [...this.#clients.values()].every(({ isCurrent }) => isCurrent), 30_000, 'every listener is current')
   }
 
-  /** Whether each has heard that each of these callbacks is completed. */
+  /** Whether each has heard the end of each of these callbacks. */
   haveHeard(ids: readonly string[]): boolean {
-    return this.#clients.every(({ states }) => ids.every(id => states.get(id) === 'completed'))
+    return this.#clients.values().every(({ finished }) => ids.every(id => finished.has(id)))
   }
 
   close(): void {
-    for (const client of this.#clients) client.close()
-    this.#clients = []
+    for (const socket of this.#clients.keys()) socket.terminate()
+    this.#clients.clear()
+    this.#parsed.clear()
   }
 
-  #note(text: string): void {
-    const nowMs = Date.now()
-    for (const { kind, finished_at } of JSON.parse(text) as { kind: string; finished_at?: string }[]) {
-      if (kind === 'Callback') this.onChange({ delayMs: finished_at === undefined ? undefined : nowMs - Date.parse(finished_at) })
-    }
+  #parse(text: string): Parsed {
+    const known = this.#parsed.get(text)
+    if (known) return known
+    const elements = JSON.parse(text) as readonly { kind: string; id: string; finished_at?: string }[]
+    const callbacks = elements
+      .filter(({ kind }) => kind === 'Callback')
+      .map(({ id, finished_at }) => ({ id, finishedMs: finished_at === undefined ? undefined : Date.parse(finished_at) }))
+    const parsed = { isEmpty: elements.length === 0, callbacks }
+    if (this.#parsed.size === MAX_PARSED) this.#parsed.clear()
+    this.#parsed.set(text, parsed)
+    return parsed
   }
 }

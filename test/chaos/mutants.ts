@@ -202,14 +202,12 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'lets the stream go on from the present',
     changes: [
-      {
-        file: 'callback-changes.ts',
-        text: 'AS now_us, ${micros(Prisma.sql`least(',
-        instead: 'AS now_us, ${micros(Prisma.sql`greatest(statement_timestamp(), ',
-      },
+      { file: 'workspace-feed.ts', text: 'Math.min(atUs, this.#sinceUs)', instead: '0 * atUs + this.#sinceUs' },
+      // Otherwise the overlap would hide it: listeners come back within a second.
       { file: 'workspace-feed.ts', text: 'const OVERLAP_US = 1_000_000', instead: 'const OVERLAP_US = 0' },
     ],
-    faults: [at(2, 'hang', 0, 2000), at(6, 'kill', 1)],
+    // Every listener loses its replica at least once.
+    faults: [at(2, 'kill', 0), at(5, 'kill', 1), at(8, 'kill', 2)],
     shownBy: ['unseen'],
   },
   {
