@@ -42,7 +42,7 @@ describe('the events of CallbackWorker', () => {
   })
 
   it('do not tell of a verdict that the database did not take', async () => {
-    start({ settle: async () => false })
+    start({ settle: async () => undefined })
     await process()
     assert.deepEqual(
       events.map(({ event }) => event),
