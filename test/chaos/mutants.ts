@@ -43,7 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'settles without the token',
     changes: [
       {
-        file: 'callback-claims.ts',
+        file: 'callback-leaving.ts',
         text: 'WHERE c.id = r.id AND c.claim_token = r.token',
         instead: 'WHERE c.id = r.id',
       },
@@ -68,7 +68,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'leaves the dead what they had claimed',
     changes: [
       {
-        file: 'callback-claims.ts',
+        file: 'callback-leaving.ts',
         text: 'ELSE claimed_by = ANY',
         instead: 'ELSE false AND claimed_by = ANY',
       },
@@ -203,7 +203,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'charges for lost workers',
     changes: [
       {
-        file: 'callback-claims.ts',
+        file: 'callback-leaving.ts',
         text: 'ELSE crashes + 1 END',
         instead: 'ELSE crashes END',
       },
