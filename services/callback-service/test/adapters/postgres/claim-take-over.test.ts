@@ -118,6 +118,28 @@ describe('CallbackClaims.takeOver', () => {
       assert.equal((await readCallback(storage, known.id)).claim_token, known.token)
     })
 
+    it('charges no claim whose answer was lost, even if its row is locked the first time', async () => {
+      const worker = await startWorker()
+      await putCallback(storage)
+      await claimOne(worker)
+      const id = await putCallback(storage)
+      const lost = proxy.loseNextAnswer()
+      await assert.rejects(worker.claims.claim(worker.number, upTo(1)), StorageUnavailableError)
+      await lost
+      const [locked, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      const other = storage.open().prisma.$transaction(async tx => {
+        await tx.$queryRaw`SELECT FROM callbacks WHERE id = ${id}::uuid FOR UPDATE`
+        locked.resolve()
+        await held.promise
+      })
+      await locked.promise
+      assert.equal(await worker.claims.takeOver(worker.number, []), 0)
+      held.resolve()
+      await other
+      assert.equal(await worker.claims.takeOver(worker.number, []), 1)
+      assert.equal((await readCallback(storage, id)).attempts, 0)
+    })
+
     it('keeps a claim until the last of its callbacks is released', async () => {
       const worker = await startWorker()
       for (let i = 0; i < 2; i += 1) await putCallback(storage)
