@@ -80,7 +80,8 @@ export class CallbackWaiters implements Part {
   }
 
   onEvent(happened: CallbackEvent): void {
-    if (happened.event !== 'settled' || !isFinished(happened.state) || !this.#waiting.has(happened.id)) return
+    if ((happened.event !== 'settled' && happened.event !== 'steered') || !isFinished(happened.state) || !this.#waiting.has(happened.id))
+      return
     this.#hinted.add(happened.id)
     this.looking.wake()
   }

@@ -105,7 +105,7 @@ export async function absolve(prisma: PrismaClient, ids: readonly string[]): Pro
   if (ids.length === 0) return
   await inDatabase(
     () => prisma.$executeRaw`
-      UPDATE callbacks SET crashes = crashes - 1, attempts = attempts - 1
+      UPDATE callbacks SET crashes = crashes - 1, attempts = attempts - 1, steered_at = clock_timestamp()
       WHERE id = ANY (${inOrder(ids, id => id)}::uuid[]) AND crashes > 0 AND finished_at IS NULL`,
   )
 }

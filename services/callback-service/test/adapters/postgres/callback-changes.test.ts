@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import pg from 'pg'
+import { Prisma, type PrismaClient } from '#prisma'
 import { CallbackChanges } from '../../../adapters/postgres/callback-changes.ts'
 import { putCallback } from './stored-callbacks.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
@@ -170,5 +171,28 @@ describe('CallbackChanges', () => {
       (await changes.unfinished({ ...ALL, limit: 2 })).callbacks.map(({ id }) => id),
       ids.slice(1, 3),
     )
+  })
+
+  it('reads no table from its start, with statistics and without, however many callbacks there are', async () => {
+    await storage.query(
+      `INSERT INTO callbacks (id, object_ids, priority, due_at, state, finished_at) SELECT gen_random_uuid(), '{1}', n % 2, now() - n * interval '9 ms',
+         (CASE WHEN n % 3 = 0 THEN 'pending' ELSE 'completed' END)::callback_state, CASE WHEN n % 3 > 0 THEN now() - n * interval '9 ms' END
+       FROM generate_series(1, 200000) n`,
+    )
+    const { fromUs, seen } = { fromUs: (await changes.look()).nowUs - 1_000_000, seen: '3:3:' }
+    for (const state of ['without', 'with']) {
+      const plans: string[] = []
+      const explain = async (...[text, ...values]: Parameters<typeof Prisma.sql>): Promise<object[]> => {
+        const { text: sql, values: parameters } = Prisma.sql(text, ...values)
+        plans.push(JSON.stringify(await storage.query(`EXPLAIN ${sql}`, [...parameters])))
+        return [{ snapshot: '', found: null }]
+      }
+      const explained = new CallbackChanges({ prisma: { $queryRaw: explain } as unknown as PrismaClient })
+      await explained.read({ ...ALL, fromUs, seen })
+      await explained.unfinished(ALL)
+      assert.equal(plans.length, 2)
+      for (const plan of plans) assert.doesNotMatch(plan, /Seq Scan on callbacks/, `${state} statistics`)
+      await storage.query('ANALYZE callbacks')
+    }
   })
 })
