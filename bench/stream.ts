@@ -8,13 +8,13 @@ import { callbackOf, load } from './support/load.ts'
 import { residentMb } from './support/memory.ts'
 import { ascending, percentile } from './support/percentile.ts'
 import { cpuMicroseconds } from './support/process-cpu.ts'
-import { type HeardChange, Listeners } from './support/stream-listeners.ts'
+import { type HeardChange, IdleListeners, Listeners } from './support/stream-listeners.ts'
 
 /**
  * Measures how long a change takes from its commit to a listener, with many listeners on several replicas, and what that costs the replicas. The time
  * runs from `finished_at`, which the statement writes just before its commit. Every listener must hear of every callback, or the benchmark
  * fails. Then it compares accepting, and the time from the POST to the last completion, with and without listeners, in the order A B A B.
- * The listeners run in this process, on the same cores.
+ * The listeners run in this process, on the same cores; those of the comparison only read.
  */
 await benchmark(
   {
@@ -30,7 +30,9 @@ await benchmark(
     const replicas = await Promise.all(range(0, settings.replicas).map(() => callbackService(env)))
     const body = callbackOf(range(1, ids))
     const listeners = new Listeners()
+    const idle = new IdleListeners()
     onEnd(() => listeners.close())
+    onEnd(() => idle.close())
     const cpu = (): number => replicas.reduce((sum, { pid }) => sum + cpuMicroseconds(pid as number), 0)
     const memory = async (): Promise<number> =>
       (await Promise.all(replicas.map(({ pid }) => residentMb(pid as number)))).reduce((sum, { now }) => sum + now, 0) / replicas.length
@@ -67,11 +69,11 @@ await benchmark(
       const sides = { without: { accepted: 0, ms: 0 }, with: { accepted: 0, ms: 0 } }
       for (const side of ['without', 'with', 'without', 'with'] as const) {
         await empty(databaseUrl)
-        if (side === 'with') await listeners.open(replicas, clients)
+        if (side === 'with') await idle.open(replicas, clients)
         const [{ url }] = replicas as [ServiceProcess]
         sides[side].ms += await timeToFinish(databaseUrl, url, callbacks, body)
         sides[side].accepted += (await load({ url, connections: 64, seconds: loadSeconds, body })).answers
-        listeners.close()
+        idle.close()
         await finished(databaseUrl)
         await sleep(500)
       }

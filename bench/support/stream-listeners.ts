@@ -1,3 +1,7 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { until } from '../../test/support/eventually.ts'
 import type { ServiceProcess } from '../../test/support/service-process.ts'
@@ -63,5 +67,33 @@ export class Listeners {
     if (this.#parsed.size === MAX_PARSED) this.#parsed.clear()
     this.#parsed.set(text, parsed)
     return parsed
+  }
+}
+
+/** Many listeners that read everything and look at nothing, so that reading costs the machine as little as it can. */
+export class IdleListeners {
+  readonly #sockets: Duplex[] = []
+
+  /** Resolves when each has got its first message. */
+  async open(replicas: readonly ServiceProcess[], count: number): Promise<void> {
+    const opened = Array.from({ length: count }, async (_, i) => {
+      const { url } = replicas[i % replicas.length] as ServiceProcess
+      const headers = {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': randomBytes(16).toString('base64'),
+      }
+      const [, socket, head] = (await once(request(`${url}/v1/stream`, { headers }).end(), 'upgrade')) as [unknown, Duplex, Buffer]
+      this.#sockets.push(socket)
+      socket.on('error', () => undefined) // The service may end a connection while the listeners close.
+      if (head.length === 0) await once(socket, 'data')
+      socket.resume()
+    })
+    await Promise.all(opened)
+  }
+
+  close(): void {
+    for (const socket of this.#sockets.splice(0)) socket.destroy()
   }
 }

@@ -24,6 +24,8 @@ export class ChangePoller {
   readonly name = 'change-poller'
   readonly #options: ChangePollerOptions
   readonly #feeds = new Map<string, WorkspaceFeed>()
+  /** When the next poll of a feed may begin. */
+  readonly #restsUntilMs = new WeakMap<WorkspaceFeed, number>()
   readonly #loop: Loop
   #last: ClockLook | undefined
 
@@ -73,7 +75,14 @@ export class ChangePoller {
       for (const feed of this.#feeds.values()) feed.startAnew("the database's clock has stepped")
     this.#last = look
     const failures: unknown[] = []
-    for (const feed of this.#feeds.values()) await feed.poll(look).catch(error => failures.push(error))
+    for (const feed of this.#feeds.values()) {
+      if (performance.now() < (this.#restsUntilMs.get(feed) ?? 0)) continue
+      const restMs = await feed.poll(look).catch(error => {
+        failures.push(error)
+        return 0
+      })
+      this.#restsUntilMs.set(feed, performance.now() + restMs)
+    }
     if (failures.length > 0) throw failures[0]
     const tookMs = performance.now() - startedMs
     return Math.max(1, POLL_MS - tookMs, REST_SHARE * tookMs)

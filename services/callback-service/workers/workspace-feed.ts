@@ -56,6 +56,33 @@ const OVERLAP_US = 1_000_000
 /** Different positions that listeners may join from in one poll, so that those who listen do not wait. */
 const MAX_JOINS = 8
 const MAX_TRIES = 3
+/**
+ * Callbacks that the listeners of one workspace get in a second, together: some 20 MB. Beyond it they hear of changes later, because a
+ * process that only sends to listeners accepts nothing. A callback that changes several times meanwhile is sent once.
+ */
+const MAX_DELIVERIES_PER_SECOND = 50_000
+/** Deliveries of one poll, beyond which the rest of the changes waits. */
+const MAX_BURST = MAX_DELIVERIES_PER_SECOND / 4
+
+/** Where a page of changes begins, and its size. */
+interface Place {
+  readonly atUs: number
+  readonly limit: number
+}
+
+interface Page {
+  readonly callbacks: readonly ChangedCallback[]
+  readonly snapshot: string
+  /** Where it goes on. Undefined: this is the last page. */
+  readonly next: Place | undefined
+}
+
+/** Changes that a poll has begun to deliver, and left for the next one. */
+interface Unread extends Place {
+  /** The snapshot of its first page. */
+  readonly first: string
+  readonly position: StreamPosition
+}
 
 /**
  * The changes of one workspace, for all listeners of this process. Everything happens in turn, in `poll`: so no listener ever gets an older
@@ -71,6 +98,8 @@ export class WorkspaceFeed {
   #sinceUs = 0
   #seen: string | undefined
   #wasBehind = false
+  #unread: Unread | undefined
+  #deliveries = 0
 
   /** @param options.maxAgeMs time for which changes can be found: finished callbacks are deleted after it */
   constructor(options: { readonly source: ChangeSource; readonly workspace: string; readonly maxAgeMs: number }) {
@@ -96,19 +125,27 @@ export class WorkspaceFeed {
   startAnew(reason: string): void {
     this.#sendAway([...this.#live, ...this.#joining.keys()], reason)
     this.#seen = undefined
+    this.#unread = undefined
   }
 
-  /** Delivers what is new, then admits those who have come. @throws {StorageUnavailableError} the next poll goes on from the same place */
-  async poll(look: ClockLook): Promise<void> {
+  /**
+   * Delivers what is new, then admits those who have come.
+   * @returns milliseconds until the next poll may begin
+   * @throws {StorageUnavailableError} the next poll goes on from the same place
+   */
+  async poll(look: ClockLook): Promise<number> {
+    this.#deliveries = 0
     try {
       if (this.#live.size > 0) await this.#follow(look)
       else this.#rewind(look)
       await this.#admitNew(look)
       await this.#admitResumed(look)
-      this.#wasBehind = false
+      this.#wasBehind = this.#unread !== undefined
+      return (this.#deliveries * 1000) / MAX_DELIVERIES_PER_SECOND
     } catch (error) {
       // After a failover, a snapshot of the server before may show versions that are lost.
       this.#seen = undefined
+      this.#unread = undefined
       this.#wasBehind = true
       throw error
     }
@@ -118,6 +155,7 @@ export class WorkspaceFeed {
   #rewind({ horizonUs }: ClockLook): void {
     this.#sinceUs = horizonUs - OVERLAP_US
     this.#seen = undefined
+    this.#unread = undefined
   }
 
   async #follow(look: ClockLook): Promise<void> {
@@ -126,18 +164,22 @@ export class WorkspaceFeed {
       this.#rewind(look)
       return
     }
+    const unread = this.#unread
     const nextUs = Math.max(this.#sinceUs, look.horizonUs - OVERLAP_US)
-    const position = { atUs: nextUs, clockStep: look.clockStep }
-    let first: string | undefined
+    const position = unread?.position ?? { atUs: nextUs, clockStep: look.clockStep }
+    let first = unread?.first
     let isBehind = this.#wasBehind
-    for await (const { callbacks, snapshot, isLast } of this.#pages(this.#sinceUs, this.#seen)) {
+    for await (const { callbacks, snapshot, next } of this.#pages(unread ?? { atUs: this.#sinceUs, limit: PAGE }, this.#seen)) {
       first ??= snapshot
-      const batch: Batch = { callbacks, kind: 'changes', position: isLast ? position : undefined, isCurrent: isLast && isBehind }
-      for (const listener of this.#live) listener.deliver(batch)
+      const batch: Batch = { callbacks, kind: 'changes', position: next ? undefined : position, isCurrent: !next && isBehind }
+      this.#deliver([...this.#live], batch)
       isBehind = true
+      this.#unread = next && { ...next, first, position }
+      if (this.#deliveries > MAX_BURST) break
     }
+    if (this.#unread) return
     this.#seen = first
-    this.#sinceUs = nextUs
+    this.#sinceUs = position.atUs
   }
 
   async #admitNew({ clockStep }: ClockLook): Promise<void> {
@@ -165,14 +207,14 @@ export class WorkspaceFeed {
     const position = { atUs: this.#sinceUs, clockStep }
     let [count, first] = [0, undefined as string | undefined]
     try {
-      for await (const { callbacks, snapshot, isLast } of this.#pages(Math.min(atUs, this.#sinceUs), undefined)) {
+      for await (const { callbacks, snapshot, next } of this.#pages({ atUs: Math.min(atUs, this.#sinceUs), limit: PAGE }, undefined)) {
         first ??= snapshot
         count += callbacks.length
         if (count > MAX_CATCH_UP) {
           this.#sendAway(group, 'there are too many changes since then')
           return
         }
-        batches.push({ callbacks, kind: 'changes', position: isLast ? position : undefined, isCurrent: isLast })
+        batches.push({ callbacks, kind: 'changes', position: next ? undefined : position, isCurrent: !next })
       }
     } catch (error) {
       if (error instanceof StorageUnavailableError) this.#countTry(group)
@@ -191,15 +233,14 @@ export class WorkspaceFeed {
     }
   }
 
-  async *#pages(fromUs: number, seen: string | undefined) {
-    let limit = PAGE
-    for (let at = fromUs; ; ) {
-      const { callbacks, snapshot, moreFromUs } = await this.#source.read({ ...this.#what(), fromUs: at, seen, limit })
-      yield { callbacks, snapshot, isLast: moreFromUs === undefined }
-      if (moreFromUs === undefined) return
+  async *#pages(from: Place, seen: string | undefined): AsyncGenerator<Page> {
+    let next: Place | undefined = from
+    while (next) {
+      const { atUs, limit }: Place = next
+      const page = await this.#source.read({ ...this.#what(), fromUs: atUs, seen, limit })
       // A statement may change thousands of rows at the same time, to the microsecond.
-      limit = moreFromUs > at ? PAGE : limit * 2
-      at = moreFromUs
+      next = page.moreFromUs === undefined ? undefined : { atUs: page.moreFromUs, limit: page.moreFromUs > atUs ? PAGE : limit * 2 }
+      yield { callbacks: page.callbacks, snapshot: page.snapshot, next }
     }
   }
 
@@ -213,8 +254,13 @@ export class WorkspaceFeed {
     for (const listener of group) {
       if (!this.#joining.delete(listener)) continue
       this.#live.add(listener)
-      for (const batch of batches) listener.deliver(batch)
+      for (const batch of batches) this.#deliver([listener], batch)
     }
+  }
+
+  #deliver(listeners: readonly Listener[], batch: Batch): void {
+    for (const listener of listeners) listener.deliver(batch)
+    this.#deliveries += listeners.length * batch.callbacks.length
   }
 
   #sendAway(listeners: readonly Listener[], reason: string): void {

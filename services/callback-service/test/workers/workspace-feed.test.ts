@@ -102,6 +102,26 @@ describe('WorkspaceFeed', () => {
     )
   })
 
+  it('leaves the rest of the changes to the next poll when its listeners got much, and asks for a rest', async () => {
+    const { batches } = join()
+    for (let i = 1; i < 100; i += 1) join()
+    await feed.poll(LOOK)
+    const many = Array.from({ length: 200 }, () => changed())
+    pages = [
+      { callbacks: many, snapshot: 'a', moreFromUs: NOW_US },
+      { callbacks: [changed()], snapshot: 'b', moreFromUs: undefined },
+    ]
+    const restMs = await feed.poll(LOOK)
+    assert.deepEqual([batches.length, batches.at(-1)?.position], [2, undefined])
+    assert.equal(restMs, 400, '200 callbacks to 100 listeners, at 50,000 a second')
+    await feed.poll({ ...LOOK, horizonUs: NOW_US + SECOND_US })
+    assert.deepEqual([reads[1]?.fromUs, reads[1]?.seen], [NOW_US, 'first'])
+    assert.deepEqual([batches.length, batches.at(-1)?.isCurrent], [3, true])
+    assert.deepEqual(batches.at(-1)?.position, { atUs: NOW_US - SECOND_US, clockStep: 0 }, 'later changes were not looked for')
+    await feed.poll(LOOK)
+    assert.deepEqual([reads[2]?.fromUs, reads[2]?.seen], [NOW_US - SECOND_US, 'a'])
+  })
+
   it('goes on from the same place after an error, with all changes since, and says when it is current again', async () => {
     const { batches } = join()
     await feed.poll(LOOK)
