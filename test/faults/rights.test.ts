@@ -83,7 +83,7 @@ describe('a database user with the rights of deploy/grants.sql', function () {
     'SELECT ON clock_steps',
     'INSERT ON ledger_hours',
     'SELECT ON access_revision',
-    'UPDATE ON operations',
+    'SELECT ON operations',
   ]) {
     it(`is not enough without ${right}, which the log says`, async () => {
       service = await (await start()).ready()
