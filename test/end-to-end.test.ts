@@ -117,7 +117,7 @@ describe('end to end', function () {
   it('repeats the first answer for the same idempotency key, and refuses other ids under it', async () => {
     const key = { 'idempotency-key': `test-${Date.now()}` }
     const answers = await Promise.all(range(0, 20).map(() => postCallback(at.callbackUrl, [4000], key)))
-    const bodies = new Set(await Promise.all(answers.map(answer => answer.text())))
+    const bodies = new Set(await Promise.all(answers.map(async answer => withoutForecast(await answer.text()))))
     assert.deepEqual([bodies.size, new Set(answers.map(answer => answer.status))], [1, new Set([202])])
     const other = await postCallback(at.callbackUrl, [4001], key)
     assert.deepEqual([other.status, ((await other.json()) as { code: string }).code], [422, 'idempotency_key_reused'])
@@ -207,4 +207,9 @@ function addressesFromEnvironment(): Addresses {
     clientAdminUrl: env['CLIENT_ADMIN_URL'] ?? 'http://127.0.0.1:6061',
     databaseUrl: env['DATABASE_URL'] ?? assert.fail('set DATABASE_URL to the database of the running services'),
   }
+}
+
+/** A replay has no forecast: its callback may be finished. */
+function withoutForecast(answer: string): string {
+  return JSON.stringify({ ...JSON.parse(answer), backlog: null, eta_ms: null })
 }
