@@ -169,6 +169,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     listed: (workspace, run) => listed(workspace, () => limited(run)),
     logger,
   })
+  const steered = steering({ database: work, read, inbox, arrived, events, limited, logger })
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string, workspace: string): void => events.emit({ event: 'answered', outcome, workspace })
@@ -199,7 +200,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
         list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
       },
-      steering: steering({ database: work, read, inbox, arrived, events, limited, logger }),
+      steering: steered,
       objects: {
         find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
         list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
@@ -279,8 +280,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     waiters.looking,
     admin,
     http,
-    // It stops before the port drains, so that the drain does not wait for those that wait.
+    // They stop before the port drains, so that the drain does not wait for those that wait.
     waiters,
+    steered.waiting,
     sockets,
     telemetry.sending,
   ]
