@@ -39,12 +39,14 @@ export function operationRunner<Due extends Operation & { readonly state: 'count
 ): Loop {
   const { steps, prune, onChanged, logger } = options
   const looks = new LookSize()
+  /** The operation of the last step, if another replica was faster or the step failed: others go first. */
   let contested: string | undefined
   let prunedAtMs = Number.NEGATIVE_INFINITY
 
   async function doStep(operation: Due): Promise<number> {
     const step = await steps.step(operation, looks.of(operation.state)).catch(error => {
       looks.failed()
+      contested = operation.id
       throw error
     })
     contested = step ? undefined : operation.id

@@ -60,6 +60,13 @@ describe('operationRunner', () => {
     assert.deepEqual([seen.contested, seen.changed], [[undefined, operation.id, undefined], [1]])
   })
 
+  it('lets other operations go first after a step that failed', async () => {
+    const seen = setup([new StorageUnavailableError('did not answer in time'), 1])
+    runner.start()
+    await eventually('nothing is due', () => seen.due === 3)
+    assert.deepEqual(seen.contested, [undefined, operation.id, undefined])
+  })
+
   for (const [name, waitMs, restMs] of [
     ['asks once a second while there is no operation', Number.POSITIVE_INFINITY, 1000],
     ['asks again when the next step is due', 150.2, 151],
