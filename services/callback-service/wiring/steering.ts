@@ -77,7 +77,7 @@ export function steering(needs: Needs): SteeringRooms {
         {
           cancel: () => unlessSpooled(key, () => callbacks.cancel(key)),
           wish: () => callbacks.wishCancelled(key),
-          state: () => callbacks.state(key),
+          isWished: () => callbacks.isWishedCancelled(key),
         },
         { waitMs, nowMs, isGone: () => ended.aborted, rest: ms => rest(ms, ended) },
       )
