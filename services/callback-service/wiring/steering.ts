@@ -16,6 +16,8 @@ import { cancelWithin } from '../domain/steering/cancellation.ts'
 import { flush } from '../domain/steering/flush.ts'
 import type { CallbackKey, Found } from '../domain/steering/steered.ts'
 
+type InTurn = <T>(workspace: string, change: () => Promise<T>) => Promise<T>
+
 interface Needs {
   readonly database: Database
   readonly read: Database
@@ -26,6 +28,10 @@ interface Needs {
   readonly events: Signal<CallbackEvent>
   /** Runs a read, if there are not too many. */
   readonly limited: <T>(read: () => Promise<T>) => Promise<T>
+  /** Runs a change of a callback of a workspace when it is its turn, if not too many wait. */
+  readonly inTurn: InTurn
+  /** The same for those that wait for a worker, of which the API lets in few enough. */
+  readonly waitingInTurn: InTurn
   readonly logger: Logger
 }
 
@@ -41,7 +47,7 @@ interface SteeringRooms extends Steering, Cancelling {
 
 /** Joins what changes callbacks from outside. */
 export function steering(needs: Needs): SteeringRooms {
-  const { database, read, inbox, arrived, events, limited, logger } = needs
+  const { database, read, inbox, arrived, events, limited, inTurn, waitingInTurn, logger } = needs
   const callbacks = new CallbackSteering(database.prisma)
   const nowMs = (): number => performance.now()
   const stopping = new AbortController()
@@ -59,7 +65,7 @@ export function steering(needs: Needs): SteeringRooms {
     mayChange: (found: Found) => boolean,
     steer: () => Promise<CallbackState | undefined>,
   ): Promise<Steered> =>
-    limited(async () => {
+    inTurn(key.workspace, async () => {
       const found = await unlessSpooled(key, steer)
       if (!mayChange(found)) return { found, callback: undefined }
       const callback = await findCallback(database.prisma, key.workspace, key.id)
@@ -73,10 +79,11 @@ export function steering(needs: Needs): SteeringRooms {
     retry: (key, objects) => steered('callback sent one more round', key, isFinished, () => callbacks.retry(key, objects)),
     async cancel(key, { waitMs, signal }) {
       const ended = AbortSignal.any([signal, stopping.signal])
+      const run = waitMs > 0 ? waitingInTurn : inTurn
       const found = await cancelWithin(
         {
-          cancel: () => unlessSpooled(key, () => callbacks.cancel(key)),
-          wish: () => callbacks.wishCancelled(key),
+          cancel: () => run(key.workspace, () => unlessSpooled(key, () => callbacks.cancel(key))),
+          wish: () => run(key.workspace, () => callbacks.wishCancelled(key)),
           isWished: () => callbacks.isWishedCancelled(key),
         },
         { waitMs, nowMs, isGone: () => ended.aborted, rest: ms => rest(ms, ended) },
