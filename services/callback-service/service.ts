@@ -110,6 +110,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     read,
     limited,
     onDue: workspace => worker.arrived(workspace),
+    hasRoom: name => {
+      const most = Math.min(config.inbox.maxBacklog / 2, directory.find(name)?.limits.unfinishedCallbacks ?? Number.POSITIVE_INFINITY)
+      return inbox.backlogs.all.waitSeconds(config.inbox.maxBacklog / 2) === 0 && inbox.backlogs.waitSeconds(name, most) === 0
+    },
+    onRetried: (workspace, count) => inbox.backlogs.accepted(workspace, count),
     logger,
   })
   const expirer = objectExpirer({

@@ -27,6 +27,7 @@ describe('operations, interrupted and in a crowd', () => {
       steps: replica.steps,
       prune: async () => undefined,
       onChanged: (_operation, changed) => changes.push(changed),
+      hasRoom: () => true,
       logger,
     })
     runner.start()
