@@ -21,7 +21,7 @@ import { storageProbe } from './adapters/postgres/schema.ts'
 import { callbackApp } from './api/app.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
 import { countRefusals } from './api/gates/count-refusals.ts'
-import { listLimit, readLimit } from './api/gates/read-limit.ts'
+import { readLimit, turnLimit } from './api/gates/read-limit.ts'
 import { refuseWhenFull } from './api/gates/refuse-when-full.ts'
 import { PROBLEMS } from './api/problem-kinds.ts'
 import { toProblem } from './api/problems.ts'
@@ -110,6 +110,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     read,
     limited,
     onDue: workspace => worker.arrived(workspace),
+    hasRoom: name => {
+      const most = Math.min(config.inbox.maxBacklog / 2, directory.find(name)?.limits.unfinishedCallbacks ?? Number.POSITIVE_INFINITY)
+      return inbox.backlogs.all.waitSeconds(config.inbox.maxBacklog / 2) === 0 && inbox.backlogs.waitSeconds(name, most) === 0
+    },
+    onRetried: (workspace, count) => inbox.backlogs.accepted(workspace, count),
     logger,
   })
   const expirer = objectExpirer({
@@ -159,7 +164,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
   const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? keepOffline }
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
-  const listed = listLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
+  const listed = turnLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
   const { reader: ledgerReader, parts: ledgerParts } = ledger({
     config,
     work,
@@ -169,6 +174,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     listed: (workspace, run) => listed(workspace, () => limited(run)),
     logger,
   })
+  // Changes use the connections of the workers. Those of a callback that somebody has locked must leave some.
+  const inTurn = turnLimit(Math.max(1, Math.floor(config.database.workConnections / 3)))
+  const steered = steering({ database: work, read, inbox, arrived, events, limited, inTurn, waitingInTurn: turnLimit(1), logger })
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string, workspace: string): void => events.emit({ event: 'answered', outcome, workspace })
@@ -199,7 +207,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
         find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
         list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
       },
-      steering: steering({ database: work, read, inbox, arrived, events, limited, logger }),
+      steering: steered,
       objects: {
         find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
         list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
@@ -279,8 +287,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     waiters.looking,
     admin,
     http,
-    // It stops before the port drains, so that the drain does not wait for those that wait.
+    // They stop before the port drains, so that the drain does not wait for those that wait.
     waiters,
+    steered.waiting,
     sockets,
     telemetry.sending,
   ]

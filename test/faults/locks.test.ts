@@ -29,6 +29,22 @@ describe('locks that somebody else holds', function () {
     })
   })
 
+  it('on a callback that many want to change: workers still get their connections', async () => {
+    await withClient(system.databaseUrl, async somebody => {
+      const held = await insertLocked(somebody)
+      const changes = Array.from({ length: 16 }, (_, i) =>
+        fetch(`${system.callbackUrl}/v1/callbacks/${held}?wait=${i % 2}`, { method: 'DELETE' }),
+      )
+      await until(() => waits('work'))
+      const asked = performance.now()
+      const id = await accept(system.callbackUrl, [1])
+      assert.equal((await finished(system.callbackUrl, id)).state, 'completed')
+      assert.ok(performance.now() - asked < 2000, `${performance.now() - asked} ms`)
+      await somebody.query('COMMIT')
+      assert.deepEqual(new Set((await Promise.all(changes)).map(({ status }) => status)), new Set([204]))
+    })
+  })
+
   it('on an object, for longer than the statement timeout: accepting continues, nothing fails, nothing is charged', async () => {
     await finished(system.callbackUrl, await accept(system.callbackUrl, [1, 2]))
     await withClient(system.databaseUrl, async somebody => {

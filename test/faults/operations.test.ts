@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { postCallback, readMetrics } from '../support/callbacks.ts'
 import { until } from '../support/eventually.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
 import { type System, startSystem } from '../support/system.ts'
@@ -58,5 +60,35 @@ describe('an operation whose replicas are killed', function () {
     )
     assert.deepEqual(await read(), { state: 'completed', matched: FAILED, done: FAILED, skipped: 0 })
     assert.deepEqual(rows, [{ retries: 1, count: FAILED }])
+  })
+})
+
+describe('an operation that sends more callbacks round again than the inbox may hold', function () {
+  this.timeout(60_000)
+  let system: System
+
+  before(async () => {
+    system = await startSystem({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' }, callback: { INBOX_MAX_BACKLOG: '400' } })
+  })
+
+  after(() => system?.stop())
+
+  it('waits, so that other workspaces are accepted, and goes on when there is room', async () => {
+    const send = (method: string, path: string, body: object): Promise<Response> =>
+      fetch(`${system.callbackUrl}${path}`, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    await send('POST', '/v1/workspaces', { name: 'shop', paused: true })
+    await system.db.query(
+      `INSERT INTO callbacks (id, workspace, state, object_ids, received_at, due_at, finished_at, unstored)
+       SELECT gen_random_uuid(), 'shop', 'failed', '{}', now() - interval '1 hour', now() - interval '1 hour', now() - interval '1 minute', '[]'
+       FROM generate_series(1, $1::int)`,
+      [FAILED],
+    )
+    await send('POST', '/v1/operations?workspace_id=shop', { kind: 'retry', rate_per_second: 300 })
+    const counted = async (metric: string): Promise<number> => (await readMetrics(system.callbackAdminUrl)).total(metric)
+    await until(async () => (await counted('callbacks_backlog')) >= 200)
+    await sleep(2500)
+    assert.equal((await postCallback(system.callbackUrl, [1])).status, 202)
+    await send('PATCH', '/v1/workspaces/shop', { paused: false })
+    await until(async () => (await system.db.query(`SELECT FROM operations WHERE state = 'completed' AND done = ${FAILED}`)).rowCount === 1)
   })
 })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
-import { accept } from '../support/callbacks.ts'
+import { accept, patchConfig } from '../support/callbacks.ts'
 import { until } from '../support/eventually.ts'
 import { type System, startSystem } from '../support/system.ts'
 
@@ -61,6 +61,35 @@ describe('SIGTERM', function () {
     assert.equal(await service.stop(), 0)
   })
 
+  it('ends a DELETE that waits for a hung worker, and takes its wish back', async () => {
+    await patchConfig(system.clientAdminUrl, { latency: { minMs: 20_000, maxMs: 20_000 } })
+    const id = await accept(system.callbackUrl, [1])
+    const isWished = async (): Promise<boolean> =>
+      (await system.db.query(`SELECT FROM callbacks WHERE state = 'running' AND wish = 'cancel'`)).rowCount === 1
+    await until(async () => (await system.db.query(`SELECT FROM callbacks WHERE state = 'running'`)).rowCount === 1)
+    const other = await (await system.startCallbackService()).ready()
+    system.callbackService.signal('SIGSTOP')
+    try {
+      const asked = codeOf(fetch(`${other.url}/v1/callbacks/${id}?wait=30`, { method: 'DELETE' }))
+      await until(isWished)
+      assert.deepEqual([await other.stop(), await asked, await isWished()], [0, 'callback_running', false])
+    } finally {
+      system.callbackService.signal('SIGCONT')
+    }
+  })
+
+  it('ends a flush that waits for a lock', async () => {
+    await system.db.query(`INSERT INTO callbacks (id, object_ids, due_at) VALUES (gen_random_uuid(), '{}', now() + interval '1 hour')`)
+    await system.db.query('BEGIN')
+    await system.db.query('SELECT FROM callbacks FOR UPDATE')
+    const other = await (await system.startCallbackService({ SHUTDOWN_TIMEOUT_MS: '3000' })).ready()
+    const asked = codeOf(fetch(`${other.url}/v1/callbacks/flush`, { method: 'POST' }))
+    await sleep(200)
+    const stopped = await other.stop()
+    await system.db.query('COMMIT')
+    assert.deepEqual([stopped, await asked], [0, 'flush_unfinished'])
+  })
+
   it('is delayed by at most a second by a Zipkin that accepts connections and does not answer', async () => {
     const silent = createServer().listen(0, '127.0.0.1')
     await once(silent, 'listening')
@@ -79,3 +108,10 @@ describe('SIGTERM', function () {
     assert.ok(beside - without < 1200, `${without} ms without, ${beside} ms beside it`)
   })
 })
+
+/** @returns the code of a problem; `none` for any other answer, `cut` if the connection was cut */
+async function codeOf(asked: Promise<Response>): Promise<string> {
+  const answer = await asked.catch(() => undefined)
+  if (!answer) return 'cut'
+  return answer.ok ? 'none' : ((await answer.json()) as { code: string }).code
+}

@@ -21,15 +21,21 @@ export function operationRooms(options: {
   readonly limited: <T>(work: () => Promise<T>) => Promise<T>
   /** Called when callbacks of a workspace may be due. */
   readonly onDue: (workspace: string) => void
+  /** Whether a workspace may have more unfinished callbacks. */
+  readonly hasRoom: (workspace: string) => boolean
+  /** Called when callbacks of a workspace are unfinished again. */
+  readonly onRetried: (workspace: string, count: number) => void
   readonly logger: Logger
 }): OperationRooms {
-  const { config, work, read, limited, onDue, logger } = options
+  const { config, work, read, limited, onDue, hasRoom, onRetried, logger } = options
   const { ratePerSecond, retentionSeconds } = config.operations
   const store = new OperationStore({ work: work.prisma, read: read.prisma, defaultRate: ratePerSecond })
   const runner = operationRunner({
     steps: new OperationSteps(work.prisma),
     prune: () => store.prune(retentionSeconds),
-    onChanged: ({ workspace, change: { kind } }) => {
+    hasRoom: ({ workspace, state, change: { kind } }) => state === 'counting' || kind !== 'retry' || hasRoom(workspace),
+    onChanged: ({ workspace, change: { kind } }, changed) => {
+      if (kind === 'retry') onRetried(workspace, changed)
       if (kind === 'retry' || kind === 'resume') onDue(workspace)
     },
     logger,

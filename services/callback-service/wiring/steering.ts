@@ -1,3 +1,4 @@
+import type { Part } from '#foundation/lifecycle/parts.ts'
 import { rest } from '#foundation/lifecycle/rest.ts'
 import type { Signal } from '#foundation/lifecycle/signal.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
@@ -15,6 +16,8 @@ import { cancelWithin } from '../domain/steering/cancellation.ts'
 import { flush } from '../domain/steering/flush.ts'
 import type { CallbackKey, Found } from '../domain/steering/steered.ts'
 
+type InTurn = <T>(workspace: string, change: () => Promise<T>) => Promise<T>
+
 interface Needs {
   readonly database: Database
   readonly read: Database
@@ -25,17 +28,29 @@ interface Needs {
   readonly events: Signal<CallbackEvent>
   /** Runs a read, if there are not too many. */
   readonly limited: <T>(read: () => Promise<T>) => Promise<T>
+  /** Runs a change of a callback of a workspace when it is its turn, if not too many wait. */
+  readonly inTurn: InTurn
+  /** The same for those that wait for a worker, of which the API lets in few enough. */
+  readonly waitingInTurn: InTurn
   readonly logger: Logger
 }
 
 /** Maximum time of a flush. A client and the proxies before it wait that long. */
 const MAX_FLUSH_MS = 20_000
 
+/** What changes callbacks from outside. */
+interface SteeringRooms extends Steering, Cancelling {
+  readonly timeline: ReadTimeline
+  /** Ends the waits for workers and locks when the service stops. Stop it before the port drains. */
+  readonly waiting: Part
+}
+
 /** Joins what changes callbacks from outside. */
-export function steering(needs: Needs): Steering & Cancelling & { readonly timeline: ReadTimeline } {
-  const { database, read, inbox, arrived, events, limited, logger } = needs
+export function steering(needs: Needs): SteeringRooms {
+  const { database, read, inbox, arrived, events, limited, inTurn, waitingInTurn, logger } = needs
   const callbacks = new CallbackSteering(database.prisma)
   const nowMs = (): number => performance.now()
+  const stopping = new AbortController()
 
   /** Looks into the spool first: a callback leaves it only when the database has it, so one that is in neither does not exist. */
   const unlessSpooled = async (key: CallbackKey, steer: () => Promise<CallbackState | undefined>): Promise<Found> =>
@@ -50,7 +65,7 @@ export function steering(needs: Needs): Steering & Cancelling & { readonly timel
     mayChange: (found: Found) => boolean,
     steer: () => Promise<CallbackState | undefined>,
   ): Promise<Steered> =>
-    limited(async () => {
+    inTurn(key.workspace, async () => {
       const found = await unlessSpooled(key, steer)
       if (!mayChange(found)) return { found, callback: undefined }
       const callback = await findCallback(database.prisma, key.workspace, key.id)
@@ -63,13 +78,15 @@ export function steering(needs: Needs): Steering & Cancelling & { readonly timel
     change: (key, changes) => steered('callback changed', key, isUnfinished, () => callbacks.change(key, changes)),
     retry: (key, objects) => steered('callback sent one more round', key, isFinished, () => callbacks.retry(key, objects)),
     async cancel(key, { waitMs, signal }) {
+      const ended = AbortSignal.any([signal, stopping.signal])
+      const run = waitMs > 0 ? waitingInTurn : inTurn
       const found = await cancelWithin(
         {
-          cancel: () => unlessSpooled(key, () => callbacks.cancel(key)),
-          wish: () => callbacks.wishCancelled(key),
-          state: () => callbacks.state(key),
+          cancel: () => run(key.workspace, () => unlessSpooled(key, () => callbacks.cancel(key))),
+          wish: () => run(key.workspace, () => callbacks.wishCancelled(key)),
+          isWished: () => callbacks.isWishedCancelled(key),
         },
-        { waitMs, nowMs, isGone: () => signal.aborted, rest: ms => rest(ms, signal) },
+        { waitMs, nowMs, isGone: () => ended.aborted, rest: ms => rest(ms, ended) },
       )
       if (found === 'pending' || found === 'paused' || found === 'cancelled') tell('callback cancelled', key, 'cancelled')
       return found
@@ -83,13 +100,14 @@ export function steering(needs: Needs): Steering & Cancelling & { readonly timel
             cancelSome: limit => flushCallbacks(database.prisma, { ...waiting, limit }),
             isAnyLeft: () => isAnyLeft(database.prisma, waiting),
           },
-          { maxMs: MAX_FLUSH_MS / states.length, nowMs, rest: ms => rest(ms, new AbortController().signal) },
+          { maxMs: MAX_FLUSH_MS / states.length, isOver: () => stopping.signal.aborted, nowMs, rest: ms => rest(ms, stopping.signal) },
         )
         if (!isDone) return false
       }
       logger.info({ workspace, states }, 'callbacks flushed')
       return true
     },
+    waiting: { name: 'waiting changes', stop: () => stopping.abort() },
     timeline: key => limited(async () => (await spooledPast(inbox, key)) ?? readTimeline(read.prisma, key)),
   }
 }

@@ -21,6 +21,8 @@ export interface OperationRunnerOptions<Due extends Operation & { readonly state
   readonly prune: () => Promise<unknown>
   /** Called after each step that changed callbacks. */
   readonly onChanged: (operation: Operation, changed: number) => void
+  /** Whether the next step may begin. One that sends callbacks round again must not fill the inbox. */
+  readonly hasRoom: (operation: Due) => boolean
   readonly logger: Logger
 }
 
@@ -28,6 +30,8 @@ export interface OperationRunnerOptions<Due extends Operation & { readonly state
 const REST_MS = 1000
 /** Another replica has the operation just now. */
 const CONTEST_MS = 20
+/** Unfinished callbacks are counted every few seconds. */
+const FULL_MS = 100
 const PRUNE_MS = 60_000
 
 /**
@@ -37,14 +41,16 @@ const PRUNE_MS = 60_000
 export function operationRunner<Due extends Operation & { readonly state: 'counting' | 'running' }>(
   options: OperationRunnerOptions<Due>,
 ): Loop {
-  const { steps, prune, onChanged, logger } = options
+  const { steps, prune, onChanged, hasRoom, logger } = options
   const looks = new LookSize()
+  /** The operation of the last step, if another replica was faster or the step failed: others go first. */
   let contested: string | undefined
   let prunedAtMs = Number.NEGATIVE_INFINITY
 
   async function doStep(operation: Due): Promise<number> {
     const step = await steps.step(operation, looks.of(operation.state)).catch(error => {
       looks.failed()
+      contested = operation.id
       throw error
     })
     contested = step ? undefined : operation.id
@@ -66,6 +72,11 @@ export function operationRunner<Due extends Operation & { readonly state: 'count
         prunedAtMs = performance.now()
       }
       const { operation, waitMs } = await steps.due(contested)
+      if (operation && !hasRoom(operation)) {
+        const isAlone = contested === operation.id
+        contested = operation.id
+        return isAlone ? FULL_MS : 0
+      }
       if (operation) return doStep(operation)
       // The next step may be due already, but another replica is doing it.
       return Math.min(REST_MS, Math.max(CONTEST_MS, Math.ceil(waitMs)))

@@ -91,6 +91,10 @@ export class CallbackInbox {
               AS (id uuid, workspace text, object_ids text, idempotency_key text, request_id text, traceparent text, tracestate text, baggage text)
             ) WITH ORDINALITY AS r(id, workspace, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, n),
             (SELECT clock_timestamp() AS now, ${WAIT_FOR_DISK} OFFSET 0) t
+          -- ON CONFLICT waits for every transaction that changes the row with the key. A flush or an operation changes many rows, and all callbacks
+          -- of this commit would wait. A subquery with LIMIT is always a look at the index, never a join that reads the table.
+          WHERE (r.idempotency_key IS NULL
+            OR (SELECT c.id FROM callbacks c WHERE c.workspace = r.workspace AND c.idempotency_key = r.idempotency_key LIMIT 1) IS NULL)
           -- All writers use the same order, so that two with the same keys wait for each other and cannot deadlock. The first of two rivals wins.
           ORDER BY workspace, idempotency_key, n
           ON CONFLICT DO NOTHING

@@ -79,6 +79,12 @@ export class CallbackSteering {
     }
   }
 
+  /** Whether a callback runs, and somebody wishes that it is cancelled when it leaves its worker. */
+  async isWishedCancelled({ workspace, id }: CallbackKey): Promise<boolean> {
+    const where = { id, workspace, state: 'running', wish: 'cancel' } as const
+    return (await inDatabase(() => this.#prisma.callback.count({ where }))) > 0
+  }
+
   async state({ workspace, id }: CallbackKey): Promise<CallbackState | undefined> {
     const found = await inDatabase(() => this.#prisma.callback.findUnique({ where: { id, workspace }, select: { state: true } }))
     return found?.state

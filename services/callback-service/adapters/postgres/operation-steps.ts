@@ -127,8 +127,10 @@ function change(operation: DueOperation, looks: number): Prisma.Sql {
     )
     UPDATE operations o SET done = o.done + step.changed, horizon = ${operation.horizon}::timestamptz, position = step.position,
       next_at = CASE WHEN step.changed = 0 AND step.is_missing THEN now() + make_interval(secs => ${LOCKED_SECONDS}::float8)
+        -- One that may go on at once has its next turn after all others that are due.
+        WHEN step.changed = 0 OR o.rate_per_second IS NULL THEN now()
         ELSE CASE WHEN o.next_at BETWEEN now() - make_interval(secs => ${CATCH_UP_SECONDS}::float8) AND now() THEN o.next_at ELSE now() END
-          + make_interval(secs => coalesce(step.changed / o.rate_per_second, 0)) END,
+          + make_interval(secs => step.changed / o.rate_per_second) END,
       state = CASE WHEN step.position IS NULL THEN 'completed' ELSE 'running' END,
       finished_at = CASE WHEN step.position IS NULL THEN clock_timestamp() END,
       -- Callbacks may have begun to match after they were counted.

@@ -84,6 +84,8 @@ export function cancelCallback({ cancel }: Pick<Cancelling, 'cancel'>): Route {
     async execute({ key, waitSeconds }, response) {
       const gone = new AbortController()
       const onClose = (): void => gone.abort()
+      // The caller may have left while the gate looked up its key. Such a response never closes again.
+      if (response.destroyed) onClose()
       response.once('close', onClose)
       const patience = { waitMs: waitSeconds * 1000, signal: gone.signal }
       try {

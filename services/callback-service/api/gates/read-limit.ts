@@ -19,21 +19,21 @@ export function readLimit(max: number): <T>(read: () => Promise<T>) => Promise<T
   }
 }
 
-/** Lists of one workspace that run or wait for their turn. */
-const MAX_LISTS = 16
+/** Requests of one workspace that run or wait for their turn. */
+const MAX_IN_TURN = 16
 
 /**
- * Limits the number of lists at a time, because a list may read a whole table. Further lists wait, so that reads of one callback or object go on.
- * Workspaces take turns, and each has its own places to wait in. So a workspace with many lists takes neither from others.
- * @param atOnce lists that run at a time
- * @returns a function that runs a list of a workspace
+ * Limits the number of lists, or of changes of callbacks, at a time: a list may read a whole table, and changes use the connections of the workers.
+ * Further ones wait. Workspaces take turns, and each has its own places to wait in. So a workspace with many of them takes neither from others.
+ * @param atOnce requests that run at a time
+ * @returns a function that runs a request of a workspace
  * @throws {HttpProblem} too_many_reads
  */
-export function listLimit(atOnce: number): <T>(workspace: string, read: () => Promise<T>) => Promise<T> {
+export function turnLimit(atOnce: number): <T>(workspace: string, read: () => Promise<T>) => Promise<T> {
   const slots = new FairSlots({ concurrency: atOnce, reserve: 0, weightOf: () => 1 })
   const limits = new Map<string, ReturnType<typeof readLimit>>()
   return (workspace, read) => {
-    const limited = limits.get(workspace) ?? readLimit(MAX_LISTS)
+    const limited = limits.get(workspace) ?? readLimit(MAX_IN_TURN)
     limits.set(workspace, limited)
     return limited(() => slots.run(workspace, read))
   }

@@ -25,8 +25,8 @@ export class Backlog {
     this.#countedAtMs = now
   }
 
-  accepted(): void {
-    this.#accepted += 1
+  accepted(count = 1): void {
+    this.#accepted += count
   }
 
   /** Seconds until there may be room for another callback, at most 60; 0 if there is room now. @param max unfinished callbacks that fit */
@@ -55,9 +55,10 @@ export class Backlogs {
     for (const [workspace, count] of unfinished) if (!this.#each.has(workspace)) this.#of(workspace).count(count)
   }
 
-  accepted(workspace: string): void {
-    this.all.accepted()
-    this.#of(workspace).accepted()
+  /** Takes in callbacks that are unfinished since the last count. */
+  accepted(workspace: string, count = 1): void {
+    this.all.accepted(count)
+    this.#of(workspace).accepted(count)
   }
 
   /** Seconds until the workspace may have room for another callback, at most 60; 0 if it has room now. */

@@ -6,7 +6,8 @@ export interface Cancellable {
   cancel(): Promise<Found>
   /** Wishes it cancelled when it leaves its worker. Its worker then ends the attempt. @returns undefined if it does not run */
   wish(): Promise<Wish | undefined>
-  state(): Promise<Found>
+  /** Whether it still runs, with that wish. Somebody else may have replaced the wish, or withdrawn it. */
+  isWished(): Promise<boolean>
 }
 
 /** The wish that a running callback has now. */
@@ -37,8 +38,8 @@ export async function cancelWithin(callback: Cancellable, { waitMs, isGone, nowM
     if (found !== 'running' || isOver()) return found
     const wish = await callback.wish()
     if (!wish) continue
-    while (!isOver() && (await callback.state()) === 'running') await rest(Math.min(POLL_MS, Math.max(0, endMs - nowMs())))
-    // Once it has left its worker, this changes nothing, and the next try finds what became of it.
+    while (!isOver() && (await callback.isWished())) await rest(Math.min(POLL_MS, Math.max(0, endMs - nowMs())))
+    // Once it has left its worker, this changes nothing, and the next try finds what became of it. If it still runs, that try wishes again.
     await wish.withdraw()
   }
 }

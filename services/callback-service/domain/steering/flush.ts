@@ -5,6 +5,14 @@ export interface Flushable {
   isAnyLeft(): Promise<boolean>
 }
 
+interface FlushTime {
+  readonly maxMs: number
+  /** Whether the service stops. */
+  readonly isOver: () => boolean
+  readonly nowMs: () => number
+  readonly rest: (ms: number) => Promise<void>
+}
+
 const BATCH = 2000
 /** Time that a lock of another statement usually lasts. */
 const REST_MS = 20
@@ -14,12 +22,9 @@ const REST_MS = 20
  * nobody, and a process that dies leaves the rest as it was.
  * @returns whether none is left
  */
-export async function flush(
-  waiting: Flushable,
-  { maxMs, nowMs, rest }: { readonly maxMs: number; readonly nowMs: () => number; readonly rest: (ms: number) => Promise<void> },
-): Promise<boolean> {
+export async function flush(waiting: Flushable, { maxMs, isOver, nowMs, rest }: FlushTime): Promise<boolean> {
   const endMs = nowMs() + maxMs
-  while (nowMs() < endMs) {
+  while (nowMs() < endMs && !isOver()) {
     const count = await waiting.cancelSome(BATCH)
     if (count === BATCH) continue
     if (!(await waiting.isAnyLeft())) return true

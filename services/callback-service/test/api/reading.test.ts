@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { PageRequest } from '#foundation/http/paging.ts'
-import { listLimit, readLimit } from '../../api/gates/read-limit.ts'
+import { readLimit, turnLimit } from '../../api/gates/read-limit.ts'
 import type { CallbackView, ListedCallback } from '../../domain/callback.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { ObjectView } from '../../domain/stored-object.ts'
@@ -217,7 +217,7 @@ describe('reading', () => {
     })
 
     it('lets lists wait for each other, up to sixteen, while reads of one object go on', async () => {
-      const listed = listLimit(1)
+      const listed = turnLimit(1)
       const held = Promise.withResolvers<never[]>()
       let lists = 0
       const list = () => {
@@ -234,7 +234,7 @@ describe('reading', () => {
     })
 
     it('lets workspaces take turns with their lists, and refuses none because of another', async () => {
-      const listed = listLimit(1)
+      const listed = turnLimit(1)
       const held = Promise.withResolvers<void>()
       const order: string[] = []
       const list = (workspace: string) =>

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { onlyDefault } from '../../../../test/support/only-default.ts'
 import type { RoutesOptions } from '../../api/routes.ts'
 import type { CallbackView } from '../../domain/callback.ts'
 import type { Found } from '../../domain/steering/steered.ts'
+import { BUILT_IN_DEFAULT } from '../../domain/workspaces/default-workspace.ts'
 import { ACCEPTED_ID, serveApi } from './serve-api.ts'
 
 const PATH = `/v1/callbacks/${ACCEPTED_ID}`
@@ -129,6 +131,34 @@ describe('steering', () => {
       assert.equal(await ask(method, path, body), answer)
     })
   }
+
+  it('tells a cancellation whose connection has closed while the gate looked for its workspace', async () => {
+    const [looking, looked, waiting] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<AbortSignal>()]
+    let isKnown = false
+    const directory = {
+      ...onlyDefault,
+      find: (name: string) => (name === 'default' || isKnown ? { ...BUILT_IN_DEFAULT, name } : undefined),
+      refresh: async () => {
+        looking.resolve()
+        await looked.promise
+        isKnown = true
+      },
+    }
+    const cancel = async (_: unknown, { signal }: { readonly signal: AbortSignal }): Promise<Found> => {
+      waiting.resolve(signal)
+      return 'running'
+    }
+    api = await serveApi({ directory, steering: { cancel } })
+    const client = new AbortController()
+    const init = { method: 'DELETE', headers: { 'x-workspace': 'shop' }, signal: client.signal }
+    const asked = fetch(`${api.url}${PATH}?wait=30`, init).catch(() => undefined)
+    await looking.promise
+    client.abort()
+    await asked
+    await eventually('the server knows', () => api.measured.some(({ status }) => status === 499))
+    looked.resolve()
+    assert.equal((await waiting.promise).aborted, true)
+  })
 
   it('tells a cancellation that its connection has closed', async () => {
     const waiting = Promise.withResolvers<AbortSignal>()

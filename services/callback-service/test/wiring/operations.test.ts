@@ -23,14 +23,24 @@ describe('operationRooms', () => {
 
   after(() => storage.close())
 
-  function setup(env: Record<string, string> = {}) {
+  function setup(env: Record<string, string> = {}, hasRoom = true) {
     const config = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url, ...env } }).current
     const due: string[] = []
+    const retried: [string, number][] = []
     const logged: Record<string, unknown>[] = []
     const logger = pino({ base: null, timestamp: false }, { write: line => logged.push(JSON.parse(line)) })
     const [work, read] = [storage.open(), storage.open()]
-    const made = operationRooms({ config, work, read, limited: run => run(), onDue: workspace => due.push(workspace), logger })
-    return { ...made, due, logged }
+    const made = operationRooms({
+      config,
+      work,
+      read,
+      limited: run => run(),
+      onDue: workspace => due.push(workspace),
+      hasRoom: () => hasRoom,
+      onRetried: (workspace, count) => retried.push([workspace, count]),
+      logger,
+    })
+    return { ...made, due, retried, logged }
   }
 
   /** Starts an operation, and waits until it has ended. */
@@ -59,6 +69,24 @@ describe('operationRooms', () => {
         ['shop', 'shop'],
       ],
     )
+  })
+
+  it('says how many callbacks it sent round again, because they are unfinished now', async () => {
+    rooms = setup()
+    rooms.runner.start()
+    await putCallbacks(storage, 1, { workspace: 'shop' })
+    await run(RETRY)
+    await run({ kind: 'cancel' })
+    assert.deepEqual(rooms.retried, [['shop', 1]])
+  })
+
+  it('does all but sending round again while a workspace has no room', async () => {
+    rooms = setup({}, false)
+    rooms.runner.start()
+    for (const state of ['failed', 'pending']) await putCallbacks(storage, 1, { workspace: 'shop', state })
+    const { operation } = await rooms.operations.create('shop', asked(RETRY), undefined)
+    assert.equal((await run({ kind: 'pause' })).done, 1)
+    assert.equal((await rooms.operations.find('shop', operation.id))?.done, 0)
   })
 
   it('logs who started, completed and aborted what', async () => {

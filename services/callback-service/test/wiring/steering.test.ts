@@ -30,6 +30,7 @@ describe('steering a callback that a worker has', () => {
   const events: CallbackEvent[] = []
   let spooled: CallbackView | undefined
   let isAnswering = false
+  const turns: string[] = []
 
   before(async () => {
     storage = await openTestStorage()
@@ -59,7 +60,14 @@ describe('steering a callback that a worker has', () => {
       fetching: fetching({ ...needs, config: () => current }),
       isHeldUp: () => false,
     }))
-    steer = steering({ ...wired, read: database, inbox: { find: async () => spooled }, limited: read => read() })
+    steer = steering({
+      ...wired,
+      read: database,
+      inbox: { find: async () => spooled },
+      limited: read => read(),
+      inTurn,
+      waitingInTurn: inTurn,
+    })
     for (const part of parts) await part.start?.()
   })
 
@@ -68,7 +76,13 @@ describe('steering a callback that a worker has', () => {
     events.length = 0
     isAnswering = false
     spooled = undefined
+    turns.length = 0
   })
+
+  async function inTurn<T>(workspace: string, change: () => Promise<T>): Promise<T> {
+    turns.push(workspace)
+    return change()
+  }
 
   after(async () => {
     for (const part of parts.toReversed()) await part.stop?.()
@@ -133,6 +147,14 @@ describe('steering a callback that a worker has', () => {
       ['spooled', 'spooled', 'spooled'],
     )
     assert.equal((await readCallback(storage, key.id)).state, 'pending')
+  })
+
+  it('takes its turn for each change, so that workers need not wait for a connection', async () => {
+    const key = { workspace: 'default', id: await putCallback(storage, { dueInMs: 3_600_000 }) }
+    await steer.change(key, { priority: 1 })
+    await steer.retry(key, 'all')
+    await steer.cancel(key, { waitMs: 0, signal: never })
+    assert.deepEqual(turns, ['default', 'default', 'default'])
   })
 
   it('flushes what waits', async () => {

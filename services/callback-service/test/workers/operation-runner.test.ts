@@ -15,7 +15,7 @@ describe('operationRunner', () => {
   afterEach(() => runner.stop())
 
   /** @param steps the number of callbacks that each step changes; undefined: another replica was faster. Afterwards nothing is due */
-  function setup(steps: readonly (number | undefined | Error)[], waitMs = Number.POSITIVE_INFINITY) {
+  function setup(steps: readonly (number | undefined | Error)[], waitMs = Number.POSITIVE_INFINITY, hasRoom: () => boolean = () => true) {
     const seen = { due: 0, pruned: 0, contested: [] as (string | undefined)[], looks: [] as number[], changed: [] as number[] }
     runner = operationRunner({
       steps: {
@@ -34,6 +34,7 @@ describe('operationRunner', () => {
         seen.pruned += 1
       },
       onChanged: (_operation, changed) => seen.changed.push(changed),
+      hasRoom,
       logger,
     })
     return seen
@@ -58,6 +59,23 @@ describe('operationRunner', () => {
     runner.start()
     await eventually('nothing is due', () => seen.due === 3)
     assert.deepEqual([seen.contested, seen.changed], [[undefined, operation.id, undefined], [1]])
+  })
+
+  it('lets other operations go first after a step that failed', async () => {
+    const seen = setup([new StorageUnavailableError('did not answer in time'), 1])
+    runner.start()
+    await eventually('nothing is due', () => seen.due === 3)
+    assert.deepEqual(seen.contested, [undefined, operation.id, undefined])
+  })
+
+  it('does no step while there is no room for what it sends round again, and lets other operations go first', async () => {
+    let hasRoom = false
+    const seen = setup([1], 1, () => hasRoom)
+    runner.start()
+    await eventually('it has looked again', () => seen.due >= 3)
+    assert.deepEqual([seen.contested.slice(0, 3), seen.looks], [[undefined, operation.id, operation.id], []])
+    hasRoom = true
+    await eventually('it goes on', () => seen.changed.length === 1)
   })
 
   for (const [name, waitMs, restMs] of [

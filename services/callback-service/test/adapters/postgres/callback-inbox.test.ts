@@ -86,6 +86,22 @@ describe('CallbackInbox', () => {
       assert.deepEqual(await storage.query('SELECT id, request_id FROM callbacks'), [{ id: first.id, request_id: 'first' }])
     })
 
+    it('answers a replay, and what comes with it, while another transaction changes the first callback', async () => {
+      const { inbox: one } = newInbox(storage.open(), { maxInFlight: 1 })
+      const first = await one.insert(newCallback({ idempotencyKey: 'same' }))
+      const answers = await storage.duringTransaction('UPDATE callbacks SET priority = 1 WHERE id = $1', [first.id], () =>
+        Promise.all([
+          one.insert(newCallback()),
+          one.insert(newCallback({ idempotencyKey: 'same' })),
+          one.insert(newCallback({ idempotencyKey: 'other' })),
+        ]),
+      )
+      assert.deepEqual(
+        answers.map(({ isReplay }) => isReplay),
+        [false, true, false],
+      )
+    })
+
     it('tells copies apart that share a commit', async () => {
       const one = newInbox(storage.open(), { maxInFlight: 1 })
       const answers = await Promise.allSettled([

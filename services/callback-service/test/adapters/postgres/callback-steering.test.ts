@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../../../../../test/support/eventually.ts'
 import { CallbackClaims } from '../../../adapters/postgres/callback-claims.ts'
 import { CallbackSteering } from '../../../adapters/postgres/callback-steering.ts'
 import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
 import type { CallbackState } from '../../../domain/callback.ts'
 import type { ClaimedCallback, Verdict } from '../../../domain/processing/claimed-callback.ts'
+import { cancelWithin } from '../../../domain/steering/cancellation.ts'
 import { putCallback, upTo } from './stored-callbacks.ts'
 import { openTestStorage, type TestStorage } from './test-storage.ts'
 
@@ -177,6 +179,24 @@ describe('CallbackSteering', () => {
       assert.equal(await claims.settle(callback, { ...BACK, isCharged: false }), 'cancelled')
       const { state, is_finished, unstored } = await read(id)
       assert.deepEqual([state, is_finished, unstored], ['cancelled', true, [{ id: '1', outcome: 'pending', reason: 'timeout' }]])
+    })
+
+    it('gets its wish again if somebody else, who had it first, takes it back', async () => {
+      const id = await putCallback(storage)
+      await claim()
+      const first = await steering.wishCancelled(key(id))
+      const cancelled = cancelWithin(
+        {
+          cancel: () => steering.cancel(key(id)),
+          wish: () => steering.wishCancelled(key(id)),
+          isWished: () => steering.isWishedCancelled(key(id)),
+        },
+        { waitMs: 5000, isGone: () => false, nowMs: () => performance.now(), rest: ms => sleep(ms) },
+      )
+      await first?.withdraw()
+      await eventually('it wishes again', async () => (await read(id)).wish === 'cancel')
+      await claims.takeOver(2, [1])
+      assert.deepEqual([await cancelled, (await read(id)).state], ['cancelled', 'cancelled'])
     })
 
     it('takes back its wish, and restores the wish before', async () => {

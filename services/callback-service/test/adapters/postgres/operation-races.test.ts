@@ -27,6 +27,7 @@ describe('operations, interrupted and in a crowd', () => {
       steps: replica.steps,
       prune: async () => undefined,
       onChanged: (_operation, changed) => changes.push(changed),
+      hasRoom: () => true,
       logger,
     })
     runner.start()
@@ -184,6 +185,27 @@ describe('operations, interrupted and in a crowd', () => {
     await eventually('it goes on', async () => (await store.find('default', first.operation.id))?.state === 'completed')
     await runner.stop()
   })
+
+  for (const [name, change, filter, ratePerSecond] of [
+    ['has no rate', { kind: 'cancel' }, {}, null],
+    ['finds nothing where it looks', { kind: 'pause' }, { objectId: 300n }, 50],
+  ] as const) {
+    it(`takes turns with the operations of other workspaces if one ${name}`, async () => {
+      await putCallbacks(storage, 300, { state: 'pending' })
+      const { store, steps } = newReplica(storage)
+      const first = await store.create('default', asked(change, filter, { ratePerSecond }))
+      await stepsUntil({ store, steps }, first.operation.id, ({ state }) => state === 'running')
+      await runSteps(steps, 7, 1)
+      const second = await store.create('shop', asked({ kind: 'cancel' }, {}, { isDryRun: true }))
+      const turns: string[] = []
+      for (let i = 0; i < 10; i += 1) {
+        const { operation } = await steps.due()
+        if (operation && (await steps.step(operation, 7))) turns.push(operation.id)
+      }
+      const share = turns.filter(id => id === second.operation.id).length
+      assert.ok(share >= 4 && share <= 6, `${share} of ${turns.length} steps`)
+    })
+  }
 
   it('lets two operations change the same callbacks at the same time', async () => {
     await putCallbacks(storage, 40, { state: 'pending' })

@@ -38,6 +38,19 @@ export async function openTestStorage(options: { isEmpty?: boolean } = {}) {
       return (await onlooker.query<Row>(sql, values)).rows
     },
 
+    /** Runs `work` while a transaction that has run a statement is open. The transaction is rolled back. */
+    async duringTransaction<T>(sql: string, values: unknown[], work: () => Promise<T>): Promise<T> {
+      const client = await onlooker.connect()
+      try {
+        await client.query('BEGIN')
+        await client.query(sql, values)
+        return await work()
+      } finally {
+        await client.query('ROLLBACK')
+        client.release()
+      }
+    },
+
     /** Makes the server end all connections except those of `query`. */
     async terminateOthers(): Promise<void> {
       await onlooker.query(

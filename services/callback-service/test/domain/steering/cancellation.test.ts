@@ -30,7 +30,7 @@ function scripted(stateAt: (nowMs: number, isWished: boolean) => Found) {
         },
       }
     },
-    state: async () => current(),
+    isWished: async () => current() === 'running',
   }
   const cancel = (waitMs: number, isGone = (_nowMs: number) => false) =>
     cancelWithin(callback, {

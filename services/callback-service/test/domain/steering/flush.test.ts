@@ -19,6 +19,7 @@ function waiting(callbacks: number, lockedUntilMs = 0) {
       },
       {
         maxMs,
+        isOver: () => false,
         nowMs: () => now,
         rest: async ms => {
           now += ms
