@@ -68,7 +68,7 @@ export class ChangePoller {
       return Number.POSITIVE_INFINITY
     }
     const startedMs = performance.now()
-    const look = await this.#options.source.look()
+    const look = await this.#look()
     if (this.#last && hasStepped(this.#last, look))
       for (const feed of this.#feeds.values()) feed.startAnew("the database's clock has stepped")
     this.#last = look
@@ -77,6 +77,15 @@ export class ChangePoller {
     if (failures.length > 0) throw failures[0]
     const tookMs = performance.now() - startedMs
     return Math.max(1, POLL_MS - tookMs, REST_SHARE * tookMs)
+  }
+
+  async #look(): Promise<ClockLook> {
+    try {
+      return await this.#options.source.look()
+    } catch (error) {
+      for (const feed of this.#feeds.values()) feed.interrupt()
+      throw error
+    }
   }
 }
 

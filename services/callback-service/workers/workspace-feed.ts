@@ -107,11 +107,15 @@ export class WorkspaceFeed {
       await this.#admitResumed(look)
       this.#wasBehind = false
     } catch (error) {
-      // After a failover, a snapshot of the server before may show versions that are lost.
-      this.#seen = undefined
-      this.#wasBehind = true
+      this.interrupt()
       throw error
     }
+  }
+
+  /** The database was away. After a failover, a snapshot of the server before may show versions that are lost. */
+  interrupt(): void {
+    this.#seen = undefined
+    this.#wasBehind = true
   }
 
   /** Nobody listens: the changes so far are those that a newcomer begins with. */
