@@ -5,6 +5,8 @@ import { HttpProblem } from './problems.ts'
 
 /** Maximum size of a message from a client, in bytes. A larger one closes its WebSocket with 1009. */
 const MAX_INCOMING_BYTES = 4096
+/** Maximum number of frames of such a message. Empty ones cost time, but do not count as bytes. */
+const MAX_INCOMING_FRAMES = 16
 
 interface Upgrade {
   readonly request: IncomingMessage
@@ -22,6 +24,7 @@ const handshakes = new WebSocketServer({
   clientTracking: false,
   perMessageDeflate: false,
   maxPayload: MAX_INCOMING_BYTES,
+  maxFragments: MAX_INCOMING_FRAMES,
   autoPong: false,
 })
 
