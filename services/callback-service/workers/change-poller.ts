@@ -13,6 +13,9 @@ export interface ChangePollerOptions {
 const POLL_MS = 250
 /** Rest after a poll, in times of its duration, so that polls take at most a fifth of the time of one connection. */
 const REST_SHARE = 4
+/** A workspace whose poll takes longer rests by itself, so that the others do not rest for it. */
+const SLOW_MS = POLL_MS / (1 + REST_SHARE)
+const MAX_REST_MS = 5000
 /** Time for which a listener may go on from its last position. Older changes would take long to find. */
 const MAX_AGE_MS = 600_000
 
@@ -24,6 +27,8 @@ export class ChangePoller {
   readonly name = 'change-poller'
   readonly #options: ChangePollerOptions
   readonly #feeds = new Map<string, WorkspaceFeed>()
+  /** When the next poll of a slow workspace may begin, by its name: listeners who come and go make new feeds. */
+  readonly #restsUntilMs = new Map<string, number>()
   readonly #loop: Loop
   #last: ClockLook | undefined
 
@@ -73,10 +78,17 @@ export class ChangePoller {
       for (const feed of this.#feeds.values()) feed.startAnew("the database's clock has stepped")
     this.#last = look
     const failures: unknown[] = []
-    for (const feed of this.#feeds.values()) await feed.poll(look).catch(error => failures.push(error))
+    let fastMs = performance.now() - startedMs
+    for (const [workspace, feed] of this.#feeds) {
+      if (performance.now() < (this.#restsUntilMs.get(workspace) ?? 0)) continue
+      const feedStartedMs = performance.now()
+      await feed.poll(look).catch(error => failures.push(error))
+      const tookMs = performance.now() - feedStartedMs
+      if (tookMs > SLOW_MS) this.#restsUntilMs.set(workspace, performance.now() + Math.min(MAX_REST_MS, REST_SHARE * tookMs))
+      else fastMs += tookMs
+    }
     if (failures.length > 0) throw failures[0]
-    const tookMs = performance.now() - startedMs
-    return Math.max(1, POLL_MS - tookMs, REST_SHARE * tookMs)
+    return Math.max(1, POLL_MS - (performance.now() - startedMs), REST_SHARE * fastMs)
   }
 
   async #look(): Promise<ClockLook> {

@@ -53,8 +53,9 @@ const MAX_UNFINISHED = 1000
 const MAX_CATCH_UP = 10_000
 /** Time before the horizon from which changes are read again. So a clock that goes back by less than this causes no gap. */
 const OVERLAP_US = 1_000_000
-/** Different positions that listeners may join from in one poll, so that those who listen do not wait. */
+/** Different positions that listeners may join from in one poll, and time after which no further one begins, so that those who listen do not wait. */
 const MAX_JOINS = 8
+const MAX_JOINING_MS = 50
 const MAX_TRIES = 3
 
 /**
@@ -156,9 +157,13 @@ export class WorkspaceFeed {
   async #admitResumed(look: ClockLook): Promise<void> {
     const groups = Map.groupBy(this.#joining.keys(), ({ from }) => from && `${from.atUs} ${from.clockStep}`)
     groups.delete(undefined)
+    const startedMs = performance.now()
     for (const group of [...groups.values()].slice(0, MAX_JOINS)) {
+      if (performance.now() - startedMs > MAX_JOINING_MS) return
       const { atUs, clockStep } = (group[0] as Listener).from as StreamPosition
-      if (clockStep !== look.clockStep || atUs > look.nowUs) this.#sendAway(group, "the database's clock has stepped since")
+      // They may have come after the look, from a replica that has looked since: then the next look is later.
+      if (atUs > look.nowUs && group.every(listener => this.#joining.get(listener) === 0)) this.#countTry(group)
+      else if (clockStep !== look.clockStep || atUs > look.nowUs) this.#sendAway(group, "the database's clock has stepped since")
       else if (look.nowUs - atUs > this.#maxAgeUs) this.#sendAway(group, 'the changes since then are no longer known')
       else await this.#catchUp(group, atUs, look)
     }

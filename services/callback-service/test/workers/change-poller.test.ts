@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { ChangePoller } from '../../workers/change-poller.ts'
@@ -8,15 +9,18 @@ import { logger } from './silent-logger.ts'
 
 type Read = Parameters<ChangeSource['read']>[0]
 
-describe('ChangePoller', () => {
+describe('ChangePoller', function () {
+  this.timeout(10_000)
   let poller: ChangePoller
   let reads: Read[]
   let isAway: boolean
+  let slowness: ReadonlyMap<string, number>
   let refusals: number
 
   beforeEach(() => {
     reads = []
     isAway = false
+    slowness = new Map()
     refusals = 0
     const startedMs = performance.now()
     const source: ChangeSource = {
@@ -30,6 +34,7 @@ describe('ChangePoller', () => {
       },
       read: async query => {
         reads.push(query)
+        await sleep(slowness.get(query.workspace) ?? 0)
         return { callbacks: [changed()], snapshot: 'later', moreFromUs: undefined }
       },
       unfinished: async () => ({ callbacks: [], snapshot: 'first' }),
@@ -61,5 +66,14 @@ describe('ChangePoller', () => {
     assert.equal(reads[seen]?.seen, undefined)
     await eventually('it says so', () => batches.length > got)
     assert.equal(batches[got]?.isCurrent, true)
+  })
+
+  it('looks at the other workspaces as often as ever while the changes of one take long to read', async () => {
+    slowness = new Map([['slow', 400]])
+    listen('slow')
+    listen('fast')
+    await eventually('it has read both', () => ['slow', 'fast'].every(name => reads.some(({ workspace }) => workspace === name)))
+    await eventually('the fast one ten times', () => reads.filter(({ workspace }) => workspace === 'fast').length > 10)
+    assert.ok(reads.filter(({ workspace }) => workspace === 'slow').length <= 3)
   })
 })
