@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { ObjectId } from '../domain/object-id.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
 import type { ChangedCallback, StreamPosition } from '../domain/streaming/changed-callback.ts'
@@ -57,6 +58,8 @@ const OVERLAP_US = 1_000_000
 const MAX_JOINS = 8
 const MAX_JOINING_MS = 50
 const MAX_TRIES = 3
+/** Time after which others have their turn, while listeners get their changes. */
+const TURN_MS = 10
 
 /**
  * The changes of one workspace, for all listeners of this process. Everything happens in turn, in `poll`: so no listener ever gets an older
@@ -138,7 +141,7 @@ export class WorkspaceFeed {
     for await (const { callbacks, snapshot, isLast } of this.#pages(this.#sinceUs, this.#seen)) {
       first ??= snapshot
       const batch: Batch = { callbacks, kind: 'changes', position: isLast ? position : undefined, isCurrent: isLast && isBehind }
-      for (const listener of this.#live) listener.deliver(batch)
+      await inTurns(this.#live, listener => listener.deliver(batch))
       isBehind = true
     }
     this.#seen = first
@@ -151,7 +154,7 @@ export class WorkspaceFeed {
     const { callbacks, snapshot } = await this.#source.unfinished({ ...this.#what(), limit: MAX_UNFINISHED })
     this.#seen ??= snapshot
     const batch: Batch = { callbacks, kind: 'unfinished', position: { atUs: this.#sinceUs, clockStep }, isCurrent: true }
-    this.#admit(fresh, [batch])
+    await this.#admit(fresh, [batch])
   }
 
   async #admitResumed(look: ClockLook): Promise<void> {
@@ -188,7 +191,7 @@ export class WorkspaceFeed {
       throw error
     }
     this.#seen ??= first
-    this.#admit(group, batches)
+    await this.#admit(group, batches)
   }
 
   /** A catch-up that always takes too long must not keep the others from theirs. */
@@ -218,12 +221,12 @@ export class WorkspaceFeed {
   }
 
   /** Those who have left meanwhile get nothing. */
-  #admit(group: readonly Listener[], batches: readonly Batch[]): void {
-    for (const listener of group) {
-      if (!this.#joining.delete(listener)) continue
+  #admit(group: readonly Listener[], batches: readonly Batch[]): Promise<void> {
+    return inTurns(group, listener => {
+      if (!this.#joining.delete(listener)) return
       this.#live.add(listener)
       for (const batch of batches) listener.deliver(batch)
-    }
+    })
   }
 
   #sendAway(listeners: readonly Listener[], reason: string): void {
@@ -231,5 +234,16 @@ export class WorkspaceFeed {
       this.remove(listener)
       listener.startAnew(reason)
     }
+  }
+}
+
+/** Does something for each listener. Hundreds with different filters take long together, so requests have their turn in between. */
+async function inTurns(listeners: Iterable<Listener>, tell: (listener: Listener) => void): Promise<void> {
+  let beganMs = performance.now()
+  for (const listener of listeners) {
+    tell(listener)
+    if (performance.now() - beganMs < TURN_MS) continue
+    await setImmediate()
+    beganMs = performance.now()
   }
 }

@@ -180,6 +180,20 @@ describe('WorkspaceFeed', () => {
     assert.equal(reasons.length, 1)
   })
 
+  it('lets others have their turn while many listeners get their changes', async () => {
+    const busy = (): void => {
+      for (const until = performance.now() + 15; performance.now() < until; );
+    }
+    for (let i = 0; i < 10; i += 1) feed.add({ ...join().listener, deliver: busy })
+    let turns = 0
+    const others = setInterval(() => {
+      turns += 1
+    }, 1)
+    await feed.poll(LOOK)
+    clearInterval(others)
+    assert.ok(turns >= 5, `${turns} turns`)
+  })
+
   it('delivers nothing to a listener that has left', async () => {
     const { listener, batches } = join()
     feed.remove(listener)
