@@ -139,6 +139,15 @@ describe('WebSockets of an HttpServer', function () {
     })
   }
 
+  it('opens none by HTTP/1.0, which has no upgrades', async () => {
+    await start()
+    const connection = await raw()
+    connection.send(`${HANDSHAKE.join('\r\n').replace('HTTP/1.1', 'HTTP/1.0')}\r\n\r\n`)
+    await eventually('an answer', () => connection.received.includes('\r\n\r\n'))
+    assert.doesNotMatch(connection.received, /101 Switching/)
+    assert.equal(sockets.count, 0)
+  })
+
   it('answers a request that asks for HTTP/2 as if it had not, because the client of Java always does', async () => {
     await start({ handler: (_request, response) => response.writeHead(202).end('ok') })
     const connection = await raw()
