@@ -18,6 +18,7 @@ import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
 import { countCallbacks, countLiveObjects } from './adapters/postgres/row-counts.ts'
 import { storageProbe } from './adapters/postgres/schema.ts'
+import { SharedReads } from './adapters/postgres/shared-reads.ts'
 import { callbackApp } from './api/app.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
 import { countRefusals } from './api/gates/count-refusals.ts'
@@ -80,6 +81,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
   })
   events.on(event => waiters.onEvent(event))
+  const afterWaits = new SharedReads({ prisma: read.prisma, timeoutMs: 2 * config.read.timeoutMs })
   const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
   const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, workspaces: directory, logger })
   const {
@@ -205,6 +207,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       ],
       callbacks: {
         find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
+        findAfterWait: async (workspace, id) => (await inbox.find(workspace, id)) ?? afterWaits.find(workspace, id),
         list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
       },
       steering: steered,

@@ -28,7 +28,7 @@ export function callbackPortRoutes(): readonly Route[] {
     },
     checks: [],
     isOpen: true,
-    callbacks: { find: nobody, list: nobody },
+    callbacks: { find: nobody, findAfterWait: nobody, list: nobody },
     steering: { change: nobody, retry: nobody, cancel: nobody, flush: nobody, timeline: nobody },
     objects: { find: nobody, list: nobody },
     operations: { create: nobody, find: nobody, list: nobody, abort: nobody },

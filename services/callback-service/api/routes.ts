@@ -2,7 +2,7 @@ import { type Check, healthRoutes } from '#foundation/http/health.ts'
 import type { Route } from '#foundation/http/route.ts'
 import { withSelfDescription } from '#foundation/http/self-description.ts'
 import { type Cancelling, cancelCallback, flushCallbacks } from './callbacks/cancel-callbacks.ts'
-import { type FindCallback, getCallback } from './callbacks/get-callback.ts'
+import { type CallbackReads, getCallback } from './callbacks/get-callback.ts'
 import { getTimeline, type ReadTimeline } from './callbacks/get-timeline.ts'
 import { type ListCallbacks, listCallbacks } from './callbacks/list-callbacks.ts'
 import { type PostCallbackOptions, postCallback } from './callbacks/post-callback.ts'
@@ -20,7 +20,7 @@ import { type Workspaces, workspaceRoutes } from './workspaces/workspace-routes.
 export interface RoutesOptions {
   readonly accepting: PostCallbackOptions
   readonly checks: readonly Check[]
-  readonly callbacks: { readonly find: FindCallback; readonly list: ListCallbacks }
+  readonly callbacks: CallbackReads & { readonly list: ListCallbacks }
   readonly steering: Steering & Cancelling & { readonly timeline: ReadTimeline }
   readonly objects: ObjectReader
   readonly operations: Operations
@@ -46,7 +46,7 @@ export function callbackServiceRoutes(options: RoutesOptions): readonly Route[] 
       listCallbacks(callbacks.list),
       // Before the routes of a single callback, which would take `flush` for an id.
       flushCallbacks(steering),
-      getCallback(callbacks.find, accepting.waiters),
+      getCallback(callbacks, accepting.waiters),
       ...steerCallback(steering),
       cancelCallback(steering),
       getTimeline(steering.timeline),

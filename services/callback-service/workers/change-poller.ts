@@ -13,6 +13,9 @@ export interface ChangePollerOptions {
 const POLL_MS = 250
 /** Rest after a poll, in times of its duration, so that polls take at most a fifth of the time of one connection. */
 const REST_SHARE = 4
+/** A workspace whose poll takes longer rests by itself, so that the others do not rest for it. */
+const SLOW_MS = POLL_MS / (1 + REST_SHARE)
+const MAX_REST_MS = 5000
 /** Time for which a listener may go on from its last position. Older changes would take long to find. */
 const MAX_AGE_MS = 600_000
 
@@ -24,8 +27,8 @@ export class ChangePoller {
   readonly name = 'change-poller'
   readonly #options: ChangePollerOptions
   readonly #feeds = new Map<string, WorkspaceFeed>()
-  /** When the next poll of a feed may begin. */
-  readonly #restsUntilMs = new WeakMap<WorkspaceFeed, number>()
+  /** When the next poll of a workspace may begin that is slow or has much to send, by its name: listeners who come and go make new feeds. */
+  readonly #restsUntilMs = new Map<string, number>()
   readonly #loop: Loop
   #last: ClockLook | undefined
 
@@ -70,22 +73,36 @@ export class ChangePoller {
       return Number.POSITIVE_INFINITY
     }
     const startedMs = performance.now()
-    const look = await this.#options.source.look()
+    const look = await this.#look()
     if (this.#last && hasStepped(this.#last, look))
       for (const feed of this.#feeds.values()) feed.startAnew("the database's clock has stepped")
     this.#last = look
     const failures: unknown[] = []
-    for (const feed of this.#feeds.values()) {
-      if (performance.now() < (this.#restsUntilMs.get(feed) ?? 0)) continue
-      const restMs = await feed.poll(look).catch(error => {
+    let fastMs = performance.now() - startedMs
+    for (const [workspace, feed] of this.#feeds) {
+      if (performance.now() < (this.#restsUntilMs.get(workspace) ?? 0)) continue
+      const feedStartedMs = performance.now()
+      const sendingMs = await feed.poll(look).catch(error => {
         failures.push(error)
         return 0
       })
-      this.#restsUntilMs.set(feed, performance.now() + restMs)
+      const tookMs = performance.now() - feedStartedMs
+      const isSlow = tookMs > SLOW_MS
+      if (!isSlow) fastMs += tookMs
+      const restMs = Math.max(sendingMs, isSlow ? Math.min(MAX_REST_MS, REST_SHARE * tookMs) : 0)
+      if (restMs > 0) this.#restsUntilMs.set(workspace, performance.now() + restMs)
     }
     if (failures.length > 0) throw failures[0]
-    const tookMs = performance.now() - startedMs
-    return Math.max(1, POLL_MS - tookMs, REST_SHARE * tookMs)
+    return Math.max(1, POLL_MS - (performance.now() - startedMs), REST_SHARE * fastMs)
+  }
+
+  async #look(): Promise<ClockLook> {
+    try {
+      return await this.#options.source.look()
+    } catch (error) {
+      for (const feed of this.#feeds.values()) feed.interrupt()
+      throw error
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { ObjectId } from '../domain/object-id.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
 import type { ChangedCallback, StreamPosition } from '../domain/streaming/changed-callback.ts'
@@ -53,8 +54,9 @@ const MAX_UNFINISHED = 1000
 const MAX_CATCH_UP = 10_000
 /** Time before the horizon from which changes are read again. So a clock that goes back by less than this causes no gap. */
 const OVERLAP_US = 1_000_000
-/** Different positions that listeners may join from in one poll, so that those who listen do not wait. */
+/** Different positions that listeners may join from in one poll, and time after which no further one begins, so that those who listen do not wait. */
 const MAX_JOINS = 8
+const MAX_JOINING_MS = 50
 const MAX_TRIES = 3
 /**
  * Callbacks that the listeners of one workspace get in a second, together: some 20 MB. Beyond it they hear of changes later, because a
@@ -83,6 +85,8 @@ interface Unread extends Place {
   readonly first: string
   readonly position: StreamPosition
 }
+/** Time after which others have their turn, while listeners get their changes. */
+const TURN_MS = 10
 
 /**
  * The changes of one workspace, for all listeners of this process. Everything happens in turn, in `poll`: so no listener ever gets an older
@@ -143,12 +147,16 @@ export class WorkspaceFeed {
       this.#wasBehind = this.#unread !== undefined
       return (this.#deliveries * 1000) / MAX_DELIVERIES_PER_SECOND
     } catch (error) {
-      // After a failover, a snapshot of the server before may show versions that are lost.
-      this.#seen = undefined
-      this.#unread = undefined
-      this.#wasBehind = true
+      this.interrupt()
       throw error
     }
+  }
+
+  /** The database was away. After a failover, a snapshot of the server before may show versions that are lost. */
+  interrupt(): void {
+    this.#seen = undefined
+    this.#unread = undefined
+    this.#wasBehind = true
   }
 
   /** Nobody listens: the changes so far are those that a newcomer begins with. */
@@ -172,7 +180,7 @@ export class WorkspaceFeed {
     for await (const { callbacks, snapshot, next } of this.#pages(unread ?? { atUs: this.#sinceUs, limit: PAGE }, this.#seen)) {
       first ??= snapshot
       const batch: Batch = { callbacks, kind: 'changes', position: next ? undefined : position, isCurrent: !next && isBehind }
-      this.#deliver([...this.#live], batch)
+      await inTurns(this.#live, listener => this.#deliver(listener, batch))
       isBehind = true
       this.#unread = next && { ...next, first, position }
       if (this.#deliveries > MAX_BURST) break
@@ -188,15 +196,19 @@ export class WorkspaceFeed {
     const { callbacks, snapshot } = await this.#source.unfinished({ ...this.#what(), limit: MAX_UNFINISHED })
     this.#seen ??= snapshot
     const batch: Batch = { callbacks, kind: 'unfinished', position: { atUs: this.#sinceUs, clockStep }, isCurrent: true }
-    this.#admit(fresh, [batch])
+    await this.#admit(fresh, [batch])
   }
 
   async #admitResumed(look: ClockLook): Promise<void> {
     const groups = Map.groupBy(this.#joining.keys(), ({ from }) => from && `${from.atUs} ${from.clockStep}`)
     groups.delete(undefined)
+    const startedMs = performance.now()
     for (const group of [...groups.values()].slice(0, MAX_JOINS)) {
+      if (performance.now() - startedMs > MAX_JOINING_MS) return
       const { atUs, clockStep } = (group[0] as Listener).from as StreamPosition
-      if (clockStep !== look.clockStep || atUs > look.nowUs) this.#sendAway(group, "the database's clock has stepped since")
+      // They may have come after the look, from a replica that has looked since: then the next look is later.
+      if (atUs > look.nowUs && group.every(listener => this.#joining.get(listener) === 0)) this.#countTry(group)
+      else if (clockStep !== look.clockStep || atUs > look.nowUs) this.#sendAway(group, "the database's clock has stepped since")
       else if (look.nowUs - atUs > this.#maxAgeUs) this.#sendAway(group, 'the changes since then are no longer known')
       else await this.#catchUp(group, atUs, look)
     }
@@ -221,7 +233,7 @@ export class WorkspaceFeed {
       throw error
     }
     this.#seen ??= first
-    this.#admit(group, batches)
+    await this.#admit(group, batches)
   }
 
   /** A catch-up that always takes too long must not keep the others from theirs. */
@@ -250,17 +262,17 @@ export class WorkspaceFeed {
   }
 
   /** Those who have left meanwhile get nothing. */
-  #admit(group: readonly Listener[], batches: readonly Batch[]): void {
-    for (const listener of group) {
-      if (!this.#joining.delete(listener)) continue
+  #admit(group: readonly Listener[], batches: readonly Batch[]): Promise<void> {
+    return inTurns(group, listener => {
+      if (!this.#joining.delete(listener)) return
       this.#live.add(listener)
-      for (const batch of batches) this.#deliver([listener], batch)
-    }
+      for (const batch of batches) this.#deliver(listener, batch)
+    })
   }
 
-  #deliver(listeners: readonly Listener[], batch: Batch): void {
-    for (const listener of listeners) listener.deliver(batch)
-    this.#deliveries += listeners.length * batch.callbacks.length
+  #deliver(listener: Listener, batch: Batch): void {
+    listener.deliver(batch)
+    this.#deliveries += batch.callbacks.length
   }
 
   #sendAway(listeners: readonly Listener[], reason: string): void {
@@ -268,5 +280,16 @@ export class WorkspaceFeed {
       this.remove(listener)
       listener.startAnew(reason)
     }
+  }
+}
+
+/** Does something for each listener. Hundreds with different filters take long together, so requests have their turn in between. */
+async function inTurns(listeners: Iterable<Listener>, tell: (listener: Listener) => void): Promise<void> {
+  let beganMs = performance.now()
+  for (const listener of listeners) {
+    tell(listener)
+    if (performance.now() - beganMs < TURN_MS) continue
+    await setImmediate()
+    beganMs = performance.now()
   }
 }

@@ -111,7 +111,10 @@ export class PacedSocket {
 
   #countIncoming(): void {
     this.#incoming += 1
-    if (this.#incoming > MAX_INCOMING) this.close(CLOSE_CODES.policyViolation, 'sends too much')
+    if (this.#incoming <= MAX_INCOMING) return
+    this.close(CLOSE_CODES.policyViolation, 'sends too much')
+    // It may still read the close. Reading on until it is cut off would take time from others.
+    this.#socket.pause()
   }
 
   #drop(): void {

@@ -111,6 +111,8 @@ export class HttpServer implements Part {
     )
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       this.#arrivals += 1
+      // Node has removed its own listener, which reports silence.
+      socket.on('timeout', () => onSilence(socket))
       const onAccepted = (): void => this.#connections.handOver(socket)
       this.#connections.takeLast(socket, () => ({ request, response: responseToUpgrade({ request, socket, head, onAccepted }) }))
     })

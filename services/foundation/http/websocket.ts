@@ -5,6 +5,8 @@ import { HttpProblem } from './problems.ts'
 
 /** Maximum size of a message from a client, in bytes. A larger one closes its WebSocket with 1009. */
 const MAX_INCOMING_BYTES = 4096
+/** Maximum number of frames of such a message. Empty ones cost time, but do not count as bytes. */
+const MAX_INCOMING_FRAMES = 16
 
 interface Upgrade {
   readonly request: IncomingMessage
@@ -22,15 +24,16 @@ const handshakes = new WebSocketServer({
   clientTracking: false,
   perMessageDeflate: false,
   maxPayload: MAX_INCOMING_BYTES,
+  maxFragments: MAX_INCOMING_FRAMES,
   autoPong: false,
 })
 
 /**
  * Whether a request asks for a WebSocket. The server answers every other upgrade as if nobody had asked for it (RFC 9110, 7.8). The HTTP
- * client of Java asks for HTTP/2 in each request, and its callbacks must be accepted.
+ * client of Java asks for HTTP/2 in each request, and its callbacks must be accepted. HTTP/1.0 has no upgrades.
  */
-export function asksForWebSocket({ method, headers }: IncomingMessage): boolean {
-  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+export function asksForWebSocket({ method, headers, httpVersion }: IncomingMessage): boolean {
+  return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 /**
@@ -50,9 +53,10 @@ export function responseToUpgrade(upgrade: Upgrade): ServerResponse {
 }
 
 /** Refuses a request that does not ask for a WebSocket as RFC 6455, 4.2.1, wants it. @throws {HttpProblem} upgrade_required, bad_request */
-export function requireWebSocket({ headers, method }: IncomingMessage): void {
+export function requireWebSocket(request: IncomingMessage): void {
+  const { headers } = request
   const isUpgrade = /(^|,)\s*upgrade\s*(,|$)/i.test(headers.connection ?? '')
-  if (method !== 'GET' || !isUpgrade || headers.upgrade?.toLowerCase() !== 'websocket' || headers['sec-websocket-version'] !== '13') {
+  if (!asksForWebSocket(request) || !isUpgrade || headers['sec-websocket-version'] !== '13') {
     throw new HttpProblem('upgrade_required', 'This path is a WebSocket of version 13.', {
       headers: { Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Version': '13' },
     })

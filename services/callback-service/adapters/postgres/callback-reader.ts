@@ -1,6 +1,7 @@
 import type { PageRequest } from '#foundation/http/paging.ts'
 import { Prisma, type PrismaClient } from '#prisma'
 import type { CallbackFilter, CallbackPosition, CallbackView, ListedCallback } from '../../domain/callback.ts'
+import type { CallbackKey } from '../../domain/steering/steered.ts'
 import { parseUnstored } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
 
@@ -12,6 +13,18 @@ import { inDatabase } from './database.ts'
 export async function findCallback(prisma: PrismaClient, workspace: string, id: string): Promise<CallbackView | undefined> {
   const row = await inDatabase(() => prisma.callback.findUnique({ where: { id, workspace }, omit: { timeline: true } }))
   return row ? viewOf(row) : undefined
+}
+
+/**
+ * Reads callbacks in one statement.
+ * @returns one for each key, in order; undefined if there is no such callback, or no longer
+ * @throws {StorageUnavailableError} the database cannot be read now
+ */
+export async function findCallbacks(prisma: PrismaClient, keys: readonly CallbackKey[]): Promise<(CallbackView | undefined)[]> {
+  const ids = [...new Set(keys.map(({ id }) => id))]
+  const rows = await inDatabase(() => prisma.callback.findMany({ where: { id: { in: ids } }, omit: { timeline: true } }))
+  const found = new Map(rows.map(row => [row.id, viewOf(row)]))
+  return keys.map(({ workspace, id }) => (found.get(id)?.workspace === workspace ? found.get(id) : undefined))
 }
 
 /**

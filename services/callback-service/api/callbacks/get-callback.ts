@@ -12,11 +12,17 @@ import { MAX_WAIT_SECONDS, readWait, type Waiters, waitFor } from './waiting.ts'
 
 export type FindCallback = (workspace: string, id: string) => Promise<CallbackView | undefined>
 
+export interface CallbackReads {
+  readonly find: FindCallback
+  /** The same at the end of a wait. Many waits may end at the same moment, and none of them is refused for that. */
+  readonly findAfterWait: FindCallback
+}
+
 /**
  * `GET /v1/callbacks/:id`: shows the state of a callback and the outcome of each of its objects. With `wait`, it waits until the callback is
  * finished. A request that waits takes no place from other reads.
  */
-export function getCallback(find: FindCallback, waiters: Waiters): Route {
+export function getCallback({ find, findAfterWait }: CallbackReads, waiters: Waiters): Route {
   return route({
     method: 'GET',
     path: '/v1/callbacks/:id',
@@ -53,7 +59,7 @@ export function getCallback(find: FindCallback, waiters: Waiters): Route {
       // Nobody reads the answer.
       if (response.destroyed) return undefined
       readmit()
-      return jsonAnswer(200, callbackText(finished ?? required(await find(workspace, id)), query))
+      return jsonAnswer(200, callbackText(finished ?? required(await findAfterWait(workspace, id)), query))
     },
   })
 }

@@ -94,7 +94,9 @@ export function getStream({ sockets, listen, hasWorkspace, origins }: StreamOpti
   })
 }
 
+/** In one order and each once, so that all listeners who want the same share their messages. */
 function readStates(text: string): readonly CallbackState[] | undefined {
-  const states = text.split(',').map(name => CALLBACK_STATES.find(state => state === name))
-  return states.every(state => state !== undefined) ? states : undefined
+  const names = text.split(',')
+  const states = CALLBACK_STATES.filter(state => names.includes(state))
+  return names.every(name => CALLBACK_STATES.some(state => state === name)) ? states : undefined
 }

@@ -26,6 +26,7 @@ export interface StreamView {
 const MAX_MESSAGE_BYTES = 128 * 1024
 const CURRENT = Buffer.from('[]')
 
+const texts = new WeakMap<ChangedCallback, { readonly query: string; readonly text: string }>()
 const made = new WeakMap<StreamBatch, Map<string, readonly Buffer[]>>()
 
 /** Writes a batch as messages, once for all listeners with the same view. They share the bytes. */
@@ -47,12 +48,21 @@ function write({ callbacks, kind, position, isCurrent }: StreamBatch, { workspac
   const isMeant = kind === 'unfinished' ? isSelected : concerns
   const meant = callbacks.filter(callback => isMeant(filter, callback))
   const texts = meant.map((callback, i) => {
-    const text = listedText(callback, query)
+    const text = textOf(callback, query)
     const cursor = i === meant.length - 1 && position ? writeCursor(workspace, position) : undefined
     return cursor === undefined ? text : `${text.slice(0, -1)},"cursor":"${cursor}"}`
   })
   const alone = isCurrent && position && texts.length === 0 ? [cursorMessage(workspace, position)] : []
   return [...alone, ...split(texts), ...(isCurrent ? [CURRENT] : [])]
+}
+
+/** Writes a callback once for all messages that have it. */
+function textOf(callback: ChangedCallback, query: string): string {
+  const known = texts.get(callback)
+  if (known?.query === query) return known.text
+  const text = listedText(callback, query)
+  texts.set(callback, { query, text })
+  return text
 }
 
 function split(texts: readonly string[]): Buffer[] {

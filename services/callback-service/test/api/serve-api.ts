@@ -13,6 +13,7 @@ import { checkAnswers } from '../../../../test/support/check-answers.ts'
 import { onlyDefault } from '../../../../test/support/only-default.ts'
 import { documentOf } from '../../../../test/support/routes.ts'
 import { callbackApp } from '../../api/app.ts'
+import type { FindCallback } from '../../api/callbacks/get-callback.ts'
 import type { ListCallbacks } from '../../api/callbacks/list-callbacks.ts'
 import type { Inbox, Signature } from '../../api/callbacks/post-callback.ts'
 import type { Waiters } from '../../api/callbacks/waiting.ts'
@@ -29,7 +30,6 @@ import { callbackServiceRoutes, type RoutesOptions } from '../../api/routes.ts'
 import type { StreamOptions } from '../../api/stream/get-stream.ts'
 import type { AccessKeys } from '../../api/workspaces/key-routes.ts'
 import type { Workspaces } from '../../api/workspaces/workspace-routes.ts'
-import type { CallbackView } from '../../domain/callback.ts'
 import type { Caller } from '../../domain/workspaces/caller.ts'
 import type { Workspace } from '../../domain/workspaces/workspace.ts'
 import { inTurn } from '../../wiring/access.ts'
@@ -38,7 +38,9 @@ export const ACCEPTED_ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 
 export interface ApiDoubles {
   readonly inbox?: Inbox
-  readonly findCallback?: (workspace: string, id: string) => Promise<CallbackView | undefined>
+  readonly findCallback?: FindCallback
+  /** Default: `findCallback`. */
+  readonly findAfterWait?: FindCallback
   readonly listCallbacks?: ListCallbacks
   readonly steering?: Partial<RoutesOptions['steering']>
   readonly objects?: ObjectReader
@@ -114,7 +116,11 @@ export async function serveApi(doubles: ApiDoubles = {}) {
       onReceived,
     },
     checks: [{ name: 'database', problem: doubles.storageProblem ?? (() => undefined) }],
-    callbacks: { find: doubles.findCallback ?? (async () => undefined), list: doubles.listCallbacks ?? (async () => []) },
+    callbacks: {
+      find: doubles.findCallback ?? (async () => undefined),
+      findAfterWait: doubles.findAfterWait ?? doubles.findCallback ?? (async () => undefined),
+      list: doubles.listCallbacks ?? (async () => []),
+    },
     steering: { ...NO_STEERING, ...doubles.steering },
     stream: {
       sockets: doubles.sockets ?? new WebSockets({ max: 10 }),

@@ -25,9 +25,9 @@ describe('GET /v1/stream', () => {
   let stopped: number
   let client: WebSocket | undefined
 
-  async function start(doubles: ApiDoubles = {}): Promise<void> {
+  async function start(doubles: ApiDoubles = {}, max = 1): Promise<void> {
     ;[listeners, stopped, client] = [[], 0, undefined]
-    sockets = new WebSockets({ max: 1 })
+    sockets = new WebSockets({ max })
     sockets.start()
     const listen = (listener: Listener) => {
       listeners.push(listener)
@@ -98,6 +98,24 @@ describe('GET /v1/stream', () => {
       messages.flat().flatMap(({ id, cursor }) => (cursor ? id : [])),
       ['999'],
     )
+  })
+
+  it('writes messages once for all who want the same states, in whatever order they name them', async () => {
+    await start({}, 2)
+    const wanted = ['failed,cancelled', 'cancelled,failed,cancelled'].map(states => connect(`?state=${states}`))
+    await Promise.all(wanted.map(({ socket }) => once(socket, 'open')))
+    let reads = 0
+    const batch = {
+      ...batchOf({}),
+      get callbacks() {
+        reads += 1
+        return [changed({ state: 'failed' })]
+      },
+    }
+    for (const listener of listeners) listener.deliver(batch)
+    await eventually('both came', () => wanted.every(({ messages }) => messages.length === 1))
+    assert.equal(reads, 1)
+    for (const { socket } of wanted) socket.terminate()
   })
 
   it('listens with its filter, its position and its workspace, and stops when the client leaves', async () => {

@@ -156,4 +156,23 @@ describe('CallbackWaiters', () => {
     assert.equal(await outcome, undefined)
     assert.equal(waiters.take('b', LONG), undefined)
   })
+
+  it('lets others have their turn while many requests get their answer', async () => {
+    await stop()
+    waiters = start(200)
+    let turns = 0
+    const others = setInterval(() => {
+      turns += 1
+    }, 1)
+    const answers = Array.from({ length: 200 }, async () => {
+      await take('a').finished
+      for (const until = performance.now() + 1; performance.now() < until; );
+    })
+    finished.add('a')
+    turns = 0
+    settle('a')
+    await Promise.all(answers)
+    clearInterval(others)
+    assert.ok(turns >= 8, `${turns} turns`)
+  })
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { type Batch, type ChangeSource, type Listener, WorkspaceFeed } from '../../workers/workspace-feed.ts'
 import { changed } from '../domain/streaming/changed.ts'
@@ -16,13 +17,15 @@ describe('WorkspaceFeed', () => {
   let reads: Read[]
   let pages: (Page | Error)[]
   let feed: WorkspaceFeed
+  let slowMs: number
 
   beforeEach(() => {
-    ;[reads, pages] = [[], []]
+    ;[reads, pages, slowMs] = [[], [], 0]
     const source: ChangeSource = {
       look: async () => LOOK,
       read: async query => {
         reads.push(query)
+        await sleep(slowMs)
         const page = pages.shift() ?? EMPTY
         if (page instanceof Error) throw page
         return page
@@ -153,10 +156,26 @@ describe('WorkspaceFeed', () => {
   ] as const) {
     it(`sends a listener away that comes with a position ${fact}`, async () => {
       const { batches, reasons } = join(from)
-      await feed.poll(LOOK)
+      for (let i = 0; i < 2; i += 1) await feed.poll(LOOK)
       assert.deepEqual([batches.length, reasons.length, feed.isEmpty], [0, 1, true])
     })
   }
+
+  it('lets few catch up in one poll while that takes long, so that those who listen get their changes', async () => {
+    slowMs = 60
+    const joined = Array.from({ length: 3 }, (_, i) => join({ atUs: NOW_US - i * SECOND_US, clockStep: 0 }))
+    await feed.poll(LOOK)
+    assert.equal(reads.length, 1)
+    for (let i = 0; i < 2; i += 1) await feed.poll(LOOK)
+    assert.ok(joined.every(({ batches }) => batches.length > 0))
+  })
+
+  it('waits for the next look if a listener comes from a replica that looked later', async () => {
+    const { batches, reasons } = join({ atUs: NOW_US + SECOND_US, clockStep: 0 })
+    await feed.poll(LOOK)
+    await feed.poll({ ...LOOK, nowUs: NOW_US + 2 * SECOND_US, horizonUs: NOW_US + 2 * SECOND_US })
+    assert.deepEqual([reasons, batches.length], [[], 1])
+  })
 
   it('sends a listener away that would have to catch up on too much', async () => {
     const { reasons } = join({ atUs: NOW_US - SECOND_US, clockStep: 0 })
@@ -179,6 +198,20 @@ describe('WorkspaceFeed', () => {
     await feed.poll(LOOK)
     await feed.poll({ ...LOOK, nowUs: NOW_US + 601 * SECOND_US })
     assert.equal(reasons.length, 1)
+  })
+
+  it('lets others have their turn while many listeners get their changes', async () => {
+    const busy = (): void => {
+      for (const until = performance.now() + 15; performance.now() < until; );
+    }
+    for (let i = 0; i < 10; i += 1) feed.add({ ...join().listener, deliver: busy })
+    let turns = 0
+    const others = setInterval(() => {
+      turns += 1
+    }, 1)
+    await feed.poll(LOOK)
+    clearInterval(others)
+    assert.ok(turns >= 5, `${turns} turns`)
   })
 
   it('delivers nothing to a listener that has left', async () => {

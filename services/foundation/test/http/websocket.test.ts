@@ -139,6 +139,15 @@ describe('WebSockets of an HttpServer', function () {
     })
   }
 
+  it('opens none by HTTP/1.0, which has no upgrades', async () => {
+    await start()
+    const connection = await raw()
+    connection.send(`${HANDSHAKE.join('\r\n').replace('HTTP/1.1', 'HTTP/1.0')}\r\n\r\n`)
+    await eventually('an answer', () => connection.received.includes('\r\n\r\n'))
+    assert.doesNotMatch(connection.received, /101 Switching/)
+    assert.equal(sockets.count, 0)
+  })
+
   it('answers a request that asks for HTTP/2 as if it had not, because the client of Java always does', async () => {
     await start({ handler: (_request, response) => response.writeHead(202).end('ok') })
     const connection = await raw()
@@ -262,6 +271,42 @@ describe('WebSockets of an HttpServer', function () {
     sockets.stop()
     await server.stop()
     assert.ok(performance.now() - started < 2000)
+  })
+
+  it('closes one that asked for a WebSocket, got a long answer instead and reads nothing of it', async () => {
+    await start({ handler: (_request, response) => response.end(Buffer.alloc(20_000_000)) })
+    const connection = await raw()
+    connection.socket.pause()
+    connection.send(`${HANDSHAKE.join('\r\n')}\r\n\r\n`)
+    await until(() => server.connections === 1)
+    await until(() => server.connections === 0, 12_000, 'the server has closed it')
+  }).timeout(15_000)
+
+  it('closes one that sends a message in many parts', async () => {
+    await start()
+    const connection = await raw()
+    connection.send(`${HANDSHAKE.join('\r\n')}\r\n\r\n`)
+    await eventually('open', () => sockets.count === 1)
+    const [first, next] = [Buffer.from([0x01, 0x80, 0, 0, 0, 0]), Buffer.from([0x00, 0x80, 0, 0, 0, 0])]
+    connection.socket.write(Buffer.concat([first, ...Array<Buffer>(100).fill(next)]))
+    await connection.closed()
+    await eventually('gone', () => sockets.count === 0)
+  })
+
+  it('reads no more from one that sends too much, while it waits for its close', async () => {
+    await start()
+    const connection = await raw()
+    connection.send(`${HANDSHAKE.join('\r\n')}\r\n\r\n`)
+    await eventually('open', () => sockets.count === 1)
+    const pings = Buffer.concat(Array<Buffer>(5000).fill(Buffer.from([0x89, 0x80, 0, 0, 0, 0])))
+    let sent = 0
+    const flood = setInterval(() => {
+      if (connection.socket.writableLength < pings.length && connection.socket.write(pings)) sent += pings.length
+    }, 1)
+    await connection.closed()
+    clearInterval(flood)
+    await eventually('gone', () => sockets.count === 0)
+    assert.ok(sent < 16_000_000, `it took ${sent} bytes`)
   })
 
   it('opens no more than it may', async () => {
