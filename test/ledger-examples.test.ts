@@ -60,6 +60,16 @@ describe('the examples of the ledger', function () {
     })
   }
 
+  for (const { program, version, args } of DIGESTS) {
+    it(`compute the same digest with ${program} if the last line does not end, or lines end as on Windows`, async function () {
+      if (spawnSync(program, [version]).status !== 0) return this.skip()
+      for (const input of [KEYS.join('\n'), KEYS.map(key => `${key}\r\n`).join('')]) {
+        const { stdout } = await run(program, args, input)
+        assert.equal(stdout.trim(), digestOf(KEYS))
+      }
+    })
+  }
+
   describe('that compare', () => {
     before(function () {
       if (spawnSync('python3', ['--version']).status !== 0) this.skip()

@@ -16,6 +16,7 @@ interface Content {
 
 interface Operation {
   readonly operationId: string
+  readonly parameters?: readonly { readonly name?: string; readonly schema?: { readonly pattern?: string } }[]
   readonly requestBody?: { readonly content: Readonly<Record<string, Content>> }
   readonly responses: Readonly<Record<string, { readonly content: Readonly<Record<string, Content>> }>>
 }
@@ -69,6 +70,12 @@ for (const [port, { routes, kinds }] of Object.entries(PORTS)) {
       const ids = ['0', '-1', '1798742931523477504', '9223372036854775807', '-9223372036854775808']
       assert.deepEqual([...new Set(patterns.flatMap(pattern => ids.filter(id => !pattern.test(id))))], [])
       assert.equal(patterns.length > 0, port !== 'the admin port')
+    })
+
+    it('says which idempotency keys and cursors a route takes', () => {
+      const parameters = operations.flatMap(([name, { parameters = [] }]) => parameters.map(parameter => ({ ...parameter, of: name })))
+      const vague = parameters.filter(({ name, schema }) => (name === 'Idempotency-Key' || name === 'cursor') && !schema?.pattern)
+      assert.deepEqual(vague, [])
     })
 
     it('names every operation, each by another name', () => {

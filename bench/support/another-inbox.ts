@@ -41,6 +41,7 @@ export function runWithAnotherInbox(name: string, open: (databaseUrl: string) =>
         clock: { nowMs: Date.now },
         replicas: () => 1,
         waitSeconds: () => 0,
+        logger,
       })
       const waiters = { take: () => undefined }
       const routes = [postCallback({ inbox, waiters, ...config.accept, isSigned, signatureOf, shutdown: { isClosed: false }, onReceived })]

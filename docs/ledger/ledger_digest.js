@@ -8,4 +8,4 @@ export function digest(keys) {
   return BigInt.asUintN(64, total).toString(16).padStart(16, '0')
 }
 
-console.log(digest(readFileSync(0, 'utf8').split('\n').slice(0, -1)))
+console.log(digest(readFileSync(0, 'utf8').match(/.+/g) ?? []))

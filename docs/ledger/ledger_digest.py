@@ -10,4 +10,4 @@ def digest(keys):
 
 
 if __name__ == "__main__":
-    print(digest(line.rstrip("\n") for line in sys.stdin))
+    print(digest(line.rstrip("\r\n") for line in sys.stdin))

@@ -163,6 +163,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     clock,
     replicas,
     waitSeconds: (workspace, max) => inbox.backlogs.waitSeconds(workspace, max),
+    logger,
   })
   const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? keepOffline }
   // A list may read a whole table. It must leave a connection to reads of one callback or object.

@@ -7,6 +7,9 @@ export const Int64 = Type.Integer({ minimum: MIN_OBJECT_ID, maximum: MAX_OBJECT_
 /** The id of an object in a URL. */
 export const Int64Text = Type.String({ pattern: '^(0|-?[1-9][0-9]{0,18})$', description: 'A 64-bit signed integer.' })
 
+/** An idempotency key: printable ASCII, except two quotes with nothing between them. */
+export const IDEMPOTENCY_KEY = '^([!-~]|(?!"")[!-~][ -~]{0,253}[!-~])$'
+
 /** A UUID in its usual form. Postgres accepts every text that matches. */
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 export const Uuid = Type.String({ format: 'uuid' })

@@ -1,8 +1,10 @@
 import { refuseForeignPages } from '#foundation/admin/guards.ts'
 import type { Gate } from '#foundation/http/route.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
 import { SenderSignature } from '../adapters/sender-signature.ts'
 import { authorize, type Directory, isOpenAccess } from '../api/gates/authorize.ts'
 import { type LimitOptions, limitRequests } from '../api/gates/limit-requests.ts'
+import { logChanges } from '../api/gates/log-changes.ts'
 import { type Config, superuserKeysOf } from '../config.ts'
 import type { Workspace } from '../domain/workspaces/workspace.ts'
 
@@ -13,8 +15,9 @@ export function access(options: {
   readonly clock: { nowMs(): number }
   readonly replicas: LimitOptions['replicas']
   readonly waitSeconds: LimitOptions['waitSeconds']
+  readonly logger: Logger
 }) {
-  const { config, directory, clock, replicas, waitSeconds } = options
+  const { config, directory, clock, replicas, waitSeconds, logger } = options
   const superuserKeys = superuserKeysOf(config)
   const nowMs = () => performance.now()
   const authorized = authorize({
@@ -28,7 +31,7 @@ export function access(options: {
   })
   const limited = limitRequests({ replicas, waitSeconds, nowMs })
   return {
-    gate: inTurn((request, _response, route) => authorized(request, route), limited),
+    gate: inTurn((request, _response, route) => authorized(request, route), inTurn(limited, logChanges(logger))),
     isOpen: isOpenAccess({ mode: config.access.mode, superuserKeys }),
     isSigned: config.senders.secrets !== '',
     signatureOf: signatures(config.senders.secrets),

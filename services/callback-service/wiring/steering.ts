@@ -55,12 +55,13 @@ export function steering(needs: Needs): SteeringRooms {
   /** Looks into the spool first: a callback leaves it only when the database has it, so one that is in neither does not exist. */
   const unlessSpooled = async (key: CallbackKey, steer: () => Promise<CallbackState | undefined>): Promise<Found> =>
     (await inbox.find(key.workspace, key.id)) ? 'spooled' : steer()
-  const tell = (what: string, { workspace, id }: CallbackKey, state: CallbackState): void => {
-    logger.info({ workspace, callback_id: id }, what)
+  const tell = (what: string, { workspace, id }: CallbackKey, state: CallbackState, details: object = {}): void => {
+    logger.info({ workspace, callback_id: id, ...details }, what)
     events.emit({ event: 'steered', id, workspace, state })
   }
   const steered = (
     what: string,
+    details: object,
     key: CallbackKey,
     mayChange: (found: Found) => boolean,
     steer: () => Promise<CallbackState | undefined>,
@@ -69,14 +70,14 @@ export function steering(needs: Needs): SteeringRooms {
       const found = await unlessSpooled(key, steer)
       if (!mayChange(found)) return { found, callback: undefined }
       const callback = await findCallback(database.prisma, key.workspace, key.id)
-      if (callback) tell(what, key, callback.state)
+      if (callback) tell(what, key, callback.state, details)
       if (callback?.state === 'pending') arrived.emit(key.workspace)
       return { found, callback }
     })
 
   return {
-    change: (key, changes) => steered('callback changed', key, isUnfinished, () => callbacks.change(key, changes)),
-    retry: (key, objects) => steered('callback sent one more round', key, isFinished, () => callbacks.retry(key, objects)),
+    change: (key, changes) => steered('callback changed', { ...changes }, key, isUnfinished, () => callbacks.change(key, changes)),
+    retry: (key, objects) => steered('callback sent one more round', { objects }, key, isFinished, () => callbacks.retry(key, objects)),
     async cancel(key, { waitMs, signal }) {
       const ended = AbortSignal.any([signal, stopping.signal])
       const run = waitMs > 0 ? waitingInTurn : inTurn

@@ -24,6 +24,9 @@ export function sessionWith(
   return { connectionString: bare.href, options: [...theirs, ...ours].join(' ') }
 }
 
+/** The types of `pg` leave this method out. */
+const STARTUP = pg.Client.prototype as unknown as { getStartupConf(): object }
+
 /**
  * A connection that the pool can give up in the middle of a statement. It ends only when the server has released it. A backend that waits
  * for a synchronous standby notices neither a statement timeout nor a closed socket, and would outlive the connection for any time.
@@ -47,6 +50,14 @@ export class PostgresConnection extends pg.Client {
    */
   giveUp(onGone: () => void): void {
     this.#onGone ??= onGone
+  }
+
+  /**
+   * Makes the startup message. Prisma reads times as if every session showed them in UTC and in the ISO style, but the database, its user or the
+   * machine may say otherwise. These are startup parameters of their own, because poolers pass them on, unlike `options`.
+   */
+  getStartupConf(): object {
+    return { ...STARTUP.getStartupConf.call(this), TimeZone: 'UTC', DateStyle: 'ISO' }
   }
 
   override end(): Promise<void>

@@ -1,9 +1,6 @@
 import Type from 'typebox'
-import { EXAMPLE_ID, EXAMPLE_TIME, Int64, Time, Uuid } from '../schemas.ts'
+import { EXAMPLE_ID, EXAMPLE_TIME, IDEMPOTENCY_KEY, Int64, Time, Uuid } from '../schemas.ts'
 import { CALLBACK_EXAMPLE, CallbackSchema, hrefOfCallback } from './representation.ts'
-
-/** Printable ASCII, except two quotes with nothing between them. */
-const KEY = '^([!-~]|(?!"")[!-~][ -~]{0,253}[!-~])$'
 
 const Prefer = Type.Optional(
   Type.String({
@@ -16,7 +13,7 @@ const UnsignedHeaders = Type.Object({
   Prefer,
   'Idempotency-Key': Type.Optional(
     Type.String({
-      pattern: KEY,
+      pattern: IDEMPOTENCY_KEY,
       description:
         'Callbacks with the same key are one callback. Printable ASCII, bare or quoted. If it is absent, webhook-id (or svix-id) serves as the key.',
     }),
@@ -27,7 +24,7 @@ const UnsignedHeaders = Type.Object({
 const SignedHeaders = Type.Object({
   Prefer,
   'webhook-id': Type.String({
-    pattern: KEY,
+    pattern: IDEMPOTENCY_KEY,
     description: 'Callbacks with the same id are one callback. All three headers may have the names svix-* instead.',
   }),
   'webhook-timestamp': Type.String({ pattern: '^[0-9]{1,12}$', description: 'Seconds since 1970, within five minutes of our clock.' }),

@@ -19,7 +19,7 @@ import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import type { NewOperation, Operation, OperationPosition } from '../../domain/steering/operation.ts'
 import { parseOperation } from '../../domain/steering/parse-operation.ts'
 import { callerOf } from '../gates/caller-of.ts'
-import { UUID, Uuid } from '../schemas.ts'
+import { IDEMPOTENCY_KEY, UUID, Uuid } from '../schemas.ts'
 import { workspaceFilter, workspaceQuery } from '../workspace-links.ts'
 import { BODY_PROBLEMS, jsonBodyOf, requireNoForm } from '../workspaces/subject.ts'
 import { EXAMPLE_OPERATION, hrefOfOperation, NewOperationSchema, OperationSchema, operationText } from './operation-representation.ts'
@@ -86,7 +86,9 @@ export function operationRoutes(operations: Operations): readonly Route[] {
       operationId: 'startOperation',
       summary: 'Starts one change of all callbacks that match a filter, or counts them',
       headers: Type.Object({
-        'Idempotency-Key': Type.Optional(Type.String({ description: 'A request with the same key starts no second operation.' })),
+        'Idempotency-Key': Type.Optional(
+          Type.String({ pattern: IDEMPOTENCY_KEY, description: 'A request with the same key starts no second operation.' }),
+        ),
       }),
       body: { types: ['application/json'], schema: NewOperationSchema, example: { kind: 'retry', filter: { reason: 'http_500' } } },
       answers: {

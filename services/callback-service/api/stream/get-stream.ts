@@ -32,6 +32,8 @@ export interface StreamOptions {
 
 /** Time without a message after which a listener gets a cursor alone. */
 const QUIET_MS = 20_000
+const STATE = `(${CALLBACK_STATES.join('|')})`
+const STATES = `^${STATE}(,${STATE})*$`
 
 /** `GET /v1/stream`: a WebSocket that says which callbacks of the workspace are unfinished, and then which change. */
 export function getStream({ sockets, listen, hasWorkspace, origins }: StreamOptions): Route {
@@ -44,9 +46,13 @@ export function getStream({ sockets, listen, hasWorkspace, origins }: StreamOpti
     access: 'read',
     limits: 'reads',
     query: Type.Object({
-      state: Type.Optional(Type.String({ description: 'One or more states, separated by commas.', examples: ['failed,cancelled'] })),
+      state: Type.Optional(
+        Type.String({ pattern: STATES, description: 'One or more states, separated by commas.', examples: ['failed,cancelled'] }),
+      ),
       object_id: Type.Optional(Int64Text),
-      cursor: Type.Optional(Type.String({ description: 'The last cursor that came. The stream goes on from there.' })),
+      cursor: Type.Optional(
+        Type.String({ pattern: '^[A-Za-z0-9_-]+$', description: 'The last cursor that came. The stream goes on from there.' }),
+      ),
     }),
     answers: { 101: { description: 'The WebSocket is open. Each message is a JSON array of callbacks, as in a list.' } },
     problems: ['invalid_parameter', 'upgrade_required', 'origin_not_allowed', 'too_many_streams', 'shutting_down', 'storage_unavailable'],

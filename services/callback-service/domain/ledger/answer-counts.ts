@@ -18,11 +18,13 @@ interface Counted extends AnswerTotal {
 
 /** A process writes no total after this time, so that others may add the totals of such a minute up. */
 export const KEPT_MS = 3_600_000
+/** Nobody counts in a minute any more when its first answer is this old, unless the clock goes back. */
+const MINUTE_OVER_MS = 2 * MINUTE_MS
 const MAX_TOTALS = 20_000
 
 /**
- * Counts, in memory, the answers that leave no row. Totals stay for an hour, so that one whose write failed, or perhaps failed, is written again.
- * Memory is bounded: what does not fit is lost, and `takeLost` says how much.
+ * Counts, in memory, the answers that leave no row. A total whose write failed, or perhaps failed, stays for an hour, so that it is written again.
+ * One that is written goes when its minute is over. Memory is bounded: what does not fit is lost, and `takeLost` says how much.
  */
 export class AnswerCounts {
   readonly #nowMs: () => number
@@ -44,12 +46,14 @@ export class AnswerCounts {
     else this.#totals.set(key, { workspace, minuteMs, outcome, count: 1, written: 0, notedAtMs: this.#nowMs() })
   }
 
-  /** Returns at most `limit` totals that have grown since they were written, and forgets those that are older than an hour. */
+  /** Returns at most `limit` totals that have grown since they were written, and forgets those that nobody needs any more. */
   unwritten(limit: number): AnswerTotal[] {
     const found: AnswerTotal[] = []
     for (const [key, total] of this.#totals) {
-      if (this.#nowMs() - total.notedAtMs > KEPT_MS) this.#forget(key, total)
-      else if (total.count > total.written && found.length < limit) found.push({ ...total })
+      const ageMs = this.#nowMs() - total.notedAtMs
+      const isWritten = total.count === total.written
+      if (ageMs > (isWritten ? MINUTE_OVER_MS : KEPT_MS)) this.#forget(key, total)
+      else if (!isWritten && found.length < limit) found.push({ ...total })
     }
     return found.toSorted((a, b) => compare(keyOf(a), keyOf(b)))
   }

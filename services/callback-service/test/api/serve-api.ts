@@ -21,6 +21,7 @@ import { type AuthorizeOptions, authorize, type Directory } from '../../api/gate
 import { setCaller } from '../../api/gates/caller-of.ts'
 import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests.ts'
+import { logChanges } from '../../api/gates/log-changes.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
 import type { LedgerReader } from '../../api/ledger/get-ledger.ts'
 import type { LedgerKeysReader } from '../../api/ledger/list-ledger-keys.ts'
@@ -153,7 +154,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: () => true }),
     routes,
-    gate: inTurn(admitted, limited),
+    gate: inTurn(admitted, inTurn(limited, logChanges(logger))),
     onReceived,
     logger,
   })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { pino } from 'pino'
 import { Settings } from '#foundation/config/settings.ts'
 import { onlyDefault } from '../../../../test/support/only-default.ts'
 import { schema } from '../../config.ts'
@@ -6,6 +7,7 @@ import { BUILT_IN_DEFAULT } from '../../domain/workspaces/default-workspace.ts'
 import { access } from '../../wiring/access.ts'
 
 const SECRET = 'A'.repeat(32)
+const logger = pino({ level: 'silent' })
 
 describe('the signatures of workspaces', () => {
   function joined(secrets: string) {
@@ -16,6 +18,7 @@ describe('the signatures of workspaces', () => {
       clock: { nowMs: Date.now },
       replicas: () => 1,
       waitSeconds: () => 0,
+      logger,
     })
   }
 

@@ -87,6 +87,20 @@ describe('Database', () => {
     assert.equal(connections.length, 1)
   })
 
+  it('reads times as they are, whatever time zone and date style the database and the URL ask for', async () => {
+    const [{ name }] = (await storage.query('SELECT current_database() AS name')) as [{ name: string }]
+    await storage.query(`ALTER DATABASE ${name} SET timezone = 'America/St_Johns'`)
+    await storage.query(`ALTER DATABASE ${name} SET datestyle = 'SQL, DMY'`)
+    try {
+      const url = new URL(storage.url)
+      url.searchParams.set('options', '-c timezone=Asia/Kathmandu')
+      for (const foreign of [storage.open({ name: 'foreign' }), storage.open({ name: 'foreign too', url: url.href })])
+        assert.deepEqual(await run('SELECT to_timestamp(1800000000.5) AS at', foreign), [{ at: new Date(1_800_000_000_500) }])
+    } finally {
+      await storage.query(`ALTER DATABASE ${name} RESET ALL`)
+    }
+  })
+
   it('sets what it needs whatever the URL says, and keeps the rest of the URL', async () => {
     const url = new URL(storage.url)
     for (const [name, value] of Object.entries({

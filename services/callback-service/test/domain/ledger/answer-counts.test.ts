@@ -48,6 +48,15 @@ describe('AnswerCounts', () => {
     assert.deepEqual([counts.takeLost(), counts.takeLost()], [1, 0])
   })
 
+  it('loses no answer of a thousand workspaces in an hour, as long as all are written', () => {
+    for (let minute = 0; minute < 60; minute += 1) {
+      now = minute * 60_000
+      for (let n = 0; n < 1000; n += 1) counts.note(`workspace-${n}`, 'replayed', now)
+      counts.written(counts.unwritten(1000))
+    }
+    assert.equal(counts.takeLost(), 0)
+  })
+
   it('keeps 20,000 totals at most, and counts the answers beyond as lost', () => {
     for (let minute = 0; minute < 20_003; minute += 1) counts.note('shop', 'replayed', minute * 60_000)
     assert.deepEqual([counts.unwritten(30_000).length, counts.takeLost()], [20_000, 3])
