@@ -43,10 +43,13 @@ export class CallbackChanges {
   async look(): Promise<ClockLook> {
     // The time of the statement is before the look at the transactions. One that begins in between has only later signs. A transaction that
     // waits for a synchronous standby has committed, and no timeout ends its wait: it counts however old it is.
+    // Without track_activities nobody knows when transactions began.
     const [row] = await inDatabase(
       () => this.#prisma.$queryRaw<{ now_us: number; horizon_us: number; clock_step: number }[]>`
         SELECT ${micros(Prisma.sql`statement_timestamp()`)} AS now_us, ${micros(Prisma.sql`least(
-            greatest(coalesce(min(xact_start), statement_timestamp()), statement_timestamp() - ${MAX_TRANSACTION_MS}::float8 * interval '1 ms'),
+            greatest(
+              CASE WHEN current_setting('track_activities')::boolean THEN coalesce(min(xact_start), statement_timestamp()) ELSE '-infinity' END,
+              statement_timestamp() - ${MAX_TRANSACTION_MS}::float8 * interval '1 ms'),
             min(xact_start) FILTER (WHERE wait_event = 'SyncRep'),
             statement_timestamp())`)} AS horizon_us,
           (SELECT coalesce(max(number), 0)::int FROM clock_steps) AS clock_step

@@ -95,6 +95,20 @@ describe('CallbackChanges', () => {
     assert.deepEqual(idsOf(await changes.read({ ...ALL, fromUs: look.horizonUs, seen: before.snapshot })), [id])
   })
 
+  it('has a horizon that is far enough back even if the server does not track its transactions', async () => {
+    const set = async (value: string) => storage.query(`ALTER DATABASE ${new URL(storage.url).pathname.slice(1)} ${value}`)
+    await set('SET track_activities = off')
+    try {
+      const late = await session()
+      await late.query('BEGIN')
+      const { rows } = await late.query(`SELECT (extract(epoch FROM now()) * 1000000)::float8 AS began_us`)
+      const { horizonUs } = await new CallbackChanges({ prisma: storage.open().prisma }).look()
+      assert.ok(horizonUs <= rows[0].began_us)
+    } finally {
+      await set('RESET track_activities')
+    }
+  })
+
   it('has a horizon that a forgotten transaction holds up for 7 s, not longer', async () => {
     const forgotten = await session()
     await forgotten.query('BEGIN')
