@@ -248,6 +248,6 @@ describe('the callback service, joined', () => {
   it('ends with the admin port, the port for senders and NodeSDK, which delays neither port; metrics outlive the port for senders', () => {
     const settings = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url } })
     const names = parts({ settings, logger }).map(({ name }) => name)
-    assert.deepEqual(names.slice(-5), ['admin', 'http', 'waiting requests', 'web-sockets', 'sending of spans'])
+    assert.deepEqual(names.slice(-6), ['admin', 'http', 'waiting requests', 'waiting changes', 'web-sockets', 'sending of spans'])
   })
 })
