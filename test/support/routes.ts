@@ -5,6 +5,7 @@ import { Settings } from '#foundation/config/settings.ts'
 import type { Route } from '#foundation/http/route.ts'
 import { WebSockets } from '#foundation/http/web-sockets.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
+import { getActivity } from '../../services/callback-service/api/activity/get-activity.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
@@ -48,7 +49,10 @@ export function adminPortRoutes(): readonly Route[] {
     registry: createRegistry(),
     settings: new Settings(schema, { argv: [], env: { DATABASE_URL: 'postgresql://a' } }),
     logger,
-    routes: setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+    routes: [
+      getActivity(() => assert.fail('there is no service behind this route')),
+      ...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+    ],
     kinds: PROBLEMS,
   })
 }
