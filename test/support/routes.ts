@@ -6,6 +6,7 @@ import type { Route } from '#foundation/http/route.ts'
 import { WebSockets } from '#foundation/http/web-sockets.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
+import { pageRoutes } from '../../services/callback-service/api/page/page-routes.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
 import { schema } from '../../services/callback-service/config.ts'
@@ -48,9 +49,17 @@ export function adminPortRoutes(): readonly Route[] {
     registry: createRegistry(),
     settings: new Settings(schema, { argv: [], env: { DATABASE_URL: 'postgresql://a' } }),
     logger,
-    routes: setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+    routes: [...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger), ...pageRoutes(NO_SESSION)],
     kinds: PROBLEMS,
   })
+}
+
+const NO_SESSION = {
+  token: '',
+  needsKey: false,
+  traceUrl: null,
+  hasSwitches: false,
+  process: { host: 'replica-1', pid: 1, startedAt: new Date(0) },
 }
 
 /** Returns the routes of the client service, to read their descriptions. There is no service behind them. */
