@@ -40,6 +40,7 @@ import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
 import { ledger } from './wiring/ledger.ts'
 import { operationRooms } from './wiring/operations.ts'
+import { livePage } from './wiring/page.ts'
 import { processing } from './wiring/processing.ts'
 import { recording } from './wiring/recording.ts'
 import { steering } from './wiring/steering.ts'
@@ -172,7 +173,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
 
   const { stream, sockets, poller } = streaming({ config, read, hasWorkspace: name => directory.find(name) !== undefined, logger })
-  const { gate, ...callers } = access({
+  const { gate, pageGate, ...callers } = access({
     config,
     directory,
     clock,
@@ -202,46 +203,47 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const onReceived = (outcome: string, workspace: string, tookMs?: number): void =>
     events.emit({ event: 'answered', outcome, workspace, tookMs })
   const shutdown = new Shutdown()
+  const routes = callbackServiceRoutes({
+    accepting: {
+      inbox,
+      waiters,
+      ...callers,
+      ...config.accept,
+      shutdown,
+      onReceived,
+    },
+    checks: [
+      { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
+      // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
+      { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
+      ...inbox.checks,
+      // Known keys work while the database is away, so a replica with old ones goes on accepting. One that never knew any must not replace it.
+      { name: 'access', problem: () => directory.problem, isDispensable: () => directory.isLoaded || isSpoolEnough() },
+      { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
+    ],
+    callbacks: {
+      find,
+      findAfterWait: async (workspace, id) => (await inbox.find(workspace, id)) ?? afterWaits.find(workspace, id),
+      list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
+    },
+    steering: steered,
+    objects: {
+      find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
+      list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
+    },
+    operations,
+    ledger: ledgerReader,
+    stream,
+    workspaces,
+    keys,
+    isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
+    isOpen: callers.isOpen,
+  })
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
     onReceived,
     gate,
-    routes: callbackServiceRoutes({
-      accepting: {
-        inbox,
-        waiters,
-        ...callers,
-        ...config.accept,
-        shutdown,
-        onReceived,
-      },
-      checks: [
-        { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
-        // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
-        { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
-        ...inbox.checks,
-        // Known keys work while the database is away, so a replica with old ones goes on accepting. One that never knew any must not replace it.
-        { name: 'access', problem: () => directory.problem, isDispensable: () => directory.isLoaded || isSpoolEnough() },
-        { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
-      ],
-      callbacks: {
-        find,
-        findAfterWait: async (workspace, id) => (await inbox.find(workspace, id)) ?? afterWaits.find(workspace, id),
-        list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
-      },
-      steering: steered,
-      objects: {
-        find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
-        list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
-      },
-      operations,
-      ledger: ledgerReader,
-      stream,
-      workspaces,
-      keys,
-      isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
-      isOpen: callers.isOpen,
-    }),
+    routes,
     logger,
   })
   const http = new HttpServer({
@@ -285,12 +287,15 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
+  const page = livePage({ config, routes, keyed: pageGate, isOpen: callers.isOpen })
   const admin = adminServer({
     ...config.admin,
+    ...page,
     registry,
     settings,
     logger,
-    routes: [seen.activityRoute, ...(inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : [])],
+    routes: [...(inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : []), ...page.routes, ...seen.routes],
+    hasWebSockets: true,
     kinds: PROBLEMS,
     translate: toProblem,
   })

@@ -50,10 +50,8 @@ export interface Activity {
   /** Takes in what a look at the database counted, by workspace. */
   countedCallbacks(counts: ReadonlyMap<string, CallbackCounts>): void
   countedObjects(live: number): void
-  /** For operators. */
-  readonly activityRoute: Route
-  /** For the callers of a workspace, at the admin port. */
-  readonly fetchesRoute: Route
+  /** Routes of the admin port, because they show this process alone. */
+  readonly routes: readonly Route[]
 }
 
 /** Joins what shows operators the work of this process. */
@@ -92,22 +90,24 @@ export function activity(needs: Needs): Activity {
       standstill.counted(counts)
     },
     countedObjects: live => liveObjects.set(live),
-    activityRoute: getActivity(after => {
-      const troubles = workspaces.all.flatMap(({ name }) => troubleOf(name, fetching) ?? [])
-      return {
-        news: samples.after(after?.process === process8 ? after.number : undefined),
-        cursor: { process: process8, number: samples.lastNumber },
-        clockOffsetMs: samples.clockOffsetMs,
-        lights: lights(needs, { log, standstill, troubles }),
-        now: now(needs, troubles),
-      }
-    }),
-    fetchesRoute: getFetches({
-      find,
-      fetches: recording.fetches,
-      databaseAt: ms => clock.at(ms),
-      replica: () => ({ host: hostname(), pid: process.pid, worker: session.workerNumber }),
-    }),
+    routes: [
+      getActivity(after => {
+        const troubles = workspaces.all.flatMap(({ name }) => troubleOf(name, fetching) ?? [])
+        return {
+          news: samples.after(after?.process === process8 ? after.number : undefined),
+          cursor: { process: process8, number: samples.lastNumber },
+          clockOffsetMs: samples.clockOffsetMs,
+          lights: lights(needs, { log, standstill, troubles }),
+          now: now(needs, troubles),
+        }
+      }),
+      getFetches({
+        find,
+        fetches: recording.fetches,
+        databaseAt: ms => clock.at(ms),
+        replica: () => ({ host: hostname(), pid: process.pid, worker: session.workerNumber }),
+      }),
+    ],
   }
 }
 
