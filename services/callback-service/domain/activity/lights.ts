@@ -72,7 +72,7 @@ function clientService({ defaultWorkspace, troubles, fetches, fetchTimeoutMs }: 
   if (others > 0) return light('warn', `${clientServices(others)} not well. That of ${defaultWorkspace} is.`)
   const { answered, failed, meanMs } = fetches
   if (meanMs === undefined) return light('unknown', 'No request ended within the last minute.')
-  const of = `${failed} of ${answered + failed} requests failed within the last minute.`
+  const of = `${number(failed)} of ${number(answered + failed)} requests failed within the last minute.`
   if (failed > FAILED_SHARE * (answered + failed)) return light('warn', of)
   if (meanMs > SLOW_SHARE * fetchTimeoutMs) {
     return light(
@@ -140,8 +140,9 @@ function clientServices(count: number): string {
   return count === 1 ? 'The client service of 1 other workspace is' : `The client services of ${number(count)} other workspaces are`
 }
 
+/** Writes an integer in groups of three digits. Node may have been built without the names and formats of languages. */
 function number(value: number): string {
-  return value.toLocaleString('en-US')
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
 /** Writes a time as people say it: `350 ms`, `12 s`, `5 min`. */
