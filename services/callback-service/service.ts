@@ -27,6 +27,7 @@ import { refuseWhenFull } from './api/gates/refuse-when-full.ts'
 import { PROBLEMS } from './api/problem-kinds.ts'
 import { toProblem } from './api/problems.ts'
 import { callbackServiceRoutes } from './api/routes.ts'
+import { getTraffic } from './api/traffic/get-traffic.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
 import { retentionFor } from './domain/accepting/signature-window.ts'
@@ -38,9 +39,11 @@ import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
 import { ledger } from './wiring/ledger.ts'
 import { operationRooms } from './wiring/operations.ts'
+import { livePage } from './wiring/page.ts'
 import { processing } from './wiring/processing.ts'
 import { steering } from './wiring/steering.ts'
 import { streaming } from './wiring/streaming.ts'
+import { traffic } from './wiring/traffic.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
 import { CallbackWaiters } from './workers/callback-waiters.ts'
@@ -141,6 +144,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       const { windowMs } = inbox
       const { counts, tookMs } = await countCallbacks(work.prisma, windowMs)
       inbox.counted(counts, windowMs)
+      traffics.counted(counts)
       metrics.countBacklog(new Map([...counts].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
       return tookMs
     },
@@ -157,7 +161,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
 
   const { stream, sockets, poller } = streaming({ config, read, hasWorkspace: name => directory.find(name) !== undefined, logger })
-  const { gate, ...callers } = access({
+  const { gate, pageGate, usages, ...callers } = access({
     config,
     directory,
     clock,
@@ -168,6 +172,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? keepOffline }
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
   const listed = turnLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
+  const traffics = traffic({ config, read, clock, listed, directory, usages, replicas, logger })
   const { reader: ledgerReader, parts: ledgerParts } = ledger({
     config,
     work,
@@ -184,46 +189,47 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const observe = httpMetrics(registry)
   const onReceived = (outcome: string, workspace: string): void => events.emit({ event: 'answered', outcome, workspace })
   const shutdown = new Shutdown()
+  const routes = callbackServiceRoutes({
+    accepting: {
+      inbox,
+      waiters,
+      ...callers,
+      ...config.accept,
+      shutdown,
+      onReceived,
+    },
+    checks: [
+      { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
+      // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
+      { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
+      ...inbox.checks,
+      // Known keys work while the database is away, so a replica with old ones goes on accepting. One that never knew any must not replace it.
+      { name: 'access', problem: () => directory.problem, isDispensable: () => directory.isLoaded || isSpoolEnough() },
+      { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
+    ],
+    callbacks: {
+      find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
+      findAfterWait: async (workspace, id) => (await inbox.find(workspace, id)) ?? afterWaits.find(workspace, id),
+      list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
+    },
+    steering: steered,
+    objects: {
+      find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
+      list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
+    },
+    operations,
+    ledger: ledgerReader,
+    stream,
+    workspaces,
+    keys,
+    isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
+    isOpen: callers.isOpen,
+  })
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
     onReceived,
     gate,
-    routes: callbackServiceRoutes({
-      accepting: {
-        inbox,
-        waiters,
-        ...callers,
-        ...config.accept,
-        shutdown,
-        onReceived,
-      },
-      checks: [
-        { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
-        // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
-        { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
-        ...inbox.checks,
-        // Known keys work while the database is away, so a replica with old ones goes on accepting. One that never knew any must not replace it.
-        { name: 'access', problem: () => directory.problem, isDispensable: () => directory.isLoaded || isSpoolEnough() },
-        { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
-      ],
-      callbacks: {
-        find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
-        findAfterWait: async (workspace, id) => (await inbox.find(workspace, id)) ?? afterWaits.find(workspace, id),
-        list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
-      },
-      steering: steered,
-      objects: {
-        find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
-        list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
-      },
-      operations,
-      ledger: ledgerReader,
-      stream,
-      workspaces,
-      keys,
-      isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
-      isOpen: callers.isOpen,
-    }),
+    routes,
     logger,
   })
   const http = new HttpServer({
@@ -249,12 +255,15 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
+  const page = livePage({ config, routes, keyed: pageGate, isOpen: callers.isOpen })
   const admin = adminServer({
     ...config.admin,
+    ...page,
     registry,
     settings,
     logger,
-    routes: inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : [],
+    routes: [...(inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : []), getTraffic(traffics.readTraffic), ...page.routes],
+    hasWebSockets: true,
     kinds: PROBLEMS,
     translate: toProblem,
   })
@@ -288,6 +297,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     callbackCount,
     objectCount,
     poller,
+    traffics.poller,
     waiters.looking,
     admin,
     http,

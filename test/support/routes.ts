@@ -6,8 +6,10 @@ import type { Route } from '#foundation/http/route.ts'
 import { WebSockets } from '#foundation/http/web-sockets.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
+import { pageRoutes } from '../../services/callback-service/api/page/page-routes.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
+import { getTraffic } from '../../services/callback-service/api/traffic/get-traffic.ts'
 import { schema } from '../../services/callback-service/config.ts'
 import { HeldAnswers } from '../../services/client-service/api/held-answers.ts'
 import { clientServiceRoutes } from '../../services/client-service/api/routes.ts'
@@ -48,9 +50,17 @@ export function adminPortRoutes(): readonly Route[] {
     registry: createRegistry(),
     settings: new Settings(schema, { argv: [], env: { DATABASE_URL: 'postgresql://a' } }),
     logger,
-    routes: setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+    routes: [...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger), getTraffic(nobody), ...pageRoutes(NO_SESSION)],
     kinds: PROBLEMS,
   })
+}
+
+const NO_SESSION = {
+  token: '',
+  needsKey: false,
+  traceUrl: null,
+  hasSwitches: false,
+  process: { host: 'replica-1', pid: 1, startedAt: new Date(0) },
 }
 
 /** Returns the routes of the client service, to read their descriptions. There is no service behind them. */

@@ -87,6 +87,12 @@ export const PROBLEMS = {
     meaning: 'The workspace has reached its limit of unfinished callbacks. The service did not store this one.',
     remedy: 'Send the request again after the time in Retry-After, with the same Idempotency-Key if it has one.',
   },
+  invalid_page_token: {
+    status: 403,
+    title: 'The token of the live page is not valid',
+    meaning: 'At the admin port, a change needs the token of the live page. The process that made this token has ended, or there is none.',
+    remedy: 'Get the token from /page/session of the admin port. Programs send changes to the port for senders instead.',
+  },
   callback_not_found: {
     status: 404,
     title: 'There is no such callback',

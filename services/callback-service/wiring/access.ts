@@ -32,9 +32,12 @@ export function access(options: {
   })
   const usages = new LimitUsages()
   const limited = limitRequests({ usages, replicas, waitSeconds, nowMs })
+  const known: Gate = (request, _response, route) => authorized(request, route)
   return {
-    gate: inTurn((request, _response, route) => authorized(request, route), inTurn(limited, logChanges(logger))),
     usages,
+    gate: inTurn(known, inTurn(limited, logChanges(logger))),
+    /** For the live page. What an operator looks at does not count for the limits of a workspace. */
+    pageGate: inTurn(known, logChanges(logger)),
     isOpen: isOpenAccess({ mode: config.access.mode, superuserKeys }),
     isSigned: config.senders.secrets !== '',
     signatureOf: signatures(config.senders.secrets),

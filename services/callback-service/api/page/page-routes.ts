@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto'
+import type { Request } from 'express'
+import Type from 'typebox'
+import type { Answer } from '#foundation/http/answer.ts'
+import { jsonAnswer } from '#foundation/http/answer.ts'
+import { pathNotFound } from '#foundation/http/problem-handler.ts'
+import { type Route, type RouteFacts, route } from '#foundation/http/route.ts'
+import { type PageFile, PageFiles } from './page-files.ts'
+
+/** What the live page must know before it can ask for anything else. */
+export interface PageSession {
+  /** Proves that a change comes from the page: see `requirePageToken`. */
+  readonly token: string
+  /** Whether callers need a key for what concerns callbacks. */
+  readonly needsKey: boolean
+  /** URL of a trace in the user interface of Zipkin, with `{trace_id}` in the place of its id; null: no spans are sent. */
+  readonly traceUrl: string | null
+  /** Whether the page can reach the switches of the client service. */
+  readonly hasSwitches: boolean
+  readonly process: { readonly host: string; readonly pid: number; readonly startedAt: Date }
+}
+
+/** The routes of the live page: the page, its files, and its session. */
+export function pageRoutes(session: PageSession): readonly Route[] {
+  const files = new PageFiles()
+  return [
+    // Before the files, which would take `session` for the name of one.
+    sessionRoute(session),
+    route({
+      ...PAGE_FACTS,
+      path: '/',
+      operationId: 'getPage',
+      summary: 'Shows the live page',
+      answers: answersOf('The page.'),
+      problems: [],
+      parse: etagOf,
+      execute: async etag => pageAnswer(await existing(files.file('index.html')), etag),
+    }),
+    ...['/page/:file', '/page/:folder/:file'].map(path =>
+      route({
+        ...PAGE_FACTS,
+        path,
+        operationId: path.includes('folder') ? 'getPageFileInFolder' : 'getPageFile',
+        summary: 'Returns a file of the live page',
+        params: path.includes('folder')
+          ? Type.Object({ folder: Type.String(), file: Type.String() })
+          : Type.Object({ file: Type.String() }),
+        answers: answersOf('The file.'),
+        problems: ['not_found'],
+        parse: request => ({
+          path: Object.values(request.params).join('/'),
+          etag: etagOf(request),
+        }),
+        execute: async ({ path, etag }) => fileAnswer(await existing(files.file(path)), etag),
+      }),
+    ),
+  ]
+}
+
+const PAGE_FACTS = { method: 'GET', access: 'operator', limits: 'none' } as const
+
+function answersOf(description: string): RouteFacts['answers'] {
+  return { 200: { description, type: 'text/html', schema: Type.String() }, 304: { description: 'The browser has it already.' } }
+}
+
+function etagOf(request: Request): string | undefined {
+  return request.get('if-none-match')
+}
+
+async function existing(file: Promise<PageFile | undefined>): Promise<PageFile> {
+  const found = await file
+  if (!found) throw pathNotFound()
+  return found
+}
+
+function pageAnswer(page: PageFile, etag: string | undefined): Answer {
+  const { type, headers, body, status } = fileAnswer(page, etag)
+  return { status, ...(type && { type }), headers: { ...headers, 'Content-Security-Policy': policyFor(page) }, body }
+}
+
+/** Browsers ask each time whether a file has changed, so that a page after an upgrade is of one piece. */
+function fileAnswer({ type, body, etag }: PageFile, seen: string | undefined): Answer {
+  const headers = { ...SAFE_HEADERS, ETag: etag, 'Cache-Control': 'no-cache' }
+  return seen === etag ? { status: 304, headers, body: '' } : { status: 200, type: `${type}; charset=utf-8`, headers, body }
+}
+
+const SAFE_HEADERS = {
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+}
+
+/** The page contacts nothing but this port. The one inline script is the import map, which the policy names by its hash. */
+function policyFor({ body }: PageFile): string {
+  const [, importMap = ''] = /<script type="importmap">([\s\S]*?)<\/script>/.exec(body.toString()) ?? []
+  const hash = createHash('sha256').update(importMap).digest('base64')
+  return `default-src 'self'; script-src 'self' 'sha256-${hash}'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+}
+
+function sessionRoute({ token, needsKey, traceUrl, hasSwitches, process }: PageSession): Route {
+  const body = {
+    kind: 'PageSession',
+    href: '/page/session',
+    token,
+    needs_key: needsKey,
+    trace_url: traceUrl,
+    has_switches: hasSwitches,
+    process: { host: process.host, pid: process.pid, started_at: process.startedAt },
+  }
+  return route({
+    ...PAGE_FACTS,
+    path: '/page/session',
+    operationId: 'getPageSession',
+    summary: 'Returns what the live page must know to begin',
+    answers: {
+      200: {
+        description: 'The session. Its token lasts as long as the process.',
+        schema: Type.Object(
+          {
+            kind: Type.Literal('PageSession'),
+            href: Type.String(),
+            token: Type.String(),
+            needs_key: Type.Boolean(),
+            trace_url: Type.Union([Type.String(), Type.Null()]),
+            has_switches: Type.Boolean(),
+            process: Type.Object({ host: Type.String(), pid: Type.Integer(), started_at: Type.String({ format: 'date-time' }) }),
+          },
+          { additionalProperties: false },
+        ),
+        example: {
+          ...body,
+          token: 'NrPOR2GKq1KRYH1yX1MFYQ',
+          process: { host: 'replica-1', pid: 4711, started_at: '2026-11-22T02:55:15.725Z' },
+        },
+      },
+    },
+    problems: [],
+    parse: () => undefined,
+    execute: () => jsonAnswer(200, JSON.stringify(body), { 'Cache-Control': 'no-store' }),
+  })
+}
