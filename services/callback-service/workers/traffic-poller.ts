@@ -73,7 +73,7 @@ export class TrafficPoller implements Part {
       name: this.name,
       logger: options.logger,
       retryMs: 1000,
-      maxRetryMs: INTERVAL_MS,
+      maxRetryMs: 10_000,
       isReportedElsewhere: isStorageTrouble,
       pass: () =>
         this.#pass().catch(error => {
