@@ -11,6 +11,7 @@ import { setAsideRoutes } from '../../services/callback-service/api/callbacks/se
 import { pageRoutes } from '../../services/callback-service/api/page/page-routes.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
+import { getTraffic } from '../../services/callback-service/api/traffic/get-traffic.ts'
 import { schema } from '../../services/callback-service/config.ts'
 import { HeldAnswers } from '../../services/client-service/api/held-answers.ts'
 import { clientServiceRoutes } from '../../services/client-service/api/routes.ts'
@@ -54,6 +55,7 @@ export function adminPortRoutes(): readonly Route[] {
     logger,
     routes: [
       ...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+      getTraffic(nobody),
       ...pageRoutes(NO_SESSION),
       getActivity(nothing),
       getFetches({ find: nobody, fetches: { of: nothing }, databaseAt: nothing, replica: nothing }),
