@@ -251,14 +251,14 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
-  const page = livePage({ config, routes, keyed: pageGate, isOpen: callers.isOpen })
+  const page = livePage({ config, routes, keyed: pageGate, isOpen: callers.isOpen, onReceived })
   const admin = adminServer({
     ...config.admin,
-    ...page,
+    ...page.admin,
     registry,
     settings,
     logger,
-    routes: [...(inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : []), ...page.routes],
+    routes: [...(inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : []), ...page.admin.routes],
     hasWebSockets: true,
     kinds: PROBLEMS,
     translate: toProblem,
@@ -294,6 +294,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     objectCount,
     poller,
     waiters.looking,
+    ...page.parts,
     admin,
     http,
     // They stop before the port drains, so that the drain does not wait for those that wait.

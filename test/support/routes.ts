@@ -7,6 +7,7 @@ import { WebSockets } from '#foundation/http/web-sockets.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
 import { pageRoutes } from '../../services/callback-service/api/page/page-routes.ts'
+import { switchRoutes } from '../../services/callback-service/api/page/switch-routes.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
 import { schema } from '../../services/callback-service/config.ts'
@@ -49,7 +50,11 @@ export function adminPortRoutes(): readonly Route[] {
     registry: createRegistry(),
     settings: new Settings(schema, { argv: [], env: { DATABASE_URL: 'postgresql://a' } }),
     logger,
-    routes: [...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger), ...pageRoutes(NO_SESSION)],
+    routes: [
+      ...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+      ...pageRoutes(NO_SESSION),
+      ...switchRoutes({ read: nobody, change: nobody }),
+    ],
     kinds: PROBLEMS,
   })
 }
