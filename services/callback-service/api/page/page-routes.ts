@@ -31,7 +31,7 @@ export function pageRoutes(session: PageSession): readonly Route[] {
       path: '/',
       operationId: 'getPage',
       summary: 'Shows the live page',
-      answers: answersOf('The page.'),
+      answers: answersOf('The page.', ['text/html']),
       problems: [],
       parse: tagsOf,
       execute: async seen => pageAnswer(await existing(files.file('index.html')), seen),
@@ -45,7 +45,7 @@ export function pageRoutes(session: PageSession): readonly Route[] {
         params: path.includes('folder')
           ? Type.Object({ folder: Type.String(), file: Type.String() })
           : Type.Object({ file: Type.String() }),
-        answers: answersOf('The file.'),
+        answers: answersOf('The file.', ['text/javascript', 'text/css', 'text/html']),
         problems: ['not_found'],
         parse: request => ({
           path: Object.values(request.params).join('/'),
@@ -59,8 +59,8 @@ export function pageRoutes(session: PageSession): readonly Route[] {
 
 const PAGE_FACTS = { method: 'GET', access: 'operator', limits: 'none' } as const
 
-function answersOf(description: string): RouteFacts['answers'] {
-  return { 200: { description, type: 'text/html', schema: Type.String() }, 304: { description: 'The browser has it already.' } }
+function answersOf(description: string, type: readonly string[]): RouteFacts['answers'] {
+  return { 200: { description, type, schema: Type.String() }, 304: { description: 'The browser has it already.' } }
 }
 
 /** What the browser has. A proxy may weaken a tag, and a list of tags may come (RFC 9110, 13.1.2). */
