@@ -23,9 +23,14 @@ const SILENCE_MS = 45_000
 
 /**
  * Listens to the callbacks of a workspace (`GET /v1/stream`). A lost connection comes back by itself and goes on where it was.
+ * @param query which callbacks: `state` and `object_id`, as the stream takes them
  * @returns a function that ends it
  */
-export function listen(workspace: string, { onCallbacks, onState, onStartAnew }: StreamListener): () => void {
+export function listen(
+  workspace: string,
+  { onCallbacks, onState, onStartAnew }: StreamListener,
+  query: Readonly<Record<string, string>> = {},
+): () => void {
   let socket: WebSocket | undefined
   let cursor: string | undefined
   let waitMs = FIRST_WAIT_MS
@@ -34,7 +39,7 @@ export function listen(workspace: string, { onCallbacks, onState, onStartAnew }:
 
   const connect = (): void => {
     onState('connecting')
-    const url = new URL(withQuery('v1/stream', { workspace_id: workspace, cursor, api_key: accessKey.value }), location.href)
+    const url = new URL(withQuery('v1/stream', { ...query, workspace_id: workspace, cursor, api_key: accessKey.value }), location.href)
     url.protocol = url.protocol.replace('http', 'ws')
     socket = new WebSocket(url)
     socket.onopen = () => {
