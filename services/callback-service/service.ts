@@ -291,17 +291,17 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
-  const page = livePage({ config, routes, keyed: pageGate, isOpen: callers.isOpen })
+  const page = livePage({ config, routes, keyed: pageGate, isOpen: callers.isOpen, onReceived })
   const admin = adminServer({
     ...config.admin,
-    ...page,
+    ...page.admin,
     registry,
     settings,
     logger,
     routes: [
       ...(inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : []),
       getTraffic(traffics.readTraffic),
-      ...page.routes,
+      ...page.admin.routes,
       ...seen.routes,
     ],
     hasWebSockets: true,
@@ -341,6 +341,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     poller,
     traffics.poller,
     waiters.looking,
+    ...page.parts,
     admin,
     http,
     // They stop before the port drains, so that the drain does not wait for those that wait.

@@ -9,6 +9,7 @@ import { getActivity } from '../../services/callback-service/api/activity/get-ac
 import { getFetches } from '../../services/callback-service/api/callbacks/get-fetches.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
 import { pageRoutes } from '../../services/callback-service/api/page/page-routes.ts'
+import { switchRoutes } from '../../services/callback-service/api/page/switch-routes.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
 import { getTraffic } from '../../services/callback-service/api/traffic/get-traffic.ts'
@@ -59,6 +60,7 @@ export function adminPortRoutes(): readonly Route[] {
       ...pageRoutes(NO_SESSION),
       getActivity(nothing),
       getFetches({ find: nobody, fetches: { of: nothing }, databaseAt: nothing, replica: nothing }),
+      ...switchRoutes({ read: nobody, change: nobody }),
     ],
     kinds: PROBLEMS,
   })
