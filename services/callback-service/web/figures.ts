@@ -24,7 +24,6 @@ export function figuresOfAll(rows: ActivityRows, { now, interval_ms }: Activity)
     const known = newest(rows.column(column))
     return { label, value: known ? number(known.value) : NOTHING, ...ageOr(note, known, interval_ms) }
   }
-  const backlog = newest(rows.column('backlog'))
   const eta = newest(rows.column('eta_ms'))
   const isEtaKnown = eta !== undefined && eta.rowsAgo <= FRESH_ROWS
   return [
@@ -32,7 +31,7 @@ export function figuresOfAll(rows: ActivityRows, { now, interval_ms }: Activity)
     dated('Backlog', 'backlog', 'unfinished callbacks'),
     {
       label: 'Done in about',
-      value: backlog?.value === 0 ? 'at once' : isEtaKnown ? duration(eta.value) : 'unknown',
+      value: isEtaKnown ? duration(eta.value) : 'unknown',
       note: 'a callback sent now',
     },
     dated('Live objects', 'live_objects', 'not yet expired'),
@@ -44,10 +43,11 @@ export function figuresOfReplica(rows: ActivityRows, { now, interval_ms }: Activ
   const mean = (column: ColumnName): number | undefined => meanOf(rows.column(column), RECENT_ROWS)
   const rate = (column: ColumnName): string => perSecond(mean(column))
   const worst = (column: ColumnName): Known | undefined => highest(rows.column(column), RECENT_ROWS)
-  const time = (label: string, column: ColumnName, note: string): Figure => {
-    const known = worst(column)
-    return { label, value: known ? duration(known.value) : NOTHING, ...ageOr(note, known, interval_ms) }
-  }
+  const time = (label: string, known: Known | undefined, note: string): Figure => ({
+    label,
+    value: known ? duration(known.value) : NOTHING,
+    ...ageOr(note, known, interval_ms),
+  })
   const inFlight = newest(rows.column('fetches_in_flight'))
   const maximum = worst('lateness_max_ms')
   const hasFailures = (mean('failed') ?? 0) > 0
@@ -61,28 +61,27 @@ export function figuresOfReplica(rows: ActivityRows, { now, interval_ms }: Activ
       note: `${number(newest(rows.column('fetches_waiting'))?.value ?? 0)} wait`,
     },
     { label: 'Fetches', value: rate('fetches_done'), note: `${rate('fetches_failed')} failed` },
-    time('Accept p50', 'accept_p50_ms', HIGHEST),
-    time('Accept p99', 'accept_p99_ms', HIGHEST),
-    time('Expiry lateness', 'lateness_p99_ms', `p99, highest ${duration(maximum?.value ?? 0)}`),
+    time('Accept p50', newest(rows.column('accept_p50_ms')), 'newest second'),
+    time('Accept p99', worst('accept_p99_ms'), 'highest of 10 s'),
+    time('Expiry lateness', worst('lateness_p99_ms'), `p99, highest ${duration(maximum?.value ?? 0)}`),
     spoolFigure(now),
     troubleFigure(now),
   ]
 }
 
 const MEAN = 'mean of 10 s'
-const HIGHEST = 'highest of 10 s'
 
 function perSecond(rate: number | undefined): string {
   return rate === undefined ? NOTHING : `${number(rate)} /s`
 }
 
-function ageOr(note: string, known: Known | undefined, intervalMs: number): { note: string; state?: 'warn' } {
+function ageOr(note: string, known: Known | undefined, intervalMs: number): { note: string } {
   if (!known) return { note: 'nothing yet' }
   return { note: known.rowsAgo > FRESH_ROWS ? `${age(known.rowsAgo * intervalMs)} ago` : note }
 }
 
 function spoolFigure({ spool }: Activity['now']): Figure {
-  if (!spool) return { label: 'Spool', value: 'none', note: 'needs Postgres to accept' }
+  if (!spool) return { label: 'Spool', value: 'none', note: 'not set up' }
   const { callbacks, set_aside, bytes: size } = spool
   const note = set_aside > 0 ? `${number(set_aside)} set aside` : bytes(size)
   return { label: 'Spool', value: number(callbacks), note, ...((callbacks > 0 || set_aside > 0) && { state: 'warn' }) }

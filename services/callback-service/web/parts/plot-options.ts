@@ -9,10 +9,12 @@ export const HEIGHT = 120
 /** How the first, second and third line of a plot are drawn. Colours alone do not tell them apart. */
 export const DASHES: readonly (readonly number[])[] = [[], [7, 4], [2, 3]]
 
-const SPAN_MS = 15 * 60_000
 const FONT = '11px system-ui, sans-serif'
 const SECOND = 1000
 const MINUTE = 60 * SECOND
+/** A process that has just started fills the plot in this time. Later the time scale gets longer. */
+const SHORTEST_SPAN_MS = 2 * MINUTE
+const LONGEST_SPAN_MS = 15 * MINUTE
 /** Steps of an axis in ms. Those above a second are such as people count time by. */
 const TIME_STEPS = [
   ...[0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 15 * SECOND, 30 * SECOND],
@@ -33,7 +35,7 @@ export function plotOptions(
     width,
     height: HEIGHT,
     ms: 1,
-    padding: [8, 62, 0, 0],
+    padding: [8, 66, 0, 0],
     legend: { show: false },
     tzDate: at => new Date(at + offset()),
     cursor: {
@@ -44,11 +46,16 @@ export function plotOptions(
       points: { size: 7 },
     },
     scales: {
-      x: { time: true, range: (_plot, _low, high) => [(high ?? 0) - SPAN_MS, high ?? 0] },
+      x: { time: true, range: (_plot, low, high) => spanOf(low ?? 0, high ?? 0) },
       y: { range: (_plot, _low, high) => [0, high ? high * 1.1 : 1] },
     },
     axes: [
-      { ...{ stroke: text, font: FONT, size: 22, gap: 3, grid }, ticks: { show: false }, incrs: [5 * MINUTE], values: '{HH}:{mm}' },
+      {
+        ...{ stroke: text, font: FONT, size: 24, gap: 5, grid },
+        ticks: { show: false },
+        incrs: [MINUTE, 2 * MINUTE, 5 * MINUTE],
+        values: '{HH}:{mm}',
+      },
       {
         ...{ stroke: text, font: FONT, size: 52, gap: 4, grid, space: 26, ...(unit === 'time' && { incrs: TIME_STEPS }) },
         ...(unit === 'count' && { incrs: COUNT_STEPS }),
@@ -68,6 +75,10 @@ export function plotOptions(
     ],
     hooks: { setCursor: [onCursor], draw: [plot => labelEnds(plot, FONT)] },
   }
+}
+
+function spanOf(low: number, high: number): [from: number, to: number] {
+  return [high - Math.min(LONGEST_SPAN_MS, Math.max(SHORTEST_SPAN_MS, high - low)), high]
 }
 
 /** There is no half a callback. */

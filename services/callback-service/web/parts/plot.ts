@@ -27,8 +27,8 @@ export function Plot({ facts }: { facts: PlotFacts }) {
 
 /** How a line looks, for the legend. */
 function Sample({ index }: { index: number }) {
-  return html`<svg width="18" height="8" class=${`series-${index + 1}`}>
-    <line x1="0" y1="4" x2="18" y2="4" stroke="currentColor" stroke-width="2" stroke-dasharray=${DASHES[index]?.join(' ')} />
+  return html`<svg width="14" height="8" class=${`series-${index + 1}`}>
+    <line x1="0" y1="4" x2="14" y2="4" stroke="currentColor" stroke-width="2" stroke-dasharray=${DASHES[index]?.join(' ')} />
   </svg>`
 }
 
