@@ -16,7 +16,7 @@ const STATES = {
   ok: { symbol: '✓', word: 'fine' },
   warn: { symbol: '!', word: 'look' },
   bad: { symbol: '✕', word: 'bad' },
-  unknown: { symbol: '?', word: 'unknown' },
+  unknown: { symbol: '–', word: 'not in use' },
 } as const
 
 /** What the service needs, and how each part is. Screen readers say it when one changes. */

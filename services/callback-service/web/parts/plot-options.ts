@@ -57,7 +57,7 @@ export function plotOptions(
         values: '{HH}:{mm}',
       },
       {
-        ...{ stroke: text, font: FONT, size: 52, gap: 4, grid, space: 26, ...(unit === 'time' && { incrs: TIME_STEPS }) },
+        ...{ stroke: text, font: FONT, size: 52, gap: 4, grid, space: 20, ...(unit === 'time' && { incrs: TIME_STEPS }) },
         ...(unit === 'count' && { incrs: COUNT_STEPS }),
         ticks: { show: false },
         values: (_plot, splits) => splits.map(value => onAxis(value, unit)),
