@@ -1,0 +1,20 @@
+import { useEffect, useState } from 'preact/hooks'
+import { poll } from '../poll.ts'
+import { accessKey } from '../session.ts'
+import { mayManage } from '../steer.ts'
+import { useStore } from '../store.ts'
+
+/** Whether the caller may change callbacks of a workspace. While nobody knows, it is true: the service decides anyway. */
+export function useMayManage(workspace: string): boolean {
+  const [may, setMay] = useState(true)
+  const key = useStore(accessKey)
+  useEffect(() => {
+    setMay(true)
+    const polling = poll(async () => {
+      setMay(await mayManage(workspace))
+      return undefined
+    })
+    return () => polling.stop()
+  }, [workspace, key])
+  return may
+}
