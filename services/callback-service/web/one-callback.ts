@@ -1,6 +1,6 @@
 import type { Fetches } from './activity-types.ts'
 import { type Callback, isFinished } from './callbacks.ts'
-import { type Polling, poll } from './poll.ts'
+import { Poll } from './poll.ts'
 import { Store } from './store.ts'
 import type { TimelineEvent } from './timeline.ts'
 
@@ -37,45 +37,56 @@ export class OneCallback {
   readonly #ask: Ask
   readonly #path: string
   readonly #query: string
-  #polling: Polling | undefined
+  readonly #poll: Poll
 
   constructor(id: string, workspace: string, ask: Ask) {
     this.#ask = ask
     this.#path = `v1/callbacks/${encodeURIComponent(id)}`
     this.#query = `?workspace_id=${encodeURIComponent(workspace)}`
+    this.#poll = new Poll({
+      ask: () => this.#read(),
+      onFailure: error => this.#failed(error as Failure),
+      intervalMs: () => (isAtRest(this.view.value.callback) ? RESTING_MS : RUNNING_MS),
+      isHidden,
+    })
   }
 
   start(): void {
-    this.#polling = poll(() => this.#read())
+    this.#poll.start()
   }
 
   stop(): void {
-    this.#polling?.stop()
+    this.#poll.stop()
   }
 
-  /** Asks again at once. */
+  /** Asks again at once, because somebody has changed it, or looks again. */
   refresh(): void {
-    this.#polling?.now()
+    this.#poll.again()
   }
 
-  async #read(): Promise<number | undefined> {
-    try {
-      const [callback, timeline, fetches] = await Promise.all([
-        this.#ask<Callback>(`${this.#path}${this.#query}`),
-        this.#ask<{ readonly events: readonly TimelineEvent[] }>(`${this.#path}/timeline${this.#query}`),
-        this.#ask<Fetches>(`${this.#path}/fetches${this.#query}`).catch(ifHidden),
-      ])
-      this.view.set({ callback, events: timeline.events, fetches, problem: undefined, isGone: false, at: Date.now() })
-      return isFinished(callback) || callback.state === 'paused' ? RESTING_MS : RUNNING_MS
-    } catch (error) {
-      const { message, status } = error as Failure
-      const isGone = status === 404 || status === 400
-      this.view.set({ ...this.view.value, problem: message, isGone })
-      // What is gone does not come back. The others do.
-      if (isGone) return undefined
-      throw error
-    }
+  async #read(): Promise<void> {
+    const [callback, timeline, fetches] = await Promise.all([
+      this.#ask<Callback>(`${this.#path}${this.#query}`),
+      this.#ask<{ readonly events: readonly TimelineEvent[] }>(`${this.#path}/timeline${this.#query}`),
+      this.#ask<Fetches>(`${this.#path}/fetches${this.#query}`).catch(ifHidden),
+    ])
+    this.view.set({ callback, events: timeline.events, fetches, problem: undefined, isGone: false, at: Date.now() })
   }
+
+  #failed({ message, status }: Failure): void {
+    const isGone = status === 404 || status === 400
+    // What is gone does not come back.
+    if (isGone) this.stop()
+    this.view.set({ ...this.view.value, problem: message, isGone })
+  }
+}
+
+function isAtRest(callback: Callback | undefined): boolean {
+  return callback !== undefined && (isFinished(callback) || callback.state === 'paused')
+}
+
+function isHidden(): boolean {
+  return globalThis.document?.visibilityState === 'hidden'
 }
 
 /** A key to send callbacks may follow them, but not see their fetches. */

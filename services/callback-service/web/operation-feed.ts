@@ -1,5 +1,5 @@
 import { isUnderWay, type Operation } from './operations.ts'
-import { type Polling, poll } from './poll.ts'
+import { Poll } from './poll.ts'
 import { Store } from './store.ts'
 
 type Ask = <T>(path: string) => Promise<T>
@@ -21,26 +21,32 @@ export class OperationFeed {
   readonly view = new Store<OperationsView>({ operations: undefined, problem: undefined })
   readonly #ask: Ask
   readonly #query: string
-  #polling: Polling | undefined
+  readonly #poll: Poll
   #listedAt = Number.NEGATIVE_INFINITY
 
   constructor(workspace: string, ask: Ask) {
     this.#ask = ask
     this.#query = `workspace_id=${encodeURIComponent(workspace)}`
+    this.#poll = new Poll({
+      ask: () => this.#read(),
+      onFailure: error => this.view.set({ ...this.view.value, problem: (error as Error).message }),
+      intervalMs: () => (this.view.value.operations?.some(isUnderWay) ? PROGRESS_EVERY_MS : LIST_EVERY_MS),
+      isHidden: () => globalThis.document?.visibilityState === 'hidden',
+    })
   }
 
   start(): void {
-    this.#polling = poll(() => this.#read())
+    this.#poll.start()
   }
 
   stop(): void {
-    this.#polling?.stop()
+    this.#poll.stop()
   }
 
   /** Reads the list at once. */
   refresh(): void {
     this.#listedAt = Number.NEGATIVE_INFINITY
-    this.#polling?.now()
+    this.#poll.again()
   }
 
   /** Shows an operation that the operator has just started. */
@@ -50,15 +56,9 @@ export class OperationFeed {
     this.refresh()
   }
 
-  async #read(): Promise<number> {
-    try {
-      const operations = performance.now() - this.#listedAt < LIST_EVERY_MS ? await this.#progress() : await this.#list()
-      this.view.set({ operations, problem: undefined })
-      return operations.some(isUnderWay) ? PROGRESS_EVERY_MS : LIST_EVERY_MS
-    } catch (error) {
-      this.view.set({ ...this.view.value, problem: (error as Error).message })
-      throw error
-    }
+  async #read(): Promise<void> {
+    const operations = performance.now() - this.#listedAt < LIST_EVERY_MS ? await this.#progress() : await this.#list()
+    this.view.set({ operations, problem: undefined })
   }
 
   async #list(): Promise<readonly Operation[]> {

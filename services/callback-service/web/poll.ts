@@ -1,65 +1,86 @@
-/** Something that is asked again and again. */
-export interface Polling {
-  /** Asks at once, also if it is not yet time. */
-  now(): void
-  stop(): void
+export interface PollOptions {
+  /** One request. It ends by itself, also when nobody answers. */
+  readonly ask: () => Promise<void>
+  /** A request failed. */
+  readonly onFailure: (error: unknown) => void
+  /** Whether nobody looks. Then requests come rarely. */
+  readonly isHidden: () => boolean
+  /** Time from one request to the next while the service answers. Default: one second. */
+  readonly intervalMs?: () => number
+  /** Runs something later. Returns what forgets it. */
+  readonly later?: (run: () => void, ms: number) => () => void
+  readonly random?: () => number
+  readonly now?: () => number
 }
 
-const FIRST_WAIT_MS = 1000
-const MAX_WAIT_MS = 30_000
-/** While nobody sees the page. */
-const HIDDEN_MS = 30_000
+const INTERVAL_MS = 1000
+const HIDDEN_INTERVAL_MS = 15_000
+const SHORTEST_REST_MS = 200
+const MAX_WAIT_MS = 10_000
 
-/**
- * Calls `once` again and again, never twice at a time. After an error it waits longer and longer.
- * @param once returns the milliseconds until the next call; undefined: never again
- */
-export function poll(once: () => Promise<number | undefined>): Polling {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let waitMs = FIRST_WAIT_MS
-  let isAsking = false
-  let isWanted = false
-  let isStopped = false
+/** Asks again and again, never twice at a time. While nobody answers it asks less and less often, with jitter: pages do not come back all at once. */
+export class Poll {
+  readonly #options: PollOptions & Required<Pick<PollOptions, 'intervalMs' | 'later' | 'random' | 'now'>>
+  #failures = 0
+  #forget: (() => void) | undefined
+  #isRunning = false
+  #isAsking = false
+  #isWantedAgain = false
 
-  const ask = async (): Promise<void> => {
-    isWanted = true
-    if (isAsking || isStopped) return
-    clearTimeout(timer)
-    isAsking = true
-    while (isWanted && !isStopped) {
-      isWanted = false
-      plan(await asked())
-    }
-    isAsking = false
+  constructor(options: PollOptions) {
+    this.#options = { intervalMs: () => INTERVAL_MS, later: afterMs, random: Math.random, now: () => performance.now(), ...options }
   }
-  const asked = async (): Promise<number | undefined> => {
+
+  start(): void {
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#run()
+  }
+
+  stop(): void {
+    this.#isRunning = false
+    this.#forget?.()
+  }
+
+  /** Asks at once, because somebody looks again or the network is back. */
+  hurry(): void {
+    if (!this.#isRunning || this.#isAsking) return
+    this.#forget?.()
+    this.#run()
+  }
+
+  /** Asks at once, or as soon as the present answer has come, because somebody has changed something. */
+  again(): void {
+    if (this.#isAsking) this.#isWantedAgain = true
+    else this.hurry()
+  }
+
+  async #run(): Promise<void> {
+    const { ask, onFailure, later, now } = this.#options
+    const begun = now()
+    this.#isAsking = true
+    this.#isWantedAgain = false
     try {
-      const next = await once()
-      waitMs = FIRST_WAIT_MS
-      return next
-    } catch {
-      // `once` has shown it. Jitter, so that pages do not all come back at once.
-      waitMs = Math.min(MAX_WAIT_MS, waitMs * 2)
-      return waitMs * (0.5 + Math.random() / 2)
+      await ask()
+      this.#failures = 0
+    } catch (error) {
+      this.#failures++
+      onFailure(error)
     }
-  }
-  const plan = (ms: number | undefined): void => {
-    clearTimeout(timer)
-    if (ms === undefined || isStopped) return
-    timer = setTimeout(ask, globalThis.document?.hidden ? Math.max(HIDDEN_MS, ms) : ms)
-  }
-  const seen = (): void => {
-    if (!document.hidden) void ask()
+    this.#isAsking = false
+    if (!this.#isRunning) return
+    const restMs = this.#isWantedAgain ? 0 : this.#restMs(now() - begun)
+    this.#forget = later(() => void this.#run(), restMs)
   }
 
-  globalThis.document?.addEventListener('visibilitychange', seen)
-  void ask()
-  return {
-    now: () => void ask(),
-    stop: () => {
-      isStopped = true
-      clearTimeout(timer)
-      globalThis.document?.removeEventListener('visibilitychange', seen)
-    },
+  #restMs(tookMs: number): number {
+    const { intervalMs, isHidden, random } = this.#options
+    if (this.#failures > 0) return Math.min(MAX_WAIT_MS, INTERVAL_MS * 2 ** (this.#failures - 1)) * (0.5 + random() / 2)
+    return Math.max(SHORTEST_REST_MS, Math.max(intervalMs(), isHidden() ? HIDDEN_INTERVAL_MS : 0) - tookMs)
   }
+}
+
+function afterMs(run: () => void, ms: number): () => void {
+  const timer = setTimeout(run, ms)
+  return () => clearTimeout(timer)
 }

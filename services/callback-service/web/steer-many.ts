@@ -29,14 +29,16 @@ export async function steerMany(
       await one(callback)
       progress.done += 1
     } catch (error) {
-      const { code = 'no_answer' } = error as { code?: string }
+      const { code = NO_ANSWER } = error as { code?: string }
       refused.set(code, (refused.get(code) ?? 0) + 1)
-      if (code === 'no_answer') break
+      if (code === NO_ANSWER) break
     }
     onProgress({ ...progress })
   }
   return progress
 }
+
+const NO_ANSWER = 'no_answer'
 
 const DONE: Readonly<Record<Action['kind'], string>> = {
   retry: 'sent round again',
@@ -48,6 +50,7 @@ const DONE: Readonly<Record<Action['kind'], string>> = {
 
 /** Says what became of all: `38 of 40 paused. Refused: 2 callback_finished.` */
 export function outcomeText(kind: Action['kind'], { of, done, refused }: SteeredMany): string {
-  const codes = [...refused].map(([code, count]) => `${number(count)} ${code}`)
-  return `${number(done)} of ${number(of)} ${DONE[kind]}.${codes.length > 0 ? ` Refused: ${codes.join(', ')}.` : ''}`
+  const codes = [...refused].flatMap(([code, count]) => (code === NO_ANSWER ? [] : [`${number(count)} ${code}`]))
+  const lost = refused.has(NO_ANSWER) ? ' The service did not answer then: nobody knows whether it changed one more.' : ''
+  return `${number(done)} of ${number(of)} ${DONE[kind]}.${codes.length > 0 ? ` Refused: ${codes.join(', ')}.` : ''}${lost}`
 }

@@ -7,6 +7,7 @@ import { isUnderWay } from '../operations.ts'
 import { useStore } from '../store.ts'
 import { BulkForm } from './bulk-form.ts'
 import { OperationList } from './operation-list.ts'
+import { useShownAgain } from './use-shown-again.ts'
 
 /** Changes of many callbacks: the form that starts one, and those of the workspace. */
 export function Bulk({ filter }: { filter: CallbackFilter }) {
@@ -16,11 +17,11 @@ export function Bulk({ filter }: { filter: CallbackFilter }) {
     feed.start()
     return () => feed.stop()
   }, [feed])
+  useShownAgain(() => feed.refresh())
   const { operations, problem } = useStore(feed.view)
   const underWay = operations?.filter(isUnderWay).length ?? 0
   return html`
-    <section class="bulk" aria-labelledby="bulk">
-      <h3 id="bulk">Change many</h3>
+    <section class="bulk" aria-label="Changes of many callbacks">
       <details>
         <summary>Change all callbacks that match a filter</summary>
         <${BulkForm} filter=${filter} onStarted=${feed.add.bind(feed)} />

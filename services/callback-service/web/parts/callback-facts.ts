@@ -1,5 +1,6 @@
 import { html } from 'htm/preact'
 import type { Callback } from '../callbacks.ts'
+import { timeOfDay } from '../format.ts'
 import { session, traceUrl } from '../session.ts'
 import { useStore } from '../store.ts'
 import { Moment, StateMark, spanText } from './callback-marks.ts'
@@ -15,7 +16,7 @@ export function CallbackFacts({ callback, now }: { callback: Callback; now: numb
     <div><dt>Workspace</dt><dd>${workspace}</dd></div>
     <div><dt>Received</dt><dd><${Moment} at=${received_at} now=${now} /></dd></div>
     ${finished_at && html`<div><dt>Finished</dt><dd><${Moment} at=${finished_at} now=${now} /></dd></div>`}
-    ${due_at && Date.parse(due_at) > now && html`<div><dt>Next attempt</dt><dd>not before ${new Date(due_at).toLocaleTimeString()}</dd></div>`}
+    ${due_at && Date.parse(due_at) > now && html`<div><dt>Next attempt</dt><dd>not before ${timeOfDay(due_at)}</dd></div>`}
     <div><dt>Attempts</dt><dd>${attempts}</dd></div>
     <div><dt>Objects</dt><dd>${object_count}</dd></div>
     <div><dt>Priority</dt><dd>${priority}</dd></div>

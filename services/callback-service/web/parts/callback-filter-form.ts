@@ -45,7 +45,7 @@ function ObjectIdField({ objectId, onChoose }: { objectId: string; onChoose: (ob
   }
   return html`<form onSubmit=${submit}>
     <label>Object id
-      <input inputmode="numeric" autocomplete="off" value=${text} aria-invalid=${isWrong} aria-describedby="object-id-hint" onInput=${(event: Event) => setText(textOf(event))} onBlur=${submit} />
+      <input inputmode="numeric" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="object-id-hint" onInput=${(event: Event) => setText(textOf(event))} onBlur=${submit} />
     </label>
     <button type="submit">Filter</button>
     <span id="object-id-hint" class="hint ${isWrong ? 'bad' : 'hidden'}">${isWrong ? 'This is not a 64-bit integer.' : 'A 64-bit integer. Empty: any object.'}</span>
@@ -62,7 +62,7 @@ function IdField({ workspace }: { workspace: string }) {
   }
   return html`<form onSubmit=${submit}>
     <label>Callback id
-      <input class="id" autocomplete="off" size="20" value=${text} aria-invalid=${isWrong} aria-describedby="callback-id-hint" onInput=${(event: Event) => setText(textOf(event))} />
+      <input class="id" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="callback-id-hint" onInput=${(event: Event) => setText(textOf(event))} />
     </label>
     <button type="submit">Open</button>
     <span id="callback-id-hint" class="hint ${isWrong ? 'bad' : 'hidden'}">${isWrong ? 'This is not the id of a callback.' : 'A UUID.'}</span>

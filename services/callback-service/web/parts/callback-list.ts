@@ -69,7 +69,7 @@ function Pager({ live, page, onPage }: { live: LiveCallbacks; page: number; onPa
   const canOlder = !isLast || (hasOlder && !isCut && list === 'loaded')
   return html`<nav class="row" aria-label="Pages">
     <button type="button" disabled=${page === 0} onClick=${() => onPage(page - 1)}>Newer</button>
-    <span>${rows.length === 0 ? 0 : page * PAGE + 1} to ${Math.min(rows.length, (page + 1) * PAGE)} of ${number(rows.length)}${hasOlder || isCut ? ' that the page has' : ''}</span>
+    <span>Rows ${rows.length === 0 ? 0 : page * PAGE + 1} to ${Math.min(rows.length, (page + 1) * PAGE)} of ${number(rows.length)}${hasOlder || isCut ? ', and older ones' : ''}</span>
     <button type="button" disabled=${!canOlder} onClick=${older}>Older</button>
     ${isLast && isCut && html`<span class="quiet">The page keeps 1,000 callbacks. Choose states or an object to see older ones.</span>`}
   </nav>`

@@ -1,6 +1,6 @@
 import { html } from 'htm/preact'
 import { type CallbackState, isFinished, type ListedCallback, shortId } from '../callbacks.ts'
-import { clock, duration } from '../format.ts'
+import { age, clock, duration } from '../format.ts'
 import { announce } from './announcement.ts'
 
 const SYMBOLS: Readonly<Record<CallbackState, string>> = {
@@ -32,18 +32,16 @@ export function CopyButton({ text }: { text: string }) {
       () => announce(`The browser did not let the page copy ${text}.`, true),
     )
   }
-  return html`<button type="button" class="copy" aria-label="Copy ${text}" title="Copy" onClick=${copy}>⧉</button>`
+  return html`<button type="button" class="copy" aria-label="Copy ${text}" title="Copy" onClick=${copy}>
+    <svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true" fill="none" stroke="currentColor"><path d="M3.5 3.5h8v8h-8z M8.5 3.5v-3h-8v8h3" /></svg>
+  </button>`
 }
 
 /** A time of day with its age. Times of other days have their date. */
 export function Moment({ at, now }: { at: string; now: number }) {
   const isToday = new Date(at).toDateString() === new Date(now).toDateString()
   const date = isToday ? '' : `${new Date(at).toLocaleDateString()} `
-  return html`<time dateTime=${at} title=${at}>${date}${clock(at)}</time> <span class="quiet">${ageText(at, now)}</span>`
-}
-
-function ageText(at: string, now: number): string {
-  return `${duration(wholeSeconds(now - Date.parse(at)))} ago`
+  return html`<time dateTime=${at} title=${at}>${date}${clock(at)}</time> <span class="quiet">${age(now - Date.parse(at))} ago</span>`
 }
 
 /** How long a callback took, or how long it has waited. */
@@ -51,12 +49,6 @@ export function spanText(callback: ListedCallback, now: number): string {
   const { received_at, finished_at, due_at, state } = callback
   const from = Date.parse(received_at)
   if (isFinished(callback) && finished_at) return `took ${duration(Math.max(0, Date.parse(finished_at) - from))}`
-  if (state === 'pending' && due_at && Date.parse(due_at) - now > 1000)
-    return `again in ${duration(wholeSeconds(Date.parse(due_at) - now))}`
-  return `${state === 'running' ? 'runs' : 'waits'} for ${duration(wholeSeconds(now - from))}`
-}
-
-/** Rounded, so that it changes once a second. The clocks of browser and service may differ. */
-function wholeSeconds(ms: number): number {
-  return Math.max(0, Math.floor(ms / 1000)) * 1000
+  if (state === 'pending' && due_at && Date.parse(due_at) - now > 1000) return `again in ${age(Date.parse(due_at) - now)}`
+  return `${state === 'running' ? 'runs' : 'waits'} for ${age(now - from)}`
 }

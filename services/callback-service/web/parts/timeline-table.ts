@@ -1,7 +1,7 @@
 import { html } from 'htm/preact'
 import { useState } from 'preact/hooks'
 import type { Fetches } from '../activity-types.ts'
-import { duration } from '../format.ts'
+import { clock, duration } from '../format.ts'
 import { type Bar, barsOf, type TimelineEvent } from '../timeline.ts'
 import { FetchRows, fetchesText } from './fetch-rows.ts'
 import { BarCell, type Scale } from './timeline-bar.ts'
@@ -30,7 +30,7 @@ export function TimelineTable({ events, fetches, now, workspace }: TimelineTable
           ${attempts.map(({ label }, index) => html`<option value=${index}>${label.split(',')[0]}</option>`)}
         </select>
       </label>
-      <span class="quiet">From ${new Date(scale.from).toLocaleTimeString()}, over ${duration(scale.to - scale.from)}</span>
+      <span class="quiet">From ${clock(scale.from)}, over ${duration(scale.to - scale.from)}</span>
     </div>
     <div class="scroll" tabindex="0" role="region" aria-label="Timeline as a table">
       <table class="timeline">

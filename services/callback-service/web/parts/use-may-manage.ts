@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import { poll } from '../poll.ts'
+import { Poll } from '../poll.ts'
 import { accessKey } from '../session.ts'
 import { mayManage } from '../steer.ts'
 import { useStore } from '../store.ts'
@@ -10,11 +10,17 @@ export function useMayManage(workspace: string): boolean {
   const key = useStore(accessKey)
   useEffect(() => {
     setMay(true)
-    const polling = poll(async () => {
-      setMay(await mayManage(workspace))
-      return undefined
+    const poll = new Poll({
+      ask: async () => {
+        setMay(await mayManage(workspace))
+        poll.stop()
+      },
+      // The view shows already that the service does not answer.
+      onFailure: () => undefined,
+      isHidden: () => false,
     })
-    return () => polling.stop()
+    poll.start()
+    return () => poll.stop()
   }, [workspace, key])
   return may
 }

@@ -1,7 +1,7 @@
 import { html } from 'htm/preact'
-import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { useEffect, useMemo } from 'preact/hooks'
 import { ask } from '../api.ts'
-import { duration } from '../format.ts'
+import { age } from '../format.ts'
 import { OneCallback } from '../one-callback.ts'
 import { CallbackActions } from '../parts/callback-actions.ts'
 import { CallbackFacts } from '../parts/callback-facts.ts'
@@ -9,6 +9,7 @@ import { CopyButton } from '../parts/callback-marks.ts'
 import { CallbackObjects } from '../parts/callback-objects.ts'
 import { TimelineTable } from '../parts/timeline-table.ts'
 import { useNow } from '../parts/use-now.ts'
+import { useShownAgain } from '../parts/use-shown-again.ts'
 import { accessKey } from '../session.ts'
 import { useStore } from '../store.ts'
 
@@ -28,18 +29,17 @@ export function CallbackView({ id, workspace, mayManage, back }: CallbackPlace) 
     one.start()
     return () => one.stop()
   }, [one])
-  const heading = useRef<HTMLHeadingElement>(null)
-  useEffect(() => heading.current?.focus(), [])
+  useShownAgain(() => one.refresh())
   const { callback, events, fetches, problem, isGone, at } = useStore(one.view)
   const now = useNow()
   return html`
     <p><a href=${back}>← Callbacks</a></p>
-    <h2 tabindex="-1" ref=${heading}>Callback <span class="id">${id}</span> <${CopyButton} text=${id} /></h2>
+    <h2>Callback <span class="id">${id}</span> <${CopyButton} text=${id} /></h2>
     <div role="status">
       ${isGone && html`<p class="bad">${goneText(callback !== undefined, problem)}</p>`}
       ${!isGone && problem !== undefined && html`<p class="bad">The service cannot say now how it is: ${problem}</p>`}
     </div>
-    ${problem !== undefined && callback && html`<p class="quiet">What you see is ${duration(Math.max(0, now - at))} old.</p>`}
+    ${problem !== undefined && callback && html`<p class="quiet">What you see is ${age(now - at)} old.</p>`}
     ${callback === undefined && problem === undefined && html`<p class="quiet">Reading…</p>`}
     ${
       callback &&

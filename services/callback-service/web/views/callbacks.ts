@@ -53,8 +53,8 @@ function ListPlace({ filter, live, mayManage }: ListPlace) {
     <${CallbackFilterForm} filter=${filter} />
     ${!isPossible(filter) && html`<p class="bad">The address names an object id that is not a 64-bit integer.</p>`}
     ${!mayManage && html`<p class="quiet">Your key may look at callbacks of this workspace, but not change them.</p>`}
-    ${live && html`<${CallbackList} key=${JSON.stringify(queryOf(live.filter))} live=${live} mayManage=${mayManage} />`}
     ${mayManage && html`<${Bulk} key=${filter.workspace} filter=${filter} />`}
+    ${live && html`<${CallbackList} key=${JSON.stringify(queryOf(live.filter))} live=${live} mayManage=${mayManage} />`}
   `
 }
 
