@@ -5,6 +5,8 @@ export interface PollOptions {
   readonly onFailure: (error: unknown) => void
   /** Whether nobody looks. Then requests come rarely. */
   readonly isHidden: () => boolean
+  /** Time between two requests while somebody looks (default: 1000). */
+  readonly intervalMs?: number
   /** Runs something later. Returns what forgets it. */
   readonly later?: (run: () => void, ms: number) => () => void
   readonly random?: () => number
@@ -16,16 +18,16 @@ const HIDDEN_INTERVAL_MS = 15_000
 const SHORTEST_REST_MS = 200
 const MAX_WAIT_MS = 10_000
 
-/** Asks once a second, never twice at a time. While nobody answers it asks less and less often, with jitter: pages do not come back all at once. */
+/** Asks once a second, or as often as it is told, never twice at a time. While nobody answers it asks less and less often, with jitter: pages do not come back all at once. */
 export class Poll {
-  readonly #options: PollOptions & Required<Pick<PollOptions, 'later' | 'random' | 'now'>>
+  readonly #options: PollOptions & Required<Pick<PollOptions, 'later' | 'random' | 'now' | 'intervalMs'>>
   #failures = 0
   #forget: (() => void) | undefined
   #isRunning = false
   #isAsking = false
 
   constructor(options: PollOptions) {
-    this.#options = { later: afterMs, random: Math.random, now: () => performance.now(), ...options }
+    this.#options = { later: afterMs, random: Math.random, now: () => performance.now(), intervalMs: INTERVAL_MS, ...options }
   }
 
   start(): void {
@@ -62,9 +64,9 @@ export class Poll {
   }
 
   #restMs(tookMs: number): number {
-    const { isHidden, random } = this.#options
+    const { isHidden, intervalMs, random } = this.#options
     if (this.#failures > 0) return Math.min(MAX_WAIT_MS, INTERVAL_MS * 2 ** (this.#failures - 1)) * (0.5 + random() / 2)
-    return Math.max(SHORTEST_REST_MS, (isHidden() ? HIDDEN_INTERVAL_MS : INTERVAL_MS) - tookMs)
+    return Math.max(SHORTEST_REST_MS, (isHidden() ? HIDDEN_INTERVAL_MS : intervalMs) - tookMs)
   }
 }
 
