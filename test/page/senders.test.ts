@@ -25,8 +25,6 @@ describePage('the view Senders', visits => {
 
   after(() => system.stop())
 
-  beforeEach(() => visits().expect(/activity/)) // TEMPORARY
-
   async function addWorkspaces(rows: string): Promise<void> {
     await system.db.query(`INSERT INTO workspaces (name, limits) ${rows}`)
     await system.db.query('UPDATE access_revision SET number = number + 1')
