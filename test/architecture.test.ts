@@ -33,6 +33,7 @@ const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
   undici: [
     'callback-service/adapters/client-service/answer-reader.ts',
     'callback-service/adapters/client-service/object-client.ts',
+    'callback-service/adapters/client-service/switch-client.ts',
     'client-service/adapters/callback-client.ts',
   ],
   '@prisma/adapter-pg': ['callback-service/adapters/postgres/database.ts'],

@@ -9,8 +9,10 @@ import { getActivity } from '../../services/callback-service/api/activity/get-ac
 import { getFetches } from '../../services/callback-service/api/callbacks/get-fetches.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
 import { pageRoutes } from '../../services/callback-service/api/page/page-routes.ts'
+import { switchRoutes } from '../../services/callback-service/api/page/switch-routes.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
+import { getTraffic } from '../../services/callback-service/api/traffic/get-traffic.ts'
 import { schema } from '../../services/callback-service/config.ts'
 import { HeldAnswers } from '../../services/client-service/api/held-answers.ts'
 import { clientServiceRoutes } from '../../services/client-service/api/routes.ts'
@@ -54,9 +56,11 @@ export function adminPortRoutes(): readonly Route[] {
     logger,
     routes: [
       ...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+      getTraffic(nobody),
       ...pageRoutes(NO_SESSION),
       getActivity(nothing),
       getFetches({ find: nobody, fetches: { of: nothing }, databaseAt: nothing, replica: nothing }),
+      ...switchRoutes({ read: nobody, change: nobody }),
     ],
     kinds: PROBLEMS,
   })

@@ -40,7 +40,7 @@ export async function startSystem(options: { client?: Record<string, string>; ca
   })
   const started: ServiceProcess[] = []
   const document = await documentOf(callbackPortRoutes())
-  const adminDocument = await documentOf(adminPortRoutes())
+  const adminDocument = joined(document, await documentOf(adminPortRoutes()))
   const forget: (() => void)[] = []
   const startCallbackService = async (env: Record<string, string> = {}): Promise<ServiceProcess> => {
     const service = await ServiceProcess.start('callback-service', {
@@ -74,4 +74,10 @@ export async function startSystem(options: { client?: Record<string, string>; ca
       await database.drop()
     },
   }
+}
+
+/** The admin port also serves routes of the port for senders. */
+function joined(sender: object, admin: object): object {
+  const pathsOf = (document: object): object => (document as { paths: object }).paths
+  return { ...sender, ...admin, paths: { ...pathsOf(sender), ...pathsOf(admin) } }
 }

@@ -240,6 +240,13 @@ export const PROBLEMS = {
     meaning: 'The database refuses a value of this request. The service stored nothing.',
     remedy: 'Leave out optional headers, such as baggage. Report the problem to the operators of the service.',
   },
+  switches_unreachable: {
+    status: 502,
+    title: 'The switches of the client service cannot be reached',
+    meaning: 'The admin port of the client service did not answer in time, or not as expected. A change may or may not be made.',
+    remedy:
+      'Check clientService.adminUrl, and that admin.allowedHosts of the client service has its host name. Then read the switches again.',
+  },
   flush_unfinished: {
     status: 503,
     title: 'The flush is not finished',

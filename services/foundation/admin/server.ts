@@ -1,8 +1,8 @@
-import express from 'express'
+import express, { type Request } from 'express'
 import Type from 'typebox'
 import type { Schema } from '../config/schema.ts'
 import type { Settings } from '../config/settings.ts'
-import { requireValidHost } from '../http/guards.ts'
+import { requireDecodablePath, requireValidHost } from '../http/guards.ts'
 import { notFound, problemHandler, type Translate } from '../http/problem-handler.ts'
 import { HTTP_PROBLEMS, type ProblemKind } from '../http/problem-kinds.ts'
 import { type Gate, type Route, route, routerOf } from '../http/route.ts'
@@ -33,6 +33,12 @@ export interface AdminOptions<S extends Schema> {
   readonly gate?: Gate
   /** Whether a route may turn a request into a WebSocket (default: false). */
   readonly hasWebSockets?: boolean
+  /** Paths of pages that a link of another site may lead to (default: none). */
+  readonly doors?: readonly string[]
+  /** Whether requests to this path get a span (default: none). */
+  readonly isTraced?: (path: string) => boolean
+  /** Called with the code of each problem that the port answers with. */
+  readonly onProblem?: (request: Request, code: string) => void
 }
 
 /**
@@ -40,10 +46,12 @@ export interface AdminOptions<S extends Schema> {
  * settings). It has no authentication. It listens on loopback unless `admin.host` says otherwise, and refuses pages of other sites.
  */
 export function adminServer<S extends Schema>(options: AdminOptions<S>): HttpServer {
-  const { logger, kinds = HTTP_PROBLEMS, translate = () => undefined, mounted = [], gate, hasWebSockets = false } = options
+  const { logger, kinds = HTTP_PROBLEMS, translate = () => undefined, onProblem = () => undefined } = options
+  const { mounted = [], gate, hasWebSockets = false, doors = [], isTraced = () => false } = options
   const app = express().disable('x-powered-by').disable('etag')
-  app.use(httpTelemetry({ logger, isTraced: () => false }), requireValidHost, requireOperator(options.allowedHosts))
-  app.use(routerOf([...adminRoutes(options), ...mounted], gate), notFound, problemHandler({ kinds, translate, logger }))
+  app.use(httpTelemetry({ logger, isTraced }), requireValidHost, requireDecodablePath, requireOperator(options.allowedHosts, doors))
+  app.use(routerOf([...adminRoutes(options), ...mounted], gate), notFound)
+  app.use(problemHandler({ kinds, translate, onProblem, logger }))
   return new HttpServer({ name: 'admin', port: options.port, host: options.host, handler: app, logger, cutsAnswers: true, hasWebSockets })
 }
 

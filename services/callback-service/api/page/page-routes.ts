@@ -25,16 +25,16 @@ export function pageRoutes(session: PageSession): readonly Route[] {
   const files = new PageFiles()
   return [
     // Before the files, which would take `session` for the name of one.
-    sessionRoute(session),
+    sessionRoute(session, files),
     route({
       ...PAGE_FACTS,
       path: '/',
       operationId: 'getPage',
       summary: 'Shows the live page',
-      answers: answersOf('The page.'),
+      answers: answersOf('The page.', ['text/html']),
       problems: [],
-      parse: etagOf,
-      execute: async etag => pageAnswer(await existing(files.file('index.html')), etag),
+      parse: tagsOf,
+      execute: async seen => pageAnswer(await existing(files.file('index.html')), seen),
     }),
     ...['/page/:file', '/page/:folder/:file'].map(path =>
       route({
@@ -45,13 +45,13 @@ export function pageRoutes(session: PageSession): readonly Route[] {
         params: path.includes('folder')
           ? Type.Object({ folder: Type.String(), file: Type.String() })
           : Type.Object({ file: Type.String() }),
-        answers: answersOf('The file.'),
+        answers: answersOf('The file.', ['text/javascript', 'text/css', 'text/html']),
         problems: ['not_found'],
         parse: request => ({
           path: Object.values(request.params).join('/'),
-          etag: etagOf(request),
+          seen: tagsOf(request),
         }),
-        execute: async ({ path, etag }) => fileAnswer(await existing(files.file(path)), etag),
+        execute: async ({ path, seen }) => fileAnswer(await existing(files.file(path)), seen),
       }),
     ),
   ]
@@ -59,12 +59,13 @@ export function pageRoutes(session: PageSession): readonly Route[] {
 
 const PAGE_FACTS = { method: 'GET', access: 'operator', limits: 'none' } as const
 
-function answersOf(description: string): RouteFacts['answers'] {
-  return { 200: { description, type: 'text/html', schema: Type.String() }, 304: { description: 'The browser has it already.' } }
+function answersOf(description: string, type: readonly string[]): RouteFacts['answers'] {
+  return { 200: { description, type, schema: Type.String() }, 304: { description: 'The browser has it already.' } }
 }
 
-function etagOf(request: Request): string | undefined {
-  return request.get('if-none-match')
+/** What the browser has. A proxy may weaken a tag, and a list of tags may come (RFC 9110, 13.1.2). */
+function tagsOf(request: Request): readonly string[] {
+  return (request.get('if-none-match') ?? '').split(',').map(tag => tag.trim().replace(/^W\//, ''))
 }
 
 async function existing(file: Promise<PageFile | undefined>): Promise<PageFile> {
@@ -73,15 +74,15 @@ async function existing(file: Promise<PageFile | undefined>): Promise<PageFile> 
   return found
 }
 
-function pageAnswer(page: PageFile, etag: string | undefined): Answer {
-  const { type, headers, body, status } = fileAnswer(page, etag)
+function pageAnswer(page: PageFile, seen: readonly string[]): Answer {
+  const { type, headers, body, status } = fileAnswer(page, seen)
   return { status, ...(type && { type }), headers: { ...headers, 'Content-Security-Policy': policyFor(page) }, body }
 }
 
 /** Browsers ask each time whether a file has changed, so that a page after an upgrade is of one piece. */
-function fileAnswer({ type, body, etag }: PageFile, seen: string | undefined): Answer {
+function fileAnswer({ type, body, etag }: PageFile, seen: readonly string[]): Answer {
   const headers = { ...SAFE_HEADERS, ETag: etag, 'Cache-Control': 'no-cache' }
-  return seen === etag ? { status: 304, headers, body: '' } : { status: 200, type: `${type}; charset=utf-8`, headers, body }
+  return seen.includes(etag) ? { status: 304, headers, body: '' } : { status: 200, type: `${type}; charset=utf-8`, headers, body }
 }
 
 const SAFE_HEADERS = {
@@ -92,14 +93,20 @@ const SAFE_HEADERS = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 }
 
-/** The page contacts nothing but this port. The one inline script is the import map, which the policy names by its hash. */
+/**
+ * The page contacts nothing but this port. The one inline script is the import map, which the policy names by its hash. With trusted types, no text
+ * can become markup or code, even by a mistake of ours.
+ */
 function policyFor({ body }: PageFile): string {
   const [, importMap = ''] = /<script type="importmap">([\s\S]*?)<\/script>/.exec(body.toString()) ?? []
   const hash = createHash('sha256').update(importMap).digest('base64')
-  return `default-src 'self'; script-src 'self' 'sha256-${hash}'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+  return [
+    ...["default-src 'self'", `script-src 'self' 'sha256-${hash}'`, "img-src 'self' data:", "object-src 'none'", "base-uri 'none'"],
+    ...["form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'"],
+  ].join('; ')
 }
 
-function sessionRoute({ token, needsKey, traceUrl, hasSwitches, process }: PageSession): Route {
+function sessionRoute({ token, needsKey, traceUrl, hasSwitches, process }: PageSession, files: PageFiles): Route {
   const body = {
     kind: 'PageSession',
     href: '/page/session',
@@ -125,6 +132,7 @@ function sessionRoute({ token, needsKey, traceUrl, hasSwitches, process }: PageS
             needs_key: Type.Boolean(),
             trace_url: Type.Union([Type.String(), Type.Null()]),
             has_switches: Type.Boolean(),
+            version: Type.String({ description: 'Changes when a file of the page does.' }),
             process: Type.Object({ host: Type.String(), pid: Type.Integer(), started_at: Type.String({ format: 'date-time' }) }),
           },
           { additionalProperties: false },
@@ -132,12 +140,16 @@ function sessionRoute({ token, needsKey, traceUrl, hasSwitches, process }: PageS
         example: {
           ...body,
           token: 'NrPOR2GKq1KRYH1yX1MFYQ',
+          version: 'Yb1fW0pTn7c3kZ8sQmH2xA',
           process: { host: 'replica-1', pid: 4711, started_at: '2026-11-22T02:55:15.725Z' },
         },
       },
     },
     problems: [],
     parse: () => undefined,
-    execute: () => jsonAnswer(200, JSON.stringify(body), { 'Cache-Control': 'no-store' }),
+    async execute() {
+      const version = await files.version()
+      return jsonAnswer(200, JSON.stringify({ ...body, version }), { ...SAFE_HEADERS, 'Cache-Control': 'no-store' })
+    },
   })
 }
