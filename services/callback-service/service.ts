@@ -20,6 +20,7 @@ import { countCallbacks, countLiveObjects } from './adapters/postgres/row-counts
 import { storageProbe } from './adapters/postgres/schema.ts'
 import { SharedReads } from './adapters/postgres/shared-reads.ts'
 import { callbackApp } from './api/app.ts'
+import type { FindCallback } from './api/callbacks/get-callback.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
 import { countRefusals } from './api/gates/count-refusals.ts'
 import { readLimit, turnLimit } from './api/gates/read-limit.ts'
@@ -33,6 +34,7 @@ import { retentionFor } from './domain/accepting/signature-window.ts'
 import type { CallbackEvent } from './domain/callback-event.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { access } from './wiring/access.ts'
+import { activity } from './wiring/activity.ts'
 import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
@@ -40,6 +42,7 @@ import { ledger } from './wiring/ledger.ts'
 import { operationRooms } from './wiring/operations.ts'
 import { livePage } from './wiring/page.ts'
 import { processing } from './wiring/processing.ts'
+import { recording } from './wiring/recording.ts'
 import { steering } from './wiring/steering.ts'
 import { streaming } from './wiring/streaming.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
@@ -84,7 +87,16 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   events.on(event => waiters.onEvent(event))
   const afterWaits = new SharedReads({ prisma: read.prisma, timeoutMs: 2 * config.read.timeoutMs })
   const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
-  const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, workspaces: directory, logger })
+  const recorded = recording(events)
+  const fetches = fetching({
+    config: () => settings.current,
+    metrics,
+    database: work,
+    clock,
+    workspaces: directory,
+    recording: recorded,
+    logger,
+  })
   const {
     session,
     worker,
@@ -124,6 +136,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     store: fetches.store,
     onExpired: latenessMs => {
       metrics.expired.inc(latenessMs.length)
+      recorded.tally.expired(latenessMs)
       for (const ms of latenessMs) metrics.lateness.observe(Math.max(0, ms) / 1000)
     },
     logger,
@@ -142,6 +155,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       const { windowMs } = inbox
       const { counts, tookMs } = await countCallbacks(work.prisma, windowMs)
       inbox.counted(counts, windowMs)
+      seen.countedCallbacks(counts)
       metrics.countBacklog(new Map([...counts].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
       return tookMs
     },
@@ -152,6 +166,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     count: async () => {
       const { counts, tookMs } = await countLiveObjects({ prisma: work.prisma, keepOffline })
       metrics.live.set(counts)
+      seen.countedObjects(counts)
       return tookMs
     },
     logger,
@@ -181,9 +196,12 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   // Changes use the connections of the workers. Those of a callback that somebody has locked must leave some.
   const inTurn = turnLimit(Math.max(1, Math.floor(config.database.workConnections / 3)))
   const steered = steering({ database: work, read, inbox, arrived, events, limited, inTurn, waitingInTurn: turnLimit(1), logger })
+  const find: FindCallback = (workspace, id) =>
+    limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id))
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
-  const onReceived = (outcome: string, workspace: string): void => events.emit({ event: 'answered', outcome, workspace })
+  const onReceived = (outcome: string, workspace: string, tookMs?: number): void =>
+    events.emit({ event: 'answered', outcome, workspace, tookMs })
   const shutdown = new Shutdown()
   const routes = callbackServiceRoutes({
     accepting: {
@@ -204,7 +222,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
     ],
     callbacks: {
-      find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
+      find,
       findAfterWait: async (workspace, id) => (await inbox.find(workspace, id)) ?? afterWaits.find(workspace, id),
       list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
     },
@@ -238,6 +256,24 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     handler: cors(config.http.corsOrigins, refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
   })
+  const seen = activity({
+    config: () => settings.current,
+    recording: recorded,
+    events,
+    storage,
+    session,
+    worker,
+    replicas,
+    inbox,
+    fetching: fetches,
+    workspaces: directory,
+    telemetry,
+    shutdown,
+    clock,
+    find,
+    counts: () => ({ streamsOpen: sockets.count, httpConnections: http.connections, requestsWaiting: waiters.count }),
+    logger,
+  })
   liveGauges(registry, {
     accept_waiting: () => inbox.waiting,
     requests_waiting: () => waiters.count,
@@ -251,7 +287,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
-  const page = livePage({ config, routes, keyed: pageGate, isOpen: callers.isOpen, onReceived })
+  const page = livePage({ config, routes, more: seen.routes, keyed: pageGate, isOpen: callers.isOpen, onReceived })
   const admin = adminServer({
     ...config.admin,
     ...page.admin,
@@ -292,6 +328,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...ledgerParts,
     callbackCount,
     objectCount,
+    seen.sampler,
     poller,
     waiters.looking,
     ...page.parts,

@@ -5,6 +5,8 @@ import { Settings } from '#foundation/config/settings.ts'
 import type { Route } from '#foundation/http/route.ts'
 import { WebSockets } from '#foundation/http/web-sockets.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
+import { getActivity } from '../../services/callback-service/api/activity/get-activity.ts'
+import { getFetches } from '../../services/callback-service/api/callbacks/get-fetches.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
 import { pageRoutes } from '../../services/callback-service/api/page/page-routes.ts'
 import { switchRoutes } from '../../services/callback-service/api/page/switch-routes.ts'
@@ -45,6 +47,7 @@ export function callbackPortRoutes(): readonly Route[] {
 /** Returns the routes of the callback service's admin port, with a spool. There is no service behind them. */
 export function adminPortRoutes(): readonly Route[] {
   const nobody = () => Promise.reject(new Error('there is no service behind this route'))
+  const nothing = () => assert.fail('there is no service behind this route')
   const logger = pino({ level: 'silent' })
   return adminRoutes({
     registry: createRegistry(),
@@ -54,6 +57,8 @@ export function adminPortRoutes(): readonly Route[] {
       ...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
       ...pageRoutes(NO_SESSION),
       ...switchRoutes({ read: nobody, change: nobody }),
+      getActivity(nothing),
+      getFetches({ find: nobody, fetches: { of: nothing }, databaseAt: nothing, replica: nothing }),
     ],
     kinds: PROBLEMS,
   })

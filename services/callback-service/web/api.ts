@@ -17,6 +17,15 @@ export class Problem extends Error {
 /** The service did not answer. */
 export class Unreachable extends Error {}
 
+export interface RequestOptions {
+  readonly method?: string
+  /** JSON, or a value to write as JSON. */
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  /** Time until the service counts as unreachable. */
+  readonly timeoutMs?: number
+}
+
 const TIMEOUT_MS = 15_000
 
 /**
@@ -25,10 +34,7 @@ const TIMEOUT_MS = 15_000
  * @returns the body; undefined if there is none. Ids beyond 2^53 are strings
  * @throws {Problem} @throws {Unreachable}
  */
-export async function ask<T>(
-  path: string,
-  options: { method?: string; body?: unknown; headers?: Record<string, string> } = {},
-): Promise<T> {
+export async function ask<T>(path: string, options: RequestOptions = {}): Promise<T> {
   try {
     return await send<T>(path, options)
   } catch (error) {
@@ -39,13 +45,13 @@ export async function ask<T>(
   }
 }
 
-async function send<T>(path: string, { method = 'GET', body, headers }: NonNullable<Parameters<typeof ask>[1]>): Promise<T> {
+async function send<T>(path: string, { method = 'GET', body, headers, timeoutMs = TIMEOUT_MS }: RequestOptions): Promise<T> {
   const response = await fetch(path.replace(/^\//, ''), {
     method,
     headers: { ...ownHeaders(method), ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     cache: 'no-store',
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: AbortSignal.timeout(timeoutMs),
   }).catch(unreachable)
   const text = await response.text().catch(unreachable)
   if (!response.ok) throw problemOf(response, text)
@@ -61,8 +67,8 @@ function ownHeaders(method: string): Record<string, string> {
 
 function problemOf({ status, statusText }: Response, text: string): Problem {
   try {
-    const { code, detail, title } = JSON.parse(text) as { code: string; detail?: string; title: string }
-    return new Problem(status, code, detail ?? title)
+    const { code, detail, title } = JSON.parse(text) as { code?: string; detail?: string; title?: string }
+    return new Problem(status, code ?? 'unknown', detail ?? title ?? `HTTP ${status}`)
   } catch {
     return new Problem(status, 'unknown', statusText || `HTTP ${status}`)
   }

@@ -8,9 +8,9 @@ export interface Place {
   readonly query: URLSearchParams
 }
 
-/** Reads a hash. An unknown or broken one leads to `now`. */
+/** Reads a hash. An empty one leads to `now`. */
 export function placeOf(hash: string): Place {
-  const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2)
+  const [, path = '', query = ''] = /^#?\/?([^?]*)\??(.*)$/s.exec(hash) ?? []
   const [view = '', id] = path.split('/', 2)
   return { view: view || 'now', id: id ? decoded(id) : undefined, query: new URLSearchParams(query) }
 }

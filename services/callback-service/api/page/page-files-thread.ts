@@ -20,7 +20,8 @@ const LIBRARIES: Readonly<Record<string, string>> = {
   'lib/hooks.js': import.meta.resolve('preact/hooks'),
   'lib/htm.js': import.meta.resolve('htm'),
   'lib/htm-preact.js': import.meta.resolve('htm/preact'),
-  'lib/uplot.js': import.meta.resolve('uplot'),
+  // Node would take the one in CommonJS, which browsers cannot read.
+  'lib/uplot.js': new URL('uPlot.esm.js', import.meta.resolve('uplot')).href,
   'lib/uplot.css': new URL('uPlot.min.css', import.meta.resolve('uplot')).href,
 }
 
