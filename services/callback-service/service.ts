@@ -28,6 +28,7 @@ import { refuseWhenFull } from './api/gates/refuse-when-full.ts'
 import { PROBLEMS } from './api/problem-kinds.ts'
 import { toProblem } from './api/problems.ts'
 import { callbackServiceRoutes } from './api/routes.ts'
+import { getTraffic } from './api/traffic/get-traffic.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
 import { retentionFor } from './domain/accepting/signature-window.ts'
@@ -45,6 +46,7 @@ import { processing } from './wiring/processing.ts'
 import { recording } from './wiring/recording.ts'
 import { steering } from './wiring/steering.ts'
 import { streaming } from './wiring/streaming.ts'
+import { traffic } from './wiring/traffic.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
 import { CallbackWaiters } from './workers/callback-waiters.ts'
@@ -156,6 +158,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       const { counts, tookMs } = await countCallbacks(work.prisma, windowMs)
       inbox.counted(counts, windowMs)
       seen.countedCallbacks(counts)
+      traffics.counted(counts)
       metrics.countBacklog(new Map([...counts].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
       return tookMs
     },
@@ -173,7 +176,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
 
   const { stream, sockets, poller } = streaming({ config, read, hasWorkspace: name => directory.find(name) !== undefined, logger })
-  const { gate, pageGate, ...callers } = access({
+  const { gate, pageGate, usages, ...callers } = access({
     config,
     directory,
     clock,
@@ -184,6 +187,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? keepOffline }
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
   const listed = turnLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
+  const traffics = traffic({ config, read, clock, listed, directory, usages, replicas, logger })
   const { reader: ledgerReader, parts: ledgerParts } = ledger({
     config,
     work,
@@ -287,7 +291,14 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
-  const page = livePage({ config, routes, more: seen.routes, keyed: pageGate, isOpen: callers.isOpen, onReceived })
+  const page = livePage({
+    config,
+    routes,
+    more: [getTraffic(traffics.readTraffic), ...seen.routes],
+    keyed: pageGate,
+    isOpen: callers.isOpen,
+    onReceived,
+  })
   const admin = adminServer({
     ...config.admin,
     ...page.admin,
@@ -330,6 +341,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     objectCount,
     seen.sampler,
     poller,
+    traffics.poller,
     waiters.looking,
     ...page.parts,
     admin,

@@ -12,6 +12,7 @@ import { pageRoutes } from '../../services/callback-service/api/page/page-routes
 import { switchRoutes } from '../../services/callback-service/api/page/switch-routes.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
+import { getTraffic } from '../../services/callback-service/api/traffic/get-traffic.ts'
 import { schema } from '../../services/callback-service/config.ts'
 import { HeldAnswers } from '../../services/client-service/api/held-answers.ts'
 import { clientServiceRoutes } from '../../services/client-service/api/routes.ts'
@@ -55,10 +56,11 @@ export function adminPortRoutes(): readonly Route[] {
     logger,
     routes: [
       ...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+      getTraffic(nobody),
       ...pageRoutes(NO_SESSION),
-      ...switchRoutes({ read: nobody, change: nobody }),
       getActivity(nothing),
       getFetches({ find: nobody, fetches: { of: nothing }, databaseAt: nothing, replica: nothing }),
+      ...switchRoutes({ read: nobody, change: nobody }),
     ],
     kinds: PROBLEMS,
   })

@@ -5,6 +5,7 @@ import { SenderSignature } from '../adapters/sender-signature.ts'
 import { authorize, type Directory, isOpenAccess } from '../api/gates/authorize.ts'
 import { callerOf } from '../api/gates/caller-of.ts'
 import { type LimitOptions, limitRequests } from '../api/gates/limit-requests.ts'
+import { LimitUsages } from '../api/gates/limit-usages.ts'
 import { logChanges } from '../api/gates/log-changes.ts'
 import { type Config, superuserKeysOf } from '../config.ts'
 import type { Workspace } from '../domain/workspaces/workspace.ts'
@@ -30,9 +31,11 @@ export function access(options: {
     databaseNowMs: () => clock.nowMs(),
     nowMs,
   })
-  const limited = limitRequests({ replicas, waitSeconds, nowMs })
+  const usages = new LimitUsages()
+  const limited = limitRequests({ usages, replicas, waitSeconds, nowMs })
   const known: Gate = (request, _response, route) => authorized(request, route)
   return {
+    usages,
     gate: inTurn(known, inTurn(limited, logChanges(logger))),
     /** For the live page. What a superuser looks at does not count for the limits of a workspace, or it would take from its senders. */
     pageGate: inTurn(
