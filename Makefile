@@ -11,7 +11,7 @@ COMPOSE_DATABASE_URL := postgresql://answerback:answerback@127.0.0.1:5434/answer
 
 SECONDS ?= 600
 
-.PHONY: help run test test-integration chaos chaos-campaign chaos-mutants faketime mutants bench bench-quick bench-faults bench-compare lint format compose compose-down migrate key client-start zipkin clean
+.PHONY: help run test test-integration screenshots chaos chaos-campaign chaos-mutants faketime mutants bench bench-quick bench-faults bench-compare lint format compose compose-down migrate key client-start zipkin clean
 .DEFAULT_GOAL := help
 
 help: ## list all commands
@@ -53,6 +53,9 @@ bench-compare: $(GENERATED) ## compare this checkout with an earlier commit, sid
 
 bench-%: bench/%.ts $(GENERATED)
 	@exec node $< $(ARGS)
+
+screenshots: $(GENERATED) ## take the pictures of the live page in docs/images, after 15 minutes of work; ARGS=--minutes=2
+	@exec node test/support/with-postgres.ts node test/page/screenshots.ts $(ARGS)
 
 lint: $(GENERATED) ## check formatting, lint rules and types
 	@exec npm run --silent lint

@@ -12,6 +12,7 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
   api: { rooms: ['api', 'domain', 'foundation'], packages: ['node', 'express', 'typebox', 'p-limit'] },
   workers: { rooms: ['workers', 'domain', 'foundation'], packages: ['node'] },
   adapters: { rooms: ['adapters', 'domain', 'foundation', '#prisma'], packages: ['*'] },
+  web: { rooms: ['web'], packages: ['preact', 'preact/hooks', 'htm/preact', 'uplot'] },
   'metrics.ts': { rooms: ['domain', 'foundation'], packages: [] },
   'config.ts': { rooms: ['domain', 'foundation'], packages: [] },
   'config-checks.ts': { rooms: ['adapters', 'domain', 'config.ts'], packages: [] },
@@ -32,6 +33,7 @@ const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
   undici: [
     'callback-service/adapters/client-service/answer-reader.ts',
     'callback-service/adapters/client-service/object-client.ts',
+    'callback-service/adapters/client-service/switch-client.ts',
     'client-service/adapters/callback-client.ts',
   ],
   '@prisma/adapter-pg': ['callback-service/adapters/postgres/database.ts'],

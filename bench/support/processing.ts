@@ -9,6 +9,7 @@ import type { Workspace } from '../../services/callback-service/domain/workspace
 import { callbackMetrics } from '../../services/callback-service/metrics.ts'
 import { fetching } from '../../services/callback-service/wiring/fetching.ts'
 import { processing } from '../../services/callback-service/wiring/processing.ts'
+import { recording } from '../../services/callback-service/wiring/recording.ts'
 import { onlyDefault } from '../../test/support/only-default.ts'
 
 const logger = pino({ level: 'silent' })
@@ -34,7 +35,7 @@ export async function workAlone(databaseUrl: string, clientServices: ReadonlyMap
     workspaces: { find: (name: string) => workspaces.get(name), all: [...workspaces.values()] },
     logger,
   }
-  const fetches = fetching({ ...needs, config: () => current })
+  const fetches = fetching({ ...needs, config: () => current, recording: recording(new Signal()) })
   const { worker, parts } = processing({
     ...needs,
     config: current,

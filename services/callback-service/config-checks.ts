@@ -1,24 +1,23 @@
 import { isRefusedHost } from './adapters/client-service/allowed-addresses.ts'
-import type { Config } from './config.ts'
+import { type Config, isLoopback } from './config.ts'
 import { SIGNATURE_WINDOW_SECONDS } from './domain/accepting/signature-window.ts'
 import { MIN_GUILTY_CRASHES } from './domain/processing/suspicion.ts'
 
 /** Describes combinations that are allowed but risky, one sentence each. */
-export function warningsAbout({ access, callbacks, expiry, fetch, http, ledger }: Config): string[] {
+export function warningsAbout({ access, admin, callbacks, expiry, fetch, http, ledger }: Config): string[] {
   const isShortLived = expiry.ttlSeconds * 1000 < fetch.timeoutMs
-  const isExposed = access.mode === 'open' && access.superuserKeys === '' && !isLoopback(http.host)
+  const isOpen = access.mode === 'open' && access.superuserKeys === ''
+  const isExposed = isOpen && !isLoopback(http.host)
+  const isPageExposed = isOpen && admin.page === 'on' && !isLoopback(admin.host)
   const isForgetful = ledger.retentionDays * 86_400 < callbacks.retentionSeconds
   return [
     ...(isShortLived ? ['expiry.ttlSeconds is below fetch.timeoutMs: a slow answer can restore an object that has expired'] : []),
     ...(isExposed ? ['everybody who reaches the port may do everything: set access.mode to keys, or http.host to 127.0.0.1'] : []),
+    ...(isPageExposed ? ['everybody who reaches the admin port may do everything: publish it on loopback alone'] : []),
     ...(isForgetful
       ? ['ledger.retentionDays is shorter than callbacks.retentionSeconds: the ledger forgets callbacks with their rows']
       : []),
   ]
-}
-
-function isLoopback(host: string): boolean {
-  return /^(127(\.\d{1,3}){3}|::1|localhost)$/i.test(host)
 }
 
 /** Describes the first contradiction between settings; undefined when there is none. */

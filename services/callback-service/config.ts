@@ -5,6 +5,8 @@ const ACCESS_MODES = ['open', 'keys'] as const
 
 export type AccessMode = (typeof ACCESS_MODES)[number]
 
+const PAGE_MODES = ['auto', 'on', 'off'] as const
+
 const base = baseSettings({ httpPort: 9090, adminPort: 6060 })
 
 /** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */
@@ -15,6 +17,22 @@ export const schema = {
     corsOrigins: setting<string>({
       doc: 'Origins whose pages may call the service from a browser, separated by spaces, such as https://app.example. Empty: none.',
       format: 'origins',
+      default: '',
+    }),
+  },
+  admin: {
+    ...base.admin,
+    page: setting<(typeof PAGE_MODES)[number]>({
+      doc: 'Whether the admin port serves the live page, and the routes that the page uses. auto: if admin.host is loopback, or callers need a key.',
+      format: PAGE_MODES,
+      default: 'auto',
+    }),
+  },
+  tracing: {
+    ...base.tracing,
+    uiUrl: setting<string>({
+      doc: 'URL of the user interface of Zipkin, as browsers reach it, such as https://zipkin.example/zipkin. Empty: /zipkin at the host of tracing.zipkinUrl.',
+      format: 'optional-http-url',
       default: '',
     }),
   },
@@ -167,6 +185,11 @@ export const schema = {
       doc: 'URL of the client service. The service fetches objects from /objects/:id below it.',
       format: 'http-url',
       default: 'http://127.0.0.1:9010',
+    }),
+    adminUrl: setting<string>({
+      doc: 'URL of the admin port of the client service. The live page reaches its fault switches there. Empty: the page shows no switches.',
+      format: 'optional-http-url',
+      default: '',
     }),
     keepAliveMs: setting<number>({
       doc: 'Maximum time a connection to the client service stays open while idle, in milliseconds. The client service can ask for less.',
@@ -347,4 +370,13 @@ export function superuserKeysOf({ access }: Config): readonly string[] {
 /** The database URL for connections that need a session of their own. */
 export function sessionUrlOf({ database }: Config): string {
   return database.sessionUrl || database.url
+}
+
+/** Whether the admin port serves the live page. @param isOpen whether callers need no key */
+export function servesPage({ admin }: Config, isOpen: boolean): boolean {
+  return admin.page === 'auto' ? !isOpen || isLoopback(admin.host) : admin.page === 'on'
+}
+
+export function isLoopback(host: string): boolean {
+  return /^(127(\.\d{1,3}){3}|::1|localhost)$/i.test(host)
 }

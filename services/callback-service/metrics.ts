@@ -30,6 +30,11 @@ export function callbackMetrics(registry: Registry) {
     help: 'Number of callbacks taken over from dead or hung workers.',
     registers,
   })
+  const spooled = new Counter({
+    name: 'callbacks_spooled_total',
+    help: 'Number of callbacks kept in the spool because the database could not take them.',
+    registers,
+  })
   const drained = new Counter({
     name: 'callbacks_drained_total',
     help: 'Number of callbacks moved from the spool into the database.',
@@ -66,16 +71,14 @@ export function callbackMetrics(registry: Registry) {
         case 'taken_over':
           takenOver.inc(happened.count)
           break
+        case 'spooled':
+          spooled.inc(happened.count)
+          break
         case 'drained':
           drained.inc(happened.count)
           break
       }
     },
-    spooled: new Counter({
-      name: 'callbacks_spooled_total',
-      help: 'Number of callbacks kept in the spool because the database could not take them.',
-      registers,
-    }),
     spoolSeconds: histogram('spool_write_seconds', 'Duration of one write to the spool, including the flush, in seconds.'),
     commitSize: histogram('accept_commit_callbacks', 'Number of callbacks in one commit.', [1, 2, 4, 8, 16, 32, 64, 128, 256]),
     commitSeconds: histogram('accept_commit_seconds', 'Duration of one commit of callbacks, in seconds.'),

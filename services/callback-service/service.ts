@@ -20,6 +20,7 @@ import { countCallbacks, countLiveObjects } from './adapters/postgres/row-counts
 import { storageProbe } from './adapters/postgres/schema.ts'
 import { SharedReads } from './adapters/postgres/shared-reads.ts'
 import { callbackApp } from './api/app.ts'
+import type { FindCallback } from './api/callbacks/get-callback.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
 import { countRefusals } from './api/gates/count-refusals.ts'
 import { readLimit, turnLimit } from './api/gates/read-limit.ts'
@@ -27,20 +28,25 @@ import { refuseWhenFull } from './api/gates/refuse-when-full.ts'
 import { PROBLEMS } from './api/problem-kinds.ts'
 import { toProblem } from './api/problems.ts'
 import { callbackServiceRoutes } from './api/routes.ts'
+import { getTraffic } from './api/traffic/get-traffic.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
 import { retentionFor } from './domain/accepting/signature-window.ts'
 import type { CallbackEvent } from './domain/callback-event.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { access } from './wiring/access.ts'
+import { activity } from './wiring/activity.ts'
 import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { intake } from './wiring/intake.ts'
 import { ledger } from './wiring/ledger.ts'
 import { operationRooms } from './wiring/operations.ts'
+import { livePage } from './wiring/page.ts'
 import { processing } from './wiring/processing.ts'
+import { recording } from './wiring/recording.ts'
 import { steering } from './wiring/steering.ts'
 import { streaming } from './wiring/streaming.ts'
+import { traffic } from './wiring/traffic.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
 import { callbackPruner } from './workers/callback-pruner.ts'
 import { CallbackWaiters } from './workers/callback-waiters.ts'
@@ -83,7 +89,16 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   events.on(event => waiters.onEvent(event))
   const afterWaits = new SharedReads({ prisma: read.prisma, timeoutMs: 2 * config.read.timeoutMs })
   const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
-  const fetches = fetching({ config: () => settings.current, metrics, database: work, clock, workspaces: directory, logger })
+  const recorded = recording(events)
+  const fetches = fetching({
+    config: () => settings.current,
+    metrics,
+    database: work,
+    clock,
+    workspaces: directory,
+    recording: recorded,
+    logger,
+  })
   const {
     session,
     worker,
@@ -123,6 +138,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     store: fetches.store,
     onExpired: latenessMs => {
       metrics.expired.inc(latenessMs.length)
+      recorded.tally.expired(latenessMs)
       for (const ms of latenessMs) metrics.lateness.observe(Math.max(0, ms) / 1000)
     },
     logger,
@@ -141,6 +157,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       const { windowMs } = inbox
       const { counts, tookMs } = await countCallbacks(work.prisma, windowMs)
       inbox.counted(counts, windowMs)
+      seen.countedCallbacks(counts)
+      traffics.counted(counts)
       metrics.countBacklog(new Map([...counts].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
       return tookMs
     },
@@ -151,13 +169,14 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     count: async () => {
       const { counts, tookMs } = await countLiveObjects({ prisma: work.prisma, keepOffline })
       metrics.live.set(counts)
+      seen.countedObjects(counts)
       return tookMs
     },
     logger,
   })
 
   const { stream, sockets, poller } = streaming({ config, read, hasWorkspace: name => directory.find(name) !== undefined, logger })
-  const { gate, ...callers } = access({
+  const { gate, pageGate, usages, ...callers } = access({
     config,
     directory,
     clock,
@@ -168,6 +187,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? keepOffline }
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
   const listed = turnLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
+  const traffics = traffic({ config, read, clock, listed, directory, usages, replicas, logger })
   const { reader: ledgerReader, parts: ledgerParts } = ledger({
     config,
     work,
@@ -180,50 +200,54 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   // Changes use the connections of the workers. Those of a callback that somebody has locked must leave some.
   const inTurn = turnLimit(Math.max(1, Math.floor(config.database.workConnections / 3)))
   const steered = steering({ database: work, read, inbox, arrived, events, limited, inTurn, waitingInTurn: turnLimit(1), logger })
+  const find: FindCallback = (workspace, id) =>
+    limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id))
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
   const observe = httpMetrics(registry)
-  const onReceived = (outcome: string, workspace: string): void => events.emit({ event: 'answered', outcome, workspace })
+  const onReceived = (outcome: string, workspace: string, tookMs?: number): void =>
+    events.emit({ event: 'answered', outcome, workspace, tookMs })
   const shutdown = new Shutdown()
+  const routes = callbackServiceRoutes({
+    accepting: {
+      inbox,
+      waiters,
+      ...callers,
+      ...config.accept,
+      shutdown,
+      onReceived,
+    },
+    checks: [
+      { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
+      // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
+      { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
+      ...inbox.checks,
+      // Known keys work while the database is away, so a replica with old ones goes on accepting. One that never knew any must not replace it.
+      { name: 'access', problem: () => directory.problem, isDispensable: () => directory.isLoaded || isSpoolEnough() },
+      { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
+    ],
+    callbacks: {
+      find,
+      findAfterWait: async (workspace, id) => (await inbox.find(workspace, id)) ?? afterWaits.find(workspace, id),
+      list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
+    },
+    steering: steered,
+    objects: {
+      find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
+      list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
+    },
+    operations,
+    ledger: ledgerReader,
+    stream,
+    workspaces,
+    keys,
+    isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
+    isOpen: callers.isOpen,
+  })
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: path => !HEALTH_PATHS.has(path) }),
     onReceived,
     gate,
-    routes: callbackServiceRoutes({
-      accepting: {
-        inbox,
-        waiters,
-        ...callers,
-        ...config.accept,
-        shutdown,
-        onReceived,
-      },
-      checks: [
-        { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
-        // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
-        { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
-        ...inbox.checks,
-        // Known keys work while the database is away, so a replica with old ones goes on accepting. One that never knew any must not replace it.
-        { name: 'access', problem: () => directory.problem, isDispensable: () => directory.isLoaded || isSpoolEnough() },
-        { name: 'shutdown', problem: () => (shutdown.isDraining ? 'the service is shutting down' : undefined) },
-      ],
-      callbacks: {
-        find: (workspace, id) => limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id)),
-        findAfterWait: async (workspace, id) => (await inbox.find(workspace, id)) ?? afterWaits.find(workspace, id),
-        list: (filter, page) => listed(filter.workspace, () => limited(() => listCallbacks(read.prisma, filter, page))),
-      },
-      steering: steered,
-      objects: {
-        find: (workspace, id) => limited(() => findObject(readable, workspace, id)),
-        list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
-      },
-      operations,
-      ledger: ledgerReader,
-      stream,
-      workspaces,
-      keys,
-      isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
-      isOpen: callers.isOpen,
-    }),
+    routes,
     logger,
   })
   const http = new HttpServer({
@@ -235,6 +259,24 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     logger,
     handler: cors(config.http.corsOrigins, refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
     onRefused: countRefusals(observe, onReceived),
+  })
+  const seen = activity({
+    config: () => settings.current,
+    recording: recorded,
+    events,
+    storage,
+    session,
+    worker,
+    replicas,
+    inbox,
+    fetching: fetches,
+    workspaces: directory,
+    telemetry,
+    shutdown,
+    clock,
+    find,
+    counts: () => ({ streamsOpen: sockets.count, httpConnections: http.connections, requestsWaiting: waiters.count }),
+    logger,
   })
   liveGauges(registry, {
     accept_waiting: () => inbox.waiting,
@@ -249,12 +291,20 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
+  const page = livePage({ config, routes, keyed: pageGate, isOpen: callers.isOpen, onReceived })
   const admin = adminServer({
     ...config.admin,
+    ...page.admin,
     registry,
     settings,
     logger,
-    routes: inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : [],
+    routes: [
+      ...(inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : []),
+      getTraffic(traffics.readTraffic),
+      ...page.admin.routes,
+      ...seen.routes,
+    ],
+    hasWebSockets: true,
     kinds: PROBLEMS,
     translate: toProblem,
   })
@@ -287,8 +337,11 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...ledgerParts,
     callbackCount,
     objectCount,
+    seen.sampler,
     poller,
+    traffics.poller,
     waiters.looking,
+    ...page.parts,
     admin,
     http,
     // They stop before the port drains, so that the drain does not wait for those that wait.

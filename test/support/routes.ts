@@ -5,9 +5,14 @@ import { Settings } from '#foundation/config/settings.ts'
 import type { Route } from '#foundation/http/route.ts'
 import { WebSockets } from '#foundation/http/web-sockets.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
+import { getActivity } from '../../services/callback-service/api/activity/get-activity.ts'
+import { getFetches } from '../../services/callback-service/api/callbacks/get-fetches.ts'
 import { setAsideRoutes } from '../../services/callback-service/api/callbacks/set-aside.ts'
+import { pageRoutes } from '../../services/callback-service/api/page/page-routes.ts'
+import { switchRoutes } from '../../services/callback-service/api/page/switch-routes.ts'
 import { PROBLEMS } from '../../services/callback-service/api/problem-kinds.ts'
 import { callbackServiceRoutes } from '../../services/callback-service/api/routes.ts'
+import { getTraffic } from '../../services/callback-service/api/traffic/get-traffic.ts'
 import { schema } from '../../services/callback-service/config.ts'
 import { HeldAnswers } from '../../services/client-service/api/held-answers.ts'
 import { clientServiceRoutes } from '../../services/client-service/api/routes.ts'
@@ -43,14 +48,30 @@ export function callbackPortRoutes(): readonly Route[] {
 /** Returns the routes of the callback service's admin port, with a spool. There is no service behind them. */
 export function adminPortRoutes(): readonly Route[] {
   const nobody = () => Promise.reject(new Error('there is no service behind this route'))
+  const nothing = () => assert.fail('there is no service behind this route')
   const logger = pino({ level: 'silent' })
   return adminRoutes({
     registry: createRegistry(),
     settings: new Settings(schema, { argv: [], env: { DATABASE_URL: 'postgresql://a' } }),
     logger,
-    routes: setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+    routes: [
+      ...setAsideRoutes({ aside: nobody, putBack: nobody, drop: nobody }, logger),
+      getTraffic(nobody),
+      ...pageRoutes(NO_SESSION),
+      getActivity(nothing),
+      getFetches({ find: nobody, fetches: { of: nothing }, databaseAt: nothing, replica: nothing }),
+      ...switchRoutes({ read: nobody, change: nobody }),
+    ],
     kinds: PROBLEMS,
   })
+}
+
+const NO_SESSION = {
+  token: '',
+  needsKey: false,
+  traceUrl: null,
+  hasSwitches: false,
+  process: { host: 'replica-1', pid: 1, startedAt: new Date(0) },
 }
 
 /** Returns the routes of the client service, to read their descriptions. There is no service behind them. */

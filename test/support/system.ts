@@ -64,7 +64,7 @@ export async function startSurroundings(options: Options = {}): Promise<Surround
   })
   const started: ServiceProcess[] = []
   const document = await documentOf(callbackPortRoutes())
-  const adminDocument = await documentOf(adminPortRoutes())
+  const adminDocument = joined(document, await documentOf(adminPortRoutes()))
   const forget: (() => void)[] = []
   const stopCallbackServices = async (): Promise<void> => {
     await Promise.all(started.splice(0).map(service => service.stop()))
@@ -97,4 +97,10 @@ export async function startSurroundings(options: Options = {}): Promise<Surround
       await database.drop()
     },
   }
+}
+
+/** The admin port also serves routes of the port for senders. */
+function joined(sender: object, admin: object): object {
+  const pathsOf = (document: object): object => (document as { paths: object }).paths
+  return { ...sender, ...admin, paths: { ...pathsOf(sender), ...pathsOf(admin) } }
 }

@@ -87,6 +87,12 @@ export const PROBLEMS = {
     meaning: 'The workspace has reached its limit of unfinished callbacks. The service did not store this one.',
     remedy: 'Send the request again after the time in Retry-After, with the same Idempotency-Key if it has one.',
   },
+  invalid_page_token: {
+    status: 403,
+    title: 'The token of the live page is not valid',
+    meaning: 'At the admin port, a change needs the token of the live page. The process that made this token has ended, or there is none.',
+    remedy: 'Get the token from /page/session of the admin port. Programs send changes to the port for senders instead.',
+  },
   callback_not_found: {
     status: 404,
     title: 'There is no such callback',
@@ -233,6 +239,13 @@ export const PROBLEMS = {
     title: 'A value cannot be stored',
     meaning: 'The database refuses a value of this request. The service stored nothing.',
     remedy: 'Leave out optional headers, such as baggage. Report the problem to the operators of the service.',
+  },
+  switches_unreachable: {
+    status: 502,
+    title: 'The switches of the client service cannot be reached',
+    meaning: 'The admin port of the client service did not answer in time, or not as expected. A change may or may not be made.',
+    remedy:
+      'Check clientService.adminUrl, and that admin.allowedHosts of the client service has its host name. Then read the switches again.',
   },
   flush_unfinished: {
     status: 503,

@@ -6,7 +6,15 @@ import type { CallbackState } from './callback.ts'
  */
 export type CallbackEvent =
   /** A POST got its answer. `outcome` is `accepted`, `replayed` or the code of the problem. The workspace of an early refusal is unknown, and empty. */
-  | { readonly event: 'answered'; readonly outcome: string; readonly workspace: string }
+  | {
+      readonly event: 'answered'
+      readonly outcome: string
+      readonly workspace: string
+      /** Time from the arrival of the POST until it was accepted; undefined for a refusal. */
+      readonly tookMs?: number | undefined
+    }
+  /** Callbacks were kept in the spool, because the database could not take them. */
+  | { readonly event: 'spooled'; readonly count: number }
   /** A worker of this process claimed it. */
   | {
       readonly event: 'claimed'

@@ -1,9 +1,11 @@
 import { refuseForeignPages } from '#foundation/admin/guards.ts'
-import type { Gate } from '#foundation/http/route.ts'
+import type { Gate, RouteFacts } from '#foundation/http/route.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { SenderSignature } from '../adapters/sender-signature.ts'
 import { authorize, type Directory, isOpenAccess } from '../api/gates/authorize.ts'
+import { callerOf } from '../api/gates/caller-of.ts'
 import { type LimitOptions, limitRequests } from '../api/gates/limit-requests.ts'
+import { LimitUsages } from '../api/gates/limit-usages.ts'
 import { logChanges } from '../api/gates/log-changes.ts'
 import { type Config, superuserKeysOf } from '../config.ts'
 import type { Workspace } from '../domain/workspaces/workspace.ts'
@@ -29,13 +31,25 @@ export function access(options: {
     databaseNowMs: () => clock.nowMs(),
     nowMs,
   })
-  const limited = limitRequests({ replicas, waitSeconds, nowMs })
+  const usages = new LimitUsages()
+  const limited = limitRequests({ usages, replicas, waitSeconds, nowMs })
+  const known: Gate = (request, _response, route) => authorized(request, route)
   return {
-    gate: inTurn((request, _response, route) => authorized(request, route), inTurn(limited, logChanges(logger))),
+    usages,
+    gate: inTurn(known, inTurn(limited, logChanges(logger))),
+    /** For the live page. What a superuser looks at does not count for the limits of a workspace, or it would take from its senders. */
+    pageGate: inTurn(
+      known,
+      inTurn((request, response, route) => (isLooking(request, route) ? undefined : limited(request, response, route)), logChanges(logger)),
+    ),
     isOpen: isOpenAccess({ mode: config.access.mode, superuserKeys }),
     isSigned: config.senders.secrets !== '',
     signatureOf: signatures(config.senders.secrets),
   }
+}
+
+function isLooking(request: Parameters<Gate>[0], { limits }: RouteFacts): boolean {
+  return limits === 'reads' && callerOf(request).role === 'superuser'
 }
 
 /** Runs `second` after `first`, without a promise if `first` needs none. */

@@ -15,6 +15,7 @@ import { SharedFetches, type ObjectStore as StoreOfFetches } from '../domain/fet
 import { RightMissingError } from '../domain/storage-errors.ts'
 import type { Workspace } from '../domain/workspaces/workspace.ts'
 import type { CallbackMetrics } from '../metrics.ts'
+import type { Recording } from './recording.ts'
 
 /** The workspaces that this process knows. */
 export interface Workspaces {
@@ -29,6 +30,8 @@ interface Needs {
   readonly database: Database
   readonly clock: DatabaseClock
   readonly workspaces: Workspaces
+  /** Counts and remembers the requests. */
+  readonly recording: Recording
   readonly logger: Logger
 }
 
@@ -119,6 +122,7 @@ export function fetching(needs: Needs): Fetching {
         fetcher,
         store: { upsert },
         keepOffline,
+        recent: needs.recording.fetches,
         onShared: (id, answer, sinceMs) => {
           needs.metrics.shared.inc()
           client.shared(id, answer, sinceMs)
@@ -161,7 +165,8 @@ function storing({ config, metrics, database, clock, workspaces, logger }: Needs
   }
 }
 
-function newHost(url: string, { config: current, metrics, clock, slots, resumed }: Needs & { slots: FairSlots; resumed: Signal }): Host {
+function newHost(url: string, needs: Needs & { slots: FairSlots; resumed: Signal }): Host {
+  const { config: current, metrics, recording, clock, slots, resumed } = needs
   const { clientService, fetch } = current()
   const client = new ObjectClient({ ...clientService, url, timeoutMs: () => current().fetch.timeoutMs })
   const breaker = new CircuitBreaker({
@@ -179,7 +184,10 @@ function newHost(url: string, { config: current, metrics, clock, slots, resumed 
     source: client,
     breaker,
     slots,
-    onFetched: (result, seconds) => metrics.fetched.observe({ result: fetchResult(result) }, seconds),
+    onFetched: (result, seconds) => {
+      metrics.fetched.observe({ result: fetchResult(result) }, seconds)
+      recording.tally.fetched(result === 'ok' || result === 'not_found', seconds)
+    },
     maxTries: fetch.maxTries,
     backoff: { baseMs: fetch.retryBaseMs, maxMs: fetch.timeoutMs },
     maxHoldMs: fetch.maxHoldMs,

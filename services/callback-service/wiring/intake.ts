@@ -56,6 +56,8 @@ export interface CallbackIntake {
   readonly backlogs: Backlogs
   /** The window in which the next look at the database counts finished callbacks. */
   readonly windowMs: number
+  /** Time until a callback that comes now is probably finished, in the workspace where that takes longest; null if nobody knows. */
+  readonly longestEtaMs: number | null
   /** Takes in what a look at the database counted, by workspace. */
   counted(counts: ReadonlyMap<string, CallbackCounts>, windowMs: number): void
   /** The callbacks that the database refused; undefined if there is no spool. */
@@ -63,7 +65,7 @@ export interface CallbackIntake {
   readonly checks: readonly Check[]
   /** Number of callbacks that wait for a commit. */
   readonly waiting: number
-  readonly spool: Pick<CallbackSpool, 'callbacks' | 'setAsideCount' | 'bytes'> | undefined
+  readonly spool: Pick<CallbackSpool, 'callbacks' | 'setAsideCount' | 'bytes' | 'problem'> | undefined
   readonly parts: readonly Part[]
 }
 
@@ -126,6 +128,9 @@ export function intake(needs: Needs): CallbackIntake {
     get windowMs() {
       return forecasts.windowMs
     },
+    get longestEtaMs() {
+      return forecasts.longestEtaMs
+    },
     counted(counts, windowMs) {
       // Paused callbacks take up room, but no new callback waits for them.
       backlogs.count(new Map([...counts].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
@@ -166,7 +171,7 @@ function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
     nowMs: () => clock.nowMs(),
     ownerOf: key => keys.ownerOf(key),
     onKept: (count, seconds) => {
-      metrics.spooled.inc(count)
+      events.emit({ event: 'spooled', count })
       metrics.spoolSeconds.observe(seconds)
     },
     logger,

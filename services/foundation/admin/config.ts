@@ -32,14 +32,8 @@ export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logge
       operationId: 'changeConfig',
       summary: 'Changes settings of the running service, either all or none',
       body: { types: PATCH_TYPES, schema: changesSchema(settings.rows), example: {} },
-      problems: [
-        ...['unsupported_media_type', 'unsupported_encoding', 'body_too_large', 'empty_body', 'invalid_json'],
-        ...['invalid_setting', 'unknown_setting', 'not_changeable'],
-      ],
-      async parse(request) {
-        requirePatchType(request)
-        return parseJson(await readBody(request, 16 * 1024))
-      },
+      problems: [...PATCH_PROBLEMS, 'invalid_setting', 'unknown_setting', 'not_changeable'],
+      parse: readPatch,
       execute(changes) {
         try {
           settings.change(changes)
@@ -54,7 +48,15 @@ export function adminConfigRoutes<S extends Schema>(settings: Settings<S>, logge
   ]
 }
 
-const PATCH_TYPES = ['application/merge-patch+json', 'application/json'] as const
+/** Reads a JSON merge patch. @throws {HttpProblem} one of `PATCH_PROBLEMS` */
+export async function readPatch(request: Request): Promise<unknown> {
+  requirePatchType(request)
+  return parseJson(await readBody(request, 16 * 1024))
+}
+
+export const PATCH_PROBLEMS = ['unsupported_media_type', 'unsupported_encoding', 'body_too_large', 'empty_body', 'invalid_json'] as const
+
+export const PATCH_TYPES = ['application/merge-patch+json', 'application/json'] as const
 
 const CONFIG = {
   path: '/config',

@@ -1,11 +1,11 @@
-import express from 'express'
+import express, { type Request } from 'express'
 import Type from 'typebox'
 import type { Schema } from '../config/schema.ts'
 import type { Settings } from '../config/settings.ts'
-import { requireValidHost } from '../http/guards.ts'
+import { requireDecodablePath, requireValidHost } from '../http/guards.ts'
 import { notFound, problemHandler, type Translate } from '../http/problem-handler.ts'
 import { HTTP_PROBLEMS, type ProblemKind } from '../http/problem-kinds.ts'
-import { type Route, route, routerOf } from '../http/route.ts'
+import { type Gate, type Route, route, routerOf } from '../http/route.ts'
 import { withSelfDescription } from '../http/self-description.ts'
 import { HttpServer } from '../http/server.ts'
 import { httpTelemetry } from '../http/telemetry.ts'
@@ -27,6 +27,18 @@ export interface AdminOptions<S extends Schema> {
   readonly routes?: readonly Route[]
   readonly kinds?: Readonly<Record<string, ProblemKind>>
   readonly translate?: Translate
+  /** Routes of the other port that this port serves too. The document of the other port describes them. */
+  readonly mounted?: readonly Route[]
+  /** Sees every request that has a route, before the route does. */
+  readonly gate?: Gate
+  /** Whether a route may turn a request into a WebSocket (default: false). */
+  readonly hasWebSockets?: boolean
+  /** Paths of pages that a link of another site may lead to (default: none). */
+  readonly doors?: readonly string[]
+  /** Whether requests to this path get a span (default: none). */
+  readonly isTraced?: (path: string) => boolean
+  /** Called with the code of each problem that the port answers with. */
+  readonly onProblem?: (request: Request, code: string) => void
 }
 
 /**
@@ -34,11 +46,13 @@ export interface AdminOptions<S extends Schema> {
  * settings). It has no authentication. It listens on loopback unless `admin.host` says otherwise, and refuses pages of other sites.
  */
 export function adminServer<S extends Schema>(options: AdminOptions<S>): HttpServer {
-  const { logger, kinds = HTTP_PROBLEMS, translate = () => undefined } = options
+  const { logger, kinds = HTTP_PROBLEMS, translate = () => undefined, onProblem = () => undefined } = options
+  const { mounted = [], gate, hasWebSockets = false, doors = [], isTraced = () => false } = options
   const app = express().disable('x-powered-by').disable('etag')
-  app.use(httpTelemetry({ logger, isTraced: () => false }), requireValidHost, requireOperator(options.allowedHosts))
-  app.use(routerOf(adminRoutes(options)), notFound, problemHandler({ kinds, translate, logger }))
-  return new HttpServer({ name: 'admin', port: options.port, host: options.host, handler: app, logger, cutsAnswers: true })
+  app.use(httpTelemetry({ logger, isTraced }), requireValidHost, requireDecodablePath, requireOperator(options.allowedHosts, doors))
+  app.use(routerOf([...adminRoutes(options), ...mounted], gate), notFound)
+  app.use(problemHandler({ kinds, translate, onProblem, logger }))
+  return new HttpServer({ name: 'admin', port: options.port, host: options.host, handler: app, logger, cutsAnswers: true, hasWebSockets })
 }
 
 /** All routes of the admin port. */

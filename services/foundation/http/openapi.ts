@@ -110,7 +110,9 @@ function headersIn(headers: Readonly<Record<string, TSchema>> = {}): object {
 }
 
 function contentOf({ type = 'application/json', schema, example }: DescribedAnswer): object {
-  return schema === undefined ? {} : { [type]: { schema, ...(example !== undefined && { example }) } }
+  if (schema === undefined) return {}
+  const content = { schema, ...(example !== undefined && { example }) }
+  return Object.fromEntries([type].flat().map(each => [each, content]))
 }
 
 function exampleOf(code: string, { title, status, meaning }: ProblemKind, path: string): object {

@@ -14,7 +14,8 @@ export interface DescribedAnswer {
   readonly description: string
   /** Schema of the body. The body is JSON unless `type` says otherwise. An answer without a body has no schema. */
   readonly schema?: TSchema
-  readonly type?: string
+  /** One media type, or several of which it has one. */
+  readonly type?: string | readonly string[]
   /** Headers of this answer, in addition to those of every answer. */
   readonly headers?: Readonly<Record<string, TSchema>>
   /** A complete example of a JSON body. */

@@ -27,7 +27,9 @@ export class OutageGuard implements SpanExporter {
   readonly #options: OutageGuardOptions
   #last: Promise<void> = Promise.resolve()
   #pausedUntil = 0
-  #isAway = false
+  /** Why the last export failed; undefined if it succeeded. */
+  #problem: string | undefined
+  #dropped = 0
 
   constructor(options: OutageGuardOptions) {
     this.#options = options
@@ -36,6 +38,16 @@ export class OutageGuard implements SpanExporter {
   export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
     // This class logs a failure. The span processor must not log it a second time.
     this.#last = this.#last.then(() => this.#send(spans)).then(() => done({ code: ExportResultCode.SUCCESS }))
+  }
+
+  /** Why the collector cannot be reached; undefined if the last export succeeded. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  /** Number of spans that the guard has dropped. */
+  get dropped(): number {
+    return this.#dropped
   }
 
   forceFlush(): Promise<void> {
@@ -48,16 +60,21 @@ export class OutageGuard implements SpanExporter {
 
   async #send(spans: ReadableSpan[]): Promise<void> {
     const { collector, logger, timeoutMs = EXPORT_TIMEOUT_MS, pauseMs = PAUSE_MS } = this.#options
-    if (performance.now() < this.#pausedUntil) return
+    if (performance.now() < this.#pausedUntil) {
+      this.#dropped += spans.length
+      return
+    }
     try {
       const exporter = await this.#options.exporter
       await exportWithin(timeoutMs, done => exporter.export(spans, done))
-      if (this.#isAway) logger.info(collector, 'trace collector reached again')
-      this.#isAway = false
+      if (this.#problem !== undefined) logger.info(collector, 'trace collector reached again')
+      this.#problem = undefined
     } catch (error) {
       this.#pausedUntil = performance.now() + pauseMs
-      if (!this.#isAway) logger.warn({ ...collector, reason: reasonOf(error) }, 'trace collector cannot be reached, spans are dropped')
-      this.#isAway = true
+      this.#dropped += spans.length
+      const reason = reasonOf(error)
+      if (this.#problem === undefined) logger.warn({ ...collector, reason }, 'trace collector cannot be reached, spans are dropped')
+      this.#problem = reason
     }
   }
 }

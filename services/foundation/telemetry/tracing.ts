@@ -51,6 +51,7 @@ export class Telemetry implements Part {
   readonly #exporter = Promise.withResolvers<SpanExporter>()
   readonly #root: RootSampler
   readonly #shared: SharedParts
+  #guard: OutageGuard | undefined
   readonly #early: TracerProvider
   #sdk: { shutdown(): Promise<void> } | undefined
   #isStopped = false
@@ -83,6 +84,11 @@ export class Telemetry implements Part {
     if (this.#isSending) this.#root.setRatio(ratio)
   }
 
+  /** How the sending of spans goes; undefined if none are sent. */
+  get collector(): { readonly problem: string | undefined; readonly dropped: number } | undefined {
+    return this.#guard && { problem: this.#guard.problem, dropped: this.#guard.dropped }
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true
     const flushed = (this.#sdk ?? this.#early).shutdown()
@@ -110,8 +116,9 @@ export class Telemetry implements Part {
   #batches(): SpanProcessor {
     const { exporter = 'zipkin', zipkinUrl, logger } = this.#options
     const collector = exporter === 'zipkin' ? { exporter, url: zipkinUrl } : { exporter }
+    this.#guard = new OutageGuard({ exporter: this.#exporter.promise, collector, logger })
     return new BatchSpanProcessor({
-      exporter: new OutageGuard({ exporter: this.#exporter.promise, collector, logger }),
+      exporter: this.#guard,
       maxQueueSize: 65_536,
       maxExportBatchSize: 2048,
       scheduledDelayMillis: 1000,

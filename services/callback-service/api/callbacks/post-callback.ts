@@ -56,11 +56,13 @@ export interface PostCallbackOptions {
   readonly maxBodyBytes: number
   /** Once the port is closed, requests on open connections must go to another instance. */
   readonly shutdown: { readonly isClosed: boolean }
-  /** Called for each callback that gets 202, with `accepted` or `replayed`, and its workspace. */
-  readonly onReceived: (outcome: string, workspace: string) => void
+  /** Called for each callback that gets 202, with `accepted` or `replayed`, its workspace, and the time that it took. */
+  readonly onReceived: (outcome: string, workspace: string, tookMs: number) => void
 }
 
 interface ParsedCallback {
+  /** When its request came, by the monotonic clock. */
+  readonly cameAtMs: number
   readonly workspace: string
   readonly objectIds: readonly WrittenId[]
   readonly idempotencyKey: string | undefined
@@ -89,6 +91,7 @@ export function postCallback(options: PostCallbackOptions): Route {
   return route({
     ...callbackFacts(options),
     async parse(request) {
+      const cameAtMs = performance.now()
       requireOpen(options)
       requireRoom(options)
       requireSingleHeaders(request)
@@ -97,11 +100,18 @@ export function postCallback(options: PostCallbackOptions): Route {
       const rules = rulesOf(caller.workspace, options)
       const body = await authenticate(request, rules)
       const waitSeconds = preferredWait(request.get('prefer'))
-      return { ...(await parse(request, body, rules)), query: workspaceQuery(caller), waitSeconds, maySee: () => isReadmitted(request) }
+      return {
+        ...(await parse(request, body, rules)),
+        query: workspaceQuery(caller),
+        waitSeconds,
+        cameAtMs,
+        maySee: () => isReadmitted(request),
+      }
     },
     async execute(callback, response) {
       const accepted = await accept(callback, options)
-      options.onReceived(accepted.isReplay ? 'replayed' : 'accepted', callback.workspace)
+      // Before a wait for the result, which is not part of accepting.
+      options.onReceived(accepted.isReplay ? 'replayed' : 'accepted', callback.workspace, performance.now() - callback.cameAtMs)
       const wait = { waitMs: callback.waitSeconds * 1000, mayBeFinished: accepted.isReplay }
       const place = callback.waitSeconds > 0 ? options.waiters.take(accepted.id, wait) : undefined
       if (!place) return answer(callback, accepted)
@@ -162,7 +172,7 @@ async function parse(
   request: Request,
   signedBody: Buffer | undefined,
   { signature, maxBodyBytes, maxObjectIds }: Rules,
-): Promise<Omit<ParsedCallback, 'query' | 'waitSeconds' | 'maySee'>> {
+): Promise<Pick<ParsedCallback, 'workspace' | 'objectIds' | 'idempotencyKey'>> {
   requireJson(request)
   // The signature does not cover Idempotency-Key, so only the signed id counts in signed callbacks.
   const idempotencyKey = parseIdempotencyKey(

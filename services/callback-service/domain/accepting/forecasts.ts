@@ -17,6 +17,8 @@ export class Forecasts {
   readonly #each = new Map<string, WorkspaceForecast>()
   #countedAtMs: number | undefined
   #windowMs = 0
+  /** The workspace of the last callback that began or ended here. */
+  #lastWorkspace: string | undefined
 
   constructor(options: ForecastsOptions) {
     this.#options = options
@@ -42,13 +44,30 @@ export class Forecasts {
   }
 
   onEvent(happened: CallbackEvent): void {
-    if (happened.event === 'claimed' || happened.event === 'settled') this.#of(happened.workspace).onEvent(happened)
+    if (happened.event !== 'claimed' && happened.event !== 'settled') return
+    this.#lastWorkspace = happened.workspace
+    this.#of(happened.workspace).onEvent(happened)
   }
 
   /** @returns what a new callback can expect; undefined if nobody knows how many are before it */
   forecast(workspace: string, objects: number): Forecast | undefined {
     const forecast = this.#of(workspace).forecast(objects, this.#options.nowMs())
     return forecast && this.#options.isHeldUp(workspace) ? { ...forecast, etaMs: null } : forecast
+  }
+
+  /**
+   * Time until a callback of the usual size that comes now is probably finished, in the workspace with unfinished callbacks where that takes
+   * longest. Workspaces where nobody knows do not count. If no callback is unfinished, the workspace that worked last counts.
+   * null: nobody knows.
+   */
+  get longestEtaMs(): number | null {
+    let longest: number | null = null
+    for (const [workspace, forecast] of this.#each) {
+      if (workspace !== this.#lastWorkspace && !forecast.hasUnfinished) continue
+      const etaMs = this.forecast(workspace, forecast.usualObjects)?.etaMs ?? null
+      if (etaMs !== null && (longest === null || etaMs > longest)) longest = etaMs
+    }
+    return longest
   }
 
   #of(workspace: string): WorkspaceForecast {

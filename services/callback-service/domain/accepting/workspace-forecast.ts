@@ -47,6 +47,7 @@ export class WorkspaceForecast {
   readonly #rate = new FinishRate()
   readonly #work = new TypicalWork()
   readonly #waits = new RecentMedian()
+  readonly #sizes = new RecentMedian()
   #counts = NO_CALLBACKS
   #countedAtMs: number | undefined
   #intervalMs = 0
@@ -95,6 +96,16 @@ export class WorkspaceForecast {
     }
   }
 
+  /** Whether the last look, and what this process did since, leave callbacks that are not finished. */
+  get hasUnfinished(): boolean {
+    return this.#counts.unfinished + this.#accepted - this.#ended > 0
+  }
+
+  /** The usual number of objects in a callback. */
+  get usualObjects(): number {
+    return this.#sizes.value ?? 1
+  }
+
   /** @returns undefined if the last look at the database is too old, or there was none */
   forecast(objects: number, nowMs: number): Forecast | undefined {
     if (this.#countedAtMs === undefined) return undefined
@@ -131,5 +142,6 @@ export class WorkspaceForecast {
     // Later attempts have waited for the first one too.
     const ms = attempt === 1 ? workedMs : Math.max(workedMs, waitedMs + workedMs - (this.#waits.value ?? 0))
     this.#work.add(objects, ms)
+    this.#sizes.add(objects)
   }
 }

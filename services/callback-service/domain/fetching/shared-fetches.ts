@@ -1,3 +1,4 @@
+import type { RecentFetches } from '../activity/recent-fetches.ts'
 import type { ObjectId } from '../object-id.ts'
 import type { Recall } from '../steering/recall.ts'
 import { StorageUnavailableError } from '../storage-errors.ts'
@@ -27,6 +28,8 @@ export interface SharedFetchesOptions {
    * `sinceMs`: performance.now() when the other callback joined.
    */
   readonly onShared: (id: ObjectId, answer: ObjectAnswer | undefined, sinceMs: number) => void
+  /** Remembers which fetches were made for a callback. */
+  readonly recent: Pick<RecentFetches, 'begin' | 'end'>
 }
 
 const NEVER = { isCalled: false } as const
@@ -41,6 +44,7 @@ interface SharedFetch {
 
 interface Asker {
   readonly id: string
+  readonly attempt: number
   /** A moment of the monotonic clock. A fetch that left at or after it left after the callback was accepted. */
   readonly freshFromMs: number
   /** When the callback was accepted, by the database's clock. */
@@ -67,18 +71,31 @@ export class SharedFetches {
    * @param recall once it is called, no request leaves for this callback any more
    */
   async fetch(id: ObjectId, callback: Asker, recall: Pick<Recall, 'isCalled'> = NEVER): Promise<Outcome> {
+    const { recent, onShared } = this.#options
+    const ticket = recent.begin(id, callback)
     const running = this.#underWay.get(id)
-    if (!running || !isFresh(running.fetch.departure, callback)) return this.#begin(id, callback.id, recall)
-    const since = performance.now()
-    running.recalls.push(recall)
-    const outcome = await running.outcome
-    // That request carried the trace headers of another sender. If they made it fail, ours may succeed.
-    if (outcome.kind === 'failed') return this.#begin(id, callback.id, recall)
-    this.#options.onShared(id, 'answer' in outcome ? outcome.answer : undefined, since)
-    return outcome
+    if (running && isFresh(running.fetch.departure, callback)) {
+      const since = performance.now()
+      running.recalls.push(recall)
+      const outcome = await running.outcome
+      // If it failed: that request carried the trace headers of another sender. Ours may succeed.
+      if (outcome.kind !== 'failed') {
+        recent.end(ticket, resultOf(outcome), { leftMs: running.fetch.departure?.leftAtMs, isShared: true })
+        onShared(id, 'answer' in outcome ? outcome.answer : undefined, since)
+        return outcome
+      }
+    }
+    const own = this.#begin(id, callback.id, recall)
+    let outcome: Outcome | undefined
+    try {
+      outcome = await own.outcome
+      return outcome
+    } finally {
+      recent.end(ticket, outcome ? resultOf(outcome) : 'internal_error', { leftMs: own.fetch.departure?.leftAtMs, isShared: false })
+    }
   }
 
-  #begin(id: ObjectId, callbackId: string, recall: Pick<Recall, 'isCalled'>): Promise<Outcome> {
+  #begin(id: ObjectId, callbackId: string, recall: Pick<Recall, 'isCalled'>): SharedFetch {
     const { fetcher, workspace } = this.#options
     const recalls = [recall]
     const fetch = fetcher.fetch(id, workspace, () => recalls.some(({ isCalled }) => !isCalled))
@@ -86,8 +103,9 @@ export class SharedFetches {
       // A fresher fetch may have taken its place.
       if (this.#underWay.get(id)?.fetch === fetch) this.#underWay.delete(id)
     })
-    this.#underWay.set(id, { fetch, recalls, outcome })
-    return outcome
+    const begun = { fetch, recalls, outcome }
+    this.#underWay.set(id, begun)
+    return begun
   }
 
   async #store(fetched: Promise<Fetched | Outcome>, callback: StoredFor): Promise<Outcome> {
@@ -102,6 +120,10 @@ export class SharedFetches {
     }
     return { kind: result.object.online || keepOffline ? 'stored' : 'offline', answer: result.answer }
   }
+}
+
+function resultOf(outcome: Outcome): string {
+  return 'reason' in outcome ? outcome.reason : outcome.kind
 }
 
 /**

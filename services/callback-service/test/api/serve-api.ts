@@ -21,6 +21,7 @@ import { type AuthorizeOptions, authorize, type Directory } from '../../api/gate
 import { setCaller } from '../../api/gates/caller-of.ts'
 import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests.ts'
+import { LimitUsages } from '../../api/gates/limit-usages.ts'
 import { logChanges } from '../../api/gates/log-changes.ts'
 import { refuseWhenFull } from '../../api/gates/refuse-when-full.ts'
 import type { LedgerReader } from '../../api/ledger/get-ledger.ts'
@@ -149,7 +150,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     nowMs,
     ...doubles.access,
   })
-  const limited = limitRequests({ replicas: () => 1, waitSeconds: () => 0, nowMs, ...doubles.limits })
+  const limited = limitRequests({ usages: new LimitUsages(), replicas: () => 1, waitSeconds: () => 0, nowMs, ...doubles.limits })
   const admitted: Gate = (request, _response, route) => (doubles.caller ? setCaller(request, doubles.caller()) : authorized(request, route))
   const app = callbackApp({
     telemetry: httpTelemetry({ logger, observe, isTraced: () => true }),

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Settings } from '#foundation/config/settings.ts'
+import { Signal } from '#foundation/lifecycle/signal.ts'
 import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { onlyDefault } from '../../../../test/support/only-default.ts'
@@ -11,6 +12,7 @@ import { schema } from '../../config.ts'
 import type { Workspace } from '../../domain/workspaces/workspace.ts'
 import { callbackMetrics } from '../../metrics.ts'
 import { type Fetching, fetching } from '../../wiring/fetching.ts'
+import { recording } from '../../wiring/recording.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
 
 const DEFAULT = onlyDefault.all[0] as Workspace
@@ -58,11 +60,12 @@ describe('fetching', () => {
           return [DEFAULT, ...known.values()]
         },
       },
+      recording: recording(new Signal()),
       logger,
     })
     joined.push(join)
     const fetch = (workspace: string, id: bigint) =>
-      join.of(workspace)?.sharedFetches.fetch(id, { id: crypto.randomUUID(), freshFromMs: 0, receivedAtMs: 0 })
+      join.of(workspace)?.sharedFetches.fetch(id, { id: crypto.randomUUID(), attempt: 1, freshFromMs: 0, receivedAtMs: 0 })
     return { join, known, fetch }
   }
 

@@ -15,6 +15,7 @@ import type { Workspace } from '../../domain/workspaces/workspace.ts'
 import { callbackMetrics } from '../../metrics.ts'
 import { fetching, type Workspaces } from '../../wiring/fetching.ts'
 import { processing } from '../../wiring/processing.ts'
+import { recording } from '../../wiring/recording.ts'
 import { putCallback, readCallback } from '../adapters/postgres/stored-callbacks.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
 
@@ -46,7 +47,7 @@ describe('processing', () => {
     const { parts } = processing({
       ...needs,
       config: current,
-      fetching: fetching({ ...needs, config: () => current }),
+      fetching: fetching({ ...needs, config: () => current, recording: recording(new Signal()) }),
       arrived: new Signal(),
       events: new Signal(),
       isHeldUp,

@@ -15,6 +15,7 @@ import type { CallbackEvent } from '../../domain/callback-event.ts'
 import { callbackMetrics } from '../../metrics.ts'
 import { fetching } from '../../wiring/fetching.ts'
 import { processing } from '../../wiring/processing.ts'
+import { recording } from '../../wiring/recording.ts'
 import { steering } from '../../wiring/steering.ts'
 import { putCallback, readCallback } from '../adapters/postgres/stored-callbacks.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
@@ -57,7 +58,7 @@ describe('steering a callback that a worker has', () => {
     ;({ parts } = processing({
       ...wired,
       config: current,
-      fetching: fetching({ ...needs, config: () => current }),
+      fetching: fetching({ ...needs, config: () => current, recording: recording(new Signal()) }),
       isHeldUp: () => false,
     }))
     steer = steering({

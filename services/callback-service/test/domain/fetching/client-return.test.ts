@@ -109,6 +109,7 @@ async function trial(
     store: { upsert: async () => {} },
     keepOffline: true,
     onShared: () => undefined,
+    recent: { begin: () => 0, end: () => undefined },
   })
   const inbox = Array.from({ length: callbacks }, (_, i) => ({ i, attempt: 0, dueMs: 0 }))
   let running = 0

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { RecentFetches } from '../../../domain/activity/recent-fetches.ts'
 import { CircuitBreaker, type CircuitBreakerOptions, type Pass } from '../../../domain/fetching/circuit-breaker.ts'
 import { FairSlots } from '../../../domain/fetching/fair-slots.ts'
 import { FetchError, type FetchedObject, type ObjectAnswer } from '../../../domain/fetching/fetched-object.ts'
@@ -50,6 +51,7 @@ function setup(
     random: () => 0.5,
     ...options,
   })
+  const recent = new RecentFetches({ nowMs: () => state.nowMs })
   const sharedFetches = new SharedFetches({
     workspace: 'shop',
     fetcher,
@@ -60,9 +62,10 @@ function setup(
     },
     keepOffline: true,
     onShared: id => state.shared.push(id),
+    recent,
     ...options,
   })
-  return { slots, fetcher, sharedFetches, asked, state }
+  return { slots, fetcher, sharedFetches, asked, state, recent }
 }
 
 /** Makes the breaker of a host that is down. Its clock does not move, so the next probe is always `openMs` away. */
@@ -75,7 +78,7 @@ function openBreaker(openMs: number): CircuitBreaker {
 }
 
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
-const callback = (freshFromMs = 1000, receivedAtMs = 5_000_000 + freshFromMs) => ({ id: 'a', freshFromMs, receivedAtMs })
+const callback = (freshFromMs = 1000, receivedAtMs = 5_000_000 + freshFromMs) => ({ id: 'a', attempt: 1, freshFromMs, receivedAtMs })
 
 describe('SharedFetches', () => {
   it('stores what it fetched, with the time when the request left', async () => {

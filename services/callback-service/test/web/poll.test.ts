@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { setImmediate } from 'node:timers/promises'
+import { Poll, type PollOptions } from '../../web/poll.ts'
+
+describe('Poll', () => {
+  it('asks again a second after it asked, however long the answer took', async () => {
+    const { poll, waits, tick } = polling({ ask: async () => tick(300) })
+    poll.start()
+    await setImmediate()
+    assert.deepEqual(waits, [700])
+  })
+
+  it('rests a little after an answer that took longer than a second', async () => {
+    const { poll, waits, tick } = polling({ ask: async () => tick(3000) })
+    poll.start()
+    await setImmediate()
+    assert.deepEqual(waits, [200])
+  })
+
+  it('asks rarely while nobody looks', async () => {
+    const { poll, waits } = polling({ isHidden: () => true })
+    poll.start()
+    await setImmediate()
+    assert.deepEqual(waits, [15_000])
+  })
+
+  it('asks less and less often while nobody answers, and every second again after an answer', async () => {
+    let failures = 6
+    const { poll, waits, next } = polling({ ask: async () => void (failures-- > 0 && (await Promise.reject(new Error('away')))) })
+    poll.start()
+    for (let asked = 0; asked < 6; asked++) await next()
+    assert.deepEqual(waits, [750, 1500, 3000, 6000, 7500, 7500, 1000])
+  })
+
+  it('says each failure', async () => {
+    const failures: unknown[] = []
+    const { poll } = polling({ ask: () => Promise.reject(new Error('away')), onFailure: error => failures.push(error) })
+    poll.start()
+    await setImmediate()
+    assert.deepEqual(failures.map(String), ['Error: away'])
+  })
+
+  it('never asks twice at a time', async () => {
+    let asked = 0
+    const { poll } = polling({
+      ask: () => {
+        asked++
+        return new Promise(() => undefined)
+      },
+    })
+    poll.start()
+    poll.start()
+    poll.hurry()
+    assert.equal(asked, 1)
+  })
+
+  it('asks at once when it shall hurry, and only then again', async () => {
+    let asked = 0
+    const { poll, forgotten } = polling({ ask: async () => void asked++ })
+    poll.start()
+    await setImmediate()
+    poll.hurry()
+    await setImmediate()
+    assert.deepEqual([asked, forgotten()], [2, 1])
+  })
+
+  it('asks nothing more once stopped, also when an answer comes later', async () => {
+    const answer = Promise.withResolvers<void>()
+    const { poll, waits } = polling({ ask: () => answer.promise })
+    poll.start()
+    poll.stop()
+    answer.resolve()
+    await setImmediate()
+    poll.hurry()
+    assert.deepEqual(waits, [])
+  })
+})
+
+/** A poll with a clock and timers of its own. The middle of the jitter is 0.75. */
+function polling(options: Partial<PollOptions>) {
+  const waits: number[] = []
+  let forgotten = 0
+  let now = 0
+  let due: (() => void) | undefined
+  const poll = new Poll({
+    ask: async () => undefined,
+    onFailure: () => undefined,
+    isHidden: () => false,
+    random: () => 0.5,
+    now: () => now,
+    later: (run, ms) => {
+      waits.push(ms)
+      due = run
+      return () => forgotten++
+    },
+    ...options,
+  })
+  const next = async (): Promise<void> => {
+    await setImmediate()
+    due?.()
+    await setImmediate()
+  }
+  const tick = (ms: number): void => {
+    now += ms
+  }
+  return { poll, waits, next, tick, forgotten: () => forgotten }
+}

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { eventually } from '../../../../test/support/eventually.ts'
+import { StorageUnavailableError } from '../../domain/storage-errors.ts'
+import { MINUTE_MS, type MinuteSpan } from '../../domain/traffic/traffic-minutes.ts'
+import { TrafficPoller } from '../../workers/traffic-poller.ts'
+import { logger } from './silent-logger.ts'
+
+const NOON = Date.UTC(2026, 0, 1, 12)
+
+describe('TrafficPoller', () => {
+  let poller: TrafficPoller
+  let monotonicMs: number
+  let clock: { databaseMs: number; steppedAtMs: number }
+  let reads: MinuteSpan[]
+  let searches: number
+  let isAway: boolean
+  let maxMinutes: number
+  let isSearchable: boolean
+
+  beforeEach(() => {
+    monotonicMs = 1_000_000
+    clock = { databaseMs: NOON + 30_000, steppedAtMs: Number.NEGATIVE_INFINITY }
+    reads = []
+    searches = 0
+    isAway = false
+    maxMinutes = 15
+    isSearchable = true
+    poller = new TrafficPoller({
+      source: {
+        read: async span => {
+          reads.push(span)
+          if (isAway || lengthOf(span) > maxMinutes) throw new StorageUnavailableError('away')
+          return { nowMs: clock.databaseMs, counts: [] }
+        },
+        lastHours: async () => new Map(),
+        findLast: async () => {
+          searches += 1
+          if (!isSearchable) throw new StorageUnavailableError('too slow')
+          return []
+        },
+      },
+      clock: {
+        nowMs: () => clock.databaseMs,
+        get steppedAtMs() {
+          return clock.steppedAtMs
+        },
+      },
+      workspaces: () => ['shop'],
+      retentionMs: () => 3_600_000,
+      logger,
+      nowMs: () => monotonicMs,
+    })
+    poller.start()
+  })
+
+  afterEach(() => poller.stop())
+
+  const lengthOf = ({ fromMs, toMs }: MinuteSpan): number => (toMs - fromMs) / MINUTE_MS
+  const pass = (ms: number): void => {
+    monotonicMs += ms
+    clock.databaseMs += ms
+  }
+  const precision = async () => (await poller.look()).receipts.of('shop').precision
+
+  it('reads nothing while nobody looks', async () => {
+    await new Promise(setImmediate)
+    assert.equal(reads.length, 0)
+  })
+
+  it('lets all who look at the same moment share one read', async () => {
+    const looks = await Promise.all([poller.look(), poller.look(), poller.look()])
+    assert.deepEqual([reads.length, new Set(looks.map(({ toMs }) => toMs)).size], [1, 1])
+    await poller.look()
+    assert.equal(reads.length, 1)
+  })
+
+  it('says how old its knowledge is', async () => {
+    await poller.look()
+    pass(4000)
+    const { toMs, ageMs } = await poller.look()
+    assert.deepEqual([toMs, ageMs], [NOON + 30_000, 4000])
+  })
+
+  it('throws if the first look finds no database, and tries again with the next', async () => {
+    isAway = true
+    await assert.rejects(poller.look(), StorageUnavailableError)
+    isAway = false
+    assert.equal((await poller.look()).ageMs, 0)
+  })
+
+  it('reads all anew when somebody looks again after more than a minute', async () => {
+    await poller.look()
+    pass(60_001)
+    const { toMs } = await poller.look()
+    assert.deepEqual([toMs, reads.map(lengthOf)], [NOON + 90_001, [15, 15]])
+  })
+
+  it('halves a window that the database cannot read in time', async () => {
+    maxMinutes = 7
+    await assert.rejects(poller.look())
+    const { minutes } = await poller.look()
+    assert.deepEqual(reads.slice(0, 2).map(lengthOf), [15, 7])
+    assert.ok(minutes.completeFromMs <= NOON - 6 * MINUTE_MS)
+  })
+
+  it('searches for last receipts one step at a time', async () => {
+    await poller.look()
+    await eventually('it has searched', () => searches === 1)
+    assert.equal(await precision(), 'unknown')
+  })
+
+  it('keeps what it knows of the minutes if the search fails', async () => {
+    isSearchable = false
+    await poller.look()
+    await eventually('it has searched', () => searches === 1)
+    assert.equal((await poller.look()).minutes.completeFromMs, NOON - 14 * MINUTE_MS)
+  })
+
+  it('refuses those who wait when it stops', async () => {
+    await poller.stop()
+    const looked = poller.look()
+    await poller.stop()
+    await assert.rejects(looked, StorageUnavailableError)
+  })
+})

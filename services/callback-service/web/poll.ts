@@ -1,0 +1,74 @@
+export interface PollOptions {
+  /** One request. It ends by itself, also when nobody answers. */
+  readonly ask: () => Promise<void>
+  /** A request failed. */
+  readonly onFailure: (error: unknown) => void
+  /** Whether nobody looks. Then requests come rarely. */
+  readonly isHidden: () => boolean
+  /** Runs something later. Returns what forgets it. */
+  readonly later?: (run: () => void, ms: number) => () => void
+  readonly random?: () => number
+  readonly now?: () => number
+}
+
+const INTERVAL_MS = 1000
+const HIDDEN_INTERVAL_MS = 15_000
+const SHORTEST_REST_MS = 200
+const MAX_WAIT_MS = 10_000
+
+/** Asks once a second, never twice at a time. While nobody answers it asks less and less often, with jitter: pages do not come back all at once. */
+export class Poll {
+  readonly #options: PollOptions & Required<Pick<PollOptions, 'later' | 'random' | 'now'>>
+  #failures = 0
+  #forget: (() => void) | undefined
+  #isRunning = false
+  #isAsking = false
+
+  constructor(options: PollOptions) {
+    this.#options = { later: afterMs, random: Math.random, now: () => performance.now(), ...options }
+  }
+
+  start(): void {
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#run()
+  }
+
+  stop(): void {
+    this.#isRunning = false
+    this.#forget?.()
+  }
+
+  /** Asks at once, because somebody looks again or the network is back. */
+  hurry(): void {
+    if (!this.#isRunning || this.#isAsking) return
+    this.#forget?.()
+    this.#run()
+  }
+
+  async #run(): Promise<void> {
+    const { ask, onFailure, later, now } = this.#options
+    const begun = now()
+    this.#isAsking = true
+    try {
+      await ask()
+      this.#failures = 0
+    } catch (error) {
+      this.#failures++
+      onFailure(error)
+    }
+    this.#isAsking = false
+    if (this.#isRunning) this.#forget = later(() => void this.#run(), this.#restMs(now() - begun))
+  }
+
+  #restMs(tookMs: number): number {
+    const { isHidden, random } = this.#options
+    if (this.#failures > 0) return Math.min(MAX_WAIT_MS, INTERVAL_MS * 2 ** (this.#failures - 1)) * (0.5 + random() / 2)
+    return Math.max(SHORTEST_REST_MS, (isHidden() ? HIDDEN_INTERVAL_MS : INTERVAL_MS) - tookMs)
+  }
+}
+
+function afterMs(run: () => void, ms: number): () => void {
+  const timer = setTimeout(run, ms)
+  return () => clearTimeout(timer)
+}

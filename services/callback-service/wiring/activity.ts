@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Route } from '#foundation/http/route.ts'
+import type { Loop } from '#foundation/lifecycle/loop.ts'
+import type { Signal } from '#foundation/lifecycle/signal.ts'
+import type { Logger } from '#foundation/telemetry/logger.ts'
+import type { Telemetry } from '#foundation/telemetry/tracing.ts'
+import type { DatabaseClock } from '../adapters/postgres/database-clock.ts'
+import type { WorkerSession } from '../adapters/postgres/worker-session.ts'
+import { INTERVAL_MS, MAX_ROWS, type NowView } from '../api/activity/activity-representation.ts'
+import { getActivity } from '../api/activity/get-activity.ts'
+import type { FindCallback } from '../api/callbacks/get-callback.ts'
+import { getFetches } from '../api/callbacks/get-fetches.ts'
+import type { Config } from '../config.ts'
+import type { CallbackCounts } from '../domain/accepting/workspace-forecast.ts'
+import { ActivityLog } from '../domain/activity/activity-log.ts'
+import { type ClientServiceTrouble, type Light, lightsOf } from '../domain/activity/lights.ts'
+import { RecentCount } from '../domain/activity/recent-count.ts'
+import { Samples } from '../domain/activity/samples.ts'
+import { Standstill } from '../domain/activity/standstill.ts'
+import type { CallbackEvent } from '../domain/callback-event.ts'
+import { DEFAULT_WORKSPACE } from '../domain/workspaces/workspace.ts'
+import { activitySampler } from '../workers/activity-sampler.ts'
+import type { Fetching, Workspaces } from './fetching.ts'
+import type { CallbackIntake } from './intake.ts'
+import type { Recording } from './recording.ts'
+
+interface Needs {
+  /** Returns the current settings. */
+  readonly config: () => Config
+  readonly recording: Recording
+  readonly events: Signal<CallbackEvent>
+  readonly storage: { readonly problem: string | undefined }
+  readonly session: Pick<WorkerSession, 'workerNumber' | 'problem'>
+  readonly worker: { readonly running: number }
+  readonly replicas: () => number
+  readonly inbox: CallbackIntake
+  readonly fetching: Pick<Fetching, 'slots' | 'breakerOf'>
+  readonly workspaces: Workspaces
+  readonly telemetry: Pick<Telemetry, 'collector'>
+  readonly shutdown: { readonly isDraining: boolean }
+  readonly clock: Pick<DatabaseClock, 'at'>
+  readonly find: FindCallback
+  readonly counts: () => Pick<NowView, 'streamsOpen' | 'httpConnections' | 'requestsWaiting'>
+  readonly logger: Logger
+}
+
+export interface Activity {
+  readonly sampler: Loop
+  /** Takes in what a look at the database counted, by workspace. */
+  countedCallbacks(counts: ReadonlyMap<string, CallbackCounts>): void
+  countedObjects(live: number): void
+  /** Routes of the admin port, because they show this process alone. */
+  readonly routes: readonly Route[]
+}
+
+/** Joins what shows operators the work of this process. */
+export function activity(needs: Needs): Activity {
+  const { recording, events, session, inbox, fetching, workspaces, clock, find, logger } = needs
+  const nowMs = (): number => performance.now()
+  const backlog = new RecentCount(nowMs)
+  const liveObjects = new RecentCount(nowMs)
+  const standstill = new Standstill({
+    nowMs,
+    mayRun: name => workspaces.find(name)?.isPaused === false && !troubleOf(name, fetching),
+  })
+  events.on(({ event }) => {
+    if (event === 'claimed') standstill.ran()
+  })
+  const samples = new Samples({ max: MAX_ROWS, intervalMs: INTERVAL_MS })
+  const log = new ActivityLog({
+    tally: recording.tally,
+    samples,
+    gauges: () => ({
+      fetches_in_flight: fetching.slots.inFlight,
+      fetches_waiting: fetching.slots.waiting,
+      backlog: backlog.value,
+      live_objects: liveObjects.value,
+      spool_callbacks: inbox.spool?.callbacks ?? 0,
+      eta_ms: inbox.longestEtaMs,
+    }),
+    nowMs,
+    clockMs: Date.now,
+  })
+  const process8 = randomBytes(4).toString('hex')
+  return {
+    sampler: activitySampler({ sample: () => log.sample(), intervalMs: INTERVAL_MS, nowMs, logger }),
+    countedCallbacks(counts) {
+      backlog.set(counts.values().reduce((sum, { unfinished, paused }) => sum + unfinished + paused, 0))
+      standstill.counted(counts)
+    },
+    countedObjects: live => liveObjects.set(live),
+    routes: [
+      getActivity(after => {
+        const troubles = workspaces.all.flatMap(({ name }) => troubleOf(name, fetching) ?? [])
+        return {
+          news: samples.after(after?.process === process8 ? after.number : undefined),
+          cursor: { process: process8, number: samples.lastNumber },
+          clockOffsetMs: samples.clockOffsetMs,
+          lights: lights(needs, { log, standstill, troubles }),
+          now: now(needs, troubles),
+        }
+      }),
+      getFetches({
+        find,
+        fetches: recording.fetches,
+        databaseAt: ms => clock.at(ms),
+        replica: () => ({ host: hostname(), pid: process.pid, worker: session.workerNumber }),
+      }),
+    ],
+  }
+}
+
+interface Seen {
+  readonly log: ActivityLog
+  readonly standstill: Standstill
+  readonly troubles: readonly ClientServiceTrouble[]
+}
+
+function lights(needs: Needs, { log, standstill, troubles }: Seen): readonly Light[] {
+  const { config, storage, inbox, session, replicas, worker, telemetry, shutdown } = needs
+  return lightsOf({
+    storageProblem: storage.problem,
+    spool: inbox.spool && { callbacks: inbox.spool.callbacks, setAside: inbox.spool.setAsideCount, problem: inbox.spool.problem },
+    sessionProblem: session.problem,
+    replicas: replicas(),
+    standstill: standstill.now,
+    callbacksRunning: worker.running,
+    defaultWorkspace: DEFAULT_WORKSPACE,
+    troubles,
+    fetches: log.fetchesOfLastMinute,
+    fetchTimeoutMs: config().fetch.timeoutMs,
+    tracing: telemetry.collector,
+    isShuttingDown: shutdown.isDraining,
+  })
+}
+
+function now({ session, worker, replicas, inbox, fetching, shutdown, counts }: Needs, troubles: NowView['troubles']): NowView {
+  const { spool } = inbox
+  return {
+    at: new Date(),
+    uptimeSeconds: process.uptime(),
+    isShuttingDown: shutdown.isDraining,
+    replicas: replicas(),
+    fetchConcurrency: fetching.slots.concurrency,
+    troubles,
+    spool: spool && { callbacks: spool.callbacks, setAside: spool.setAsideCount, bytes: spool.bytes },
+    worker: { number: session.workerNumber, problem: session.problem, callbacksRunning: worker.running },
+    acceptWaiting: inbox.waiting,
+    ...counts(),
+  }
+}
+
+/** @returns what is wrong with the client service of a workspace; undefined if it is well, or nobody has asked it yet */
+function troubleOf(workspace: string, fetching: Pick<Fetching, 'breakerOf'>): ClientServiceTrouble | undefined {
+  const breaker = fetching.breakerOf(workspace)
+  if (!breaker) return undefined
+  const { state } = breaker
+  const waitMs = Math.max(0, breaker.waitMs)
+  if (state !== 'closed') return { workspace, state: state === 'open' ? 'open' : 'half_open', waitMs }
+  return waitMs > 0 ? { workspace, state: 'paused', waitMs } : undefined
+}

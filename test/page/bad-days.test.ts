@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import type { Page } from 'playwright-core'
+import { freePort } from '../../deploy/local/ports.ts'
+import { until } from '../support/eventually.ts'
+import type { ServiceProcess } from '../support/service-process.ts'
+import { type System, startSystem } from '../support/system.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
+import { describePage } from './support/browser.ts'
+
+/** What the browser writes about a service that is away. */
+const NO_ANSWER = [
+  /ERR_CONNECTION_REFUSED/,
+  /ERR_CONNECTION_RESET/,
+  /ERR_EMPTY_RESPONSE/,
+  /ERR_SOCKET_NOT_CONNECTED/,
+  /WebSocket connection to .* failed/,
+]
+
+describePage('a live page that stays open', visits => {
+  let system: System
+  let postgres: TcpProxy
+  let service: ServiceProcess
+  let ports: { readonly HTTP_PORT: string; readonly ADMIN_PORT: string }
+
+  before(async () => {
+    system = await startSystem()
+    postgres = new TcpProxy(system.databaseUrl)
+    await postgres.start()
+    ports = { HTTP_PORT: String(await freePort()), ADMIN_PORT: String(await freePort()) }
+    await start()
+  })
+
+  after(async () => {
+    await system.stop()
+    await postgres.stop()
+  })
+
+  async function start(): Promise<void> {
+    service = await (await system.startCallbackService({ DATABASE_URL: postgres.url, ...ports })).ready()
+  }
+
+  function notices(page: Page) {
+    return page.locator('.notices')
+  }
+
+  /** Sends a callback by the page's own code, as its views do. @returns its id */
+  function sendFrom(page: Page): Promise<string> {
+    return page.evaluate(async () => {
+      const path = new URL('page/api.ts', location.href).href
+      const { ask } = (await import(path)) as { ask(path: string, options: object): Promise<{ id: string }> }
+      return (await ask('callback', { method: 'POST', body: '{"object_ids":[1]}' })).id
+    })
+  }
+
+  it('says that the service is gone, comes back by itself, and acts although its token is of a process that was killed', async () => {
+    visits().expect(...NO_ANSWER, /403/)
+    const page = await visits().openPage(service.adminUrl)
+    await sendFrom(page)
+    const killed = service.pid
+    await service.stop('SIGKILL')
+    await notices(page).getByText('Connection lost').waitFor()
+    await start()
+    await notices(page).getByText('Connected again').waitFor()
+    assert.notEqual(service.pid, killed)
+    await page.getByText(`process ${service.pid}`).waitFor()
+    const id = await sendFrom(page)
+    assert.equal((await system.db.query('SELECT FROM callbacks WHERE id = $1', [id])).rowCount, 1)
+  })
+
+  it('says that Postgres is away, keeps what it shows, and says when it is back', async () => {
+    visits().expect(/503/)
+    const page = await visits().openPage(service.adminUrl)
+    await page.getByText('Postgres: fine').waitFor()
+    const figures = await page.locator('main dl, main table').count()
+    postgres.refuse()
+    try {
+      await notices(page).getByText('Postgres').waitFor()
+      assert.equal(await page.locator('main dl, main table').count(), figures)
+    } finally {
+      postgres.forward()
+    }
+    await page.getByText('Postgres: fine').waitFor()
+    await notices(page).getByText('Postgres').waitFor({ state: 'detached' })
+  })
+
+  it('is current after a night in which the computer slept', async () => {
+    const page = await visits().openPage(service.adminUrl)
+    await page.getByText('Postgres: fine').waitFor()
+    await page.clock.install()
+    await page.clock.fastForward('24:00:00')
+    const answered = page.waitForResponse(response => response.url().includes('/activity') && response.ok())
+    await page.clock.runFor(20_000)
+    await answered
+    assert.doesNotMatch(await notices(page).innerText(), /lost/)
+  })
+
+  it('shows what is when the connection is cut again and again', async () => {
+    visits().expect(...NO_ANSWER)
+    const admin = new TcpProxy(service.adminUrl)
+    await admin.start()
+    try {
+      const page = await visits().openPage(admin.url.replace(/\/$/, ''))
+      for (let cuts = 0; cuts < 5; cuts += 1) {
+        await page.waitForResponse(response => response.url().includes('/activity') && response.ok())
+        admin.cut()
+      }
+      await until(async () => !/lost/.test(await notices(page).innerText()))
+    } finally {
+      await admin.stop()
+    }
+  })
+})
