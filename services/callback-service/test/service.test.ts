@@ -82,6 +82,26 @@ describe('the callback service, joined', () => {
     assert.deepEqual(document.paths['/callback']?.post.security, [{ bearer: [] }, { apiKey: [] }, { apiKeyInQuery: [] }])
   })
 
+  it('tells the traffic at the admin port: a superuser that of all workspaces, a key that of its own', async () => {
+    const superuser = 'superuser-'.repeat(4)
+    const { url, adminUrl } = await start({ ACCESS_SUPERUSER_KEYS: superuser, ACCESS_MODE: 'keys' })
+    const create = async (path: string, body: object) => {
+      const headers = { 'x-api-key': superuser, 'content-type': 'application/json' }
+      return (await (await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })).json()) as { key: string }
+    }
+    await create('/v1/workspaces', { name: 'traffic' })
+    const { key } = await create('/v1/workspaces/traffic/keys', { role: 'read' })
+    const seen = async (from: string, headers: Record<string, string>) => {
+      const response = await fetch(`${from}/v1/traffic?sort=name`, { headers })
+      const { workspaces } = (await response.json()) as { workspaces?: { workspace: string }[] }
+      return [response.status, workspaces?.map(({ workspace }) => workspace)]
+    }
+    assert.deepEqual(await seen(adminUrl, { 'x-api-key': superuser }), [200, ['default', 'traffic']])
+    assert.deepEqual(await seen(adminUrl, { 'x-api-key': key }), [200, ['traffic']])
+    assert.deepEqual(await seen(adminUrl, {}), [401, undefined])
+    assert.deepEqual(await seen(url, { 'x-api-key': key }), [404, undefined])
+  })
+
   it('neither accepts nor works on callbacks before it has read the workspaces, because default may need signatures or be paused', async () => {
     await storage.query(`UPDATE workspaces SET signing_secrets = '{${'A'.repeat(32)}}', paused = true`)
     const id = await putCallback(storage, { objectIds: [1n] })
