@@ -74,6 +74,32 @@ describe('Poll', () => {
     poll.hurry()
     assert.deepEqual(waits, [])
   })
+
+  it('waits as long as it is told', async () => {
+    const { poll, waits } = polling({ intervalMs: () => 5000 })
+    poll.start()
+    await setImmediate()
+    assert.deepEqual(waits, [5000])
+  })
+
+  it('asks once more after the present answer if somebody has changed something meanwhile', async () => {
+    const answers: (() => void)[] = []
+    const { poll, waits } = polling({ ask: () => new Promise(resolve => answers.push(resolve)) })
+    poll.start()
+    poll.again()
+    answers.shift()?.()
+    await setImmediate()
+    assert.deepEqual(waits, [0])
+  })
+
+  it('asks at once if somebody has changed something and no answer is due', async () => {
+    let asked = 0
+    const { poll } = polling({ ask: async () => void asked++ })
+    poll.start()
+    await setImmediate()
+    poll.again()
+    assert.equal(asked, 2)
+  })
 })
 
 /** A poll with a clock and timers of its own. The middle of the jitter is 0.75. */
