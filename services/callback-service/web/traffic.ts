@@ -87,7 +87,7 @@ export function followTraffic(query: TrafficQuery): () => void {
       if (!isOver) trafficProblem.set(error instanceof Error ? error.message : String(error))
     },
     isHidden,
-    intervalMs: INTERVAL_MS,
+    intervalMs: () => INTERVAL_MS,
   })
   const onVisible = (): void => {
     if (!isHidden()) poll.hurry()
