@@ -16,7 +16,7 @@ export interface PollOptions {
 const INTERVAL_MS = 1000
 const HIDDEN_INTERVAL_MS = 15_000
 const SHORTEST_REST_MS = 200
-const MAX_WAIT_MS = 10_000
+const MAX_WAIT_MS = 5000
 
 /** Asks again and again, never twice at a time. While nobody answers it asks less and less often, with jitter: pages do not come back all at once. */
 export class Poll {

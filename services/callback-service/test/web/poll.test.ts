@@ -29,7 +29,7 @@ describe('Poll', () => {
     const { poll, waits, next } = polling({ ask: async () => void (failures-- > 0 && (await Promise.reject(new Error('away')))) })
     poll.start()
     for (let asked = 0; asked < 6; asked++) await next()
-    assert.deepEqual(waits, [750, 1500, 3000, 6000, 7500, 7500, 1000])
+    assert.deepEqual(waits, [750, 1500, 3000, 3750, 3750, 3750, 1000])
   })
 
   it('says each failure', async () => {
