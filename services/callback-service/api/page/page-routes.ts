@@ -5,6 +5,7 @@ import type { Answer } from '#foundation/http/answer.ts'
 import { jsonAnswer } from '#foundation/http/answer.ts'
 import { pathNotFound } from '#foundation/http/problem-handler.ts'
 import { type Route, type RouteFacts, route } from '#foundation/http/route.ts'
+import { getPageCaller } from './get-caller.ts'
 import { type PageFile, PageFiles } from './page-files.ts'
 
 /** What the live page must know before it can ask for anything else. */
@@ -26,6 +27,7 @@ export function pageRoutes(session: PageSession): readonly Route[] {
   return [
     // Before the files, which would take `session` for the name of one.
     sessionRoute(session, files),
+    getPageCaller,
     route({
       ...PAGE_FACTS,
       path: '/',
