@@ -16,7 +16,7 @@ export const caller = new Store<Caller | undefined>(undefined)
 export const refusal = new Store<string | undefined>(undefined)
 
 /** Takes a key that the operator typed. @returns whether the service knows it; `refusal` says why not */
-export async function useKey(key: string): Promise<boolean> {
+export async function takeKey(key: string): Promise<boolean> {
   refusal.set(undefined)
   accessKey.set(key)
   await findCaller()

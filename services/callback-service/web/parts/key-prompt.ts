@@ -1,7 +1,7 @@
 import { html } from 'htm/preact'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { caller, findCaller, forgetKey, refusal, useKey } from '../caller.ts'
+import { caller, findCaller, forgetKey, refusal, takeKey } from '../caller.ts'
 import { accessKey, session } from '../session.ts'
 import { useStore } from '../store.ts'
 
@@ -42,7 +42,7 @@ function KeyPrompt({ problem }: { problem: string | undefined }) {
     // A header could not carry anything else.
     const isPlain = /^[\x21-\x7e]{1,512}$/.test(key)
     setFlaw(isPlain ? undefined : 'A key has 1 to 512 letters, digits and signs, without spaces.')
-    if (isPlain) await useKey(key)
+    if (isPlain) await takeKey(key)
   }
   return html`
     <form class="key-prompt" onSubmit=${submit}>
