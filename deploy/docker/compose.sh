@@ -78,6 +78,8 @@ print_addresses() {
   local callback=${CALLBACK_PORT:-9090} client=${CLIENT_PORT:-9010}
   cat <<TEXT
 
+  Open http://localhost:${CALLBACK_ADMIN_PORT:-6060}/ to watch the callbacks: the live page.
+
   callback service   http://localhost:$callback/           metrics  http://localhost:${CALLBACK_ADMIN_PORT:-6060}/metrics
   client service     http://localhost:$client/objects/7   faults   http://localhost:${CLIENT_ADMIN_PORT:-6061}/config
   traces             http://localhost:${ZIPKIN_PORT:-9411}/

@@ -22,6 +22,8 @@ export function banner(options: {
   const emits = hasEmitterKey || !needsKeys
   const key = needsKeys ? ` -H "X-API-Key: $KEY"` : ''
   return `
+  Open http://localhost:${callback.adminPort}/ to watch the callbacks: the live page.
+
   Ready after ${(readyMs / 1000).toFixed(1)} s. ${emits ? 'The client service sends a callback every 5 seconds. See what happens to it:' : WITHOUT_KEY}
 
   callback service   ${callbackUrl}/           metrics  http://localhost:${callback.adminPort}/metrics

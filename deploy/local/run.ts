@@ -152,6 +152,7 @@ function services(options: {
         HTTP_PORT: String(callback.port),
         ADMIN_PORT: String(callback.adminPort),
         CLIENT_SERVICE_URL: clientUrl,
+        CLIENT_SERVICE_ADMIN_URL: process.env['CLIENT_SERVICE_ADMIN_URL'] ?? `http://127.0.0.1:${client.adminPort}`,
         DATABASE_URL: databaseUrl(),
         MIGRATE_ON_START: 'true',
         SPOOL_PATH: process.env['SPOOL_PATH'] ?? `${LOCAL}spool/callbacks.sqlite`,

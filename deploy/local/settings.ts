@@ -8,7 +8,7 @@ const port = (doc: string, fallback: number) => setting<number>({ doc, format: '
 export const schema = {
   callback: {
     port: port('Port of the callback service.', 9090),
-    adminPort: port('Admin port of the callback service, for metrics, profiles and settings.', 6060),
+    adminPort: port('Admin port of the callback service, for the live page, metrics, profiles and settings.', 6060),
   },
   client: {
     port: port('Port of the client service.', 9010),

@@ -291,19 +291,21 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
-  const page = livePage({ config, routes, keyed: pageGate, isOpen: callers.isOpen, onReceived })
+  const page = livePage({
+    config,
+    routes,
+    more: [getTraffic(traffics.readTraffic), ...seen.routes],
+    keyed: pageGate,
+    isOpen: callers.isOpen,
+    onReceived,
+  })
   const admin = adminServer({
     ...config.admin,
     ...page.admin,
     registry,
     settings,
     logger,
-    routes: [
-      ...(inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : []),
-      getTraffic(traffics.readTraffic),
-      ...page.admin.routes,
-      ...seen.routes,
-    ],
+    routes: [...(inbox.setAside ? setAsideRoutes(inbox.setAside, logger) : []), ...page.admin.routes],
     hasWebSockets: true,
     kinds: PROBLEMS,
     translate: toProblem,

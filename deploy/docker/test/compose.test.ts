@@ -13,6 +13,15 @@ describe('docker-compose.yml', () => {
     assert.deepEqual(elsewhere, ["'$" + '{HTTP_HOST:-127.0.0.1}:$' + "{CALLBACK_PORT:-9090}:9090'"])
   })
 
+  it('serves the live page with its switches, and links to traces where the browser of this machine finds them', () => {
+    for (const line of [
+      "ADMIN_PAGE: 'on'",
+      'CLIENT_SERVICE_ADMIN_URL: http://client-service:6061',
+      `TRACING_UI_URL: http://localhost:${'$'}{ZIPKIN_PORT:-9411}/zipkin`,
+    ])
+      assert.ok(text.includes(`\n      ${line}\n`), line)
+  })
+
   it('passes the access settings on, without which nobody would need a key', () => {
     for (const name of ['ACCESS_MODE', 'ACCESS_SUPERUSER_KEYS']) assert.match(text, new RegExp(`^ {6}${name}:$`, 'm'))
   })

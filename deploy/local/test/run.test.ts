@@ -39,6 +39,7 @@ describe('make run', () => {
     const { child, log } = run({ SUMMARY_INTERVAL_MS: '200', LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '20', EMITTER_INTERVAL_MS: '50' })
     await until(log, /stored [1-9]/)
     assert.match(log(), /migrated the database: \d+_/)
+    assert.match(log(), new RegExp(`\\n  Open http://localhost:${ports.CALLBACK_ADMIN_PORT}/ to watch the callbacks[^]*\\n  Ready after`))
     assert.match(log(), new RegExp(`callback service +http://localhost:${ports.CALLBACK_PORT}/`))
     assert.match(log(), /accepted [1-9]\d* \(\+\d+\) · in flight \d+ · stored [1-9]/)
 
@@ -49,6 +50,15 @@ describe('make run', () => {
       /client +│ INFO {2}service stopped[\s\S]*callback │ INFO {2}service stopping[\s\S]*callback │ INFO {2}service stopped/,
     )
     for (const port of Object.values(ports)) assert.ok(await isPortFree(port, '0.0.0.0'), `${port} is free again`)
+  })
+
+  it('serves the live page, which reaches the switches of the client service', async () => {
+    const { log } = run({})
+    await until(log, /Ready after/)
+    const admin = `http://localhost:${ports.CALLBACK_ADMIN_PORT}`
+    assert.match(await (await fetch(`${admin}/`)).text(), /<title>Answerback<\/title>/)
+    const { faults } = (await (await fetch(`${admin}/client-service/config`)).json()) as { faults: { down: boolean } }
+    assert.equal(faults.down, false)
   })
 
   it('listens on loopback alone, and says how to open it', async () => {

@@ -87,6 +87,15 @@ describe('the settings of the callback service', () => {
       assert.deepEqual(warningsAbout(read(closed).current), [])
   })
 
+  it('warn that everybody who reaches the admin port may do everything, if the live page is on beyond loopback and nobody needs a key', () => {
+    const exposed = { HTTP_HOST: '127.0.0.1', ADMIN_HOST: '0.0.0.0' }
+    assert.deepEqual(warningsAbout(read({ ...exposed, ADMIN_PAGE: 'on' }).current), [
+      'everybody who reaches the admin port may do everything: publish it on loopback alone',
+    ])
+    for (const ADMIN_PAGE of ['auto', 'off']) assert.deepEqual(warningsAbout(read({ ...exposed, ADMIN_PAGE }).current), [])
+    assert.deepEqual(warningsAbout(read({ ...exposed, ADMIN_PAGE: 'on', ACCESS_MODE: 'keys' }).current), [])
+  })
+
   it('take keys of superusers that a Bearer header can carry, and mask them', () => {
     const settings = read({ ACCESS_SUPERUSER_KEYS: ` ${KEY}  ${KEY}/+~.= ` })
     assert.deepEqual(superuserKeysOf(settings.current), [KEY, `${KEY}/+~.=`])

@@ -18,6 +18,8 @@ export function livePage(options: {
   readonly config: Config
   /** The routes of the port for senders. */
   readonly routes: readonly Route[]
+  /** Routes that only the page needs. */
+  readonly more: readonly Route[]
   /** Finds out who may use those that need a caller. */
   readonly keyed: Gate
   readonly isOpen: boolean
@@ -32,7 +34,7 @@ export function livePage(options: {
   return { parts: switches ? [switches] : [], admin: adminOptions(options, switches) }
 }
 
-function adminOptions({ config, routes, keyed, isOpen, onReceived }: Parameters<typeof livePage>[0], switches?: SwitchClient) {
+function adminOptions({ config, routes, more, keyed, isOpen, onReceived }: Parameters<typeof livePage>[0], switches?: SwitchClient) {
   const token = newPageToken()
   const limited = readLimit(MAX_SWITCH_REQUESTS)
   const own = pageRoutes({
@@ -47,7 +49,7 @@ function adminOptions({ config, routes, keyed, isOpen, onReceived }: Parameters<
     change: (changes: object) => limited(() => switches.change(changes)),
   }
   return {
-    routes: [...own, ...(bounded ? switchRoutes(bounded) : [])],
+    routes: [...own, ...more, ...(bounded ? switchRoutes(bounded) : [])],
     mounted: routes.filter(({ access }) => access !== 'public'),
     gate: adminGate(token, keyed),
     doors: ['/'],

@@ -13,7 +13,7 @@ export function Notices() {
     <${LostNotice} />
     <${BackNotice} />
     <${VersionNotice} />
-    ${postgres && html`<p class="notice bad">Postgres: ${postgres.text} Figures of the whole database are from before.</p>`}
+    ${postgres && html`<p class="notice bad">${postgres.text} The page keeps the last figures of the database.</p>`}
     ${now?.now.is_shutting_down && html`<p class="notice warn">The service is shutting down.</p>`}
   </div>`
 }
