@@ -296,6 +296,17 @@ describe('the callback service, joined', () => {
     assert.equal((await fetch(`${url}/activity`)).status, 404)
   })
 
+  it('shows fetches to those who may read, and its activity to operators without a key', async () => {
+    const key = 'superuser-'.repeat(4)
+    const { adminUrl } = await start({ ACCESS_SUPERUSER_KEYS: key })
+    const path = `${adminUrl}/v1/callbacks/${crypto.randomUUID()}/fetches`
+    const statuses = [fetch(path), fetch(path, { headers: { 'x-api-key': key } }), fetch(`${adminUrl}/activity`)]
+    assert.deepEqual(
+      (await Promise.all(statuses)).map(({ status }) => status),
+      [401, 404, 200],
+    )
+  })
+
   it('shows in its activity that the client service is down, and that Postgres is', async () => {
     answer = request => request.socket.destroy()
     const { url, adminUrl } = await start()

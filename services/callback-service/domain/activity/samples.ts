@@ -50,7 +50,7 @@ export class Samples {
   /** @param elapsedMs time since the sample before, by a monotonic clock @param clockMs the time that the clock shows */
   add(sample: Sample, { elapsedMs, clockMs }: { readonly elapsedMs: number; readonly clockMs: number }): void {
     const last = this.#rows.at(-1)
-    const atMs = Math.round(last ? this.#after(last.atMs, { elapsedMs, clockMs }) : clockMs)
+    const atMs = Math.round(last ? this.#timeAfter(last.atMs, { elapsedMs, clockMs }) : clockMs)
     if (last && atMs - last.atMs > LATE_INTERVALS * this.#intervalMs) this.#push(last.atMs + this.#intervalMs, undefined)
     this.#push(atMs, sample)
     this.#clockOffsetMs = Math.round(clockMs) - atMs
@@ -64,7 +64,7 @@ export class Samples {
   }
 
   /** A clock that is a little slow, or slowed down by NTP, did not go back. The times follow it. */
-  #after(lastMs: number, { elapsedMs, clockMs }: { readonly elapsedMs: number; readonly clockMs: number }): number {
+  #timeAfter(lastMs: number, { elapsedMs, clockMs }: { readonly elapsedMs: number; readonly clockMs: number }): number {
     const expectedMs = lastMs + elapsedMs
     const hasGoneBack = clockMs < expectedMs - STEP_INTERVALS * this.#intervalMs
     return Math.max(lastMs + 1, hasGoneBack ? expectedMs : clockMs)

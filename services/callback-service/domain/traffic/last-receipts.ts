@@ -44,7 +44,7 @@ export class LastReceipts {
       const known = this.#receipts.get(workspace)
       if (!Number.isFinite(atMs) || (known && known.atMs > atMs)) continue
       const last = (startOfMinute(atMs) - minutes.fromMs) / MINUTE_MS
-      const pace = paceUpTo(minutes.seriesOf(workspace, 'received'), last)
+      const pace = paceUpTo(minutes.seriesOf(workspace).received, last)
       const usualGapMs = pace.minutes >= MIN_MINUTES ? usualGapOf(pace) : known?.atMs === atMs ? known.usualGapMs : undefined
       this.#receipts.set(workspace, { atMs, usualGapMs })
       // It came late, out of a spool: the minutes before it are not in memory.
