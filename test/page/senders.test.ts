@@ -162,6 +162,22 @@ describePage('the view Senders', visits => {
     assert.ok(pageWidth === 390 && (tableWidth ?? 0) > 390, `${pageWidth}, ${tableWidth}`)
   })
 
+  it('shows what the key may see, and why it shows nothing', async () => {
+    const superuser = 'superuser-'.repeat(4)
+    const service = await (await system.startCallbackService({ ACCESS_MODE: 'keys', ACCESS_SUPERUSER_KEYS: superuser })).ready()
+    const headers = { 'x-api-key': superuser, 'content-type': 'application/json' }
+    const created = await fetch(`${service.url}/v1/workspaces/busy/keys`, { method: 'POST', headers, body: '{"role":"read"}' })
+    const { key } = (await created.json()) as { key: string }
+    visits().expect(/401/)
+    const page = await visits().openPage(service.adminUrl, '#/senders')
+    await page.getByRole('status').filter({ hasText: /key/ }).first().waitFor()
+    assert.equal(await page.locator('table.senders').count(), 0)
+    await page.evaluate(value => sessionStorage.setItem('answerback-key', value), key)
+    await page.reload()
+    await row(page, 'busy').waitFor()
+    assert.deepEqual(await names(page), ['busy'])
+  })
+
   for (const colorScheme of ['light', 'dark'] as const) {
     it(`is a table in which axe-core finds nothing serious, in ${colorScheme}`, async () => {
       const page = await visits().openPage(system.callbackAdminUrl, '#/senders', { colorScheme })

@@ -1,5 +1,6 @@
 import { ask, withQuery } from './api.ts'
 import { Poll } from './poll.ts'
+import { accessKey } from './session.ts'
 import { Store } from './store.ts'
 
 /** What `GET /v1/traffic` says: see docs/http-api.md. */
@@ -61,6 +62,12 @@ export const traffic = new Store<KnownTraffic | undefined>(undefined)
 
 /** Why the last request failed; undefined if it did not. */
 export const trafficProblem = new Store<string | undefined>(undefined)
+
+// Another key may see other workspaces.
+accessKey.subscribe(() => {
+  traffic.set(undefined)
+  trafficProblem.set(undefined)
+})
 
 const INTERVAL_MS = 5000
 /** As the service accepts it. */
