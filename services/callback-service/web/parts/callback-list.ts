@@ -41,13 +41,18 @@ export function CallbackList({ live, mayManage }: { live: LiveCallbacks; mayMana
     setPaused(false)
     scrollTo({ top: 0 })
   }
+  // The bar goes away, and the focus with it.
+  const selectNone = (): void => {
+    setSelected(NONE)
+    top.current?.focus()
+  }
   return html`
-    <div class="row" ref=${top}>
+    <div class="row" ref=${top} tabindex="-1">
       <${LiveStatus} view=${view} />
       <button type="button" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>${isPaused ? 'Continue' : 'Pause updates'}</button>
       ${view.newer > 0 && html`<button type="button" class="newer" onClick=${showNewer}>${newerText(view)}</button>`}
     </div>
-    ${mayManage && html`<${SelectionBar} chosen=${chosen} live=${live} onDone=${() => setSelected(NONE)} />`}
+    ${mayManage && html`<${SelectionBar} chosen=${chosen} live=${live} onDone=${selectNone} />`}
     <${CallbackRows} rows=${rows} workspace=${live.filter.workspace} now=${now} selected=${selected} onSelect=${mayManage ? select : undefined} onFocus=${setFocus} />
     ${view.rows.length === 0 && view.list === 'loaded' && html`<p>No callback matches.</p>`}
     <${Pager} live=${live} page=${page} onPage=${setPage} />

@@ -41,7 +41,7 @@ export function CopyButton({ text }: { text: string }) {
 export function Moment({ at, now }: { at: string; now: number }) {
   const isToday = new Date(at).toDateString() === new Date(now).toDateString()
   const date = isToday ? '' : `${new Date(at).toLocaleDateString()} `
-  return html`<time dateTime=${at} title=${at}>${date}${clock(at)}</time> <span class="quiet">${age(now - Date.parse(at))} ago</span>`
+  return html`<time dateTime=${at} title=${at}>${date}${clock(at)}</time> <span class="quiet age">${age(now - Date.parse(at))} ago</span>`
 }
 
 /** How long a callback took, or how long it has waited. */

@@ -7,13 +7,18 @@ import { hrefOf } from '../router.ts'
 const STEP = 100
 const SYMBOLS: Readonly<Record<string, string>> = { pending: '○', stored: '✓', offline: '◌', not_found: '∅', failed: '✗', cancelled: '⊘' }
 
-/** The objects of a callback with their outcomes, at most 100 at first. */
+/** What an operator looks for first. */
+const URGENT = ['failed', 'pending']
+
+/** The objects of a callback with their outcomes, at most 100 at first: those that failed, those that are missing, then the others. */
 export function CallbackObjects({ objects, workspace }: { objects: readonly CallbackObject[]; workspace: string }) {
   const [sought, setSought] = useState('')
   const [outcome, setOutcome] = useState('')
   const [shown, setShown] = useState(STEP)
   const counts = countsOf(objects)
-  const found = objects.filter(({ id, outcome: own }) => (outcome === '' || own === outcome) && String(id).includes(sought.trim()))
+  const found = objects
+    .filter(({ id, outcome: own }) => (outcome === '' || own === outcome) && String(id).includes(sought.trim()))
+    .sort((a, b) => rankOf(a) - rankOf(b))
   return html`<section aria-labelledby="objects">
     <h3 id="objects">Objects</h3>
     <p>${[...counts].map(([name, count]) => `${number(count)} ${words(name)}`).join(', ') || 'It names none.'}</p>
@@ -50,6 +55,11 @@ function countsOf(objects: readonly CallbackObject[]): Map<string, number> {
   const counts = new Map<string, number>()
   for (const { outcome } of objects) counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
   return counts
+}
+
+function rankOf({ outcome }: CallbackObject): number {
+  const rank = URGENT.indexOf(outcome)
+  return rank < 0 ? URGENT.length : rank
 }
 
 function words(outcome: string): string {
