@@ -166,13 +166,17 @@ describePage('the view Senders', visits => {
     const superuser = 'superuser-'.repeat(4)
     const service = await (await system.startCallbackService({ ACCESS_MODE: 'keys', ACCESS_SUPERUSER_KEYS: superuser })).ready()
     const headers = { 'x-api-key': superuser, 'content-type': 'application/json' }
-    const created = await fetch(`${service.url}/v1/workspaces/busy/keys`, { method: 'POST', headers, body: '{"role":"read"}' })
-    const { key } = (await created.json()) as { key: string }
-    visits().expect(/401/)
+    const keyOf = async (role: string): Promise<string> => {
+      const request = { method: 'POST', headers, body: JSON.stringify({ role }) }
+      return ((await (await fetch(`${service.url}/v1/workspaces/busy/keys`, request)).json()) as { key: string }).key
+    }
+    visits().expect(/404/)
     const page = await visits().openPage(service.adminUrl, '#/senders')
-    await page.getByRole('status').filter({ hasText: /key/ }).first().waitFor()
+    await page.getByLabel('Key', { exact: true }).fill(await keyOf('send'))
+    await page.keyboard.press('Enter')
+    await page.getByRole('status').filter({ hasText: 'This key may not see the traffic.' }).waitFor()
     assert.equal(await page.locator('table.senders').count(), 0)
-    await page.evaluate(value => sessionStorage.setItem('answerback-key', value), key)
+    await page.evaluate(value => sessionStorage.setItem('answerback-key', value), await keyOf('read'))
     await page.reload()
     await row(page, 'busy').waitFor()
     assert.deepEqual(await names(page), ['busy'])

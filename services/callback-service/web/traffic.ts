@@ -1,4 +1,4 @@
-import { ask, withQuery } from './api.ts'
+import { ask, Problem, withQuery } from './api.ts'
 import { Poll } from './poll.ts'
 import { accessKey } from './session.ts'
 import { Store } from './store.ts'
@@ -91,7 +91,7 @@ export function followTraffic(query: TrafficQuery): () => void {
       trafficProblem.set(undefined)
     },
     onFailure: error => {
-      if (!isOver) trafficProblem.set(error instanceof Error ? error.message : String(error))
+      if (!isOver) trafficProblem.set(textOf(error))
     },
     isHidden,
     intervalMs: () => INTERVAL_MS,
@@ -106,4 +106,10 @@ export function followTraffic(query: TrafficQuery): () => void {
     document.removeEventListener('visibilitychange', onVisible)
     poll.stop()
   }
+}
+
+function textOf(error: unknown): string {
+  // What a key may not see is not found.
+  if (error instanceof Problem && error.status === 404) return 'This key may not see the traffic. Its role must be read or manage.'
+  return error instanceof Error ? error.message : String(error)
 }
