@@ -74,6 +74,7 @@ describePage('the view Now', visits => {
         const { data } = (canvas.getContext('2d') as CanvasRenderingContext2D).getImageData(0, 0, canvas.width, canvas.height)
         return data.some((_, index) => index % 4 === 0 && colour.every((value, channel) => data[index + channel] === value))
       }, colour)
+    visits().expect(/willReadFrequently/)
     // The colours of the grid.
     await isDrawn([0xd3, 0xd7, 0xde, 255])
     await page.emulateMedia({ colorScheme: 'dark' })

@@ -152,6 +152,16 @@ describePage('the view Senders', visits => {
     await eventually('it asks at once', () => asked === 3)
   })
 
+  it('fits a narrow screen: the table scrolls, not the page', async () => {
+    const page = await visits().openPage(system.callbackAdminUrl, '#/senders', { viewport: { width: 390, height: 800 } })
+    await row(page, 'busy').waitFor()
+    const [pageWidth, tableWidth] = await page.evaluate(() => [
+      document.documentElement.scrollWidth,
+      document.querySelector('table.senders')?.scrollWidth ?? 0,
+    ])
+    assert.ok(pageWidth === 390 && (tableWidth ?? 0) > 390, `${pageWidth}, ${tableWidth}`)
+  })
+
   for (const colorScheme of ['light', 'dark'] as const) {
     it(`is a table in which axe-core finds nothing serious, in ${colorScheme}`, async () => {
       const page = await visits().openPage(system.callbackAdminUrl, '#/senders', { colorScheme })

@@ -14,7 +14,7 @@ const NAMES: Readonly<Record<string, string>> = {
 /** A state is told by symbol, word and colour. */
 const STATES = {
   ok: { symbol: '✓', word: 'fine' },
-  warn: { symbol: '!', word: 'look' },
+  warn: { symbol: '!', word: 'attention' },
   bad: { symbol: '✕', word: 'bad' },
   unknown: { symbol: '–', word: 'not in use' },
 } as const

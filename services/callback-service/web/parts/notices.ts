@@ -9,7 +9,7 @@ import { useStore } from '../store.ts'
 export function Notices() {
   const now = useStore(activity)
   const postgres = now?.lights.find(({ name, state }) => name === 'postgres' && state === 'bad')
-  return html`<div class="notices" role="status">
+  return html`<div class="notices" role="status" aria-atomic="false">
     <${LostNotice} />
     <${BackNotice} />
     <${VersionNotice} />

@@ -47,7 +47,7 @@ export function SendersView({ place }: { place: Place }) {
   const isPossible = isNamePart(name)
   return html`
     <h2>Senders</h2>
-    <form class="filters" role="search" onSubmit=${(event: Event) => event.preventDefault()}>
+    <form class="find" role="search" onSubmit=${(event: Event) => event.preventDefault()}>
       <label>Find by name <input type="search" maxlength="64" value=${name} onInput=${(event: Event) => find(event, sort)} /></label>
     </form>
     ${isPossible && html`<${Freshness} />`}
