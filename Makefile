@@ -20,7 +20,7 @@ help: ## list all commands
 run: $(GENERATED) ## start an embedded PostgreSQL and both services, with one log; needs no Docker
 	@exec node deploy/local/run.ts
 
-test: $(GENERATED) ## run all tests with a throwaway PostgreSQL; ARGS="-g text" runs those whose names match
+test: $(GENERATED) ## run all tests, two files at a time, with throwaway PostgreSQL servers; ARGS="-g text" runs those whose names match
 	@exec npm test --silent -- $(ARGS)
 
 test-integration: $(GENERATED) ## run the end-to-end tests against a running make run or make compose

@@ -6,31 +6,36 @@ import { join } from 'node:path'
 import { type CallbackAnswer, finished, postCallback, range, readCallback, readMetrics } from './support/callbacks.ts'
 import { until } from './support/eventually.ts'
 import type { ServiceProcess } from './support/service-process.ts'
-import { type System, startSystem } from './support/system.ts'
+import { type Surroundings, startSurroundings } from './support/system.ts'
 import { TcpProxy } from './support/tcp-proxy.ts'
 
 describe('the spool', function () {
   this.timeout(60_000)
-  let system: System
+  let system: Surroundings
   let proxy: TcpProxy
   let folder: string
   let service: ServiceProcess
 
+  before(async () => {
+    system = await startSurroundings({ hasTraces: false })
+  })
+
   beforeEach(async () => {
+    await system.db.query('TRUNCATE callbacks, objects')
     folder = await mkdtemp(join(tmpdir(), 'answerback-spool-'))
-    system = await startSystem()
     proxy = new TcpProxy(system.databaseUrl)
     await proxy.start()
-    await system.callbackService.stop()
     service = await (await start('a')).ready()
   })
 
   afterEach(async () => {
     proxy.forward()
-    await system.stop()
+    await system.stopCallbackServices()
     await proxy.stop()
     await rm(folder, { recursive: true })
   })
+
+  after(() => system.stop())
 
   const start = (name: string, settings: Record<string, string> = {}): Promise<ServiceProcess> =>
     system.startCallbackService({ DATABASE_URL: proxy.url, SPOOL_PATH: join(folder, `${name}.sqlite`), ...settings })

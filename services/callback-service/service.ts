@@ -275,6 +275,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     shutdown,
     clock,
     find,
+    nowMs: () => performance.now(),
     counts: () => ({ streamsOpen: sockets.count, httpConnections: http.connections, requestsWaiting: waiters.count }),
     logger,
   })

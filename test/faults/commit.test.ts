@@ -3,7 +3,7 @@ import { accept, finished, postCallback } from '../support/callbacks.ts'
 import { withClient } from '../support/database.ts'
 import { until } from '../support/eventually.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
-import { type System, startSystem } from '../support/system.ts'
+import { type Surroundings, startSurroundings } from '../support/system.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 /** An arbitrary idempotency key. The table is emptied before each test. */
@@ -11,15 +11,14 @@ const KEY = { 'idempotency-key': 'key 1' }
 
 describe('the moment of the commit', function () {
   this.timeout(60_000)
-  let system: System
+  let system: Surroundings
   let proxy: TcpProxy
   let service: ServiceProcess
   /** The service that is started after a kill. */
   let again: ServiceProcess | undefined
 
   before(async () => {
-    system = await startSystem()
-    await system.callbackService.stop()
+    system = await startSurroundings({ hasTraces: false })
   })
 
   beforeEach(async () => {

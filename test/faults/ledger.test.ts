@@ -6,7 +6,7 @@ import { digestOf } from '../chaos/ledger-checker.ts'
 import { postCallback } from '../support/callbacks.ts'
 import { eventually, until } from '../support/eventually.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
-import { type System, startSystem } from '../support/system.ts'
+import { type Surroundings, startSurroundings } from '../support/system.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 const KEYS = Array.from({ length: 20 }, (_, n) => `order-${n}`)
@@ -21,14 +21,13 @@ type Interval = Counts & { readonly keys_digest: string }
 
 describe('the ledger', function () {
   this.timeout(60_000)
-  let system: System
+  let system: Surroundings
   let proxy: TcpProxy
   let service: ServiceProcess
   let folder: string
 
   before(async () => {
-    system = await startSystem({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' } })
-    await system.callbackService.stop()
+    system = await startSurroundings({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' }, hasTraces: false })
     folder = await mkdtemp(join(tmpdir(), 'answerback-ledger-'))
   })
 

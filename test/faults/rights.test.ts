@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { accept, finished, postCallback, readMetrics } from '../support/callbacks.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../support/database.ts'
-import { eventually } from '../support/eventually.ts'
+import { eventually, until } from '../support/eventually.ts'
 import { ServiceProcess } from '../support/service-process.ts'
 
 const GRANTS = fileURLToPath(new URL('../../deploy/grants.sql', import.meta.url))
@@ -67,7 +67,7 @@ describe('a database user with the rights of deploy/grants.sql', function () {
     const gone = async (path: string): Promise<boolean> => (await fetch(`${service.url}${path}`)).status === 404
     await eventually('the objects have expired', () => gone('/v1/objects/2'))
     await eventually('they are deleted', async () => (await readMetrics(service.adminUrl)).total('objects_expired_total') === 3)
-    await eventually('the callback is forgotten', () => gone(`/v1/callbacks/${id}`))
+    await until(() => gone(`/v1/callbacks/${id}`))
     await asOwner(`SET ROLE ${role}; INSERT INTO clock_steps (number, step_ms) VALUES (1, 1) ON CONFLICT DO NOTHING RETURNING number`)
     assert.equal((await readMetrics(service.adminUrl)).total('worker_session'), 1)
     assert.deepEqual(troubles(), [])
@@ -91,7 +91,8 @@ describe('a database user with the rights of deploy/grants.sql', function () {
       await accept(service.url, [1])
       await asOwner(`REVOKE ${right} FROM ${role}`)
       await postCallback(service.url, [2])
-      await eventually('the log says it', () => troubles().some(line => line.includes(`permission denied for table ${table}`)))
+      // Some duties rest for five seconds.
+      await until(() => troubles().some(line => line.includes(`permission denied for table ${table}`)))
     })
   }
 

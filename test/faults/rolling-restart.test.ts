@@ -6,7 +6,8 @@ import type { ServiceProcess } from '../support/service-process.ts'
 import { type System, startSystem } from '../support/system.ts'
 
 const LOOK_MS = 50
-const REPLICA = { SHUTDOWN_DELAY_MS: '500' }
+/** The delay is many times that of a look, because a busy machine may delay a look. */
+const REPLICA = { SHUTDOWN_DELAY_MS: '1500' }
 
 /** Sends requests like a load balancer: in turn to the replicas that were ready at its last check. */
 class Balancer {

@@ -42,8 +42,10 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
   }
 }
 
+/** The server of this process. Each of mocha's parallel processes has its own, because some tests look at all sessions of a server. */
 function serverUrl(): string {
-  const url = process.env['TEST_DATABASE_URL']
+  const urls = process.env['TEST_DATABASE_URL']?.split(' ') ?? []
+  const url = urls[Number(process.env['MOCHA_WORKER_ID'] ?? 0) % urls.length]
   if (!url)
     throw new Error(
       'TEST_DATABASE_URL is not set: run the tests with `npm test`, or set it to a server on which the tests may create databases',

@@ -6,13 +6,14 @@ export async function eventually(fact: string, condition: () => boolean | Promis
   await until(condition, 5000, fact)
 }
 
-/** Polls a condition until its result is truthy. @returns that result @throws {AssertionError} there is none within `timeoutMs` */
+/** Polls a condition until its result is truthy, less often the longer it takes. @returns that result @throws {AssertionError} there is none within `timeoutMs` */
 export async function until<T>(condition: () => T | Promise<T>, timeoutMs = 15_000, fact = String(condition)): Promise<NonNullable<T>> {
-  const deadline = performance.now() + timeoutMs
+  const started = performance.now()
   for (;;) {
     const result = await condition()
     if (result) return result
-    assert.ok(performance.now() < deadline, `not within ${timeoutMs} ms: ${fact}`)
-    await sleep(5)
+    const waitedMs = performance.now() - started
+    assert.ok(waitedMs < timeoutMs, `not within ${timeoutMs} ms: ${fact}`)
+    await sleep(Math.min(5 + waitedMs / 100, 25))
   }
 }

@@ -8,32 +8,36 @@ import { LocalPostgres } from '../../deploy/local/postgres.ts'
 import { exitOnSetupError } from '../../deploy/local/setup-error.ts'
 
 /**
- * `node test/support/with-postgres.ts COMMAND [ARGUMENT ...]` runs a command with a throwaway PostgreSQL server. The server's URL is in
- * TEST_DATABASE_URL. The server ends with the command, and the exit code is that of the command. If TEST_DATABASE_URL is set already, the
- * command uses that server instead.
+ * `node test/support/with-postgres.ts [--servers=2] COMMAND [ARGUMENT ...]` runs a command with throwaway PostgreSQL servers (default: one).
+ * Their URLs are in TEST_DATABASE_URL, separated by spaces. The servers end with the command, and the exit code is that of the command. If
+ * TEST_DATABASE_URL is set already, the command uses those servers instead.
  */
 await exitOnSetupError(async () => {
-  const [command, ...args] = process.argv.slice(2)
-  if (command === undefined) throw new Error('usage: node test/support/with-postgres.ts COMMAND [ARGUMENT ...]')
+  const [, count] = /^--servers=(\d+)$/.exec(process.argv[2] ?? '') ?? []
+  const [command, ...args] = process.argv.slice(count === undefined ? 2 : 3)
+  if (command === undefined) throw new Error('usage: node test/support/with-postgres.ts [--servers=2] COMMAND [ARGUMENT ...]')
   if (process.env['TEST_DATABASE_URL']) {
     process.exitCode = await runCommand(command, args, process.env['TEST_DATABASE_URL'])
     return
   }
-  const server = new LocalPostgres({ folder: await mkdtemp(join(tmpdir(), 'answerback-test-')), port: 0, isThrowaway: true })
+  const servers = await Promise.all(Array.from({ length: Number(count ?? 1) }, newServer))
   try {
-    await server.start()
-    process.exitCode = await runCommand(command, args, server.url('postgres'))
+    for (const server of servers) await server.start()
+    process.exitCode = await runCommand(command, args, servers.map(server => server.url('postgres')).join(' '))
   } finally {
-    await server.stop()
-    await server.remove()
+    for (const server of servers) await server.stop().then(() => server.remove())
   }
 })
 
-async function runCommand(command: string, args: readonly string[], databaseUrl: string): Promise<number> {
+async function newServer(): Promise<LocalPostgres> {
+  return new LocalPostgres({ folder: await mkdtemp(join(tmpdir(), 'answerback-test-')), port: 0, isThrowaway: true })
+}
+
+async function runCommand(command: string, args: readonly string[], databaseUrls: string): Promise<number> {
   const bin = fileURLToPath(new URL('../../node_modules/.bin', import.meta.url))
   const child = spawn(command, args, {
     stdio: 'inherit',
-    env: { ...process.env, TEST_DATABASE_URL: databaseUrl, PATH: `${bin}${delimiter}${process.env['PATH']}` },
+    env: { ...process.env, TEST_DATABASE_URL: databaseUrls, PATH: `${bin}${delimiter}${process.env['PATH']}` },
   })
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
     // A terminal sends Ctrl-C to the command too. A second SIGINT would interrupt its clean stop.

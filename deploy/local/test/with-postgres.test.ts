@@ -18,6 +18,14 @@ describe('with-postgres', () => {
     assert.ok(await isPortFree(Number(new URL(String(url)).port), '127.0.0.1'))
   })
 
+  it('runs a command with as many servers as it is asked for', async () => {
+    const child = withPostgres(['--servers=2', 'node', '--eval', 'console.log(process.env.TEST_DATABASE_URL)'], {})
+    const [urls] = await Promise.all([firstLine(child), once(child, 'exit')])
+    const ports = urls.map(url => Number(new URL(url).port))
+    assert.equal(new Set(ports).size, 2)
+    for (const port of ports) assert.ok(await isPortFree(port, '127.0.0.1'))
+  })
+
   it('ends the command and the server when it is told to', async () => {
     const child = withPostgres(['node', '--eval', 'console.log(process.env.TEST_DATABASE_URL); setInterval(() => {}, 1000)'], {})
     const [url] = await firstLine(child)

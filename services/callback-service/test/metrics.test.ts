@@ -3,6 +3,16 @@ import { createRegistry } from '#foundation/telemetry/metrics.ts'
 import type { CallbackEvent } from '../domain/callback-event.ts'
 import { callbackMetrics } from '../metrics.ts'
 
+it('the metrics count the callbacks that went to the spool, and those that left it', async () => {
+  const registry = createRegistry()
+  const metrics = callbackMetrics(registry)
+  metrics.onEvent({ event: 'spooled', count: 3 })
+  metrics.onEvent({ event: 'drained', count: 2 })
+  const text = await registry.metrics()
+  assert.match(text, /^callbacks_spooled_total 3$/m)
+  assert.match(text, /^callbacks_drained_total 2$/m)
+})
+
 describe('the metrics of workspaces', () => {
   it('count what a workspace sent and what became of it', async () => {
     const registry = createRegistry()

@@ -7,9 +7,10 @@ import { Settings } from '#foundation/config/settings.ts'
 import type { HttpServer } from '#foundation/http/server.ts'
 import { Lifecycle } from '#foundation/lifecycle/parts.ts'
 import { accept, finished, patchConfig, postCallback, range, readMetrics } from '../../../test/support/callbacks.ts'
-import { eventually } from '../../../test/support/eventually.ts'
+import { eventually, until } from '../../../test/support/eventually.ts'
 import { schema } from '../config.ts'
 import { parts } from '../service.ts'
+import type { Activity, Column, Fetches } from '../web/activity-types.ts'
 import { putCallback, readCallback } from './adapters/postgres/stored-callbacks.ts'
 import { logger, openTestStorage, type TestStorage } from './adapters/postgres/test-storage.ts'
 
@@ -79,6 +80,26 @@ describe('the callback service, joined', () => {
     )
     const document = (await (await fetch(`${url}/v1/openapi.json`)).json()) as { paths: Record<string, { post: { security: object[] } }> }
     assert.deepEqual(document.paths['/callback']?.post.security, [{ bearer: [] }, { apiKey: [] }, { apiKeyInQuery: [] }])
+  })
+
+  it('tells the traffic at the admin port: a superuser that of all workspaces, a key that of its own', async () => {
+    const superuser = 'superuser-'.repeat(4)
+    const { url, adminUrl } = await start({ ACCESS_SUPERUSER_KEYS: superuser, ACCESS_MODE: 'keys' })
+    const create = async (path: string, body: object) => {
+      const headers = { 'x-api-key': superuser, 'content-type': 'application/json' }
+      return (await (await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })).json()) as { key: string }
+    }
+    await create('/v1/workspaces', { name: 'traffic' })
+    const { key } = await create('/v1/workspaces/traffic/keys', { role: 'read' })
+    const seen = async (from: string, headers: Record<string, string>) => {
+      const response = await fetch(`${from}/v1/traffic?sort=name`, { headers })
+      const { workspaces } = (await response.json()) as { workspaces?: { workspace: string }[] }
+      return [response.status, workspaces?.map(({ workspace }) => workspace)]
+    }
+    assert.deepEqual(await seen(adminUrl, { 'x-api-key': superuser }), [200, ['default', 'traffic']])
+    assert.deepEqual(await seen(adminUrl, { 'x-api-key': key }), [200, ['traffic']])
+    assert.deepEqual(await seen(adminUrl, {}), [401, undefined])
+    assert.deepEqual(await seen(url, { 'x-api-key': key }), [404, undefined])
   })
 
   it('neither accepts nor works on callbacks before it has read the workspaces, because default may need signatures or be paused', async () => {
@@ -245,9 +266,73 @@ describe('the callback service, joined', () => {
     assert.ok(eta_ms >= 400 && eta_ms < 1000, `${eta_ms}`)
   })
 
+  it('shows at its admin port what it did, and the fetches of a callback', async () => {
+    answer = ({ url = '' }, response) =>
+      url.endsWith('/2') ? response.writeHead(404).end() : response.end(`{"id":${url.slice(url.lastIndexOf('/') + 1)},"online":true}`)
+    const { url, adminUrl } = await start({ FETCH_CONCURRENCY: '7' })
+    const id = await accept(url, [1, 2])
+    await finished(url, id)
+    const activity = await until(async () => {
+      const body = (await (await fetch(`${adminUrl}/activity`)).json()) as Activity
+      const sums = [body.columns.accepted, body.columns.completed, body.columns.fetches_done].map(column => Math.round(sumOf(column)))
+      return sums.join() === '1,1,2' ? body : undefined
+    })
+    assert.ok(sumOf(activity.columns.accept_p99_ms) > 0)
+    assert.deepEqual(
+      activity.lights.map(({ name, state }) => `${name} ${state}`),
+      ['postgres ok', 'client_service ok', 'processing ok', 'spool unknown', 'zipkin unknown', 'process ok'],
+    )
+    assert.deepEqual([activity.now.replicas, activity.now.fetch_concurrency, activity.now.worker.problem], [1, 7, null])
+    const fetches = (await (await fetch(`${adminUrl}/v1/callbacks/${id}/fetches`)).json()) as Fetches
+    assert.deepEqual(
+      fetches.fetches.map(({ id: object, attempt, result }) => [Number(object), attempt, result]),
+      [
+        [1, 1, 'stored'],
+        [2, 1, 'not_found'],
+      ],
+    )
+    assert.deepEqual([fetches.is_complete, fetches.replica.pid], [true, process.pid])
+    assert.equal((await fetch(`${adminUrl}/v1/callbacks/${id}/fetches?workspace_id=shop`)).status, 404)
+    assert.equal((await fetch(`${url}/activity`)).status, 404)
+  })
+
+  it('shows fetches to those who may read, and its activity to operators without a key', async () => {
+    const key = 'superuser-'.repeat(4)
+    const { adminUrl } = await start({ ACCESS_SUPERUSER_KEYS: key })
+    const path = `${adminUrl}/v1/callbacks/${crypto.randomUUID()}/fetches`
+    const statuses = [fetch(path), fetch(path, { headers: { 'x-api-key': key } }), fetch(`${adminUrl}/activity`)]
+    assert.deepEqual(
+      (await Promise.all(statuses)).map(({ status }) => status),
+      [401, 404, 200],
+    )
+  })
+
+  it('shows in its activity that the client service is down, and that Postgres is', async () => {
+    answer = request => request.socket.destroy()
+    const { url, adminUrl } = await start()
+    await accept(url, range(1, 100))
+    const lightOf = async (wanted: string): Promise<string> => {
+      const { lights, now } = (await (await fetch(`${adminUrl}/activity`)).json()) as Activity
+      const { state, text } = lights.find(({ name }) => name === wanted) ?? assert.fail(wanted)
+      return `${state} ${now.client_services.map(({ workspace, state }) => `${workspace} ${state}`)} ${text}`
+    }
+    await until(async () => /^bad default (open|half_open) The client service does not answer/.test(await lightOf('client_service')))
+    await storage.query('ALTER TABLE callbacks RENAME TO away')
+    try {
+      await until(async () => (await lightOf('postgres')).startsWith('bad'))
+    } finally {
+      await storage.query('ALTER TABLE away RENAME TO callbacks')
+    }
+    await until(async () => (await lightOf('postgres')).startsWith('ok'))
+  })
+
   it('ends with the admin port, the port for senders and NodeSDK, which delays neither port; metrics outlive the port for senders', () => {
     const settings = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url } })
     const names = parts({ settings, logger }).map(({ name }) => name)
     assert.deepEqual(names.slice(-6), ['admin', 'http', 'waiting requests', 'waiting changes', 'web-sockets', 'sending of spans'])
   })
 })
+
+function sumOf(column: Column): number {
+  return column.reduce<number>((sum, value) => sum + (value ?? 0), 0)
+}

@@ -1,6 +1,7 @@
 /** The body of `GET /activity`: what this process did in the last 15 minutes, a row a second, and how it is now. */
 export interface Activity {
   readonly kind: 'Activity'
+  readonly id: 'activity'
   readonly href: '/activity'
   /** Send it as `after` to get only later rows. */
   readonly cursor: string

@@ -48,7 +48,7 @@ export async function ask<T>(path: string, options: RequestOptions = {}): Promis
 async function send<T>(path: string, { method = 'GET', body, headers, timeoutMs = TIMEOUT_MS }: RequestOptions): Promise<T> {
   const response = await fetch(path.replace(/^\//, ''), {
     method,
-    headers: { ...ownHeaders(method), ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
+    headers: { ...ownHeaders(method), ...headers },
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     cache: 'no-store',
     signal: AbortSignal.timeout(timeoutMs),
@@ -61,7 +61,8 @@ async function send<T>(path: string, { method = 'GET', body, headers, timeoutMs 
 function ownHeaders(method: string): Record<string, string> {
   return {
     ...(accessKey.value && { Authorization: `Bearer ${accessKey.value}` }),
-    ...(method !== 'GET' && { 'X-Page-Token': session.value?.token ?? '' }),
+    // Without a body too: the service takes no change from a browser that a form could have sent.
+    ...(method !== 'GET' && { 'X-Page-Token': session.value?.token ?? '', 'Content-Type': 'application/json' }),
   }
 }
 

@@ -6,7 +6,6 @@ import { KeyGate, KeyStatus } from './parts/key-prompt.ts'
 import { Notices } from './parts/notices.ts'
 import { SchemeSwitch } from './parts/scheme-switch.ts'
 import { currentPlace, hrefOf, type Place } from './router.ts'
-import { followScheme } from './scheme.ts'
 import { session } from './session.ts'
 import { useStore } from './store.ts'
 import { CallbacksView } from './views/callbacks.ts'
@@ -35,10 +34,7 @@ const place = currentPlace()
 export function App() {
   const here = useStore(place)
   const { name, title, view } = VIEWS.find(({ name }) => name === here.view) ?? NOW
-  useEffect(() => {
-    followScheme()
-    followActivity()
-  }, [])
+  useEffect(followActivity, [])
   useEffect(() => {
     document.title = `${here.id ? `${here.id} · ` : ''}${title} · Answerback`
   }, [title, here.id])

@@ -20,8 +20,6 @@ export interface TableRows {
 export interface Listing {
   /** The list has come. */
   add(listed: readonly ListedCallback[]): void
-  /** The list has come, and only it and what the stream has said since is still true. */
-  replace(listed: readonly ListedCallback[]): void
   /** The list does not come. */
   end(): void
 }
@@ -33,6 +31,8 @@ export class CallbackTable {
   readonly #kept = new Map<string, ListedCallback>()
   /** For each list under way, the ids that the stream has named since. */
   readonly #touched = new Set<Set<string>>()
+  /** Ids of rows that may be wrong. */
+  readonly #doubted = new Set<string>()
   /** Rows above this one wait until the rows are released. */
   #top: ListedCallback | undefined
   #isHeld = false
@@ -47,7 +47,7 @@ export class CallbackTable {
   /** Takes what the stream, or the answer to a change, says. A callback that leaves the filter leaves the table. */
   take(callbacks: readonly ListedCallback[]): void {
     for (const callback of callbacks) {
-      for (const ids of this.#touched) ids.add(callback.id)
+      this.#touch(callback.id)
       if (hasState(this.#filter, callback)) this.#kept.set(callback.id, callback)
       else this.#kept.delete(callback.id)
     }
@@ -56,8 +56,13 @@ export class CallbackTable {
 
   /** Forgets a callback, because the service has deleted it. */
   remove(id: string): void {
-    for (const ids of this.#touched) ids.add(id)
+    this.#touch(id)
     this.#kept.delete(id)
+  }
+
+  /** The stream starts anew, and what finished meanwhile does not come again. The next list drops the rows that neither of them names. */
+  doubt(): void {
+    for (const id of this.#kept.keys()) this.#doubted.add(id)
   }
 
   beginListing(): Listing {
@@ -66,16 +71,13 @@ export class CallbackTable {
     const end = (): void => void this.#touched.delete(touched)
     const add = (listed: readonly ListedCallback[]): void => {
       end()
+      for (const id of this.#doubted) this.#kept.delete(id)
+      this.#doubted.clear()
       for (const callback of listed)
         if (!touched.has(callback.id) && hasState(this.#filter, callback)) this.#kept.set(callback.id, callback)
       this.#trim()
     }
-    const replace = (listed: readonly ListedCallback[]): void => {
-      for (const id of this.#kept.keys()) if (!touched.has(id)) this.#kept.delete(id)
-      this.#isCut = false
-      add(listed)
-    }
-    return { add, replace, end }
+    return { add, end }
   }
 
   /** Keeps newer callbacks out of the rows from now on. What is in the rows still changes. */
@@ -101,6 +103,11 @@ export class CallbackTable {
     const sorted = this.#sorted()
     const newer = this.#newerOf(sorted)
     return { rows: sorted.slice(newer), newer, isNewerCut: this.#isNewerCut, isCut: this.#isCut }
+  }
+
+  #touch(id: string): void {
+    for (const ids of this.#touched) ids.add(id)
+    this.#doubted.delete(id)
   }
 
   #isNewer(callback: ListedCallback): boolean {

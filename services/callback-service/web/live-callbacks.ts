@@ -65,14 +65,13 @@ export class LiveCallbacks {
         this.#stream = state
         this.#changed()
       },
-      // What finished meanwhile does not come again, so the rows may be wrong.
       onStartAnew: () => this.#startAnew(),
     }
     this.#endStream = this.#sources.listen(workspace, listener, {
       ...(states.length > 0 && { state: states.join(',') }),
       ...(objectId && { object_id: objectId }),
     })
-    void this.#load('replace')
+    void this.#load()
   }
 
   stop(): void {
@@ -99,16 +98,20 @@ export class LiveCallbacks {
     this.#render()
   }
 
+  /** Reads one page more. When it resolves, the view has it. */
   async loadOlder(): Promise<void> {
-    if (this.#list === 'loaded') await this.#load('add')
+    if (this.#list !== 'loaded') return
+    await this.#load()
+    if (!this.#isStopped) this.#render()
   }
 
   #startAnew(): void {
+    this.#table.doubt()
     this.#older = this.#newest()
-    void this.#load('replace')
+    void this.#load()
   }
 
-  async #load(how: 'add' | 'replace'): Promise<void> {
+  async #load(): Promise<void> {
     if (this.#isReading) return
     this.#isReading = true
     clearTimeout(this.#retry)
@@ -118,26 +121,27 @@ export class LiveCallbacks {
     const listing = this.#table.beginListing()
     try {
       const callbacks = await older.take(PAGE)
-      listing[how](callbacks)
+      // If the stream has started anew meanwhile, these are too old.
+      if (older === this.#older) listing.add(callbacks)
+      else listing.end()
       this.#list = 'loaded'
       this.#problem = undefined
       this.#retryMs = FIRST_RETRY_MS
     } catch (error) {
       listing.end()
-      this.#failed(error as Error & { readonly status?: number }, how)
+      this.#failed(error as Error & { readonly status?: number })
     }
     this.#isReading = false
-    // The stream has started anew meanwhile.
-    if (older !== this.#older) void this.#load('replace')
+    if (older !== this.#older) void this.#load()
     this.#changed()
   }
 
-  #failed(error: Error & { readonly status?: number }, how: 'add' | 'replace'): void {
+  #failed(error: Error & { readonly status?: number }): void {
     const { status = 503, message } = error
     this.#problem = message
     this.#list = status >= 500 || status === 429 ? 'retrying' : 'refused'
     if (this.#list === 'refused' || this.#isStopped) return
-    this.#retry = setTimeout(() => void this.#load(how), this.#retryMs * (0.5 + Math.random() / 2))
+    this.#retry = setTimeout(() => void this.#load(), this.#retryMs * (0.5 + Math.random() / 2))
     this.#retryMs = Math.min(MAX_RETRY_MS, this.#retryMs * 2)
   }
 

@@ -5,6 +5,8 @@ export interface PollOptions {
   readonly onFailure: (error: unknown) => void
   /** Whether nobody looks. Then requests come rarely. */
   readonly isHidden: () => boolean
+  /** Time from one request to the next while the service answers. Default: one second. */
+  readonly intervalMs?: () => number
   /** Runs something later. Returns what forgets it. */
   readonly later?: (run: () => void, ms: number) => () => void
   readonly random?: () => number
@@ -14,18 +16,19 @@ export interface PollOptions {
 const INTERVAL_MS = 1000
 const HIDDEN_INTERVAL_MS = 15_000
 const SHORTEST_REST_MS = 200
-const MAX_WAIT_MS = 10_000
+const MAX_WAIT_MS = 5000
 
-/** Asks once a second, never twice at a time. While nobody answers it asks less and less often, with jitter: pages do not come back all at once. */
+/** Asks again and again, never twice at a time. While nobody answers it asks less and less often, with jitter: pages do not come back all at once. */
 export class Poll {
-  readonly #options: PollOptions & Required<Pick<PollOptions, 'later' | 'random' | 'now'>>
+  readonly #options: PollOptions & Required<Pick<PollOptions, 'intervalMs' | 'later' | 'random' | 'now'>>
   #failures = 0
   #forget: (() => void) | undefined
   #isRunning = false
   #isAsking = false
+  #isWantedAgain = false
 
   constructor(options: PollOptions) {
-    this.#options = { later: afterMs, random: Math.random, now: () => performance.now(), ...options }
+    this.#options = { intervalMs: () => INTERVAL_MS, later: afterMs, random: Math.random, now: () => performance.now(), ...options }
   }
 
   start(): void {
@@ -46,10 +49,17 @@ export class Poll {
     this.#run()
   }
 
+  /** Asks at once, or as soon as the present answer has come, because somebody has changed something. */
+  again(): void {
+    if (this.#isAsking) this.#isWantedAgain = true
+    else this.hurry()
+  }
+
   async #run(): Promise<void> {
     const { ask, onFailure, later, now } = this.#options
     const begun = now()
     this.#isAsking = true
+    this.#isWantedAgain = false
     try {
       await ask()
       this.#failures = 0
@@ -58,13 +68,15 @@ export class Poll {
       onFailure(error)
     }
     this.#isAsking = false
-    if (this.#isRunning) this.#forget = later(() => void this.#run(), this.#restMs(now() - begun))
+    if (!this.#isRunning) return
+    const restMs = this.#isWantedAgain ? 0 : this.#restMs(now() - begun)
+    this.#forget = later(() => void this.#run(), restMs)
   }
 
   #restMs(tookMs: number): number {
-    const { isHidden, random } = this.#options
+    const { intervalMs, isHidden, random } = this.#options
     if (this.#failures > 0) return Math.min(MAX_WAIT_MS, INTERVAL_MS * 2 ** (this.#failures - 1)) * (0.5 + random() / 2)
-    return Math.max(SHORTEST_REST_MS, (isHidden() ? HIDDEN_INTERVAL_MS : INTERVAL_MS) - tookMs)
+    return Math.max(SHORTEST_REST_MS, Math.max(intervalMs(), isHidden() ? HIDDEN_INTERVAL_MS : 0) - tookMs)
   }
 }
 

@@ -24,7 +24,7 @@ export function highest(values: Values, rows: number): Known | undefined {
   return known.length === 0 ? newest(values) : { value: Math.max(...known), rowsAgo: 0 }
 }
 
-/** Returns for each row the mean of the last rows up to it. A gap stays a gap. */
+/** Returns for each row the mean of the last rows up to it. A gap stays a gap, and lasts until half of those rows have a value. */
 export function trailingMean(values: Values, rows: number): (number | null)[] {
   let sum = 0
   let count = 0
@@ -33,8 +33,8 @@ export function trailingMean(values: Values, rows: number): (number | null)[] {
     if (leaving !== null) count--
     if (value !== null) count++
     sum = count === 0 ? 0 : sum + (value ?? 0) - (leaving ?? 0)
-    // Additions leave a rest of 1e-16, which would show as a value.
-    return value === null ? null : Math.round((sum / count) * 1e6) / 1e6
+    // Additions leave a rest of 1e-16, which would show as a value. Adding 0 makes 0 of -0.
+    return value === null || count * 2 < rows ? null : Math.round((sum / count) * 1e6) / 1e6 + 0
   })
 }
 

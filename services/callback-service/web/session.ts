@@ -22,10 +22,11 @@ export const accessKey = new Store<string>(sessionStorage.getItem(KEY) ?? '')
 
 accessKey.subscribe(() => sessionStorage.setItem(KEY, accessKey.value))
 
-/** Asks for the session again, because the token may be that of a process that has ended. @throws {TypeError} nobody answers */
+/** Asks for the session again, because the token may be that of a process that has ended. @throws {Error} nobody answers, or something else does */
 export async function loadSession(): Promise<Session> {
   const response = await fetch('page/session', { cache: 'no-store', signal: AbortSignal.timeout(10_000) })
-  const loaded = (await response.json()) as Session
+  const loaded = (await response.json()) as Session & { readonly kind: string }
+  if (loaded.kind !== 'PageSession') throw new Error(`HTTP ${response.status} instead of a session`)
   session.set(loaded)
   return loaded
 }

@@ -43,12 +43,15 @@ export function followStream(
   let cursor: string | undefined
   let waitMs = FIRST_WAIT_MS
   let timer: ReturnType<typeof setTimeout> | undefined
+  let isOpen = false
 
   const open = (): void => {
     onState('connecting')
+    isOpen = false
     socket = connect(cursor)
     within(OPEN_MS)
     socket.onopen = () => {
+      isOpen = true
       onState('behind')
       within(SILENCE_MS)
     }
@@ -94,6 +97,16 @@ export function followStream(
     socket = undefined
   }
 
+  const end = (): void => {
+    // Browsers warn in their console of a connection that is closed before it is open.
+    const opening = isOpen ? undefined : socket
+    if (opening) {
+      socket = undefined
+      Object.assign(opening, { onopen: () => opening.close(), onmessage: null, onclose: null })
+    }
+    leave()
+  }
+
   open()
-  return leave
+  return end
 }

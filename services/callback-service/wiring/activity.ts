@@ -19,11 +19,17 @@ import { RecentCount } from '../domain/activity/recent-count.ts'
 import { Samples } from '../domain/activity/samples.ts'
 import { Standstill } from '../domain/activity/standstill.ts'
 import type { CallbackEvent } from '../domain/callback-event.ts'
+import type { CircuitBreaker } from '../domain/fetching/circuit-breaker.ts'
 import { DEFAULT_WORKSPACE } from '../domain/workspaces/workspace.ts'
 import { activitySampler } from '../workers/activity-sampler.ts'
 import type { Fetching, Workspaces } from './fetching.ts'
 import type { CallbackIntake } from './intake.ts'
 import type { Recording } from './recording.ts'
+
+/** The breakers of the workspaces, as an operator sees them. */
+interface Breakers {
+  breakerOf(workspace: string): Pick<CircuitBreaker, 'state' | 'waitMs'> | undefined
+}
 
 interface Needs {
   /** Returns the current settings. */
@@ -34,13 +40,15 @@ interface Needs {
   readonly session: Pick<WorkerSession, 'workerNumber' | 'problem'>
   readonly worker: { readonly running: number }
   readonly replicas: () => number
-  readonly inbox: CallbackIntake
-  readonly fetching: Pick<Fetching, 'slots' | 'breakerOf'>
+  readonly inbox: Pick<CallbackIntake, 'spool' | 'isSpoolDraining' | 'longestEtaMs' | 'waiting'>
+  readonly fetching: Breakers & { readonly slots: Pick<Fetching['slots'], 'inFlight' | 'waiting' | 'concurrency'> }
   readonly workspaces: Workspaces
   readonly telemetry: Pick<Telemetry, 'collector'>
   readonly shutdown: { readonly isDraining: boolean }
   readonly clock: Pick<DatabaseClock, 'at'>
   readonly find: FindCallback
+  /** A monotonic clock. */
+  readonly nowMs: () => number
   readonly counts: () => Pick<NowView, 'streamsOpen' | 'httpConnections' | 'requestsWaiting'>
   readonly logger: Logger
 }
@@ -56,13 +64,13 @@ export interface Activity {
 
 /** Joins what shows operators the work of this process. */
 export function activity(needs: Needs): Activity {
-  const { recording, events, session, inbox, fetching, workspaces, clock, find, logger } = needs
-  const nowMs = (): number => performance.now()
+  const { recording, events, session, inbox, fetching, workspaces, clock, find, nowMs, logger } = needs
   const backlog = new RecentCount(nowMs)
   const liveObjects = new RecentCount(nowMs)
   const standstill = new Standstill({
     nowMs,
-    mayRun: name => workspaces.find(name)?.isPaused === false && !troubleOf(name, fetching),
+    // While the spool is drained, nothing is claimed.
+    mayRun: name => !inbox.isSpoolDraining && workspaces.find(name)?.isPaused === false && !troubleOf(name, fetching),
   })
   events.on(({ event }) => {
     if (event === 'claimed') standstill.ran()
@@ -152,7 +160,7 @@ function now({ session, worker, replicas, inbox, fetching, shutdown, counts }: N
 }
 
 /** @returns what is wrong with the client service of a workspace; undefined if it is well, or nobody has asked it yet */
-function troubleOf(workspace: string, fetching: Pick<Fetching, 'breakerOf'>): ClientServiceTrouble | undefined {
+function troubleOf(workspace: string, fetching: Breakers): ClientServiceTrouble | undefined {
   const breaker = fetching.breakerOf(workspace)
   if (!breaker) return undefined
   const { state } = breaker

@@ -77,9 +77,10 @@ const MAX_KNOWN_KEYS = 20_000
 
 /** Joins the parts that accept callbacks. */
 export function intake(needs: Needs): CallbackIntake {
-  const { config, metrics, database, arrived, events, isHeldUp } = needs
+  const { config, metrics, database, clock, arrived, events, isHeldUp } = needs
   const inbox = new CallbackInbox({
     prisma: database.prisma,
+    clock,
     ...config.accept,
     timeoutMs: config.spool.path === '' ? config.accept.timeoutMs : config.spool.patienceMs,
     maxInFlight: config.accept.maxCommits,

@@ -75,8 +75,7 @@ export function traffic(needs: {
     const unfinished = counts ? (counts.get(name)?.unfinished ?? 0) + (counts.get(name)?.paused ?? 0) : null
     return {
       workspace,
-      received: minutes.seriesOf(name, 'received'),
-      failed: minutes.seriesOf(name, 'failed'),
+      ...minutes.seriesOf(name),
       lastReceipt,
       // An archived workspace accepts nothing, so its silence is no news.
       isSilent: archivedAt === null && atMs !== null && isSilent(toMs - atMs, usualGapMs),

@@ -40,6 +40,11 @@ const FORGET_MS = 60_000
 /** The whole window is read again after this time, or a hundred times what it takes, if that is more. */
 const REREAD_MS = 60_000
 const REREAD_PER_WORK = 100
+/** The first statement reads so many minutes. One that takes longer than `SLOW_MS` halves the next, because lists wait for it. */
+const FIRST_MINUTES = 4
+const SLOW_MS = 500
+/** A pass begins no further part of the window after this time. */
+const BUDGET_MS = 1000
 /** Rest after a pass, in times of its duration: a slow database pays at most a twentieth of the time of one connection. */
 const REST_PER_WORK = 20
 const MAX_REST_MS = 60_000
@@ -48,7 +53,7 @@ const MAX_FAILED_SEARCHES = 3
 
 /**
  * Reads the traffic of all workspaces every 5 s while somebody looks, for all who look. While the database is away, what was read last stays for
- * as long as its window. A window that cannot be read in time is read in parts: each failure halves them, each success doubles them.
+ * as long as its window. The window is read in parts: each that fails or is slow halves the next one, each other doubles it.
  */
 export class TrafficPoller implements Part {
   readonly name = 'traffic'
@@ -61,7 +66,7 @@ export class TrafficPoller implements Part {
   #readAtMs: number | undefined
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #steppedAtMs = Number.NEGATIVE_INFINITY
-  #maxMinutes = WINDOW_MINUTES
+  #maxMinutes = FIRST_MINUTES
   #rereadMs = REREAD_MS
   #failedSearches = 0
   #first: PromiseWithResolvers<void> | undefined
@@ -77,8 +82,7 @@ export class TrafficPoller implements Part {
       isReportedElsewhere: isStorageTrouble,
       pass: () =>
         this.#pass().catch(error => {
-          this.#first?.reject(error)
-          this.#first = undefined
+          this.#endFirst(error)
           throw error
         }),
     })
@@ -121,10 +125,16 @@ export class TrafficPoller implements Part {
       this.#forget()
       return Number.POSITIVE_INFINITY
     }
-    for (const span of this.#minutes.spans(clock.nowMs(), { maxMinutes: this.#maxMinutes, rereadMs: this.#rereadMs }))
-      await this.#read(span)
+    await this.#read(this.#spans()[0] as MinuteSpan)
+    // One part after the other: between two, others have their turn with the connection.
+    for (let [, older] = this.#spans(); older && this.#nowMs() - startedMs < BUDGET_MS; [, older] = this.#spans()) await this.#read(older)
+    this.#endFirst()
     await this.#search()
     return Math.min(MAX_REST_MS, Math.max(INTERVAL_MS, REST_PER_WORK * (this.#nowMs() - startedMs)))
+  }
+
+  #spans(): MinuteSpan[] {
+    return this.#minutes.spans(this.#options.clock.nowMs(), { maxMinutes: this.#maxMinutes, rereadMs: this.#rereadMs })
   }
 
   async #read(span: MinuteSpan): Promise<void> {
@@ -139,10 +149,15 @@ export class TrafficPoller implements Part {
       throw error
     }
     this.#readAtMs = this.#nowMs()
-    const wholeMs = ((this.#readAtMs - startedMs) * WINDOW_MS) / (span.toMs - span.fromMs)
-    this.#rereadMs = Math.max(REREAD_MS, REREAD_PER_WORK * wholeMs)
-    this.#maxMinutes = Math.min(WINDOW_MINUTES, 2 * this.#maxMinutes)
-    this.#first?.resolve()
+    const tookMs = this.#readAtMs - startedMs
+    this.#rereadMs = Math.max(REREAD_MS, (REREAD_PER_WORK * tookMs * WINDOW_MS) / (span.toMs - span.fromMs))
+    this.#maxMinutes = tookMs > SLOW_MS ? Math.max(1, Math.floor(this.#maxMinutes / 2)) : Math.min(WINDOW_MINUTES, 2 * this.#maxMinutes)
+  }
+
+  /** Lets those go on who wait for the first read. They fail if nothing is known. */
+  #endFirst(error?: unknown): void {
+    if (this.#readAtMs === undefined) this.#first?.reject(error)
+    else this.#first?.resolve()
     this.#first = undefined
   }
 

@@ -160,7 +160,7 @@ export class HttpServer implements Part {
   }
 
   /**
-   * Waits until nothing has arrived for 25 ms, at most one second. On a busy machine, requests sent before the stop may still wait in the
+   * Waits until nothing has arrived for 25 ms, at most three seconds. On a busy machine, requests sent before the stop may still wait in the
    * kernel after the drain. Closing the port would reset them.
    */
   async #calm(): Promise<void> {
@@ -205,7 +205,7 @@ function onSilence(socket: Socket): void {
 
 const CALM_MS = 25
 const CALM_TURNS = 3
-const MAX_CALM_MS = 1000
+const MAX_CALM_MS = 3000
 const STRAGGLER_MS = 1000
 const TELL_FULL_MS = 10_000
 /** Time since the last write after which Node checks a socket. If the peer has taken a part by then, Node checks once more. */

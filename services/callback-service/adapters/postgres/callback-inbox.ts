@@ -9,10 +9,12 @@ import { keyedCallbackId } from '../callback-id.ts'
 import { type CallbackColumns, columns, type NewCallback } from '../new-callback.ts'
 import type { SpooledRow } from '../spool/spool-file.ts'
 import { inDatabase, LEAVE_A_MARK, WAIT_FOR_DISK } from './database.ts'
+import type { DatabaseClock } from './database-clock.ts'
 import { ENTRY_TIME } from './steering-sql.ts'
 
 export interface CallbackInboxOptions {
   readonly prisma: PrismaClient
+  readonly clock: DatabaseClock
   readonly maxBatch: number
   readonly maxInFlight: number
   readonly maxWaiting: number
@@ -43,11 +45,13 @@ interface Owner {
  */
 export class CallbackInbox {
   readonly #prisma: PrismaClient
+  readonly #clock: DatabaseClock
   readonly #onArrived: (workspace: string) => void
   readonly #batcher: Batcher<NewCallback, Accepted | Error>
 
   constructor(options: CallbackInboxOptions) {
     this.#prisma = options.prisma
+    this.#clock = options.clock
     this.#onArrived = options.onArrived
     this.#batcher = new Batcher({
       write: rows => this.#insertAll(rows),
@@ -81,8 +85,9 @@ export class CallbackInbox {
   async #insertAll(rows: readonly NewCallback[]): Promise<(Accepted | Error)[]> {
     // The statement returns one row for all callbacks. It lists the inserted ids only if some were not inserted. The callbacks of one
     // commit have the same time of receipt. They are due a microsecond apart, so that they are claimed in the order in which they came.
+    const sentMs = performance.now()
     const [inserted] = await inDatabase(
-      () => this.#prisma.$queryRaw<{ received_at: Date | null; ids: string[] | null }[]>`
+      () => this.#prisma.$queryRaw<{ received_at: Date | null; received_ms: number | null; ids: string[] | null }[]>`
         WITH inserted AS (
           INSERT INTO callbacks (id, workspace, object_ids, idempotency_key, request_id, traceparent, tracestate, baggage, received_at, due_at)
           SELECT id, workspace, object_ids::bigint[], idempotency_key, request_id, traceparent, tracestate, baggage, t.now,
@@ -100,8 +105,11 @@ export class CallbackInbox {
           ON CONFLICT DO NOTHING
           RETURNING id, received_at
         )
-        SELECT min(received_at) AS received_at, CASE WHEN count(*) < ${rows.length} THEN coalesce(array_agg(id::text), '{}') END AS ids FROM inserted`,
+        SELECT min(received_at) AS received_at, extract(epoch FROM min(received_at))::float8 * 1000 AS received_ms,
+          CASE WHEN count(*) < ${rows.length} THEN coalesce(array_agg(id::text), '{}') END AS ids FROM inserted`,
     )
+    // A callback that is spooled after this answer gets its time by this clock, and must not be due before these.
+    if (inserted?.received_ms) this.#clock.observe(inserted.received_ms, sentMs)
     if (inserted?.received_at) for (const workspace of workspacesOf(rows)) this.#onArrived(workspace)
     const accepted = ({ id }: NewCallback): Accepted => ({ id, receivedAt: inserted?.received_at as Date, isReplay: false })
     if (!inserted?.ids) return rows.map(accepted)

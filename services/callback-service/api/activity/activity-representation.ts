@@ -220,7 +220,7 @@ export const ACTIVITY_EXAMPLE = {
     uptime_seconds: 900,
     is_shutting_down: false,
     replicas: 3,
-    fetch_concurrency: 64,
+    fetch_concurrency: 512,
     client_services: [{ workspace: DEFAULT_WORKSPACE, state: 'open', until: '2026-11-22T02:55:18.046Z' }],
     client_services_not_well: 1,
     spool: { callbacks: 0, set_aside: 0, bytes: 0 },

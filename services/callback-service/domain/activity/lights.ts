@@ -75,10 +75,7 @@ function clientService({ defaultWorkspace, troubles, fetches, fetchTimeoutMs }: 
   const of = `${number(failed)} of ${number(answered + failed)} requests failed within the last minute.`
   if (failed > FAILED_SHARE * (answered + failed)) return light('warn', of)
   if (meanMs > SLOW_SHARE * fetchTimeoutMs) {
-    return light(
-      'warn',
-      `The client service is slow: an answer takes ${duration(meanMs)} on average, and ${duration(fetchTimeoutMs)} at most. ${of}`,
-    )
+    return light('warn', `Answers are slow: ${duration(meanMs)} on average, and the timeout is ${duration(fetchTimeoutMs)}. ${of}`)
   }
   return light('ok', `${of} An answer takes ${duration(meanMs)} on average.`)
 }

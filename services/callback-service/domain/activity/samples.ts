@@ -18,6 +18,8 @@ export interface News {
 
 /** A row later than this many intervals after the one before leaves a gap. */
 const LATE_INTERVALS = 1.5
+/** A clock that is behind by more than this many intervals has gone back. */
+const STEP_INTERVALS = 0.5
 
 /**
  * The last samples of the process. Their times always increase, whatever the clock does. If the clock goes forward, they go with it. If it
@@ -48,7 +50,7 @@ export class Samples {
   /** @param elapsedMs time since the sample before, by a monotonic clock @param clockMs the time that the clock shows */
   add(sample: Sample, { elapsedMs, clockMs }: { readonly elapsedMs: number; readonly clockMs: number }): void {
     const last = this.#rows.at(-1)
-    const atMs = Math.round(last ? Math.max(clockMs, last.atMs + Math.max(1, elapsedMs)) : clockMs)
+    const atMs = Math.round(last ? this.#timeAfter(last.atMs, { elapsedMs, clockMs }) : clockMs)
     if (last && atMs - last.atMs > LATE_INTERVALS * this.#intervalMs) this.#push(last.atMs + this.#intervalMs, undefined)
     this.#push(atMs, sample)
     this.#clockOffsetMs = Math.round(clockMs) - atMs
@@ -59,6 +61,13 @@ export class Samples {
     const first = this.#rows[0]?.number ?? 1
     const isFromStart = number === undefined || number < first - 1 || number > this.#number
     return { rows: isFromStart ? this.#rows : this.#rows.slice(number - first + 1), isFromStart }
+  }
+
+  /** A clock that is a little slow, or slowed down by NTP, did not go back. The times follow it. */
+  #timeAfter(lastMs: number, { elapsedMs, clockMs }: { readonly elapsedMs: number; readonly clockMs: number }): number {
+    const expectedMs = lastMs + elapsedMs
+    const hasGoneBack = clockMs < expectedMs - STEP_INTERVALS * this.#intervalMs
+    return Math.max(lastMs + 1, hasGoneBack ? expectedMs : clockMs)
   }
 
   #push(atMs: number, sample: Sample | undefined): void {

@@ -28,14 +28,14 @@ const GROWTH = 4
 
 /**
  * Knows when each workspace received its last callback. The minutes in memory say it for those that are busy. For the others, a search goes back in
- * time, one step at a time, once.
+ * time, one step at a time, once for each workspace.
  */
 export class LastReceipts {
   readonly #receipts = new Map<string, Receipt>()
   #hours: ReadonlyMap<string, number> | undefined
-  #searchedToMs: number | undefined
-  #stepMs = FIRST_SEARCH_MS
-  #isSearched = false
+  /** Workspaces for which a search has come to its end. */
+  readonly #searched = new Set<string>()
+  #search: { readonly workspaces: readonly string[]; readonly toMs: number; readonly stepMs: number } | undefined
 
   /** Takes in the minutes just read. @param minutes have them already */
   sighted(counts: readonly MinuteCount[], minutes: TrafficMinutes): void {
@@ -44,9 +44,11 @@ export class LastReceipts {
       const known = this.#receipts.get(workspace)
       if (!Number.isFinite(atMs) || (known && known.atMs > atMs)) continue
       const last = (startOfMinute(atMs) - minutes.fromMs) / MINUTE_MS
-      const pace = paceUpTo(minutes.seriesOf(workspace, 'received'), last)
+      const pace = paceUpTo(minutes.seriesOf(workspace).received, last)
       const usualGapMs = pace.minutes >= MIN_MINUTES ? usualGapOf(pace) : known?.atMs === atMs ? known.usualGapMs : undefined
       this.#receipts.set(workspace, { atMs, usualGapMs })
+      // It came late, out of a spool: the minutes before it are not in memory.
+      if (known?.atMs !== atMs && last + 1 < MIN_MINUTES) this.#searched.delete(workspace)
     }
   }
 
@@ -70,21 +72,27 @@ export class LastReceipts {
     nowMs: number,
     oldestMs: number,
   ): { readonly workspaces: string[]; readonly fromMs: number; readonly toMs: number } | undefined {
-    const missing = this.#isSearched ? [] : workspaces.filter(name => this.#receipts.get(name)?.usualGapMs === undefined)
-    if (missing.length === 0) return undefined
-    const toMs = this.#searchedToMs ?? nowMs
-    const fromMs = toMs - this.#stepMs
-    return { workspaces: missing, fromMs: fromMs < oldestMs ? 0 : fromMs, toMs }
+    const isMissing = (name: string): boolean => this.#receipts.get(name)?.usualGapMs === undefined
+    if (!this.#search?.workspaces.some(isMissing)) {
+      for (const name of this.#search?.workspaces ?? []) this.#searched.add(name)
+      const missing = workspaces.filter(name => isMissing(name) && !this.#searched.has(name))
+      this.#search = missing.length > 0 ? { workspaces: missing, toMs: nowMs, stepMs: FIRST_SEARCH_MS } : undefined
+    }
+    if (!this.#search) return undefined
+    const { toMs, stepMs } = this.#search
+    const fromMs = toMs - stepMs
+    return { workspaces: this.#search.workspaces.filter(isMissing), fromMs: fromMs < oldestMs ? 0 : fromMs, toMs }
   }
 
+  /** Takes in what a step of the search found. @param fromMs the beginning of the step */
   found(fromMs: number, receipts: readonly FoundReceipt[]): void {
     for (const { workspace, lastMs, ...pace } of receipts) {
       const known = this.#receipts.get(workspace)
       if (!known || known.atMs <= lastMs) this.#receipts.set(workspace, { atMs: lastMs, usualGapMs: usualGapOf(pace) })
     }
-    this.#searchedToMs = fromMs
-    this.#stepMs *= GROWTH
-    this.#isSearched = fromMs === 0
+    const { workspaces, stepMs } = this.#search ?? { workspaces: [], stepMs: FIRST_SEARCH_MS }
+    if (fromMs === 0) for (const name of workspaces) this.#searched.add(name)
+    this.#search = fromMs === 0 ? undefined : { workspaces, toMs: fromMs, stepMs: stepMs * GROWTH }
   }
 
   of(workspace: string): LastReceipt {
@@ -93,7 +101,7 @@ export class LastReceipts {
     if (receipt && (hourMs === undefined || hourMs <= receipt.atMs))
       return { precision: 'exact', atMs: receipt.atMs, usualGapMs: receipt.usualGapMs ?? null }
     // A row that is not found yet may be later than the hour.
-    const isCertain = this.#isSearched || receipt !== undefined
+    const isCertain = this.#searched.has(workspace) || receipt !== undefined
     if (hourMs !== undefined && isCertain) return { precision: 'hour', atMs: hourMs, usualGapMs: null }
     return { precision: isCertain && this.hasHours ? 'none' : 'unknown', atMs: null, usualGapMs: null }
   }

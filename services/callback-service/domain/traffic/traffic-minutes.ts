@@ -28,6 +28,12 @@ export interface MinuteSpan {
   readonly toMs: number
 }
 
+/** The numbers of each minute of a workspace, the newest last; null for a minute that was not read. */
+export interface TrafficSeries {
+  readonly received: readonly (number | null)[]
+  readonly failed: readonly (number | null)[]
+}
+
 interface Minute {
   /** The database's time when it was read. */
   readonly readAtMs: number
@@ -40,6 +46,8 @@ interface Minute {
  */
 export class TrafficMinutes {
   readonly #minutes = new Map<number, Minute>()
+  /** Made once for all who look at what was read. */
+  readonly #series = new Map<string, TrafficSeries>()
   #newestMs = 0
 
   /** The start of the newest minute that was read; 0 if there is none. */
@@ -85,6 +93,7 @@ export class TrafficMinutes {
 
   /** Replaces the minutes of a span by what was read at `nowMs`. */
   take({ fromMs, toMs }: MinuteSpan, nowMs: number, counts: readonly MinuteCount[]): void {
+    this.#series.clear()
     const byMinute = Map.groupBy(counts, ({ atMs }) => atMs)
     for (let atMs = fromMs; atMs < toMs; atMs += MINUTE_MS) {
       const here = byMinute.get(atMs) ?? []
@@ -94,12 +103,20 @@ export class TrafficMinutes {
     for (const atMs of this.#minutes.keys()) if (atMs < this.fromMs) this.#minutes.delete(atMs)
   }
 
-  /** Returns a number of each minute of a workspace, the newest last; null for a minute that was not read. */
-  seriesOf(workspace: string, member: 'received' | 'failed'): (number | null)[] {
-    return Array.from({ length: WINDOW_MINUTES }, (_, n) => {
-      const minute = this.#minutes.get(this.fromMs + n * MINUTE_MS)
-      return minute ? (minute.counts.get(workspace)?.[member] ?? 0) : null
-    })
+  seriesOf(workspace: string): TrafficSeries {
+    const known = this.#series.get(workspace)
+    if (known) return known
+    const received: (number | null)[] = []
+    const failed: (number | null)[] = []
+    for (let atMs = this.fromMs; atMs <= this.#newestMs; atMs += MINUTE_MS) {
+      const minute = this.#minutes.get(atMs)
+      const count = minute?.counts.get(workspace)
+      received.push(minute ? (count?.received ?? 0) : null)
+      failed.push(minute ? (count?.failed ?? 0) : null)
+    }
+    const series = { received, failed }
+    this.#series.set(workspace, series)
+    return series
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Workspace } from '../workspaces/workspace.ts'
 import type { LastReceipt } from './last-receipts.ts'
+import type { TrafficSeries } from './traffic-minutes.ts'
 
 /** How much of a limit is used. */
 export interface LimitUse {
@@ -13,11 +14,8 @@ export interface LimitUse {
 }
 
 /** What one workspace did in the last 15 minutes, and how it is. */
-export interface WorkspaceTraffic {
+export interface WorkspaceTraffic extends TrafficSeries {
   readonly workspace: Workspace
-  /** Of each minute, the newest last; null for a minute that was not read. */
-  readonly received: readonly (number | null)[]
-  readonly failed: readonly (number | null)[]
   readonly lastReceipt: LastReceipt
   readonly isSilent: boolean
   /** Callbacks that are not finished, paused ones included; null before the first count. */

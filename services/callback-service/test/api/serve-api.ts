@@ -93,6 +93,7 @@ const NO_KEYS: AccessKeys = { create: nobody, list: nobody, delete: nobody }
 export async function serveApi(doubles: ApiDoubles = {}) {
   const accepted: bigint[][] = []
   const outcomes: string[] = []
+  const tookMs: (number | undefined)[] = []
   const measured: { method: string; route: string; status: number }[] = []
   const logged: string[] = []
   const logger = pino({ level: doubles.logLevel ?? 'info' }, { write: line => logged.push(line) })
@@ -103,7 +104,10 @@ export async function serveApi(doubles: ApiDoubles = {}) {
       return { id: ACCEPTED_ID, receivedAt: new Date(0), isReplay: false, durability: 'database', forecast: undefined }
     },
   }
-  const onReceived = (outcome: string): void => void outcomes.push(outcome)
+  const onReceived = (outcome: string, _workspace: string, took?: number): void => {
+    outcomes.push(outcome)
+    tookMs.push(took)
+  }
   const observe = (labels: (typeof measured)[number]): void => void measured.push(labels)
   const shutdown = new Shutdown()
   const own = callbackServiceRoutes({
@@ -181,7 +185,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     await server.stop()
     await telemetry.stop()
   }
-  return { server, url, routes, accepted, outcomes, measured, logged, stop }
+  return { server, url, routes, accepted, outcomes, tookMs, measured, logged, stop }
 }
 
 export interface RawAnswer {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { Inbox } from '../../api/callbacks/post-callback.ts'
 import { readLimit } from '../../api/gates/read-limit.ts'
@@ -177,6 +178,17 @@ describe('waiting for the end of a callback', () => {
       finish()
       await answer
       assert.deepEqual(api.outcomes, ['accepted'])
+    })
+
+    it('counts only the time until the callback is accepted', async () => {
+      await start({ inbox: { ...inbox, accept: callback => sleep(60).then(() => inbox.accept(callback)) } })
+      const answer = post('wait=30')
+      await waiting(1)
+      await sleep(200)
+      finish()
+      await answer
+      const [took = 0] = api.tookMs
+      assert.ok(took >= 59 && took < 200, `${took} ms`)
     })
 
     it('tells a sender whose key is revoked meanwhile only that the callback was accepted', async () => {

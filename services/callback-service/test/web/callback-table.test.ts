@@ -50,13 +50,21 @@ describe('CallbackTable', () => {
     assert.equal(table.read().rows[0]?.state, 'completed')
   })
 
-  it('forgets what a list that replaces everything does not have, but not what came since', () => {
+  it('forgets rows in doubt that neither the next list nor the stream names', () => {
     const table = new CallbackTable(ALL)
-    table.take([callback(1), callback(2)])
-    const listing = table.beginListing()
-    table.take([callback(3)])
-    listing.replace([callback(2)])
-    assert.deepEqual(numbersOf(table.read().rows), [3, 2])
+    table.take([callback(1), callback(2), callback(3)])
+    table.doubt()
+    table.take([callback(3), callback(4)])
+    table.beginListing().add([callback(2)])
+    assert.deepEqual(numbersOf(table.read().rows), [4, 3, 2])
+  })
+
+  it('keeps rows in doubt until a list comes', () => {
+    const table = new CallbackTable(ALL)
+    table.take([callback(1)])
+    table.doubt()
+    table.beginListing().end()
+    assert.deepEqual(numbersOf(table.read().rows), [1])
   })
 
   it('drops a callback that leaves the filter', () => {

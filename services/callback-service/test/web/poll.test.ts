@@ -29,7 +29,7 @@ describe('Poll', () => {
     const { poll, waits, next } = polling({ ask: async () => void (failures-- > 0 && (await Promise.reject(new Error('away')))) })
     poll.start()
     for (let asked = 0; asked < 6; asked++) await next()
-    assert.deepEqual(waits, [750, 1500, 3000, 6000, 7500, 7500, 1000])
+    assert.deepEqual(waits, [750, 1500, 3000, 3750, 3750, 3750, 1000])
   })
 
   it('says each failure', async () => {
@@ -73,6 +73,32 @@ describe('Poll', () => {
     await setImmediate()
     poll.hurry()
     assert.deepEqual(waits, [])
+  })
+
+  it('waits as long as it is told', async () => {
+    const { poll, waits } = polling({ intervalMs: () => 5000 })
+    poll.start()
+    await setImmediate()
+    assert.deepEqual(waits, [5000])
+  })
+
+  it('asks once more after the present answer if somebody has changed something meanwhile', async () => {
+    const answers: (() => void)[] = []
+    const { poll, waits } = polling({ ask: () => new Promise(resolve => answers.push(resolve)) })
+    poll.start()
+    poll.again()
+    answers.shift()?.()
+    await setImmediate()
+    assert.deepEqual(waits, [0])
+  })
+
+  it('asks at once if somebody has changed something and no answer is due', async () => {
+    let asked = 0
+    const { poll } = polling({ ask: async () => void asked++ })
+    poll.start()
+    await setImmediate()
+    poll.again()
+    assert.equal(asked, 2)
   })
 })
 

@@ -18,11 +18,15 @@ describe('recent values', () => {
   })
 
   it('smooths a column and leaves its gaps', () => {
-    assert.deepEqual(trailingMean([0, 0, 6, null, 3, 3], 3), [0, 0, 2, null, 4.5, 3])
+    assert.deepEqual(trailingMean([0, 0, 6, null, 3, 3], 3), [null, 0, 2, null, 4.5, 3])
+  })
+
+  it('shows no mean of a single burst after a gap', () => {
+    assert.deepEqual(trailingMean([null, null, null, null, 8, 0], 4), [null, null, null, null, null, 4])
   })
 
   it('comes back to exactly zero', () => {
-    assert.deepEqual(trailingMean([0.1, 0.2, 0, 0], 2).at(-1), 0)
+    assert.deepEqual(trailingMean([0.1, 0.2, 0.3, 0, 0], 2).at(-1), 0)
   })
 
   it('lets a line cross a short silence, but no second without a sample and no long silence', () => {

@@ -93,8 +93,18 @@ describe('followStream', () => {
 
   it('connects no more once ended', () => {
     const { sockets, end, seen } = following()
+    sockets[0]?.open()
     end()
     sockets[0]?.cut(1006)
+    mock.timers.tick(60_000)
+    assert.deepEqual([sockets.length, sockets[0]?.isClosed, seen], [1, true, ['connecting', 'behind']])
+  })
+
+  it('closes a connection that was not yet open as soon as it is, because browsers warn otherwise', () => {
+    const { sockets, end, seen } = following()
+    end()
+    assert.equal(sockets[0]?.isClosed, false)
+    sockets[0]?.open()
     mock.timers.tick(60_000)
     assert.deepEqual([sockets.length, sockets[0]?.isClosed, seen], [1, true, ['connecting']])
   })

@@ -64,6 +64,6 @@ describe('callbackPruner', () => {
     await eventually('it rests', () => limits.length === 1)
     const started = performance.now()
     await pruner.stop()
-    assert.ok(performance.now() - started < 200)
+    assert.ok(performance.now() - started < 2000)
   })
 })

@@ -94,6 +94,6 @@ describe('objectExpirer', () => {
     await eventually('it rests', () => seen.atMs.length === 1)
     const started = performance.now()
     await expirer.stop()
-    assert.ok(performance.now() - started < 200)
+    assert.ok(performance.now() - started < 2000)
   })
 })

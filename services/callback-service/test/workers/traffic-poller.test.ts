@@ -16,6 +16,7 @@ describe('TrafficPoller', () => {
   let isAway: boolean
   let maxMinutes: number
   let isSearchable: boolean
+  let msPerMinute: number
 
   beforeEach(() => {
     monotonicMs = 1_000_000
@@ -25,10 +26,12 @@ describe('TrafficPoller', () => {
     isAway = false
     maxMinutes = 15
     isSearchable = true
+    msPerMinute = 0
     poller = new TrafficPoller({
       source: {
         read: async span => {
           reads.push(span)
+          monotonicMs += lengthOf(span) * msPerMinute
           if (isAway || lengthOf(span) > maxMinutes) throw new StorageUnavailableError('away')
           return { nowMs: clock.databaseMs, counts: [] }
         },
@@ -69,9 +72,10 @@ describe('TrafficPoller', () => {
 
   it('lets all who look at the same moment share one read', async () => {
     const looks = await Promise.all([poller.look(), poller.look(), poller.look()])
-    assert.deepEqual([reads.length, new Set(looks.map(({ toMs }) => toMs)).size], [1, 1])
+    const newest = (): number => reads.filter(({ toMs }) => toMs === NOON + MINUTE_MS).length
+    assert.deepEqual([newest(), new Set(looks.map(({ toMs }) => toMs)).size], [1, 1])
     await poller.look()
-    assert.equal(reads.length, 1)
+    assert.equal(newest(), 1)
   })
 
   it('says how old its knowledge is', async () => {
@@ -91,16 +95,37 @@ describe('TrafficPoller', () => {
   it('reads all anew when somebody looks again after more than a minute', async () => {
     await poller.look()
     pass(60_001)
-    const { toMs } = await poller.look()
-    assert.deepEqual([toMs, reads.map(lengthOf)], [NOON + 90_001, [15, 15]])
+    reads = []
+    const { toMs, minutes } = await poller.look()
+    assert.deepEqual([toMs, reads.reduce((sum, span) => sum + lengthOf(span), 0)], [NOON + 90_001, 15])
+    assert.equal(minutes.completeFromMs, NOON - 13 * MINUTE_MS)
   })
 
-  it('halves a window that the database cannot read in time', async () => {
-    maxMinutes = 7
-    await assert.rejects(poller.look())
+  it('reads the window in parts that grow, and answers when it is whole', async () => {
     const { minutes } = await poller.look()
-    assert.deepEqual(reads.slice(0, 2).map(lengthOf), [15, 7])
-    assert.ok(minutes.completeFromMs <= NOON - 6 * MINUTE_MS)
+    assert.deepEqual(reads.map(lengthOf), [4, 8, 3])
+    assert.equal(minutes.completeFromMs, NOON - 14 * MINUTE_MS)
+  })
+
+  it('halves the parts that the database cannot read in time', async () => {
+    maxMinutes = 2
+    await assert.rejects(poller.look(), StorageUnavailableError)
+    await poller.look()
+    assert.deepEqual(reads.slice(0, 2).map(lengthOf), [4, 2])
+  })
+
+  it('answers with a part of the window if an older part cannot be read', async () => {
+    maxMinutes = 4
+    const { minutes } = await poller.look()
+    assert.deepEqual(reads.map(lengthOf), [4, 8])
+    assert.equal(minutes.completeFromMs, NOON - 3 * MINUTE_MS)
+  })
+
+  it('halves slow parts, and ends a pass after a second', async () => {
+    msPerMinute = 200
+    const { minutes } = await poller.look()
+    assert.deepEqual(reads.map(lengthOf), [4, 2])
+    assert.equal(minutes.completeFromMs, NOON - 5 * MINUTE_MS)
   })
 
   it('searches for last receipts one step at a time', async () => {

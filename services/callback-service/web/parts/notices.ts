@@ -9,11 +9,11 @@ import { useStore } from '../store.ts'
 export function Notices() {
   const now = useStore(activity)
   const postgres = now?.lights.find(({ name, state }) => name === 'postgres' && state === 'bad')
-  return html`<div class="notices" role="status">
+  return html`<div class="notices" role="status" aria-atomic="false">
     <${LostNotice} />
     <${BackNotice} />
     <${VersionNotice} />
-    ${postgres && html`<p class="notice bad">Postgres: ${postgres.text} Figures of the whole database are from before.</p>`}
+    ${postgres && html`<p class="notice bad">${postgres.text} The page keeps the last figures of the database.</p>`}
     ${now?.now.is_shutting_down && html`<p class="notice warn">The service is shutting down.</p>`}
   </div>`
 }

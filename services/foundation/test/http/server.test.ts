@@ -265,6 +265,21 @@ describe('HttpServer', function () {
       assert.deepEqual(new Set(fresh.map(outcome)), new Set(['1 answers, ended']))
     })
 
+    it('answers every request that was sent before it, on new connections that wait for more than a second', async () => {
+      await start((request, response) => {
+        for (const until = performance.now() + 30; performance.now() < until; );
+        answerEmpty(request, response)
+      })
+      const waiting = await Promise.all(Array.from({ length: 60 }, open))
+      for (const connection of waiting) connection.send(REQUEST)
+      await server.stop()
+      await Promise.all(waiting.map(connection => connection.closed()))
+      assert.deepEqual(
+        new Set(waiting.map(({ received, state }) => `${received.slice(0, 12)}, ${state}`)),
+        new Set(['HTTP/1.1 204, ended']),
+      )
+    })
+
     it('answers a request that arrives whole within a second after the port closed', async () => {
       await start()
       const connection = await open()

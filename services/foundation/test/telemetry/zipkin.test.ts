@@ -177,6 +177,26 @@ describe('spans sent to Zipkin', () => {
       assert.match(logged[0]?.reason ?? '', /ECONNREFUSED/)
     })
 
+    it('is not there, says why for as long as that lasts, and counts what it drops', async () => {
+      setup({ pauseMs: 1 })
+      assert.deepEqual([exporter.problem, exporter.dropped], [undefined, 0])
+      answer = response => response.writeHead(500).end()
+      await send(span(), span())
+      assert.deepEqual([exporter.problem, exporter.dropped], ['answered 500', 2])
+      answer = response => response.writeHead(202).end()
+      await pause()
+      await send(span())
+      assert.deepEqual([exporter.problem, exporter.dropped], [undefined, 2])
+    })
+
+    it('counts the spans that it drops in the pause after a failure', async () => {
+      setup()
+      answer = response => response.writeHead(500).end()
+      await send(span())
+      await send(span(), span())
+      assert.deepEqual([received.length, exporter.dropped], [1, 3])
+    })
+
     it('is back, says so once; and warns again when it goes again', async () => {
       setup({ pauseMs: 1 })
       answer = response => response.writeHead(500).end()

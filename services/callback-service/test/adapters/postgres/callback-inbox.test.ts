@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { CallbackInbox } from '../../../adapters/postgres/callback-inbox.ts'
+import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../../../domain/accepting/accept-errors.ts'
 import type { Accepted } from '../../../domain/accepting/intake.ts'
 import { ValueRefusedError } from '../../../domain/storage-errors.ts'
@@ -32,6 +33,14 @@ describe('CallbackInbox', () => {
     const [row] = rows as { received_at: Date }[]
     assert.deepEqual(row, { state: 'pending', attempts: 0, received_at: row?.received_at, is_due: true })
     assert.equal(receivedAt.getTime(), row?.received_at.getTime())
+  })
+
+  it('corrects a clock that is behind, so that a callback which is spooled afterwards is later', async () => {
+    const clock = new DatabaseClock()
+    clock.observe(Date.now() - 500, performance.now() - 510)
+    const { receivedAt } = await newInbox(storage.open(), { clock }).inbox.insert(newCallback())
+    assert.ok(clock.nowMs() >= receivedAt.getTime(), `${receivedAt.getTime() - clock.nowMs()} ms behind`)
+    assert.equal(clock.step, undefined)
   })
 
   it('stores every id exactly and in order, including duplicates, which the caller drops', async () => {

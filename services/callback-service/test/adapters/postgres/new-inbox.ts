@@ -1,12 +1,14 @@
 import { type NewCallback, type ReceivedCallback, newCallback as received } from '../../../adapters/new-callback.ts'
 import { CallbackInbox, type CallbackInboxOptions } from '../../../adapters/postgres/callback-inbox.ts'
 import type { Database } from '../../../adapters/postgres/database.ts'
+import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
 
 /** Makes an inbox with the bounds of the service. @returns the inbox, and the sizes of its commits */
 export function newInbox(database: Database, changes: Partial<CallbackInboxOptions> = {}) {
   const commits: number[] = []
   const inbox = new CallbackInbox({
     prisma: database.prisma,
+    clock: new DatabaseClock(),
     maxBatch: 256,
     maxInFlight: 2,
     maxWaiting: 5000,

@@ -13,16 +13,16 @@ describe('Forecasts', () => {
     forecasts = new Forecasts({ isHeldUp: name => heldUp.includes(name), nowMs: () => nowMs })
   })
 
-  const settle = (workspace: string): void =>
+  const settle = (workspace: string, workedMs = 300, objects = 1): void =>
     forecasts.onEvent({
       event: 'settled',
       id: 'a',
       workspace,
       attempt: 1,
       state: 'completed',
-      objects: 1,
+      objects,
       waitedMs: 0,
-      workedMs: 300,
+      workedMs,
     })
 
   it('are those of one workspace each', () => {
@@ -45,6 +45,55 @@ describe('Forecasts', () => {
     assert.equal(forecasts.forecast('shop', 1)?.etaMs, 300)
     heldUp.push('shop')
     assert.deepEqual(forecasts.forecast('shop', 1), { backlog: 2, etaMs: null })
+  })
+
+  describe('of the workspace where it takes longest', () => {
+    const count = (...workspaces: string[]): void =>
+      forecasts.count(new Map(workspaces.map(name => [name, { ...NO_CALLBACKS, unfinished: 3, running: 3 }])), 2000)
+
+    it('are unknown before anything is', () => {
+      assert.equal(forecasts.longestEtaMs, null)
+    })
+
+    it('count the workspaces that have unfinished callbacks', () => {
+      count('shop', 'farm')
+      settle('shop', 300)
+      settle('farm', 700)
+      assert.equal(forecasts.longestEtaMs, 700)
+      count('shop')
+      settle('shop', 300)
+      assert.equal(forecasts.longestEtaMs, 300)
+    })
+
+    it('leave out a workspace that is held up', () => {
+      count('shop', 'farm')
+      settle('shop', 300)
+      settle('farm', 700)
+      heldUp.push('farm')
+      assert.equal(forecasts.longestEtaMs, 300)
+      heldUp.push('shop')
+      assert.equal(forecasts.longestEtaMs, null)
+    })
+
+    it('are those of the workspace that worked last if nothing is unfinished', () => {
+      count('shop', 'farm')
+      settle('farm', 700)
+      settle('shop', 300)
+      count()
+      assert.equal(forecasts.longestEtaMs, 300)
+    })
+
+    it('are for a callback with as many objects as usual', () => {
+      count('shop')
+      for (const [objects, workedMs] of [
+        [1, 300],
+        [64, 4000],
+        [64, 4000],
+        [64, 4000],
+      ] as const)
+        settle('shop', workedMs, objects)
+      assert.equal(forecasts.longestEtaMs, 4000)
+    })
   })
 
   it('know an empty workspace that came after the last look', () => {

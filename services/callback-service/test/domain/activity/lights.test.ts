@@ -107,7 +107,7 @@ describe('the lights', () => {
       assert.match(light('client_service', { fetches: { answered: 9, failed: 0, meanMs: 4200 } }), /^ok/)
       assert.equal(
         light('client_service', { fetches: { answered: 9, failed: 0, meanMs: 4300 } }),
-        'warn: The client service is slow: an answer takes 4.3 s on average, and 6.0 s at most. 0 of 9 requests failed within the last minute.',
+        'warn: Answers are slow: 4.3 s on average, and the timeout is 6.0 s. 0 of 9 requests failed within the last minute.',
       )
     })
 

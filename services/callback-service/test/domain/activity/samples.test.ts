@@ -78,6 +78,13 @@ describe('samples', () => {
     assert.equal(samples.clockOffsetMs, -3_600_000)
   })
 
+  it('follow a clock that is a little slow', () => {
+    const { samples, add, times } = setup()
+    for (let i = 0; i < 4; i += 1) add(START + i * 996)
+    assert.deepEqual(times(), [0, 996, 1992, 2988])
+    assert.equal(samples.clockOffsetMs, 0)
+  })
+
   it('go with the clock when it goes forward, after a gap', () => {
     const { samples, add, rows, times } = setup()
     add(START)

@@ -122,6 +122,72 @@ describe('SharedFetches', () => {
     assert.deepEqual(state.shared, [2n])
   })
 
+  describe('remembers for each callback', () => {
+    const fetchesOf = ({ recent }: ReturnType<typeof setup>, id: string) =>
+      recent.of(id)?.fetches.map(({ startedMs, leftMs, endedMs, result, isShared }) => [startedMs, leftMs, endedMs, result, isShared])
+
+    it('when a fetch began, left and ended, also that of another callback', async () => {
+      const all = setup({ concurrency: 1 })
+      const { sharedFetches, asked, state } = all
+      const blocker = sharedFetches.fetch(1n, { ...callback(), id: 'other' })
+      const own = sharedFetches.fetch(2n, callback())
+      await turn()
+      state.nowMs = 1300
+      const joined = sharedFetches.fetch(2n, { ...callback(), id: 'b' })
+      assert.deepEqual(fetchesOf(all, 'b'), [[1300, undefined, undefined, undefined, false]])
+      asked[0]?.answer(true)
+      await blocker
+      await turn()
+      state.nowMs = 2000
+      asked[1]?.answer(true)
+      await Promise.all([own, joined])
+      assert.deepEqual(fetchesOf(all, 'a'), [[1000, 1300, 2000, 'stored', false]])
+      assert.deepEqual(fetchesOf(all, 'b'), [[1300, 1300, 2000, 'stored', true]])
+    })
+
+    for (const [what, end, result] of [
+      ['an object that is not there', (all: ReturnType<typeof setup>) => all.asked[0]?.answer(undefined), 'not_found'],
+      [
+        'a failure',
+        (all: ReturnType<typeof setup>) => all.asked[0]?.fail(new FetchError('http_400', { isRetryable: false, isHostTrouble: false })),
+        'http_400',
+      ],
+    ] as const) {
+      it(what, async () => {
+        const all = setup()
+        const outcome = all.sharedFetches.fetch(7n, callback())
+        await turn()
+        end(all)
+        await outcome
+        assert.deepEqual(fetchesOf(all, 'a'), [[1000, 1000, 1000, result, false]])
+      })
+    }
+
+    it('a fetch of its own after the failure of the one that it joined', async () => {
+      const all = setup()
+      const { sharedFetches, asked, state } = all
+      const first = sharedFetches.fetch(7n, callback())
+      await turn()
+      const joined = sharedFetches.fetch(7n, { ...callback(), id: 'b' })
+      asked[0]?.fail(new FetchError('http_400', { isRetryable: false, isHostTrouble: false }))
+      await first
+      state.nowMs = 1500
+      await turn()
+      asked[1]?.answer(true)
+      await joined
+      assert.deepEqual(fetchesOf(all, 'b'), [[1000, 1500, 1500, 'stored', false]])
+    })
+
+    it('a crash', async () => {
+      const all = setup({ store: { upsert: () => Promise.reject(new Error('a bug')) } })
+      const outcome = all.sharedFetches.fetch(7n, callback())
+      await turn()
+      all.asked[0]?.answer(true)
+      await assert.rejects(outcome, /a bug/)
+      assert.deepEqual(fetchesOf(all, 'a'), [[1000, 1000, 1000, 'internal_error', false]])
+    })
+  })
+
   it('shares a request that left when the callback was accepted or later', async () => {
     const { sharedFetches, asked, state } = setup()
     state.nowMs = 2000

@@ -74,6 +74,20 @@ describe('LastReceipts', () => {
     assert.deepEqual(search()?.workspaces, ['depot'])
   })
 
+  it('search once for a workspace that has none, and again from now for one that is new', () => {
+    search()
+    receipts.found(0, [])
+    assert.equal(search(), undefined)
+    assert.deepEqual(receipts.nextSearch(['shop', 'new'], NOW, 0), { workspaces: ['new'], fromMs: NOW - 30 * MINUTE_MS, toMs: NOW })
+  })
+
+  it('search again if a callback came late, so that the minutes before it are not in memory', () => {
+    search()
+    receipts.found(0, [])
+    sight([at(-8)])
+    assert.deepEqual(search()?.workspaces, ['shop'])
+  })
+
   it('prefer a receipt that came during the search', () => {
     sight([at(0)])
     receipts.found(NOW - HOUR_MS, [{ workspace: 'shop', lastMs: NOON - HOUR_MS, minutes: 15, busyMinutes: 15, received: 90 }])
@@ -82,6 +96,7 @@ describe('LastReceipts', () => {
 
   it('are unknown until the search has ended, then none', () => {
     receipts.tookHours(new Map())
+    search()
     assert.equal(receipts.of('shop').precision, 'unknown')
     receipts.found(0, [])
     assert.equal(receipts.of('shop').precision, 'none')
@@ -89,6 +104,7 @@ describe('LastReceipts', () => {
 
   it('are those of the ledger, to the hour, if no later row is left', () => {
     receipts.tookHours(new Map([['shop', NOON - 5 * HOUR_MS]]))
+    search()
     assert.equal(receipts.of('shop').precision, 'unknown')
     receipts.found(0, [])
     assert.deepEqual(receipts.of('shop'), { precision: 'hour', atMs: NOON - 5 * HOUR_MS, usualGapMs: null })

@@ -72,28 +72,28 @@ describe('TrafficMinutes', () => {
 
   it('shows the minutes of a workspace, the newest last, and 0 where it did nothing', () => {
     takeAll(NOW, [count(0, 3), count(-14, 7), count(-2, 5, 'depot')])
-    assert.deepEqual(minutes.seriesOf('shop', 'received'), [7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3])
-    assert.deepEqual(minutes.seriesOf('nobody', 'failed'), Array(15).fill(0))
+    assert.deepEqual(minutes.seriesOf('shop').received, [7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3])
+    assert.deepEqual(minutes.seriesOf('nobody').failed, Array(15).fill(0))
   })
 
   it('shows null for a minute that was not read', () => {
     minutes.take({ fromMs: NOON - MINUTE_MS, toMs: NOON + MINUTE_MS }, NOW, [count(0, 3)])
-    assert.deepEqual(minutes.seriesOf('shop', 'received'), [...Array(13).fill(null), 0, 3])
+    assert.deepEqual(minutes.seriesOf('shop').received, [...Array(13).fill(null), 0, 3])
     assert.equal(minutes.completeFromMs, NOON - MINUTE_MS)
   })
 
   it('replaces a minute by what was read last', () => {
     takeAll(NOW, [count(0, 3), count(-1, 1)])
     minutes.take({ fromMs: NOON, toMs: NOON + MINUTE_MS }, NOW + 5000, [count(0, 4)])
-    assert.deepEqual(minutes.seriesOf('shop', 'received').slice(-2), [1, 4])
+    assert.deepEqual(minutes.seriesOf('shop').received.slice(-2), [1, 4])
   })
 
   it('moves on with time and forgets what is older than the window', () => {
     takeAll(NOW, [count(-14, 7), count(0, 3)])
     takeAll(NOW + 2 * MINUTE_MS)
     assert.equal(minutes.fromMs, NOON - 12 * MINUTE_MS)
-    assert.deepEqual(minutes.seriesOf('shop', 'received').slice(0, 2), [0, 0])
+    assert.deepEqual(minutes.seriesOf('shop').received.slice(0, 2), [0, 0])
     takeAll(NOW + 60 * MINUTE_MS)
-    assert.deepEqual(minutes.seriesOf('shop', 'received'), Array(15).fill(0))
+    assert.deepEqual(minutes.seriesOf('shop').received, Array(15).fill(0))
   })
 })

@@ -8,7 +8,7 @@ import { accept, finished, range, readMetrics } from '../support/callbacks.ts'
 import { withClient } from '../support/database.ts'
 import { until } from '../support/eventually.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
-import { type System, startSystem } from '../support/system.ts'
+import { type Surroundings, startSurroundings } from '../support/system.ts'
 
 const WAITING = 100_000
 const EXPIRED = 1_000_000
@@ -18,12 +18,11 @@ const CALLBACKS = 200
 /** These tests insert the backlog of an outage directly into the database. */
 describe('a backlog', function () {
   this.timeout(60_000)
-  let system: System
+  let system: Surroundings
   let service: ServiceProcess
 
   before(async () => {
-    system = await startSystem({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' } })
-    await system.callbackService.stop()
+    system = await startSurroundings({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' }, hasTraces: false })
   })
 
   afterEach(async () => {

@@ -1,0 +1,62 @@
+import { html } from 'htm/preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import type { ListedCallback } from '../callbacks.ts'
+import { number } from '../format.ts'
+import type { LiveCallbacks } from '../live-callbacks.ts'
+import { steer } from '../steer.ts'
+import { outcomeText, type SteeredMany, steerMany } from '../steer-many.ts'
+import { type Action, canDo } from '../steering.ts'
+import { ActionButtons } from './action-buttons.ts'
+import { announce } from './announcement.ts'
+
+interface SelectionBar {
+  readonly chosen: readonly ListedCallback[]
+  readonly live: LiveCallbacks
+  /** Nothing shall be selected any more. */
+  readonly onDone: () => void
+}
+
+/** Changes the selected callbacks, one after the other. */
+export function SelectionBar({ chosen, live, onDone }: SelectionBar) {
+  const [progress, setProgress] = useState<SteeredMany | undefined>(undefined)
+  const stop = useRef<AbortController | undefined>(undefined)
+  useEffect(() => () => stop.current?.abort(), [live])
+
+  const act = async (action: Action): Promise<void> => {
+    if (stop.current) return
+    const controller = new AbortController()
+    stop.current = controller
+    const possible = chosen.filter(callback => canDo(action.kind, callback))
+    const one = async ({ id, workspace }: ListedCallback): Promise<void> => {
+      try {
+        const changed = await steer(action, id, workspace)
+        if (changed) live.take([changed])
+      } catch (error) {
+        if ((error as { code?: string }).code === 'callback_not_found') live.remove(id)
+        throw error
+      }
+    }
+    const result = await steerMany(possible, one, setProgress, controller.signal)
+    stop.current = undefined
+    setProgress(undefined)
+    announce(outcomeText(action.kind, result), result.done < possible.length)
+    if (result.done === possible.length) onDone()
+  }
+
+  if (chosen.length === 0) return null
+  const can = (kind: Action['kind']): boolean => chosen.some(callback => canDo(kind, callback))
+  const what = chosen.length === 1 ? '1 callback' : `${number(chosen.length)} callbacks`
+  return html`<section class="selection" aria-label="Selection">
+    <div class="row">
+      <strong>${what} selected</strong>
+      <button type="button" onClick=${onDone}>Select none</button>
+      ${
+        progress &&
+        html`<progress aria-label="Progress" value=${progress.done + progress.refused.size} max=${progress.of}></progress>
+          <span>${progress.done} of ${progress.of}</span>
+          <button type="button" onClick=${() => stop.current?.abort()}>Stop</button>`
+      }
+    </div>
+    <${ActionButtons} what=${what} canDo=${can} isBusy=${progress !== undefined} onAction=${act} />
+  </section>`
+}
