@@ -24,7 +24,7 @@ describePage('a live page that stays open', visits => {
   let ports: { readonly HTTP_PORT: string; readonly ADMIN_PORT: string }
 
   before(async () => {
-    system = await startSystem()
+    system = await startSystem({ hasTraces: false })
     postgres = new TcpProxy(system.databaseUrl)
     await postgres.start()
     ports = { HTTP_PORT: String(await freePort()), ADMIN_PORT: String(await freePort()) }
