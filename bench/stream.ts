@@ -4,6 +4,7 @@ import { withClient } from '../test/support/database.ts'
 import { until } from '../test/support/eventually.ts'
 import type { ServiceProcess } from '../test/support/service-process.ts'
 import { benchmark } from './support/benchmark.ts'
+import { allFinished, emptyDatabase, timeToFinish } from './support/completion-time.ts'
 import { callbackOf, load } from './support/load.ts'
 import { residentMb } from './support/memory.ts'
 import { ascending, percentile } from './support/percentile.ts'
@@ -40,14 +41,14 @@ await benchmark(
       const before = cpu()
       const share = { connections: 4, seconds, body, rate: Math.ceil(perSecond / replicas.length) }
       await Promise.all(replicas.map(({ url }) => load({ url, ...share })))
-      await finished(databaseUrl)
+      await allFinished(databaseUrl)
       return (cpu() - before) / seconds / 10_000
     }
 
     await rounds(async () => {
-      await empty(databaseUrl)
+      await emptyDatabase(databaseUrl)
       const [quietCpu, quietMb] = [await steady(), await memory()]
-      await empty(databaseUrl)
+      await emptyDatabase(databaseUrl)
       await listeners.open(replicas, clients)
       const heard: HeardChange[] = []
       listeners.onChange = change => heard.push(change)
@@ -68,13 +69,13 @@ await benchmark(
 
       const sides = { without: { accepted: 0, ms: 0 }, with: { accepted: 0, ms: 0 } }
       for (const side of ['without', 'with', 'without', 'with'] as const) {
-        await empty(databaseUrl)
+        await emptyDatabase(databaseUrl)
         if (side === 'with') await idle.open(replicas, clients)
         const [{ url }] = replicas as [ServiceProcess]
         sides[side].ms += await timeToFinish(databaseUrl, url, callbacks, body)
         sides[side].accepted += (await load({ url, connections: 64, seconds: loadSeconds, body })).answers
         idle.close()
-        await finished(databaseUrl)
+        await allFinished(databaseUrl)
         await sleep(500)
       }
       sample('accepted a second with listeners, of those without', sides.with.accepted / sides.without.accepted, { atLeast: 0.85 })
@@ -83,32 +84,6 @@ await benchmark(
   },
 )
 
-function empty(databaseUrl: string): Promise<unknown> {
-  return withClient(databaseUrl, db => db.query('TRUNCATE callbacks, objects'))
-}
-
-function finished(databaseUrl: string): Promise<unknown> {
-  const isFinished = (): Promise<boolean> =>
-    withClient(databaseUrl, async db => (await db.query('SELECT FROM callbacks WHERE finished_at IS NULL LIMIT 1')).rowCount === 0)
-  return until(isFinished, 120_000)
-}
-
 function idsOf(databaseUrl: string): Promise<string[]> {
   return withClient(databaseUrl, async db => (await db.query<{ id: string }>('SELECT id FROM callbacks')).rows.map(({ id }) => id))
-}
-
-/** @returns milliseconds from the first POST to the last completion */
-async function timeToFinish(databaseUrl: string, url: string, callbacks: number, body: string): Promise<number> {
-  const startedMs = Date.now()
-  const post = async (): Promise<void> => {
-    const response = await fetch(`${url}/callback`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
-    if (response.status !== 202) throw new Error(`answered ${response.status}`)
-    await response.arrayBuffer()
-  }
-  for (let sent = 0; sent < callbacks; sent += 50) await Promise.all(Array.from({ length: 50 }, post))
-  await finished(databaseUrl)
-  return withClient(databaseUrl, async db => {
-    const { rows } = await db.query('SELECT extract(epoch FROM max(finished_at))::float8 * 1000 AS last FROM callbacks')
-    return rows[0].last - startedMs
-  })
 }

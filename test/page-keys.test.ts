@@ -98,6 +98,16 @@ describe('the admin port, while callers need a key', function () {
     assert.equal((await ask(`/v1/callbacks/${callback}?workspace_id=lab`, SUPERUSER_KEY)).status, 200)
   })
 
+  it('tells a key what it may do, and in which workspace', async () => {
+    const callerOf = async (key: string | undefined): Promise<string> => {
+      const { role, workspace } = JSON.parse((await ask('/page/caller', key)).body) as { role: string; workspace: string | null }
+      return `${role} ${workspace}`
+    }
+    for (const role of ROLES) assert.equal(await callerOf(keys.get(`lab ${role}`)), `${role} lab`)
+    assert.equal(await callerOf(SUPERUSER_KEY), 'superuser null')
+    assert.equal((await ask('/page/caller')).code, 'key_required')
+  })
+
   it('shows and changes the switches of the client service for superusers alone', async () => {
     for (const method of ['GET', 'PATCH']) {
       for (const role of ROLES) assert.equal((await ask('/client-service/config', keys.get(`lab ${role}`), method)).code, 'not_found')

@@ -60,6 +60,11 @@ describe('tests in two processes', () => {
     assert.equal(before.filter(note => note === 'begin').length, before.length / 2, notes.join(' '))
   })
 
+  it('fail a file that leaves something running', async () => {
+    const output = await run([await write('e.test.mjs', 'setTimeout(() => undefined, 60_000)')])
+    assert.match(output, /1 failing[\s\S]*e\.test\.mjs leaves running: Timeout/)
+  })
+
   it('print the cause of a failure', async () => {
     const output = await run([await write('d.test.mjs', "throw new Error('outside', { cause: new Error('inside') })")])
     assert.match(output, /1 failing[\s\S]*Error: outside[\s\S]*Caused by: Error: inside/)

@@ -75,9 +75,9 @@ export class IdleListeners {
   readonly #sockets: Duplex[] = []
 
   /** Resolves when each has got its first message. */
-  async open(replicas: readonly ServiceProcess[], count: number): Promise<void> {
+  async open(replicas: readonly Pick<ServiceProcess, 'url'>[], count: number): Promise<void> {
     const opened = Array.from({ length: count }, async (_, i) => {
-      const { url } = replicas[i % replicas.length] as ServiceProcess
+      const { url } = replicas[i % replicas.length] as Pick<ServiceProcess, 'url'>
       const headers = {
         connection: 'Upgrade',
         upgrade: 'websocket',

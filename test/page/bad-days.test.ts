@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 import { freePort } from '../../deploy/local/ports.ts'
+import { accept } from '../support/callbacks.ts'
 import { until } from '../support/eventually.ts'
 import type { ServiceProcess } from '../support/service-process.ts'
 import { type System, startSystem } from '../support/system.ts'
@@ -23,7 +24,7 @@ describePage('a live page that stays open', visits => {
   let ports: { readonly HTTP_PORT: string; readonly ADMIN_PORT: string }
 
   before(async () => {
-    system = await startSystem()
+    system = await startSystem({ hasTraces: false })
     postgres = new TcpProxy(system.databaseUrl)
     await postgres.start()
     ports = { HTTP_PORT: String(await freePort()), ADMIN_PORT: String(await freePort()) }
@@ -94,19 +95,41 @@ describePage('a live page that stays open', visits => {
     assert.doesNotMatch(await notices(page).innerText(), /lost/)
   })
 
-  it('shows what is when the connection is cut again and again', async () => {
+  it('misses no callback while its connections are cut again and again', async () => {
     visits().expect(...NO_ANSWER)
     const admin = new TcpProxy(service.adminUrl)
     await admin.start()
     try {
-      const page = await visits().openPage(admin.url.replace(/\/$/, ''))
-      for (let cuts = 0; cuts < 5; cuts += 1) {
-        await page.waitForResponse(response => response.url().includes('/activity') && response.ok())
+      const page = await visits().openPage(new URL(admin.url).origin, '#/callbacks')
+      const row = (id: string) => page.locator('tbody tr').filter({ has: page.locator(`a[title="${id}"]`) })
+      const ids: string[] = []
+      for (let cuts = 0; cuts < 6; cuts += 1) {
+        await page.locator('.live-status').filter({ hasText: 'Live' }).waitFor()
+        for (let sent = 0; sent < 4; sent += 1) ids.push(await accept(service.url, [cuts, sent]))
         admin.cut()
       }
+      for (const id of ids) await row(id).getByText('completed').waitFor()
       await until(async () => !/lost/.test(await notices(page).innerText()))
     } finally {
       await admin.stop()
     }
+  })
+
+  it('keeps its rows while Postgres is away', async () => {
+    visits().expect(/503/)
+    const id = await accept(service.url, [1])
+    const page = await visits().openPage(service.adminUrl, '#/callbacks')
+    const row = page.locator('tbody tr').filter({ has: page.locator(`a[title="${id}"]`) })
+    await row.getByText('completed').waitFor()
+    postgres.refuse()
+    try {
+      await notices(page).getByText('Postgres').waitFor()
+      assert.ok(await row.isVisible())
+    } finally {
+      postgres.forward()
+    }
+    await notices(page).getByText('Postgres').waitFor({ state: 'detached' })
+    const late = await accept(service.url, [2])
+    await page.locator(`a[title="${late}"]`).waitFor()
   })
 })

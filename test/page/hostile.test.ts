@@ -8,7 +8,7 @@ describePage('a page of another site, in the browser of an operator', visits => 
   const site = new HostileSite()
 
   before(async () => {
-    system = await startSystem()
+    system = await startSystem({ hasTraces: false })
     await site.start()
   })
 
@@ -37,6 +37,16 @@ describePage('a page of another site, in the browser of an operator', visits => 
     assert.ok(frame)
     await frame.waitForLoadState()
     assert.doesNotMatch(await frame.content(), /<nav|importmap/)
+  })
+
+  it('can lead to the live page, but has no hold of its window', async () => {
+    const page = await visits().openForeign(site.serve(''))
+    const opening = page.context().waitForEvent('page')
+    const held = await page.evaluateHandle(url => ({ window: open(url) }), `${system.callbackAdminUrl}/`)
+    const opened = await opening
+    await opened.locator('main h2').first().waitFor()
+    assert.equal(await opened.evaluate(() => opener), null)
+    assert.equal(await held.evaluate(({ window }) => window?.closed), true)
   })
 
   it('cannot send a callback by a form', async () => {

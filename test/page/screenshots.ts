@@ -17,7 +17,7 @@ const MAX_BYTES = 250_000
 const scenario = await playScenario(Number(values.minutes) * 60)
 try {
   await mkdir(folder, { recursive: true })
-  const { system, callbackId } = scenario
+  const { adminUrl, callbackId } = scenario
   const views = {
     now: { hash: '#/now', isShown: (page: Page) => page.locator('canvas').first() },
     callbacks: { hash: '#/callbacks?workspace=shop', isShown: (page: Page) => page.locator('tbody tr').first() },
@@ -28,7 +28,7 @@ try {
   for (const colorScheme of ['light', 'dark'] as const) {
     const visits = new Visits(await browser())
     for (const [name, { hash, isShown }] of Object.entries(views)) {
-      const page = await visits.openPage(system.callbackAdminUrl, hash, { colorScheme })
+      const page = await visits.openPage(adminUrl, hash, { colorScheme })
       await isShown(page).waitFor()
       // Two more samples, so that rates and ages are settled.
       for (const _ of [1, 2]) await page.waitForResponse(response => response.url().includes('/activity'))

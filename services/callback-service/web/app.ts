@@ -2,6 +2,7 @@ import { html } from 'htm/preact'
 import type { FunctionComponent } from 'preact'
 import { useEffect, useErrorBoundary, useRef } from 'preact/hooks'
 import { followActivity } from './activity.ts'
+import { KeyGate, KeyStatus } from './parts/key-prompt.ts'
 import { Notices } from './parts/notices.ts'
 import { SchemeSwitch } from './parts/scheme-switch.ts'
 import { currentPlace, hrefOf, type Place } from './router.ts'
@@ -45,11 +46,12 @@ export function App() {
       <nav aria-label="Views">
         ${VIEWS.map(view => html`<a href=${hrefOf(view.name)} aria-current=${view.name === name ? 'page' : undefined}>${view.title}</a>`)}
       </nav>
+      <${KeyStatus} />
       <${ProcessName} />
       <${SchemeSwitch} />
     </header>
     <${Notices} />
-    <main id="main" tabindex="-1"><${Guarded} key=${name} view=${view} place=${here} /></main>
+    <main id="main" tabindex="-1"><${KeyGate}><${Guarded} key=${name} view=${view} place=${here} /><//></main>
   `
 }
 

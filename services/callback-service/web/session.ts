@@ -6,6 +6,7 @@ export interface Session {
   readonly needs_key: boolean
   readonly trace_url: string | null
   readonly has_switches: boolean
+  readonly sender_port: number
   /** Changes when a file of the page does. */
   readonly version: string
   readonly process: { readonly host: string; readonly pid: number; readonly started_at: string }

@@ -42,6 +42,7 @@ function adminOptions({ config, routes, more, keyed, isOpen, onReceived }: Param
     needsKey: !isOpen,
     traceUrl: traceUrlOf(config),
     hasSwitches: switches !== undefined,
+    senderPort: config.http.port,
     process: { host: hostname(), pid: process.pid, startedAt: new Date() },
   })
   const bounded = switches && {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { between, seededRandom } from '../../chaos/random.ts'
 import { accept, patchConfig, range } from '../../support/callbacks.ts'
 import { ServiceProcess } from '../../support/service-process.ts'
-import { type System, startSystem } from '../../support/system.ts'
+import { startSurroundings } from '../../support/system.ts'
 
 interface Sender {
   readonly workspace: string
@@ -34,7 +34,7 @@ const LAST_SECONDS = 25
 
 /** A system after a while of work, with something to see in each view. */
 export interface Scenario {
-  readonly system: System
+  readonly adminUrl: string
   /** A callback of 200 objects, after several attempts. */
   readonly callbackId: string
   stop(): Promise<void>
@@ -46,36 +46,37 @@ export interface Scenario {
  */
 export async function playScenario(seconds: number): Promise<Scenario> {
   const spoolPath = join(tmpdir(), `answerback-page-${process.pid}.spool`)
-  const system = await startSystem({
+  const surroundings = await startSurroundings({
     client: { LATENCY_MIN_MS: '100', LATENCY_MAX_MS: '1500', FAULTS_ERROR_SHARE: '0.5', FAULTS_OBJECT_IDS: FRAIL_OBJECTS },
     callback: { SPOOL_PATH: spoolPath, PROCESS_MAX_ATTEMPTS: '4', PROCESS_RETRY_BASE_MS: '500', FETCH_MAX_TRIES: '2' },
   })
   const devices = await ServiceProcess.start('client-service', { EMITTER_ENABLED: 'false', ZIPKIN_URL: '', LATENCY_MAX_MS: '900' })
-  const { callbackUrl } = system
+  const { clientAdminUrl } = surroundings
+  const service = await (await surroundings.startCallbackService({ CLIENT_SERVICE_ADMIN_URL: clientAdminUrl })).ready()
   for (const { workspace, settings } of SENDERS.slice(1)) {
     const own = workspace === 'devices' ? { client_service_url: devices.url } : {}
-    await post(`${callbackUrl}/v1/workspaces`, { name: workspace, ...settings, ...own })
+    await post(`${service.url}/v1/workspaces`, { name: workspace, ...settings, ...own })
   }
   const ended = new AbortController()
-  const sending = SENDERS.map((sender, index) => send(callbackUrl, sender, { seed: index + 1, seconds, signal: ended.signal }))
+  const sending = SENDERS.map((sender, index) => send(service.url, sender, { seed: index + 1, seconds, signal: ended.signal }))
   await sleep(seconds * SLOW_FROM * 1000)
-  await patchConfig(system.clientAdminUrl, { latency: { maxMs: 4300 } })
+  await patchConfig(clientAdminUrl, { latency: { maxMs: 4300 } })
   await sleep(seconds * (SLOW_UNTIL - SLOW_FROM) * 1000)
-  await patchConfig(system.clientAdminUrl, { latency: { maxMs: 1500 } })
+  await patchConfig(clientAdminUrl, { latency: { maxMs: 1500 } })
   await sleep(seconds * (DEVICES_DOWN_FROM - SLOW_UNTIL) * 1000)
   await patchConfig(devices.adminUrl, { faults: { down: true } })
   await sleep(Math.max(0, seconds * (1 - DEVICES_DOWN_FROM) - LAST_SECONDS) * 1000)
-  const callbackId = await accept(callbackUrl, range(1, 200))
-  await post(`${callbackUrl}/v1/operations?workspace_id=shop`, { kind: 'retry', filter: {}, rate_per_second: 0.5 })
+  const callbackId = await accept(service.url, range(1, 200))
+  await post(`${service.url}/v1/operations?workspace_id=shop`, { kind: 'retry', filter: {}, rate_per_second: 0.5 })
   await sleep(LAST_SECONDS * 1000)
   return {
-    system,
+    adminUrl: service.adminUrl,
     callbackId,
     stop: async () => {
       ended.abort()
       await Promise.all(sending)
       await devices.stop()
-      await system.stop()
+      await surroundings.stop()
       await rm(spoolPath, { force: true })
     },
   }

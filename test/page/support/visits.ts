@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 
-/** Chromium says so of requests that the page itself gave up, or that a navigation ended. */
-const GIVEN_UP = 'net::ERR_ABORTED'
+/** Chromium says so of what the page itself gave up, or a navigation ended. */
+const GIVEN_UP = /net::ERR_ABORTED|WebSocket is closed before the connection is established/
 
 /** The pages that a test opens. Each visit is a fresh browser profile: it has no cookie, no storage and no cache. */
 export class Visits {
@@ -66,14 +66,14 @@ export class Visits {
     }
     page.on('request', request => requireOwn(request.url()))
     page.on('websocket', socket => requireOwn(socket.url()))
-    page.on('pageerror', error => this.#troubles.push(`uncaught: ${error.stack ?? error.message}`))
+    page.on('pageerror', error => this.#troubles.push(`uncaught: ${error.stack || error}`))
     page.on('console', message => {
-      if (['error', 'warning'].includes(message.type()))
+      if (['error', 'warning'].includes(message.type()) && !GIVEN_UP.test(message.text()))
         this.#troubles.push(`${message.type()}: ${message.text()} (${message.location().url})`)
     })
     page.on('requestfailed', request => {
       const reason = request.failure()?.errorText ?? ''
-      if (reason !== GIVEN_UP) this.#troubles.push(`request failed: ${request.url()} ${reason}`)
+      if (!GIVEN_UP.test(reason)) this.#troubles.push(`request failed: ${request.url()} ${reason}`)
     })
   }
 }

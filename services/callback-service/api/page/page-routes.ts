@@ -5,6 +5,7 @@ import type { Answer } from '#foundation/http/answer.ts'
 import { jsonAnswer } from '#foundation/http/answer.ts'
 import { pathNotFound } from '#foundation/http/problem-handler.ts'
 import { type Route, type RouteFacts, route } from '#foundation/http/route.ts'
+import { getPageCaller } from './get-caller.ts'
 import { type PageFile, PageFiles } from './page-files.ts'
 
 /** What the live page must know before it can ask for anything else. */
@@ -17,6 +18,8 @@ export interface PageSession {
   readonly traceUrl: string | null
   /** Whether the page can reach the switches of the client service. */
   readonly hasSwitches: boolean
+  /** Port for senders, for the commands that the page shows. */
+  readonly senderPort: number
   readonly process: { readonly host: string; readonly pid: number; readonly startedAt: Date }
 }
 
@@ -26,6 +29,7 @@ export function pageRoutes(session: PageSession): readonly Route[] {
   return [
     // Before the files, which would take `session` for the name of one.
     sessionRoute(session, files),
+    getPageCaller,
     route({
       ...PAGE_FACTS,
       path: '/',
@@ -106,7 +110,7 @@ function policyFor({ body }: PageFile): string {
   ].join('; ')
 }
 
-function sessionRoute({ token, needsKey, traceUrl, hasSwitches, process }: PageSession, files: PageFiles): Route {
+function sessionRoute({ token, needsKey, traceUrl, hasSwitches, senderPort, process }: PageSession, files: PageFiles): Route {
   const body = {
     kind: 'PageSession',
     href: '/page/session',
@@ -114,6 +118,7 @@ function sessionRoute({ token, needsKey, traceUrl, hasSwitches, process }: PageS
     needs_key: needsKey,
     trace_url: traceUrl,
     has_switches: hasSwitches,
+    sender_port: senderPort,
     process: { host: process.host, pid: process.pid, started_at: process.startedAt },
   }
   return route({
@@ -132,6 +137,7 @@ function sessionRoute({ token, needsKey, traceUrl, hasSwitches, process }: PageS
             needs_key: Type.Boolean(),
             trace_url: Type.Union([Type.String(), Type.Null()]),
             has_switches: Type.Boolean(),
+            sender_port: Type.Integer(),
             version: Type.String({ description: 'Changes when a file of the page does.' }),
             process: Type.Object({ host: Type.String(), pid: Type.Integer(), started_at: Type.String({ format: 'date-time' }) }),
           },

@@ -1,6 +1,35 @@
 import { html } from 'htm/preact'
+import { SendForm } from '../parts/send-form.ts'
+import { SentCallbacks } from '../parts/sent-callbacks.ts'
+import { ClientServiceSwitches } from '../parts/switches.ts'
 import type { Place } from '../router.ts'
+import { session } from '../session.ts'
+import { useStore } from '../store.ts'
 
+/** Sends callbacks and shows what becomes of them; breaks the client service and heals it. */
 export function TryView(_: { place: Place }) {
-  return html`<h2>Try</h2>`
+  const hasSwitches = useStore(session)?.has_switches
+  return html`
+    <h2>Try it</h2>
+    <div class="try">
+      <div>
+        <section aria-labelledby="try-send">
+          <h3 id="try-send">Send a callback</h3>
+          <${SendForm} />
+        </section>
+        <section aria-labelledby="try-sent">
+          <h3 id="try-sent">What became of them</h3>
+          <${SentCallbacks} />
+        </section>
+      </div>
+      <section aria-labelledby="try-break">
+        <h3 id="try-break">Break the client service</h3>
+        ${
+          hasSwitches
+            ? html`<${ClientServiceSwitches} />`
+            : html`<p class="quiet">This service does not know the admin port of the client service: <code>clientService.adminUrl</code> is empty.</p>`
+        }
+      </section>
+    </div>
+  `
 }

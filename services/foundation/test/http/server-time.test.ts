@@ -90,7 +90,7 @@ describe('the patience of an HttpServer', () => {
     assert.ok(timers() <= before, `${timers() - before} more`)
   })
 
-  it('keeps its port open while something arrives, for a second at most', async () => {
+  it('keeps its port open while something arrives, for three seconds at most', async () => {
     await start()
     const { port } = server
     const started = performance.now()
@@ -105,7 +105,7 @@ describe('the patience of an HttpServer', () => {
     while (!server.shutdown.isClosed) await comeAndGo().catch(() => undefined)
     const tookMs = performance.now() - started
     await stop
-    assert.ok(tookMs > 900 && tookMs < 3000, `${tookMs} ms`)
+    assert.ok(tookMs > 2900 && tookMs < 5000, `${tookMs} ms`)
   })
 
   it('closes its port soon where nothing arrives, but not at once', async () => {

@@ -14,6 +14,7 @@ const SESSION = {
   needsKey: false,
   traceUrl: null,
   hasSwitches: false,
+  senderPort: 9090,
   process: { host: 'replica-1', pid: 1, startedAt: new Date(0) },
 }
 

@@ -1,0 +1,63 @@
+import { ask, Problem, Unreachable } from './api.ts'
+import { accessKey, session } from './session.ts'
+import { Store } from './store.ts'
+
+/** Who the service takes us for (`GET /page/caller`). */
+export interface Caller {
+  readonly role: 'send' | 'read' | 'manage' | 'superuser'
+  /** The workspace of the key. Null: any. */
+  readonly workspace: string | null
+}
+
+/** Undefined: nobody yet, or the key does not count any more. */
+export const caller = new Store<Caller | undefined>(undefined)
+
+/** Why the page needs another key; undefined: it has had none. */
+export const refusal = new Store<string | undefined>(undefined)
+
+/** Takes a key that the operator typed. @returns whether the service knows it; `refusal` says why not */
+export async function takeKey(key: string): Promise<boolean> {
+  refusal.set(undefined)
+  accessKey.set(key)
+  await findCaller()
+  return caller.value !== undefined
+}
+
+/** Forgets the key, so that the page asks for one. */
+export function forgetKey(): void {
+  accessKey.set('')
+  caller.set(undefined)
+  refusal.set(undefined)
+}
+
+/** Finds out whether the key still counts. While nobody can say it, everything stays as it is. */
+export async function findCaller(): Promise<void> {
+  const needsKey = session.value?.needs_key
+  if (needsKey === undefined) return
+  // A key that nobody needs any more may be one that nobody knows.
+  if (!needsKey && accessKey.value !== '') accessKey.set('')
+  if (needsKey && accessKey.value === '') return
+  const asked = accessKey.value
+  try {
+    const { role, workspace } = await ask<Caller>('page/caller')
+    if (asked !== accessKey.value) return
+    if (caller.value?.role !== role || caller.value.workspace !== workspace) caller.set({ role, workspace })
+    refusal.set(undefined)
+  } catch (error) {
+    if (asked === accessKey.value) refused(error)
+  }
+}
+
+function refused(error: unknown): void {
+  if (error instanceof Problem && error.status === 401) {
+    refusal.set(
+      caller.value ? 'The key no longer works: it was revoked, or it has expired.' : `The service refuses the key. ${error.message}`,
+    )
+    accessKey.set('')
+    caller.set(undefined)
+  } else if (!caller.value && (error instanceof Problem || error instanceof Unreachable)) {
+    refusal.set(error.message)
+  } else if (!(error instanceof Problem || error instanceof Unreachable)) {
+    throw error
+  }
+}
