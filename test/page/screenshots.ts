@@ -20,9 +20,9 @@ try {
   const { adminUrl, callbackId } = scenario
   const views = {
     now: { hash: '#/now', isShown: (page: Page) => page.locator('canvas').first() },
-    callbacks: { hash: '#/callbacks?workspace=shop', isShown: (page: Page) => page.locator('tbody tr').first() },
+    callbacks: { hash: '#/callbacks?workspace=shop', isShown: (page: Page) => page.locator('tbody tr:visible').first() },
     callback: { hash: `#/callbacks/${callbackId}?workspace=default`, isShown: (page: Page) => page.getByText(callbackId).first() },
-    senders: { hash: '#/senders', isShown: (page: Page) => page.locator('tbody tr').first() },
+    senders: { hash: '#/senders', isShown: (page: Page) => page.locator('tbody tr:visible').first() },
     try: { hash: '#/try', isShown: (page: Page) => page.locator('form').first() },
   }
   for (const colorScheme of ['light', 'dark'] as const) {
