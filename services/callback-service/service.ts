@@ -13,10 +13,8 @@ import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { migrate } from '#prisma/migrate.ts'
 import { isRefusedHost } from './adapters/client-service/allowed-addresses.ts'
 import { findCallback, findFinishedCallbacks, listCallbacks } from './adapters/postgres/callback-reader.ts'
-import { pruneCallbacks } from './adapters/postgres/callback-retention.ts'
 import { DatabaseClock } from './adapters/postgres/database-clock.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
-import { countCallbacks, countLiveObjects } from './adapters/postgres/row-counts.ts'
 import { storageProbe } from './adapters/postgres/schema.ts'
 import { SharedReads } from './adapters/postgres/shared-reads.ts'
 import { callbackApp } from './api/app.ts'
@@ -31,13 +29,13 @@ import { callbackServiceRoutes } from './api/routes.ts'
 import { getTraffic } from './api/traffic/get-traffic.ts'
 import { type Config, type schema, sessionUrlOf } from './config.ts'
 import { warningsAbout } from './config-checks.ts'
-import { retentionFor } from './domain/accepting/signature-window.ts'
 import type { CallbackEvent } from './domain/callback-event.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { access } from './wiring/access.ts'
 import { activity } from './wiring/activity.ts'
 import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
+import { housekeeping } from './wiring/housekeeping.ts'
 import { intake } from './wiring/intake.ts'
 import { ledger } from './wiring/ledger.ts'
 import { operationRooms } from './wiring/operations.ts'
@@ -48,11 +46,8 @@ import { steering } from './wiring/steering.ts'
 import { streaming } from './wiring/streaming.ts'
 import { traffic } from './wiring/traffic.ts'
 import { workspaceRooms } from './wiring/workspaces.ts'
-import { callbackPruner } from './workers/callback-pruner.ts'
 import { CallbackWaiters } from './workers/callback-waiters.ts'
 import { databaseMigration } from './workers/database-migration.ts'
-import { objectExpirer } from './workers/object-expirer.ts'
-import { rowCount } from './workers/row-count.ts'
 import { StorageWatch } from './workers/storage-watch.ts'
 
 /** Joins the rooms of the callback service. @returns the parts in the order in which they start; they stop in reverse order */
@@ -77,7 +72,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     arrived,
     events,
     onRefused: reason => storage.refused(reason),
-    isHeldUp: name => isHeldUp(name),
+    isHeldUp: name => inbox.isSpoolDraining || isHeldUp(name),
     logger,
   })
   const limited = readLimit(config.read.maxRunning)
@@ -103,6 +98,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     session,
     worker,
     replicas,
+    isHeldUp,
     parts: processingParts,
   } = processing({
     config,
@@ -116,65 +112,16 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     isHeldUp: () => inbox.isSpoolDraining || !directory.hasRead,
     logger,
   })
-  const isHeldUp = (name: string): boolean => {
-    const breaker = fetches.breakerOf(name)
-    const isCutOff = breaker !== undefined && (breaker.waitMs > 0 || breaker.state !== 'closed')
-    return isCutOff || inbox.isSpoolDraining || directory.find(name)?.isPaused === true || (!session.workerNumber && replicas() < 2)
-  }
   const { operations, runner } = operationRooms({
     config,
     work,
     read,
     limited,
     onDue: workspace => worker.arrived(workspace),
-    hasRoom: name => {
-      const most = Math.min(config.inbox.maxBacklog / 2, directory.find(name)?.limits.unfinishedCallbacks ?? Number.POSITIVE_INFINITY)
-      return inbox.backlogs.all.waitSeconds(config.inbox.maxBacklog / 2) === 0 && inbox.backlogs.waitSeconds(name, most) === 0
-    },
-    onRetried: (workspace, count) => inbox.backlogs.accepted(workspace, count),
+    backlogs: inbox.backlogs,
+    workspaces: directory,
     logger,
   })
-  const expirer = objectExpirer({
-    store: fetches.store,
-    onExpired: latenessMs => {
-      metrics.expired.inc(latenessMs.length)
-      recorded.tally.expired(latenessMs)
-      for (const ms of latenessMs) metrics.lateness.observe(Math.max(0, ms) / 1000)
-    },
-    logger,
-  })
-  const { keepOffline } = config.objects
-  const pruner = callbackPruner({
-    prune: limit => {
-      const retentionSeconds = retentionFor(directory.isLoaded ? directory.all : undefined, config.callbacks.retentionSeconds)
-      return pruneCallbacks({ prisma: work.prisma, clock }, { retentionSeconds, limit })
-    },
-    logger,
-  })
-  const callbackCount = rowCount({
-    name: 'count callbacks',
-    count: async () => {
-      const { windowMs } = inbox
-      const { counts, tookMs } = await countCallbacks(work.prisma, windowMs)
-      inbox.counted(counts, windowMs)
-      seen.countedCallbacks(counts)
-      traffics.counted(counts)
-      metrics.countBacklog(new Map([...counts].map(([workspace, { unfinished, paused }]) => [workspace, unfinished + paused])))
-      return tookMs
-    },
-    logger,
-  })
-  const objectCount = rowCount({
-    name: 'count objects',
-    count: async () => {
-      const { counts, tookMs } = await countLiveObjects({ prisma: work.prisma, keepOffline })
-      metrics.live.set(counts)
-      seen.countedObjects(counts)
-      return tookMs
-    },
-    logger,
-  })
-
   const { stream, sockets, poller } = streaming({ config, read, hasWorkspace: name => directory.find(name) !== undefined, logger })
   const { gate, pageGate, usages, ...callers } = access({
     config,
@@ -184,7 +131,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     waitSeconds: (workspace, max) => inbox.backlogs.waitSeconds(workspace, max),
     logger,
   })
-  const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? keepOffline }
+  const readable = { prisma: read.prisma, keepOffline: (name: string) => directory.find(name)?.keepOffline ?? config.objects.keepOffline }
   // A list may read a whole table. It must leave a connection to reads of one callback or object.
   const listed = turnLimit(Math.max(1, Math.floor(config.database.readConnections / 2)))
   const traffics = traffic({ config, read, clock, listed, directory, usages, replicas, logger })
@@ -292,6 +239,22 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
   })
+  const keeping = housekeeping({
+    config,
+    metrics,
+    database: work,
+    clock,
+    store: fetches.store,
+    inbox,
+    workspaces: directory,
+    recording: recorded,
+    onCallbacks: counts => {
+      seen.countedCallbacks(counts)
+      traffics.counted(counts)
+    },
+    onObjects: live => seen.countedObjects(live),
+    logger,
+  })
   const page = livePage({
     config,
     routes,
@@ -335,11 +298,8 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     ...workspaceParts,
     ...processingParts,
     runner,
-    expirer,
-    pruner,
+    ...keeping,
     ...ledgerParts,
-    callbackCount,
-    objectCount,
     seen.sampler,
     poller,
     traffics.poller,

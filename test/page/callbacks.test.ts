@@ -80,8 +80,15 @@ describePage('the view Callbacks', visits => {
     const page = await open(`#/callbacks?workspace=${name}`)
     await rowOf(page, other).waitFor()
     await page.getByLabel('Object id').first().fill('9007199254740993')
-    await button(page, 'Filter').click()
+    await page.keyboard.press('Enter')
     await rowOf(page, other).waitFor({ state: 'detached' })
+    assert.equal(
+      await page
+        .getByLabel('Object id')
+        .first()
+        .evaluate(element => element === document.activeElement),
+      true,
+    )
     await rowOf(page, id).getByRole('link').click()
     await page.getByRole('region', { name: 'Table of objects' }).getByText('9007199254740993', { exact: true }).waitFor()
     await page.getByRole('region', { name: 'Timeline as a table' }).getByText('9007199254740993', { exact: true }).waitFor()
@@ -265,7 +272,7 @@ describePage('the view Callbacks', visits => {
     await page.getByRole('combobox', { name: 'Change' }).selectOption('pause')
     await page.getByLabel('Callbacks a second').fill('1')
     await button(page, 'Count what matches').click()
-    await page.getByText('12 match. It will do this: Pause pending or running callbacks: 1 a second.').waitFor()
+    await page.getByText('12 match now. It will do this: Pause pending or running callbacks: 1 a second.').waitFor()
     await button(page, 'Start: change 12').click()
     await said(page, 'The operation has started.')
     await page.reload()

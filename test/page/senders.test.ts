@@ -162,6 +162,26 @@ describePage('the view Senders', visits => {
     assert.ok(pageWidth === 390 && (tableWidth ?? 0) > 390, `${pageWidth}, ${tableWidth}`)
   })
 
+  it('shows what the key may see, and why it shows nothing', async () => {
+    const superuser = 'superuser-'.repeat(4)
+    const service = await (await system.startCallbackService({ ACCESS_MODE: 'keys', ACCESS_SUPERUSER_KEYS: superuser })).ready()
+    const headers = { 'x-api-key': superuser, 'content-type': 'application/json' }
+    const keyOf = async (role: string): Promise<string> => {
+      const request = { method: 'POST', headers, body: JSON.stringify({ role }) }
+      return ((await (await fetch(`${service.url}/v1/workspaces/busy/keys`, request)).json()) as { key: string }).key
+    }
+    visits().expect(/404/)
+    const page = await visits().openPage(service.adminUrl, '#/senders')
+    await page.getByLabel('Key', { exact: true }).fill(await keyOf('send'))
+    await page.keyboard.press('Enter')
+    await page.getByRole('status').filter({ hasText: 'This key may not see the traffic.' }).waitFor()
+    assert.equal(await page.locator('table.senders').count(), 0)
+    await page.evaluate(value => sessionStorage.setItem('answerback-key', value), await keyOf('read'))
+    await page.reload()
+    await row(page, 'busy').waitFor()
+    assert.deepEqual(await names(page), ['busy'])
+  })
+
   for (const colorScheme of ['light', 'dark'] as const) {
     it(`is a table in which axe-core finds nothing serious, in ${colorScheme}`, async () => {
       const page = await visits().openPage(system.callbackAdminUrl, '#/senders', { colorScheme })

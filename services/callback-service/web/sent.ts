@@ -82,12 +82,21 @@ export function lacksOutcomes(one: Sent): boolean {
   return one.receipt !== undefined && !isUnfinished(one) && !(one.callback && 'objects' in one.callback)
 }
 
+/** Asks for the state of all callbacks that are not finished. What fails is asked for again when the stream comes back. */
+export async function lookAtAll(): Promise<void> {
+  for (const one of sent.value.filter(isUnfinished)) await readCallback(one).catch(() => undefined)
+}
+
 /** Asks for the fetches of a callback that runs, or for its objects when it is finished. */
 export async function look(one: Sent): Promise<void> {
-  const query = { workspace_id: one.attempt.workspace }
-  const path = `v1/callbacks/${one.receipt?.id}`
-  if (isUnfinished(one)) update(one.number, { fetches: (await ask<Fetches>(withQuery(`${path}/fetches`, query))).fetches })
-  else update(one.number, { callback: await ask<Callback>(withQuery(path, query)) })
+  if (!isUnfinished(one)) return readCallback(one)
+  const path = withQuery(`v1/callbacks/${one.receipt?.id}/fetches`, { workspace_id: one.attempt.workspace })
+  update(one.number, { fetches: (await ask<Fetches>(path)).fetches })
+}
+
+async function readCallback({ number, receipt, attempt }: Sent): Promise<void> {
+  const path = withQuery(`v1/callbacks/${receipt?.id}`, { workspace_id: attempt.workspace })
+  update(number, { callback: await ask<Callback>(path) })
 }
 
 function update(number: number, changes: Partial<Sent>): void {

@@ -17,7 +17,7 @@ export interface FetchBar {
 }
 
 const GOOD: ReadonlySet<string> = new Set(['stored', 'offline', 'not_found'])
-/** Fetches of an attempt that stand out as the slowest. With fewer than that, none does. */
+/** Fetches of an attempt that stand out as the slowest, if they took at least twice as long as the middle one. */
 const SLOWEST = 3
 
 /** Draws the fetches of one attempt, in order of their start. */
@@ -51,7 +51,7 @@ export function mostTelling(bars: readonly FetchBar[], count: number): readonly 
 }
 
 function slowest(fetches: readonly FetchOfObject[]): number {
-  if (fetches.length <= SLOWEST) return Number.POSITIVE_INFINITY
   const durations = fetches.map(({ duration_ms }) => duration_ms ?? 0).sort((a, b) => b - a)
-  return durations[SLOWEST - 1] ?? Number.POSITIVE_INFINITY
+  const middle = durations[Math.floor(durations.length / 2)] ?? 0
+  return fetches.length > SLOWEST ? Math.max(durations[SLOWEST - 1] ?? 0, 2 * middle) : Number.POSITIVE_INFINITY
 }

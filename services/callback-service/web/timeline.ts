@@ -89,7 +89,10 @@ function byAttempt(attempts: readonly Attempt[], fetches: readonly FetchOfObject
     const startedAt = Date.parse(fetch.started_at)
     const same = attempts.filter(({ number }) => number === fetch.attempt)
     const attempt = same.findLast(({ from }) => from <= startedAt + 1000) ?? same[0]
-    if (attempt) made.set(attempt, [...(made.get(attempt) ?? []), fetch])
+    if (!attempt) continue
+    const own = made.get(attempt)
+    if (own) own.push(fetch)
+    else made.set(attempt, [fetch])
   }
   return made
 }

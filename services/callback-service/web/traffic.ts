@@ -1,5 +1,6 @@
-import { ask, withQuery } from './api.ts'
+import { ask, Problem, withQuery } from './api.ts'
 import { Poll } from './poll.ts'
+import { accessKey } from './session.ts'
 import { Store } from './store.ts'
 
 /** What `GET /v1/traffic` says: see docs/http-api.md. */
@@ -62,6 +63,12 @@ export const traffic = new Store<KnownTraffic | undefined>(undefined)
 /** Why the last request failed; undefined if it did not. */
 export const trafficProblem = new Store<string | undefined>(undefined)
 
+// Another key may see other workspaces.
+accessKey.subscribe(() => {
+  traffic.set(undefined)
+  trafficProblem.set(undefined)
+})
+
 const INTERVAL_MS = 5000
 /** As the service accepts it. */
 const NAME_PART = /^[A-Za-z0-9_-]{0,64}$/
@@ -84,7 +91,7 @@ export function followTraffic(query: TrafficQuery): () => void {
       trafficProblem.set(undefined)
     },
     onFailure: error => {
-      if (!isOver) trafficProblem.set(error instanceof Error ? error.message : String(error))
+      if (!isOver) trafficProblem.set(textOf(error))
     },
     isHidden,
     intervalMs: () => INTERVAL_MS,
@@ -99,4 +106,10 @@ export function followTraffic(query: TrafficQuery): () => void {
     document.removeEventListener('visibilitychange', onVisible)
     poll.stop()
   }
+}
+
+function textOf(error: unknown): string {
+  // What a key may not see is not found.
+  if (error instanceof Problem && error.status === 404) return 'This key may not see the traffic. Its role must be read or manage.'
+  return error instanceof Error ? error.message : String(error)
 }

@@ -90,7 +90,8 @@ export function activity(needs: Needs): Activity {
     nowMs,
     clockMs: Date.now,
   })
-  const process8 = randomBytes(4).toString('hex')
+  /** The name of this process in cursors. A restart changes it. */
+  const self = randomBytes(4).toString('hex')
   return {
     sampler: activitySampler({ sample: () => log.sample(), intervalMs: INTERVAL_MS, nowMs, logger }),
     countedCallbacks(counts) {
@@ -102,8 +103,8 @@ export function activity(needs: Needs): Activity {
       getActivity(after => {
         const troubles = workspaces.all.flatMap(({ name }) => troubleOf(name, fetching) ?? [])
         return {
-          news: samples.after(after?.process === process8 ? after.number : undefined),
-          cursor: { process: process8, number: samples.lastNumber },
+          news: samples.after(after?.process === self ? after.number : undefined),
+          cursor: { process: self, number: samples.lastNumber },
           clockOffsetMs: samples.clockOffsetMs,
           lights: lights(needs, { log, standstill, troubles }),
           now: now(needs, troubles),

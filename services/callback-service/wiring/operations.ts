@@ -6,11 +6,18 @@ import { OperationStore } from '../adapters/postgres/operation-store.ts'
 import type { Operations } from '../api/operations/operation-routes.ts'
 import type { Config } from '../config.ts'
 import { operationRunner } from '../workers/operation-runner.ts'
+import type { Workspaces } from './fetching.ts'
+import type { CallbackIntake } from './intake.ts'
 
 /** Operations, as the routes need them, and the loop that does their steps. */
 export interface OperationRooms {
   readonly operations: Operations
   readonly runner: Loop
+}
+
+/** How many callbacks are unfinished. */
+type Backlogs = Pick<CallbackIntake['backlogs'], 'waitSeconds' | 'accepted'> & {
+  readonly all: Pick<CallbackIntake['backlogs']['all'], 'waitSeconds'>
 }
 
 export function operationRooms(options: {
@@ -21,21 +28,25 @@ export function operationRooms(options: {
   readonly limited: <T>(work: () => Promise<T>) => Promise<T>
   /** Called when callbacks of a workspace may be due. */
   readonly onDue: (workspace: string) => void
-  /** Whether a workspace may have more unfinished callbacks. */
-  readonly hasRoom: (workspace: string) => boolean
-  /** Called when callbacks of a workspace are unfinished again. */
-  readonly onRetried: (workspace: string, count: number) => void
+  readonly backlogs: Backlogs
+  readonly workspaces: Pick<Workspaces, 'find'>
   readonly logger: Logger
 }): OperationRooms {
-  const { config, work, read, limited, onDue, hasRoom, onRetried, logger } = options
+  const { config, work, read, limited, onDue, backlogs, workspaces, logger } = options
   const { ratePerSecond, retentionSeconds } = config.operations
   const store = new OperationStore({ work: work.prisma, read: read.prisma, defaultRate: ratePerSecond })
+  // New callbacks come before those that are retried.
+  const maxBacklog = config.inbox.maxBacklog / 2
+  const hasRoom = (name: string): boolean => {
+    const most = Math.min(maxBacklog, workspaces.find(name)?.limits.unfinishedCallbacks ?? maxBacklog)
+    return backlogs.all.waitSeconds(maxBacklog) === 0 && backlogs.waitSeconds(name, most) === 0
+  }
   const runner = operationRunner({
     steps: new OperationSteps(work.prisma),
     prune: () => store.prune(retentionSeconds),
     hasRoom: ({ workspace, state, change: { kind } }) => state === 'counting' || kind !== 'retry' || hasRoom(workspace),
     onChanged: ({ workspace, change: { kind } }, changed) => {
-      if (kind === 'retry') onRetried(workspace, changed)
+      if (kind === 'retry') backlogs.accepted(workspace, changed)
       if (kind === 'retry' || kind === 'resume') onDue(workspace)
     },
     logger,

@@ -51,6 +51,8 @@ export interface Processing {
   readonly worker: CallbackWorker
   /** Number of replicas that live, this one included. */
   readonly replicas: () => number
+  /** Whether nobody can work on the callbacks of a workspace now. */
+  readonly isHeldUp: (workspace: string) => boolean
   readonly parts: readonly Part[]
 }
 
@@ -141,7 +143,12 @@ export function processing({ config, database, clock, fetching, workspaces, arri
     },
     logger,
   })
-  return { session, worker, replicas: () => replicas, parts: [session, watch, worker] }
+  const isHeldUpFor = (name: string): boolean => {
+    const breaker = fetching.breakerOf(name)
+    const isCutOff = breaker !== undefined && (breaker.waitMs > 0 || breaker.state !== 'closed')
+    return isCutOff || workspaces.find(name)?.isPaused === true || (!session.workerNumber && replicas < 2)
+  }
+  return { session, worker, replicas: () => replicas, isHeldUp: isHeldUpFor, parts: [session, watch, worker] }
 }
 
 /** Makes a function that takes what a survey found, and logs which callbacks nobody can work on. */

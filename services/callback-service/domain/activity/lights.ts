@@ -18,7 +18,7 @@ export interface ClientServiceTrouble {
 export interface LightFacts {
   /** Why callbacks cannot be stored. */
   readonly storageProblem: string | undefined
-  /** Why the spool takes no callbacks. Without a spool: undefined. */
+  /** Undefined if there is none. `problem`: why it takes no callbacks. */
   readonly spool: { readonly callbacks: number; readonly setAside: number; readonly problem: string | undefined } | undefined
   /** Why this process has no worker session. */
   readonly sessionProblem: string | undefined

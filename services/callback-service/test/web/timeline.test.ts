@@ -132,6 +132,8 @@ describe('fetchBars', () => {
       bars.filter(({ isSlow }) => isSlow).map(({ id }) => id),
       ['2', '5', '6'],
     )
+    const alike = [500, 510, 520, 530].map((ms, index) => fetchOf(String(index), index, { duration_ms: ms }))
+    assert.ok(fetchBars(alike, START).every(({ isSlow }) => !isSlow))
     assert.equal(fetchBars([fetchOf('1', 0, { result: 'http_503' })], START)[0]?.isFailed, true)
     assert.equal(fetchBars([fetchOf('1', 0, { result: 'not_found' })], START)[0]?.isFailed, false)
   })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { pino } from 'pino'
 import { Settings } from '#foundation/config/settings.ts'
-import { until } from '../../../../test/support/eventually.ts'
+import { eventually, until } from '../../../../test/support/eventually.ts'
 import { schema } from '../../config.ts'
 import type { Change } from '../../domain/steering/change.ts'
 import { operationRooms } from '../../wiring/operations.ts'
@@ -36,8 +36,12 @@ describe('operationRooms', () => {
       read,
       limited: run => run(),
       onDue: workspace => due.push(workspace),
-      hasRoom: () => hasRoom,
-      onRetried: (workspace, count) => retried.push([workspace, count]),
+      backlogs: {
+        all: { waitSeconds: () => (hasRoom ? 0 : 1) },
+        waitSeconds: () => 0,
+        accepted: (workspace, count = 1) => retried.push([workspace, count]),
+      },
+      workspaces: { find: () => undefined },
       logger,
     })
     return { ...made, due, retried, logged }
@@ -56,19 +60,20 @@ describe('operationRooms', () => {
     rooms = setup()
     rooms.runner.start()
     await putCallbacks(storage, 1, { workspace: 'shop' })
-    const changes: Change[] = [RETRY, { kind: 'pause' }, { kind: 'prioritise', priority: 1 }, { kind: 'resume' }, { kind: 'cancel' }]
-    const told: number[] = []
-    for (const change of changes) {
+    const steps: [Change, number][] = [
+      [RETRY, 1],
+      [{ kind: 'pause' }, 1],
+      [{ kind: 'prioritise', priority: 1 }, 1],
+      [{ kind: 'resume' }, 2],
+      [{ kind: 'cancel' }, 2],
+    ]
+    for (const [change, told] of steps) {
       assert.equal((await run(change)).done, 1, change.kind)
-      told.push(rooms.due.length)
+      // The runner tells the workers after its commit.
+      await eventually(`${change.kind}: told ${told} times`, () => rooms.due.length === told)
     }
-    assert.deepEqual(
-      [told, rooms.due],
-      [
-        [1, 1, 1, 2, 2],
-        ['shop', 'shop'],
-      ],
-    )
+    await rooms.runner.stop()
+    assert.deepEqual(rooms.due, ['shop', 'shop'])
   })
 
   it('says how many callbacks it sent round again, because they are unfinished now', async () => {
@@ -77,6 +82,7 @@ describe('operationRooms', () => {
     await putCallbacks(storage, 1, { workspace: 'shop' })
     await run(RETRY)
     await run({ kind: 'cancel' })
+    await rooms.runner.stop()
     assert.deepEqual(rooms.retried, [['shop', 1]])
   })
 

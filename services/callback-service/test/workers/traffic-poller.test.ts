@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { eventually } from '../../../../test/support/eventually.ts'
+import { eventually, until } from '../../../../test/support/eventually.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { MINUTE_MS, type MinuteSpan } from '../../domain/traffic/traffic-minutes.ts'
 import { TrafficPoller } from '../../workers/traffic-poller.ts'
@@ -62,6 +62,12 @@ describe('TrafficPoller', () => {
   const pass = (ms: number): void => {
     monotonicMs += ms
     clock.databaseMs += ms
+  }
+  /** Looks, and lets the pass end, so that time that passes then is none that it took. */
+  async function lookAndRest(): Promise<void> {
+    await poller.look()
+    await eventually('it has searched', () => searches === 1)
+    await new Promise(setImmediate)
   }
   const precision = async () => (await poller.look()).receipts.of('shop').precision
 
@@ -126,6 +132,39 @@ describe('TrafficPoller', () => {
     const { minutes } = await poller.look()
     assert.deepEqual(reads.map(lengthOf), [4, 2])
     assert.equal(minutes.completeFromMs, NOON - 5 * MINUTE_MS)
+  })
+
+  it('reads what is newer after five seconds, and keeps what it has while the database is away', async () => {
+    await lookAndRest()
+    const before = reads.length
+    isAway = true
+    pass(6000)
+    await until(() => reads.length > before)
+    assert.deepEqual(reads.at(-1), { fromMs: NOON, toMs: NOON + MINUTE_MS })
+    const { toMs, ageMs, minutes } = await poller.look()
+    assert.deepEqual([toMs, ageMs, minutes.completeFromMs], [NOON + 30_000, 6000, NOON - 14 * MINUTE_MS])
+  })
+
+  it('forgets what it has, if the database is away for longer than the window', async () => {
+    await lookAndRest()
+    const before = reads.length
+    isAway = true
+    for (let minute = 0; minute < 16; minute += 1) {
+      await poller.look()
+      pass(60_000)
+    }
+    await until(() => reads.length > before)
+    await assert.rejects(poller.look(), StorageUnavailableError)
+  })
+
+  it("reads all anew when the database's clock has stepped", async () => {
+    await lookAndRest()
+    reads = []
+    clock.databaseMs -= 3_600_000
+    clock.steppedAtMs = monotonicMs
+    await until(() => reads.length > 0)
+    assert.deepEqual(reads.map(lengthOf), [15])
+    assert.equal((await poller.look()).minutes.newestMs, NOON - 3_600_000)
   })
 
   it('searches for last receipts one step at a time', async () => {

@@ -99,7 +99,7 @@ function problemText(error: Error): string {
 function matchText(operation: Operation): string {
   const { matched } = operation
   if (matched === 0) return 'No callback matches. Nothing would change.'
-  return `${number(matched)} ${matched === 1 ? 'matches' : 'match'}. It will do this: ${operationText(operation)}.`
+  return `${number(matched)} ${matched === 1 ? 'matches' : 'match'} now. It will do this: ${operationText(operation)}.`
 }
 
 /** The form for what the table shows, as far as an operation can have that filter. */

@@ -12,7 +12,7 @@ export function CallbackFacts({ callback, now }: { callback: Callback; now: numb
   useStore(session)
   const trace = traceUrl(trace_id)
   return html`<dl class="facts">
-    <div><dt>State</dt><dd><${StateMark} callback=${callback} />, ${spanText(callback, now)}</dd></div>
+    <div><dt>State</dt><dd><${StateMark} callback=${callback} />, ${finished_at && 'after '}${spanText(callback, now)}</dd></div>
     <div><dt>Workspace</dt><dd>${workspace}</dd></div>
     <div><dt>Received</dt><dd><${Moment} at=${received_at} now=${now} /></dd></div>
     ${finished_at && html`<div><dt>Finished</dt><dd><${Moment} at=${finished_at} now=${now} /></dd></div>`}

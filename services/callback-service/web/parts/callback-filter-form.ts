@@ -7,6 +7,7 @@ import { hrefOf } from '../router.ts'
 import { accessKey } from '../session.ts'
 import { useStore } from '../store.ts'
 import { workspaceNames } from '../workspaces.ts'
+import { fieldText } from './field-text.ts'
 
 /** Chooses the callbacks of the table. The choice goes into the address. */
 export function CallbackFilterForm({ filter }: { filter: CallbackFilter }) {
@@ -20,7 +21,7 @@ export function CallbackFilterForm({ filter }: { filter: CallbackFilter }) {
   }
   return html`<div class="filter">
     <label>Workspace
-      <select value=${filter.workspace} onChange=${(event: Event) => go({ workspace: textOf(event), objectId: '' })}>
+      <select value=${filter.workspace} onChange=${(event: Event) => go({ workspace: fieldText(event), objectId: '' })}>
         ${names.map(name => html`<option key=${name} value=${name}>${name}</option>`)}
       </select>
     </label>
@@ -31,13 +32,14 @@ export function CallbackFilterForm({ filter }: { filter: CallbackFilter }) {
           html`<label><input type="checkbox" checked=${filter.states.includes(state)} onChange=${() => toggle(state)} /> ${state}</label>`,
       )}
     </fieldset>
-    <${ObjectIdField} key=${filter.objectId} objectId=${filter.objectId} onChoose=${(objectId: string) => go({ objectId })} />
+    <${ObjectIdField} objectId=${filter.objectId} onChoose=${(objectId: string) => go({ objectId })} />
     <${IdField} workspace=${filter.workspace} />
   </div>`
 }
 
 function ObjectIdField({ objectId, onChoose }: { objectId: string; onChoose: (objectId: string) => void }) {
   const [text, setText] = useState(objectId)
+  useEffect(() => setText(objectId), [objectId])
   const isWrong = text.trim() !== '' && int64Of(text) === undefined
   const submit = (event: Event): void => {
     event.preventDefault()
@@ -45,7 +47,7 @@ function ObjectIdField({ objectId, onChoose }: { objectId: string; onChoose: (ob
   }
   return html`<form onSubmit=${submit}>
     <label>Object id
-      <input inputmode="numeric" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="object-id-hint" onInput=${(event: Event) => setText(textOf(event))} onBlur=${submit} />
+      <input inputmode="numeric" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="object-id-hint" onInput=${(event: Event) => setText(fieldText(event))} onBlur=${submit} />
     </label>
     <button type="submit">Filter</button>
     <span id="object-id-hint" class="hint ${isWrong ? 'bad' : 'hidden'}">${isWrong ? 'This is not a 64-bit integer.' : 'A 64-bit integer. Empty: any object.'}</span>
@@ -62,7 +64,7 @@ function IdField({ workspace }: { workspace: string }) {
   }
   return html`<form onSubmit=${submit}>
     <label>Callback id
-      <input class="id" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="callback-id-hint" onInput=${(event: Event) => setText(textOf(event))} />
+      <input class="id" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="callback-id-hint" onInput=${(event: Event) => setText(fieldText(event))} />
     </label>
     <button type="submit">Open</button>
     <span id="callback-id-hint" class="hint ${isWrong ? 'bad' : 'hidden'}">${isWrong ? 'This is not the id of a callback.' : 'A UUID.'}</span>
@@ -85,8 +87,4 @@ function useWorkspaceNames(current: string): readonly string[] {
     }
   }, [key])
   return names.includes(current) ? names : [current, ...names]
-}
-
-function textOf(event: Event): string {
-  return (event.target as HTMLInputElement | HTMLSelectElement).value
 }

@@ -6,6 +6,7 @@ import { useStore } from '../store.ts'
 import { CallbackRows } from './callback-rows.ts'
 import { LiveStatus } from './live-status.ts'
 import { SelectionBar } from './selection-bar.ts'
+import { useMayFollow } from './use-may-follow.ts'
 import { useNow } from './use-now.ts'
 
 /** Rows in the document. */
@@ -15,6 +16,7 @@ const NONE: ReadonlySet<string> = new Set()
 /** The live table. New rows wait while the operator reads further down, has selected rows, or has paused it. */
 export function CallbackList({ live, mayManage }: { live: LiveCallbacks; mayManage: boolean }) {
   const view = useStore(live.view)
+  const mayFollow = useMayFollow(live.filter.workspace, view.stream)
   const now = useNow()
   const [page, setPage] = useState(0)
   const [selected, setSelected] = useState(NONE)
@@ -48,7 +50,7 @@ export function CallbackList({ live, mayManage }: { live: LiveCallbacks; mayMana
   }
   return html`
     <div class="row" ref=${top} tabindex="-1">
-      <${LiveStatus} view=${view} />
+      <${LiveStatus} view=${view} mayFollow=${mayFollow} />
       <button type="button" aria-pressed=${isPaused} onClick=${() => setPaused(!isPaused)}>${isPaused ? 'Continue' : 'Pause updates'}</button>
       ${view.newer > 0 && html`<button type="button" class="newer" onClick=${showNewer}>${newerText(view)}</button>`}
     </div>

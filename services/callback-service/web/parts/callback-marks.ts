@@ -15,7 +15,7 @@ const SYMBOLS: Readonly<Record<CallbackState, string>> = {
 /** A state as symbol and text, so that nobody has to know its colour. */
 export function StateMark({ callback: { state, activated } }: { callback: Pick<ListedCallback, 'state' | 'activated'> }) {
   const note = state === 'running' && !activated ? ', then paused' : ''
-  return html`<span class="state ${state}"><span class="symbol" aria-hidden="true">${SYMBOLS[state] ?? '?'}</span> ${state}${note}</span>`
+  return html`<span class="state ${state}"><span aria-hidden="true">${SYMBOLS[state] ?? '?'}</span> ${state}${note}</span>`
 }
 
 /** A short id with its link, and a button that copies all of it. */
@@ -32,9 +32,7 @@ export function CopyButton({ text }: { text: string }) {
       () => announce(`The browser did not let the page copy ${text}.`, true),
     )
   }
-  return html`<button type="button" class="copy" aria-label="Copy ${text}" title="Copy" onClick=${copy}>
-    <svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true" fill="none" stroke="currentColor"><path d="M3.5 3.5h8v8h-8z M8.5 3.5v-3h-8v8h3" /></svg>
-  </button>`
+  return html`<button type="button" class="copy" aria-label="Copy ${text}" title="Copy" onClick=${copy}></button>`
 }
 
 /** A time of day with its age. Times of other days have their date. */
@@ -48,7 +46,7 @@ export function Moment({ at, now }: { at: string; now: number }) {
 export function spanText(callback: ListedCallback, now: number): string {
   const { received_at, finished_at, due_at, state } = callback
   const from = Date.parse(received_at)
-  if (isFinished(callback) && finished_at) return `took ${duration(Math.max(0, Date.parse(finished_at) - from))}`
+  if (isFinished(callback) && finished_at) return `${duration(Math.max(0, Date.parse(finished_at) - from))}`
   if (state === 'pending' && due_at && Date.parse(due_at) - now > 1000) return `again in ${age(Date.parse(due_at) - now)}`
-  return `${state === 'running' ? 'runs' : 'waits'} for ${age(now - from)}`
+  return `${age(now - from)} so far`
 }

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks'
 import type { CallbackObject } from '../callbacks.ts'
 import { number } from '../format.ts'
 import { hrefOf } from '../router.ts'
+import { fieldText } from './field-text.ts'
 
 const STEP = 100
 const SYMBOLS: Readonly<Record<string, string>> = { pending: '○', stored: '✓', offline: '◌', not_found: '∅', failed: '✗', cancelled: '⊘' }
@@ -23,9 +24,9 @@ export function CallbackObjects({ objects, workspace }: { objects: readonly Call
     <h3 id="objects">Objects</h3>
     <p>${[...counts].map(([name, count]) => `${number(count)} ${words(name)}`).join(', ') || 'It names none.'}</p>
     <div class="row">
-      <label>Find by id <input inputmode="numeric" autocomplete="off" value=${sought} onInput=${(event: Event) => setSought(textOf(event))} /></label>
+      <label>Find by id <input inputmode="numeric" autocomplete="off" value=${sought} onInput=${(event: Event) => setSought(fieldText(event))} /></label>
       <label>Outcome
-        <select value=${outcome} onChange=${(event: Event) => setOutcome(textOf(event))}>
+        <select value=${outcome} onChange=${(event: Event) => setOutcome(fieldText(event))}>
           <option value="">any</option>
           ${[...counts.keys()].map(name => html`<option value=${name}>${words(name)}</option>`)}
         </select>
@@ -64,8 +65,4 @@ function rankOf({ outcome }: CallbackObject): number {
 
 function words(outcome: string): string {
   return outcome.replaceAll('_', ' ')
-}
-
-function textOf(event: Event): string {
-  return (event.target as HTMLInputElement | HTMLSelectElement).value
 }

@@ -1,6 +1,5 @@
 import { html } from 'htm/preact'
 import type { ListedCallback } from '../callbacks.ts'
-import { number } from '../format.ts'
 import { hrefOf } from '../router.ts'
 import { IdLink, Moment, StateMark, spanText } from './callback-marks.ts'
 
@@ -31,7 +30,7 @@ export function CallbackRows({ rows, workspace, now, selected, onSelect, onFocus
           <th scope="col">State</th>
           <th scope="col">Callback</th>
           <th scope="col">Received</th>
-          <th scope="col">Time</th>
+          <th scope="col">Took</th>
           <th scope="col" class="number">Attempts</th>
           <th scope="col" class="number">Objects</th>
           <th scope="col" class="number">Priority</th>
@@ -61,8 +60,8 @@ function Row({ callback, workspace, now, isSelected, onSelect }: RowProps) {
     <td class="nowrap"><${IdLink} id=${id} href=${hrefOf('callbacks', id, { workspace })} /></td>
     <td class="nowrap"><${Moment} at=${received_at} now=${now} /></td>
     <td class="nowrap">${spanText(callback, now)}</td>
-    <td class="number">${number(attempts)}</td>
-    <td class="number">${number(object_count)}</td>
+    <td class="number">${attempts}</td>
+    <td class="number">${object_count}</td>
     <td class="number">${priority}</td>
   </tr>`
 }

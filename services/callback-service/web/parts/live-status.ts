@@ -12,11 +12,13 @@ const STREAM: Readonly<Record<LiveView['stream'], readonly [symbol: string, styl
 
 const WAITING = ['◌', 'warn', 'Waiting for Postgres. The rows stay as they were'] as const
 
+const NOT_ALLOWED = ['⊘', 'warn', 'Your key may not follow changes. The rows are as they were when you came'] as const
+
 /** Says whether the table shows what is, and why not. */
-export function LiveStatus({ view: { stream, list, problem } }: { view: LiveView }) {
+export function LiveStatus({ view: { stream, list, problem }, mayFollow }: { view: LiveView; mayFollow: boolean }) {
   // Without Postgres the stream stays open and silent.
   const isWaiting = useStore(activity)?.lights.some(({ name, state }) => name === 'postgres' && state === 'bad')
-  const [symbol, style, text] = isWaiting && stream !== 'lost' ? WAITING : STREAM[stream]
+  const [symbol, style, text] = !mayFollow ? NOT_ALLOWED : isWaiting && stream !== 'lost' ? WAITING : STREAM[stream]
   return html`<p class="live-status" role="status">
     <span class=${style}><span aria-hidden="true">${symbol}</span> ${text}</span>
     ${list === 'loading' && html`<span class="quiet"> · Reading the list</span>`}

@@ -1,9 +1,11 @@
 import { html } from 'htm/preact'
 import { duration } from '../format.ts'
 import { hrefOf } from '../router.ts'
-import type { Sent } from '../sent.ts'
+import { isUnfinished, type Sent } from '../sent.ts'
 
 const MAX_CHIPS = 200
+/** What the client service may say of an object. Everything else is a failure. */
+const COME = ['stored', 'offline', 'not_found']
 
 interface Chip {
   readonly id: string
@@ -17,9 +19,9 @@ export function ObjectChips({ one }: { one: Sent }) {
   const chips = chipsOf(one)
   const { receipt, attempt } = one
   if (!receipt || chips.length === 0) return null
-  const waiting = receipt.object_count - chips.filter(({ result }) => result !== undefined).length
+  const come = chips.filter(({ result }) => COME.includes(result ?? '')).length
   return html`
-    <p class="chip-count">${waiting > 0 ? `${receipt.object_count - waiting} of ${receipt.object_count} objects have come.` : `All ${receipt.object_count} objects have come.`}</p>
+    <p class="chip-count">${come === receipt.object_count ? `All ${come}` : `${come} of ${receipt.object_count}`} objects have come.</p>
     <ul class="chips" aria-label="Objects">${chips.slice(0, MAX_CHIPS).map(chip => html`<${ObjectChip} key=${chip.id} chip=${chip} />`)}</ul>
     ${chips.length > MAX_CHIPS && html`<a href=${hrefOf('callbacks', receipt.id, { workspace: attempt.workspace })}>${chips.length - MAX_CHIPS} more</a>`}
   `
@@ -34,14 +36,15 @@ function ObjectChip({ chip: { id, result, tookMs } }: { chip: Chip }) {
 }
 
 /** The last fetch of each object while the callback runs; its outcomes when they are known. */
-export function chipsOf({ fetches = [], callback }: Sent): readonly Chip[] {
+export function chipsOf(one: Sent): readonly Chip[] {
+  const { fetches = [], callback } = one
   const last = new Map(
     fetches.map(({ id, result, duration_ms }) => [
       String(id),
       { id: String(id), result: result ?? undefined, tookMs: duration_ms ?? undefined },
     ]),
   )
-  if (!callback || !('objects' in callback)) return [...last.values()]
+  if (!callback || !('objects' in callback) || isUnfinished(one)) return [...last.values()]
   return callback.objects.map(({ id, outcome, reason }) => ({
     id: String(id),
     result: outcome === 'pending' ? undefined : outcome === 'failed' ? (reason ?? outcome) : outcome,

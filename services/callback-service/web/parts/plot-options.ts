@@ -4,7 +4,7 @@ import { colour } from '../scheme.ts'
 import { labelEnds } from './plot-labels.ts'
 
 /** Height of a plot with its axis, CSS pixels. */
-export const HEIGHT = 120
+export const HEIGHT = 130
 
 /** How the first, second and third line of a plot are drawn. Colours alone do not tell them apart. */
 export const DASHES: readonly (readonly number[])[] = [[], [7, 4], [2, 3]]

@@ -1,6 +1,6 @@
 import { html } from 'htm/preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { ListedCallback } from '../callbacks.ts'
+import type { Callback, ListedCallback } from '../callbacks.ts'
 import { number } from '../format.ts'
 import type { LiveCallbacks } from '../live-callbacks.ts'
 import { steer } from '../steer.ts'
@@ -30,7 +30,7 @@ export function SelectionBar({ chosen, live, onDone }: SelectionBar) {
     const one = async ({ id, workspace }: ListedCallback): Promise<void> => {
       try {
         const changed = await steer(action, id, workspace)
-        if (changed) live.take([changed])
+        if (changed) live.take([withoutObjects(changed)])
       } catch (error) {
         if ((error as { code?: string }).code === 'callback_not_found') live.remove(id)
         throw error
@@ -59,4 +59,9 @@ export function SelectionBar({ chosen, live, onDone }: SelectionBar) {
     </div>
     <${ActionButtons} what=${what} canDo=${can} isBusy=${progress !== undefined} onAction=${act} />
   </section>`
+}
+
+/** The table keeps many callbacks, and each may name 1,000 objects. */
+function withoutObjects({ objects: _, ...listed }: Callback): ListedCallback {
+  return listed
 }

@@ -2,7 +2,7 @@ import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
 import { duration, number, timeOfDay } from '../format.ts'
 import { hrefOf } from '../router.ts'
-import { isUnfinished, lacksOutcomes, look, noteCallbacks, type Sent, sent } from '../sent.ts'
+import { isUnfinished, lacksOutcomes, look, lookAtAll, noteCallbacks, type Sent, sent } from '../sent.ts'
 import { traceUrl } from '../session.ts'
 import { useStore } from '../store.ts'
 import { listen, type StreamState } from '../stream.ts'
@@ -30,7 +30,15 @@ function useFollowed(workspaces: ReadonlySet<string>): StreamState | undefined {
   const [state, setState] = useState<StreamState>()
   const names = [...workspaces].toSorted().join()
   useEffect(() => {
-    const listener = { onCallbacks: noteCallbacks, onState: setState, onStartAnew: () => undefined }
+    const listener = {
+      onCallbacks: noteCallbacks,
+      onState: (now: StreamState) => {
+        setState(now)
+        // A callback may have finished before the stream began, or in a gap of it.
+        if (now === 'live') void lookAtAll()
+      },
+      onStartAnew: () => undefined,
+    }
     const ends = names
       .split(',')
       .filter(Boolean)
@@ -101,7 +109,13 @@ function receiptText({ receipt, callback }: Sent, tookMs: number): string {
     : ''
   if (!receipt?.durability) return `200 ${took}: the service waited for the result. ${finished}`
   const where = receipt.durability === 'database' ? 'in the database' : 'in the spool on the disk of this replica'
-  const backlog = receipt.backlog === undefined ? '' : ` ${number(receipt.backlog)} callbacks were before it.`
+  const backlog = backlogText(receipt.backlog)
   const eta = typeof receipt.eta_ms === 'number' ? ` It was expected to finish in ${duration(receipt.eta_ms)}.` : ''
   return `202 ${took}: it is ${where} and cannot be lost.${backlog}${eta} ${finished}`
+}
+
+function backlogText(backlog: number | undefined): string {
+  if (backlog === undefined) return ''
+  if (backlog === 0) return ' No callback was before it.'
+  return backlog === 1 ? ' One callback was before it.' : ` ${number(backlog)} callbacks were before it.`
 }

@@ -24,7 +24,7 @@ export function BarCell({ scale, from, to, sentAt, kind, isFailed, isOpen, isSlo
   const place = (begin: number, end: number) => ({ left: `${percent(begin)}%`, width: `${percent(end) - percent(begin)}%` })
   const classes = ['bar', kind, isFailed && 'failed', isOpen && 'open', isSlow && 'slow'].filter(Boolean).join(' ')
   const sent = sentAt === undefined ? from : Math.min(to, Math.max(from, sentAt))
-  return html`<td class="bars" aria-hidden="true">
+  return html`<td class="picture" aria-hidden="true">
     <div class="track">
       ${sent > from && html`<div class="bar waiting" style=${place(from, sent)}></div>`}
       <div class=${classes} style=${place(sent, to)}></div>

@@ -36,7 +36,7 @@ export function TimelineTable({ events, fetches, now, workspace }: TimelineTable
       <table class="timeline">
         <caption class="hidden">What happened to the callback, first to last. Begin is the time since its receipt.</caption>
         <thead>
-          <tr><th scope="col">What</th><th scope="col" class="number">Begin</th><th scope="col" class="number">Took</th><th scope="col">Result</th><td class="bars"></td></tr>
+          <tr><th scope="col">What</th><th scope="col" class="number">Begin</th><th scope="col" class="number">Took</th><th scope="col">Result</th><td class="picture"></td></tr>
         </thead>
         <tbody>
           ${(zoom ? [zoom] : bars).map(bar => html`<${Line} bar=${bar} first=${first} scale=${scale} workspace=${workspace} />`)}

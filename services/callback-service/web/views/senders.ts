@@ -4,6 +4,7 @@ import { age, number, timeOfDay } from '../format.ts'
 import { SenderRow } from '../parts/sender-row.ts'
 import { hrefOf, type Place } from '../router.ts'
 import { incompleteText } from '../sender-texts.ts'
+import { accessKey } from '../session.ts'
 import { useStore } from '../store.ts'
 import { followTraffic, isNamePart, type KnownTraffic, type TrafficOrder, traffic, trafficProblem } from '../traffic.ts'
 
@@ -42,7 +43,8 @@ export function SendersView({ place }: { place: Place }) {
   const name = place.query.get('name') ?? ''
   const [limit, setLimit] = useState(PAGE)
   const known = useStore(traffic)
-  useEffect(() => followTraffic({ sort, name, limit }), [sort, name, limit])
+  const key = useStore(accessKey)
+  useEffect(() => followTraffic({ sort, name, limit }), [sort, name, limit, key])
   const isAnswered = known?.query.sort === sort && known.query.name === name
   const isPossible = isNamePart(name)
   return html`

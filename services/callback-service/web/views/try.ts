@@ -12,10 +12,16 @@ export function TryView(_: { place: Place }) {
   return html`
     <h2>Try it</h2>
     <div class="try">
-      <section aria-labelledby="try-send">
-        <h3 id="try-send">Send a callback</h3>
-        <${SendForm} />
-      </section>
+      <div>
+        <section aria-labelledby="try-send">
+          <h3 id="try-send">Send a callback</h3>
+          <${SendForm} />
+        </section>
+        <section aria-labelledby="try-sent">
+          <h3 id="try-sent">What became of them</h3>
+          <${SentCallbacks} />
+        </section>
+      </div>
       <section aria-labelledby="try-break">
         <h3 id="try-break">Break the client service</h3>
         ${
@@ -23,10 +29,6 @@ export function TryView(_: { place: Place }) {
             ? html`<${ClientServiceSwitches} />`
             : html`<p class="quiet">This service does not know the admin port of the client service: <code>clientService.adminUrl</code> is empty.</p>`
         }
-      </section>
-      <section class="wide" aria-labelledby="try-sent">
-        <h3 id="try-sent">What became of them</h3>
-        <${SentCallbacks} />
       </section>
     </div>
   `

@@ -107,7 +107,7 @@ describe('recent fetches', () => {
     assert.equal(recent.of('a')?.completeTo, 3)
   })
 
-  for (const attempts of [[2], [1, 3]]) {
+  for (const attempts of [[2], [1, 3], [2, 3]]) {
     it(`miss the attempts of another replica: only ${attempts} ran here`, () => {
       const { recent, begin } = setup()
       for (const attempt of attempts) begin('a', 1, attempt)
@@ -119,6 +119,13 @@ describe('recent fetches', () => {
     const { recent, begin } = setup()
     for (const attempt of [3, 1]) begin('a', 1, attempt)
     assert.equal(recent.of('a')?.completeTo, 1)
+  })
+
+  it('have one name for a result, however often it comes', () => {
+    const { recent, begin } = setup()
+    for (let i = 0; i < 1010; i += 1) recent.end(begin('a', i), 'stored', OWN)
+    recent.end(begin('a', 1010), 'timeout', OWN)
+    assert.equal(recent.of('a')?.fetches.at(-1)?.result, 'timeout')
   })
 
   it('call a thousand results by name, and the others "other"', () => {
