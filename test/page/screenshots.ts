@@ -14,22 +14,34 @@ const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1
 const folder = values.folder ?? fileURLToPath(new URL('../../docs/images', import.meta.url))
 const MAX_BYTES = 250_000
 
+interface View {
+  readonly hash: string
+  /** Waits until there is something to see. */
+  readonly show: (page: Page) => Promise<void>
+}
+
 const scenario = await playScenario(Number(values.minutes) * 60)
 try {
   await mkdir(folder, { recursive: true })
   const { adminUrl, callbackId } = scenario
-  const views = {
-    now: { hash: '#/now', isShown: (page: Page) => page.locator('canvas').first() },
-    callbacks: { hash: '#/callbacks?workspace=shop', isShown: (page: Page) => page.locator('tbody tr').first() },
-    callback: { hash: `#/callbacks/${callbackId}?workspace=default`, isShown: (page: Page) => page.getByText(callbackId).first() },
-    senders: { hash: '#/senders', isShown: (page: Page) => page.locator('tbody tr').first() },
-    try: { hash: '#/try', isShown: (page: Page) => page.locator('form').first() },
+  const views: Readonly<Record<string, View>> = {
+    now: { hash: '#/now', show: page => page.locator('canvas').first().waitFor() },
+    callbacks: { hash: '#/callbacks?workspace=shop', show: page => page.locator('tbody tr:visible').first().waitFor() },
+    callback: { hash: `#/callbacks/${callbackId}?workspace=default`, show: page => page.locator('.line.fetch').first().waitFor() },
+    senders: { hash: '#/senders', show: page => page.locator('tbody tr:visible').first().waitFor() },
+    try: {
+      hash: '#/try',
+      show: async page => {
+        await page.getByRole('button', { name: 'Send', exact: true }).click()
+        await page.locator('.sent li').first().waitFor()
+      },
+    },
   }
   for (const colorScheme of ['light', 'dark'] as const) {
     const visits = new Visits(await browser())
-    for (const [name, { hash, isShown }] of Object.entries(views)) {
+    for (const [name, { hash, show }] of Object.entries(views)) {
       const page = await visits.openPage(adminUrl, hash, { colorScheme })
-      await isShown(page).waitFor()
+      await show(page)
       // Two more samples, so that rates and ages are settled.
       for (const _ of [1, 2]) await page.waitForResponse(response => response.url().includes('/activity'))
       const path = `${folder}/${name}-${colorScheme}.png`
