@@ -149,6 +149,21 @@ describePage('the view Callbacks', visits => {
     assert.equal(await rowsOf(page).count(), 11)
   })
 
+  it('goes to the older callbacks as soon as the service can read them again', async () => {
+    visits().expect(/503/)
+    const { name } = await workspace()
+    const oldest = await acceptIn(name, [1])
+    for (let n = 0; n < 50; n += 1) await acceptIn(name, [n])
+    await send('POST', `/v1/callbacks/flush?workspace_id=${name}`)
+    const page = await open(`#/callbacks?workspace=${name}`)
+    await page.getByText(/^Rows 1 to 50/).waitFor()
+    const problem = { code: 'too_many_reads', title: 'Too many reads are under way', detail: 'Too many reads are under way.' }
+    await page.route(/\/v1\/callbacks\?.*cursor=/, route => route.fulfill({ status: 503, json: problem }), { times: 1 })
+    await button(page, 'Older').click()
+    await page.getByText('The list cannot be read now: Too many reads are under way.').waitFor()
+    await rowOf(page, oldest).waitFor()
+  })
+
   it('shows names and ids full of markup as text', async () => {
     const { name } = await workspace()
     const id = await acceptIn(name, [1], { 'x-request-id': '<img/src=x/onerror=alert(1)>' })

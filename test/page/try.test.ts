@@ -28,7 +28,7 @@ describePage('the view Try it', visits => {
   it('sends a callback, shows its 202 and its objects, and leads to the callback', async () => {
     const page = await opened()
     await press(page, 'Send')
-    await newest(page).getByText('completed').waitFor()
+    await newest(page).locator('b', { hasText: 'completed' }).waitFor()
     await newest(page).getByText('All 20 objects have come.').waitFor()
     assert.match(await newest(page).innerText(), /202 in .* it is in the database and cannot be lost\./)
     assert.match((await newest(page).locator('a.id').getAttribute('href')) ?? '', /^#\/callbacks\/[0-9a-f-]{36}\?workspace=default$/)
@@ -87,7 +87,7 @@ describePage('the view Try it', visits => {
     await newest(page).getByText('0 of 20 objects have come.').waitFor()
     await press(page, 'Healthy')
     await page.getByText('No fault is on.').waitFor()
-    await newest(page).getByText('completed').waitFor()
+    await newest(page).locator('b', { hasText: 'completed' }).waitFor()
     assert.deepEqual(await axeFindings(page), [])
   })
 

@@ -4,6 +4,9 @@ import { createInterface } from 'node:readline'
 import { spawnService } from '../../deploy/local/spawn-service.ts'
 import { until } from './eventually.ts'
 
+/** Longest time of a start, on a machine that does much else. */
+const START_MS = 30_000
+
 /** One line of a service's log. */
 export interface LogLine {
   readonly level: string
@@ -43,7 +46,7 @@ export class ServiceProcess {
       await until(() => {
         if (service.hasEnded) throw new Error(`${file} exited:\n${service.log.map(line => JSON.stringify(line)).join('\n')}`)
         return service.log.some(line => line.msg === 'service started')
-      })
+      }, START_MS)
     } catch (error) {
       await service.stop('SIGKILL')
       throw error
@@ -78,7 +81,7 @@ export class ServiceProcess {
 
   /** Resolves when the service is ready, which means that the database is there and migrated. */
   async ready(): Promise<this> {
-    await until(async () => (await fetch(`${this.url}/readyz`)).ok)
+    await until(async () => (await fetch(`${this.url}/readyz`)).ok, START_MS)
     return this
   }
 

@@ -30,7 +30,7 @@ export class OperationFeed {
     this.#poll = new Poll({
       ask: () => this.#read(),
       onFailure: error => this.view.set({ ...this.view.value, problem: (error as Error).message }),
-      intervalMs: () => (this.view.value.operations?.some(isUnderWay) ? PROGRESS_EVERY_MS : LIST_EVERY_MS),
+      intervalMs: () => (this.#isUnderWay() ? PROGRESS_EVERY_MS : LIST_EVERY_MS),
       isHidden: () => globalThis.document?.visibilityState === 'hidden',
     })
   }
@@ -57,7 +57,8 @@ export class OperationFeed {
   }
 
   async #read(): Promise<void> {
-    const operations = performance.now() - this.#listedAt < LIST_EVERY_MS ? await this.#progress() : await this.#list()
+    const isListFresh = performance.now() - this.#listedAt < LIST_EVERY_MS
+    const operations = this.#isUnderWay() && isListFresh ? await this.#progress() : await this.#list()
     this.view.set({ operations, problem: undefined })
   }
 
@@ -66,6 +67,10 @@ export class OperationFeed {
     const { items } = await this.#ask<{ readonly items: readonly Operation[] }>(`v1/operations?limit=${SHOWN}&${this.#query}`)
     this.#listedAt = at
     return items
+  }
+
+  #isUnderWay(): boolean {
+    return this.view.value.operations?.some(isUnderWay) ?? false
   }
 
   #progress(): Promise<readonly Operation[]> {

@@ -26,6 +26,8 @@ export interface Sent {
   readonly problem?: { readonly code: string; readonly text: string }
   readonly callback?: ListedCallback | Callback
   readonly fetches?: Fetches['fetches']
+  /** The service no longer knows the callback. */
+  readonly isGone?: boolean
 }
 
 const MAX_KEPT = 20
@@ -73,13 +75,13 @@ export function noteCallbacks(callbacks: readonly ListedCallback[]): void {
 }
 
 /** Whether a callback still changes by itself. */
-export function isUnfinished({ receipt, callback }: Sent): boolean {
-  return receipt !== undefined && ['pending', 'running', 'paused'].includes(callback?.state ?? receipt.state)
+export function isUnfinished({ receipt, callback, isGone }: Sent): boolean {
+  return !isGone && receipt !== undefined && ['pending', 'running', 'paused'].includes(callback?.state ?? receipt.state)
 }
 
 /** Whether the outcomes of its objects are not known yet. */
 export function lacksOutcomes(one: Sent): boolean {
-  return one.receipt !== undefined && !isUnfinished(one) && !(one.callback && 'objects' in one.callback)
+  return one.receipt !== undefined && !one.isGone && !isUnfinished(one) && !(one.callback && 'objects' in one.callback)
 }
 
 /** Asks for the state of all callbacks that are not finished. What fails is asked for again when the stream comes back. */
@@ -96,7 +98,12 @@ export async function look(one: Sent): Promise<void> {
 
 async function readCallback({ number, receipt, attempt }: Sent): Promise<void> {
   const path = withQuery(`v1/callbacks/${receipt?.id}`, { workspace_id: attempt.workspace })
-  update(number, { callback: await ask<Callback>(path) })
+  try {
+    update(number, { callback: await ask<Callback>(path) })
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === 'callback_not_found')) throw error
+    update(number, { isGone: true })
+  }
 }
 
 function update(number: number, changes: Partial<Sent>): void {

@@ -69,9 +69,16 @@ function newerText({ newer, isNewerCut }: { newer: number; isNewerCut: boolean }
 function Pager({ live, page, onPage }: { live: LiveCallbacks; page: number; onPage: (page: number) => void }) {
   const { rows, hasOlder, isCut, list } = live.view.value
   const isLast = (page + 1) * PAGE >= rows.length
-  const older = async (): Promise<void> => {
-    if (isLast) await live.loadOlder()
-    if (live.view.value.rows.length > (page + 1) * PAGE) onPage(page + 1)
+  const [isWanted, setWanted] = useState(false)
+  // The page may come late, after some tries.
+  useEffect(() => {
+    if (!isWanted || (isLast && (hasOlder || list !== 'loaded'))) return
+    setWanted(false)
+    if (!isLast) onPage(page + 1)
+  }, [isWanted, isLast, hasOlder, list])
+  const older = (): void => {
+    setWanted(true)
+    if (isLast) void live.loadOlder()
   }
   const canOlder = !isLast || (hasOlder && !isCut && list === 'loaded')
   return html`<nav class="row" aria-label="Pages">

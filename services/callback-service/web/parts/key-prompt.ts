@@ -16,17 +16,14 @@ export function KeyGate({ children }: { children?: ComponentChildren }) {
   const problem = useStore(refusal)
   // Another process may need a key, or know other keys.
   const processStart = known?.process.started_at
+  const needsKey = known?.needs_key
   useEffect(() => {
     if (processStart === undefined) return undefined
-    const check = (): void => void (document.visibilityState === 'visible' && findCaller())
     void findCaller()
-    const timer = setInterval(check, CHECK_MS)
-    document.addEventListener('visibilitychange', check)
-    return () => {
-      clearInterval(timer)
-      document.removeEventListener('visibilitychange', check)
-    }
-  }, [processStart])
+    if (!needsKey) return undefined
+    const timer = setInterval(() => void findCaller(), CHECK_MS)
+    return () => clearInterval(timer)
+  }, [processStart, needsKey])
   if (!known) return html`<p class="quiet" role="status">Connecting to the service.</p>`
   if (!known.needs_key || who) return children
   if (key !== '' && problem === undefined) return html`<p class="quiet" role="status">Asking the service about the key.</p>`

@@ -26,6 +26,7 @@ export function SendForm() {
     setSending(true)
     await sendSeries(chosen, count).finally(() => setSending(false))
   }
+  if (who?.role === 'read') return html`<p class="quiet">A key of role read may not send callbacks.</p>`
   return html`
     <form class="send-form" onSubmit=${submit}>
       <label class="wide">Ids of the objects, separated by spaces or commas
@@ -35,13 +36,13 @@ export function SendForm() {
         <button type="button" onClick=${() => change({ ids: '9007199254740993, -9223372036854775808' })}>Ids beyond 2^53</button>
       </p>
       <label>Workspace
-        <input value=${chosen.workspace} disabled=${Boolean(own)} onInput=${(event: Event) => change({ workspace: textOf(event) })} /></label>
+        <input value=${own ?? attempt.workspace} placeholder="default" disabled=${Boolean(own)} onInput=${(event: Event) => change({ workspace: textOf(event) })} /></label>
       <label>Number of callbacks
-        <input type="number" min="1" max=${MAX_COUNT} value=${count} onInput=${(event: Event) => setCount(within(textOf(event), 1, MAX_COUNT))} /></label>
+        <input type="number" min="1" max=${MAX_COUNT} value=${count} onChange=${(event: Event) => setCount(within(textOf(event), 1, MAX_COUNT))} /></label>
       <label>Idempotency key (optional)
         <input value=${attempt.idempotencyKey} onInput=${(event: Event) => change({ idempotencyKey: textOf(event) })} /></label>
       <label>Wait for the result, in seconds
-        <input type="number" min="0" max="30" value=${attempt.waitSeconds} onInput=${(event: Event) => change({ waitSeconds: within(textOf(event), 0, 30) })} /></label>
+        <input type="number" min="0" max="30" value=${attempt.waitSeconds} onChange=${(event: Event) => change({ waitSeconds: within(textOf(event), 0, 30) })} /></label>
       <p class="wide"><button type="submit" class="main" aria-disabled=${isSending}>${isSending ? 'Sending' : 'Send'}</button></p>
     </form>
     <details>

@@ -9,6 +9,9 @@ import { listen, type StreamState } from '../stream.ts'
 import { ObjectChips } from './object-chips.ts'
 
 const LOOK_MS = 500
+/** A callback that is not finished after this time waits for something: then looking at it less often is enough. */
+const SOON_MS = 15_000
+const RARE_LOOK_MS = 3000
 /** Callbacks whose objects are shown while they run: the newest ones. */
 const LOOKED_AT = 3
 
@@ -21,6 +24,7 @@ export function SentCallbacks() {
   if (all.length === 0) return html`<p class="quiet">What you send appears here.</p>`
   return html`
     ${stream === 'lost' && html`<p class="warn" role="status">The stream is interrupted. It comes back by itself.</p>`}
+    <p class="hidden" role="status">${all[0] && summaryOf(all[0])}</p>
     <ol class="sent">${all.map(one => html`<li key=${one.number}><${SentCallback} one=${one} /></li>`)}</ol>
   `
 }
@@ -58,7 +62,8 @@ function useLooks(): void {
     const again = async (): Promise<void> => {
       const due = [...sent.value.filter(isUnfinished).slice(0, LOOKED_AT), ...sent.value.filter(lacksOutcomes).slice(0, LOOKED_AT)]
       if (document.visibilityState === 'visible') for (const one of due) await look(one).catch(() => undefined)
-      timer = setTimeout(again, LOOK_MS)
+      const isSoon = due.length === 0 || due.some(({ sentAt }) => Date.now() - sentAt < SOON_MS)
+      timer = setTimeout(again, isSoon ? LOOK_MS : RARE_LOOK_MS)
     }
     timer = setTimeout(again, LOOK_MS)
     return () => clearTimeout(timer)
@@ -90,6 +95,7 @@ function SentCallback({ one }: { one: Sent }) {
       }
       ${trace && html`<a href=${trace} target="_blank" rel="noreferrer">Trace</a>`}
     </div>
+    ${one.isGone && html`<p class="quiet">The service has deleted it since.</p>`}
     ${!receipt && !problem && html`<p class="quiet">Waiting for the answer.</p>`}
     ${receipt && html`<p class="quiet">${receiptText(one, tookMs ?? 0)}</p>`}
     ${receipt && html`<${ObjectChips} one=${one} />`}
@@ -112,6 +118,12 @@ function receiptText({ receipt, callback }: Sent, tookMs: number): string {
   const backlog = backlogText(receipt.backlog)
   const eta = typeof receipt.eta_ms === 'number' ? ` It was expected to finish in ${duration(receipt.eta_ms)}.` : ''
   return `202 ${took}: it is ${where} and cannot be lost.${backlog}${eta} ${finished}`
+}
+
+/** For screen readers, which do not see the list change. */
+function summaryOf({ problem, receipt, callback }: Sent): string {
+  if (problem) return `Refused: ${problem.text}`
+  return receipt ? `The last callback is ${callback?.state ?? receipt.state}.` : ''
 }
 
 function backlogText(backlog: number | undefined): string {

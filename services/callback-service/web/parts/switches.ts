@@ -1,6 +1,6 @@
 import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
-import { ask, Problem } from '../api.ts'
+import { ask } from '../api.ts'
 
 interface Switches {
   readonly faults: Readonly<Record<string, number | boolean | string>>
@@ -59,23 +59,19 @@ const PATH = 'client-service/config'
 export function ClientServiceSwitches() {
   const [switches, setSwitches] = useState<Switches>()
   const [news, setNews] = useState<{ readonly text: string; readonly isBad: boolean }>()
-  const [isHidden, setHidden] = useState(false)
   const use = async (changes: object | undefined, hint: string): Promise<void> => {
     try {
       setSwitches(await ask<Switches>(PATH, changes ? { method: 'PATCH', body: changes } : {}))
       setNews({ text: hint, isBad: false })
     } catch (error) {
-      // Only a superuser may use them.
-      if (error instanceof Problem && error.status === 404) setHidden(true)
-      else setNews({ text: (error as Error).message, isBad: true })
+      setNews({ text: (error as Error).message, isBad: true })
     }
   }
   useEffect(() => void use(undefined, ''), [])
-  if (isHidden) return html`<p class="quiet">Only a superuser may use the switches.</p>`
   return html`
     <p class="presets">
       <button type="button" onClick=${() => use(HEALTHY, 'The client service is well again. What waits goes on.')}>Healthy</button>
-      ${PRESETS.map(({ name, hint, changes }) => html`<button type="button" onClick=${() => use(changes, `${hint}`)}>${name}</button>`)}
+      ${PRESETS.map(({ name, hint, changes }) => html`<button type="button" onClick=${() => use(changes, hint)}>${name}</button>`)}
       <button type="button" onClick=${() => use(undefined, '')}>Read again</button>
     </p>
     <p role="status" class=${news?.isBad ? 'bad' : ''}>${news?.text}</p>
@@ -84,18 +80,13 @@ export function ClientServiceSwitches() {
 }
 
 /** Each switch with its present value. A change counts at once. */
-function SwitchTable({
-  switches: { faults, latency },
-  use,
-}: {
-  switches: Switches
-  use: (changes: object, hint: string) => Promise<void>
-}) {
+function SwitchTable({ switches, use }: { switches: Switches; use: (changes: object, hint: string) => Promise<void> }) {
+  const { faults, latency } = switches
   const done = 'The client service has changed.'
   const textOf = (event: Event): string => (event.currentTarget as HTMLInputElement).value
-  const isWell = !faults['down'] && SHARES.every(([name]) => faults[name] === 0)
+  const isWell = isHealthy(switches)
   return html`
-    <p><b class=${isWell ? 'ok' : 'bad'}><span aria-hidden="true">${isWell ? '✓' : '✕'}</span> ${isWell ? 'No fault is on.' : faults['down'] ? 'The client service is down.' : 'Faults are on.'}</b></p>
+    <p><b class=${isWell ? 'ok' : 'bad'}><span aria-hidden="true">${isWell ? '✓' : '✕'}</span> ${healthOf(switches)}</b></p>
     <div class="switches">
       <label><input type="checkbox" checked=${Boolean(faults['down'])} onChange=${(event: Event) => use({ faults: { down: (event.currentTarget as HTMLInputElement).checked } }, done)} /> Down: every connection is reset</label>
       ${SHARES.map(
@@ -107,4 +98,17 @@ function SwitchTable({
       <label>An answer takes at most <input type="number" min="0" value=${latency.maxMs} onChange=${(event: Event) => use({ latency: { maxMs: Number(textOf(event)) } }, done)} /> ms</label>
     </div>
   `
+}
+
+/** From this time on, an answer counts as slow. */
+const SLOW_MS = 2500
+
+function isHealthy({ faults, latency }: Switches): boolean {
+  return !faults['down'] && latency.minMs < SLOW_MS && SHARES.every(([name]) => faults[name] === 0)
+}
+
+function healthOf(switches: Switches): string {
+  if (isHealthy(switches)) return 'No fault is on.'
+  if (switches.faults['down']) return 'The client service is down.'
+  return switches.latency.minMs < SLOW_MS ? 'Faults are on.' : 'The client service is slow.'
 }

@@ -1,4 +1,5 @@
 import { html } from 'htm/preact'
+import { caller } from '../caller.ts'
 import { SendForm } from '../parts/send-form.ts'
 import { SentCallbacks } from '../parts/sent-callbacks.ts'
 import { ClientServiceSwitches } from '../parts/switches.ts'
@@ -8,7 +9,6 @@ import { useStore } from '../store.ts'
 
 /** Sends callbacks and shows what becomes of them; breaks the client service and heals it. */
 export function TryView(_: { place: Place }) {
-  const hasSwitches = useStore(session)?.has_switches
   return html`
     <h2>Try it</h2>
     <div class="try">
@@ -24,12 +24,19 @@ export function TryView(_: { place: Place }) {
       </div>
       <section aria-labelledby="try-break">
         <h3 id="try-break">Break the client service</h3>
-        ${
-          hasSwitches
-            ? html`<${ClientServiceSwitches} />`
-            : html`<p class="quiet">This service does not know the admin port of the client service: <code>clientService.adminUrl</code> is empty.</p>`
-        }
+        <${Switches} />
       </section>
     </div>
   `
+}
+
+function Switches() {
+  const hasSwitches = useStore(session)?.has_switches
+  const who = useStore(caller)
+  if (!hasSwitches)
+    return html`<p class="quiet">This service does not know the admin port of the client service: <code>clientService.adminUrl</code> is empty.</p>`
+  if (!who) return null
+  return who.role === 'superuser'
+    ? html`<${ClientServiceSwitches} />`
+    : html`<p class="quiet">Only a superuser may break the client service, because all workspaces may use it.</p>`
 }

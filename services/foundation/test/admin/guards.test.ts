@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Request, Response } from 'express'
 import { requireOperator } from '../../admin/guards.ts'
+import { HttpProblem } from '../../http/problems.ts'
 
 describe('requireOperator', () => {
   const guard = requireOperator('Metrics.Example other.example')
@@ -68,4 +69,31 @@ describe('requireOperator', () => {
       assert.equal(refusal({ host: 'localhost:6060', ...headers }), isOurs ? undefined : 'cross_site')
     })
   }
+
+  describe('with a door', () => {
+    const followed = { host: 'localhost:6060', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
+    const visits: [what: string, request: object, isWelcome: boolean][] = [
+      ['a link to the door', {}, true],
+      ['a link to anything else', { path: '/config' }, false],
+      ['a form that is sent to the door', { method: 'POST' }, false],
+      ['a form that says its origin', { headers: { ...followed, origin: 'null' } }, false],
+      ['a frame', { headers: { ...followed, 'sec-fetch-dest': 'iframe' } }, false],
+      ['a script', { headers: { ...followed, 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' } }, false],
+      ['a link by another host name', { headers: { ...followed, host: 'rebound.example' } }, false],
+    ]
+    for (const [what, request, isWelcome] of visits) {
+      it(`${isWelcome ? 'opens' : 'does not open'} it for ${what}`, () => {
+        const door = requireOperator('', ['/'])
+        const all = { method: 'GET', path: '/', headers: followed, ...request } as unknown as Request
+        let isIn = false
+        const enter = () =>
+          door(all, {} as Response, () => {
+            isIn = true
+          })
+        if (isWelcome) enter()
+        else assert.throws(enter, HttpProblem)
+        assert.equal(isIn, isWelcome)
+      })
+    }
+  })
 })
