@@ -148,10 +148,11 @@ function lights(needs: Needs, { log, standstill, troubles }: Seen): readonly Lig
   })
 }
 
-function now({ session, worker, replicas, inbox, fetching, shutdown, counts }: Needs, troubles: NowView['troubles']): NowView {
+function now({ session, worker, replicas, inbox, fetching, shutdown, clock, counts }: Needs, troubles: NowView['troubles']): NowView {
   const { spool } = inbox
   return {
     at: new Date(),
+    databaseAt: new Date(clock.nowMs()),
     uptimeSeconds: process.uptime(),
     isShuttingDown: shutdown.isDraining,
     replicas: replicas(),

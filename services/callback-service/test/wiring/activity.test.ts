@@ -153,6 +153,10 @@ describe('activity', () => {
     assert.match(textOf('postgres'), /Senders get 503 until it is back\.$/)
   })
 
+  it('tells the time of the database, which wrote the times of callbacks', async () => {
+    assert.equal((await all.read()).now.database_at, '1970-01-01T01:00:00.000Z')
+  })
+
   it('shows the breaker of a client service', async () => {
     all.state.breaker = { state: 'half-open', waitMs: -3 }
     const { now, lights } = await all.read()
