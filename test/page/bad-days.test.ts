@@ -8,6 +8,7 @@ import { type System, startSystem } from '../support/system.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { describePage } from './support/browser.ts'
 
+const SUPERUSER_KEY = 'superuser-'.repeat(4)
 /** What the browser writes about a service that is away. */
 const NO_ANSWER = [
   /ERR_CONNECTION_REFUSED/,
@@ -36,8 +37,8 @@ describePage('a live page that stays open', visits => {
     await postgres.stop()
   })
 
-  async function start(): Promise<void> {
-    service = await (await system.startCallbackService({ DATABASE_URL: postgres.url, ...ports })).ready()
+  async function start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    service = await (await system.startCallbackService({ DATABASE_URL: postgres.url, ...ports, ...env })).ready()
   }
 
   function notices(page: Page) {
@@ -131,5 +132,16 @@ describePage('a live page that stays open', visits => {
     await notices(page).getByText('Postgres').waitFor({ state: 'detached' })
     const late = await accept(service.url, [2])
     await page.locator(`a[title="${late}"]`).waitFor()
+  })
+
+  it('asks for a key once the service has restarted and needs one', async () => {
+    visits().expect(...NO_ANSWER, /401/)
+    const page = await visits().openPage(service.adminUrl, '#/callbacks')
+    await page.locator('.live-status').getByText('Live').waitFor()
+    await service.stop()
+    await start({ ACCESS_MODE: 'keys', ACCESS_SUPERUSER_KEYS: SUPERUSER_KEY })
+    await page.getByLabel('Key', { exact: true }).fill(SUPERUSER_KEY)
+    await page.getByRole('button', { name: 'Use the key' }).click()
+    await page.locator('.live-status').getByText('Live').waitFor()
   })
 })

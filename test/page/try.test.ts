@@ -117,4 +117,13 @@ describePage('the view Try it', visits => {
     await page.close()
     await other.stop()
   })
+
+  it('shows the switches although nobody could say at first who the caller is', async () => {
+    visits().expect(/503/)
+    const page = await visits().openPage(service.adminUrl)
+    await page.route('**/page/caller', route => route.fulfill({ status: 503, json: { code: 'storage_unavailable' } }), { times: 1 })
+    await page.reload()
+    await page.getByRole('link', { name: 'Try it' }).click()
+    await page.getByRole('button', { name: 'Healthy' }).waitFor()
+  })
 })
