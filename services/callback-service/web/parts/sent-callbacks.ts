@@ -1,5 +1,6 @@
 import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
+import { caller } from '../caller.ts'
 import { duration, number, timeOfDay } from '../format.ts'
 import { hrefOf } from '../router.ts'
 import { isUnfinished, lacksOutcomes, look, lookAtAll, noteCallbacks, type Sent, sent } from '../sent.ts'
@@ -18,7 +19,9 @@ const LOOKED_AT = 3
 /** The callbacks that the page sent, and what becomes of each. */
 export function SentCallbacks() {
   const all = useStore(sent)
-  const open = all.filter(isUnfinished)
+  // A key to send may not follow changes.
+  const mayFollow = useStore(caller)?.role !== 'send'
+  const open = mayFollow ? all.filter(isUnfinished) : []
   const stream = useFollowed(new Set(open.map(({ attempt }) => attempt.workspace)))
   useLooks()
   if (all.length === 0) return html`<p class="quiet">What you send appears here.</p>`
