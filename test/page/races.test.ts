@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { accept, finished, patchConfig, readCallback } from '../support/callbacks.ts'
+import { eventually } from '../support/eventually.ts'
+import { type System, startSystem } from '../support/system.ts'
+import { describePage } from './support/browser.ts'
+
+describePage('the view Callbacks, while a callback changes faster than the page knows', visits => {
+  let system: System
+
+  before(async () => {
+    system = await startSystem({ hasTraces: false })
+  })
+
+  after(() => system.stop())
+
+  async function setPaused(paused: boolean): Promise<void> {
+    const response = await fetch(`${system.callbackUrl}/v1/workspaces/default`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ paused }),
+    })
+    assert.equal(response.status, 200)
+  }
+
+  it('does not say that a callback is paused whose attempt goes on', async () => {
+    await setPaused(true)
+    await patchConfig(system.clientAdminUrl, { latency: { minMs: 3000, maxMs: 3000 } })
+    const id = await accept(system.callbackUrl, [1])
+    const page = await visits().openPage(system.callbackAdminUrl, `#/callbacks/${id}`)
+    await page.locator('.facts').getByText('pending').waitFor()
+    // The page does not hear that a worker has claimed it.
+    await page.route(`**/v1/callbacks/${id}?*`, route => (route.request().method() === 'GET' ? undefined : route.continue()))
+    await setPaused(false)
+    await eventually('it runs', async () => (await readCallback(system.callbackUrl, id)).state === 'running')
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await page.locator('.announcement').getByText('Its attempt goes on.').waitFor()
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+    await patchConfig(system.clientAdminUrl, { latency: { minMs: null, maxMs: null } })
+    await finished(system.callbackUrl, id)
+  })
+})
