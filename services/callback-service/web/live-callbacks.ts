@@ -81,6 +81,21 @@ export class LiveCallbacks {
     clearTimeout(this.#rendering)
   }
 
+  /**
+   * Waits for the answer to a change of a callback. The stream may be faster, and say what became of the callback after it.
+   * @param answer undefined: the service does not show the callback
+   */
+  async takeAnswer(answer: Promise<ListedCallback | undefined>): Promise<void> {
+    const change = this.#table.beginChange()
+    try {
+      const changed = await answer
+      if (changed) change.add([changed])
+    } finally {
+      change.end()
+      this.#changed()
+    }
+  }
+
   take(callbacks: readonly ListedCallback[]): void {
     this.#table.take(callbacks)
     this.#changed()
