@@ -134,6 +134,21 @@ describePage('a live page that stays open', visits => {
     await page.locator(`a[title="${late}"]`).waitFor()
   })
 
+  it('does not call the table live while the service hangs', async () => {
+    visits().expect(...NO_ANSWER)
+    const page = await visits().openPage(service.adminUrl, '#/callbacks')
+    const status = page.locator('.live-status')
+    await status.getByText('Live').waitFor()
+    service.signal('SIGSTOP')
+    try {
+      await notices(page).getByText('Connection lost').waitFor()
+      await status.getByText('Connection lost').waitFor({ timeout: 1000 })
+    } finally {
+      service.signal('SIGCONT')
+    }
+    await status.getByText('Live').waitFor()
+  })
+
   it('asks for a key once the service has restarted and needs one', async () => {
     visits().expect(...NO_ANSWER, /401/)
     const page = await visits().openPage(service.adminUrl, '#/callbacks')
