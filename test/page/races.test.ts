@@ -38,4 +38,18 @@ describePage('the view Callbacks, while a callback changes faster than the page 
     await patchConfig(system.clientAdminUrl, { latency: { minMs: null, maxMs: null } })
     await finished(system.callbackUrl, id)
   })
+
+  it('starts nothing from a count that somebody else has aborted', async () => {
+    const page = await visits().openPage(system.callbackAdminUrl, '#/callbacks')
+    await page.route('**/v1/operations?*', async route => {
+      if (route.request().method() !== 'POST') return route.continue()
+      const filter = { state: 'completed' }
+      const aborted = { id: 'a', kind: 'Operation', change: { kind: 'retry' }, filter, state: 'aborted', dry_run: true, matched: 3 }
+      return route.fulfill({ status: 202, json: { ...aborted, done: 0, skipped: 0, rate_per_second: null, eta_ms: null } })
+    })
+    await page.getByText('Change all callbacks that match a filter').click()
+    await page.getByRole('button', { name: 'Count what matches' }).click()
+    await page.getByText('Counting was aborted at 3, by somebody else.').waitFor()
+    assert.equal(await page.getByRole('button', { name: /^Start/ }).count(), 0)
+  })
 })
