@@ -134,6 +134,15 @@ describePage('a live page that stays open', visits => {
     await page.locator(`a[title="${late}"]`).waitFor()
   })
 
+  it('shows ages by the clock of the service, although that of the browser is an hour ahead', async () => {
+    const id = await accept(service.url, [1])
+    const page = await visits().openPage(service.adminUrl, '#/callbacks')
+    await page.clock.install({ time: Date.now() + 3_600_000 })
+    await page.reload()
+    const row = page.locator('tbody tr').filter({ has: page.locator(`a[title="${id}"]`) })
+    await row.getByText(/^\d+ s ago$/).waitFor()
+  })
+
   it('does not call the table live while the service hangs', async () => {
     visits().expect(...NO_ANSWER)
     const page = await visits().openPage(service.adminUrl, '#/callbacks')

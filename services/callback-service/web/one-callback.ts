@@ -1,6 +1,7 @@
 import type { Fetches } from './activity-types.ts'
 import { type Callback, isFinished } from './callbacks.ts'
 import { Poll } from './poll.ts'
+import { serviceNow } from './service-clock.ts'
 import { Store } from './store.ts'
 import type { TimelineEvent } from './timeline.ts'
 
@@ -14,7 +15,7 @@ export interface OneCallbackView {
   readonly problem: string | undefined
   /** The service does not have it, or no longer. */
   readonly isGone: boolean
-  /** When the rest was true, epoch milliseconds by the clock of the browser. */
+  /** When the rest was true, epoch milliseconds by the clock of the service. */
   readonly at: number
 }
 
@@ -32,12 +33,13 @@ export class OneCallback {
     fetches: undefined,
     problem: undefined,
     isGone: false,
-    at: Date.now(),
+    at: serviceNow(),
   })
   readonly #ask: Ask
   readonly #path: string
   readonly #query: string
   readonly #poll: Poll
+  #isResting = false
 
   constructor(id: string, workspace: string, ask: Ask) {
     this.#ask = ask
@@ -46,7 +48,7 @@ export class OneCallback {
     this.#poll = new Poll({
       ask: () => this.#read(),
       onFailure: error => this.#failed(error as Failure),
-      intervalMs: () => (isAtRest(this.view.value.callback) ? RESTING_MS : RUNNING_MS),
+      intervalMs: () => (this.#isResting ? RESTING_MS : RUNNING_MS),
       isHidden,
     })
   }
@@ -70,7 +72,9 @@ export class OneCallback {
       this.#ask<{ readonly events: readonly TimelineEvent[] }>(`${this.#path}/timeline${this.#query}`),
       this.#ask<Fetches>(`${this.#path}/fetches${this.#query}`).catch(ifHidden),
     ])
-    this.view.set({ callback, events: timeline.events, fetches, problem: undefined, isGone: false, at: Date.now() })
+    // The timeline may have been read before the callback came to rest. Then it lacks the end.
+    this.#isResting = isAtRest(callback) && isAtRest(this.view.value.callback)
+    this.view.set({ callback, events: timeline.events, fetches, problem: undefined, isGone: false, at: serviceNow() })
   }
 
   #failed({ message, status }: Failure): void {
