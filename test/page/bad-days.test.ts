@@ -143,6 +143,29 @@ describePage('a live page that stays open', visits => {
     await row.getByText(/^\d+ s ago$/).waitFor()
   })
 
+  it('offers all workspaces as soon as the service can list them', async () => {
+    visits().expect(/503/)
+    const page = await visits().openPage(service.adminUrl)
+    let failures = 0
+    await page.route(
+      '**/v1/workspaces?*',
+      route => {
+        failures += 1
+        return route.fulfill({ status: 503, json: { code: 'storage_unavailable', detail: 'The database does not answer.' } })
+      },
+      { times: 2 },
+    )
+    const response = await fetch(`${service.url}/v1/workspaces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"name":"shop"}',
+    })
+    assert.equal(response.status, 201)
+    await page.getByRole('link', { name: 'Callbacks' }).click()
+    await page.getByLabel('Workspace').locator('option', { hasText: 'shop' }).waitFor({ state: 'attached' })
+    assert.equal(failures, 2)
+  })
+
   it('does not call the table live while the service hangs', async () => {
     visits().expect(...NO_ANSWER)
     const page = await visits().openPage(service.adminUrl, '#/callbacks')

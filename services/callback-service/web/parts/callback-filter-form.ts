@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { ask } from '../api.ts'
 import { type CallbackFilter, int64Of, queryOf } from '../callback-filter.ts'
 import { CALLBACK_STATES, type CallbackState, isCallbackId } from '../callbacks.ts'
+import { askUntilAnswered } from '../poll.ts'
 import { hrefOf } from '../router.ts'
 import { accessKey } from '../session.ts'
 import { useStore } from '../store.ts'
@@ -75,16 +76,6 @@ function IdField({ workspace }: { workspace: string }) {
 function useWorkspaceNames(current: string): readonly string[] {
   const [names, setNames] = useState<readonly string[]>([])
   const key = useStore(accessKey)
-  useEffect(() => {
-    let isHere = true
-    workspaceNames(ask, key).then(
-      found => isHere && setNames(found),
-      // The status of the table says that the service is away. The current workspace can still be seen.
-      () => undefined,
-    )
-    return () => {
-      isHere = false
-    }
-  }, [key])
+  useEffect(() => askUntilAnswered(() => workspaceNames(ask, key), setNames), [key])
   return names.includes(current) ? names : [current, ...names]
 }
