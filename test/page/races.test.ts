@@ -52,4 +52,21 @@ describePage('the view Callbacks, while a callback changes faster than the page 
     await page.getByText('Counting was aborted at 3, by somebody else.').waitFor()
     assert.equal(await page.getByRole('button', { name: /^Start/ }).count(), 0)
   })
+
+  it('shows a workspace that is made after its address was opened', async () => {
+    visits().expect(/404/, /WebSocket connection to .* failed/)
+    const page = await visits().openPage(system.callbackAdminUrl, '#/callbacks?workspace=later')
+    const status = page.locator('.live-status')
+    await status.getByText('There is no list: No workspace has this name.').waitFor()
+    await status.getByText('Connection lost').waitFor()
+    const response = await fetch(`${system.callbackUrl}/v1/workspaces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"name":"later"}',
+    })
+    assert.equal(response.status, 201)
+    await status.getByText('Live').waitFor()
+    await status.getByText('There is no list').waitFor({ state: 'detached' })
+    assert.equal(await page.getByText('Your key').count(), 0)
+  })
 })

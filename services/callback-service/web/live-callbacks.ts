@@ -63,6 +63,8 @@ export class LiveCallbacks {
       onCallbacks: callbacks => this.take(callbacks),
       onState: state => {
         this.#stream = state
+        // What was refused may be there now, such as a workspace that was just made.
+        if (state === 'live' && this.#list === 'refused') void this.#load()
         this.#changed()
       },
       onStartAnew: () => this.#startAnew(),
