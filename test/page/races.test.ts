@@ -69,4 +69,23 @@ describePage('the view Callbacks, while a callback changes faster than the page 
     await status.getByText('There is no list').waitFor({ state: 'detached' })
     assert.equal(await page.getByText('Your key').count(), 0)
   })
+
+  it('goes back although the object id in its field was not sent', async () => {
+    const page = await visits().openPage(system.callbackAdminUrl, '#/now')
+    await page.getByRole('link', { name: 'Callbacks' }).click()
+    await page.getByLabel('Object id').first().fill('5')
+    await page.goBack()
+    await page.getByRole('heading', { name: /^Now/ }).waitFor()
+    assert.equal(new URL(page.url()).hash, '#/now')
+  })
+
+  it('fits a narrow screen, also with the longest name of a workspace', async () => {
+    const name = 'w'.repeat(64)
+    visits().expect(/404/, /WebSocket connection to .* failed/)
+    const page = await visits().openPage(system.callbackAdminUrl, `#/callbacks?workspace=${name}`, {
+      viewport: { width: 400, height: 800 },
+    })
+    await page.getByLabel('Workspace').locator('option', { hasText: name }).waitFor({ state: 'attached' })
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 400)
+  })
 })

@@ -4,7 +4,7 @@ import { ask } from '../api.ts'
 import { type CallbackFilter, int64Of, queryOf } from '../callback-filter.ts'
 import { CALLBACK_STATES, type CallbackState, isCallbackId } from '../callbacks.ts'
 import { askUntilAnswered } from '../poll.ts'
-import { hrefOf } from '../router.ts'
+import { hrefOf, placeOf } from '../router.ts'
 import { accessKey } from '../session.ts'
 import { useStore } from '../store.ts'
 import { workspaceNames } from '../workspaces.ts'
@@ -46,9 +46,14 @@ function ObjectIdField({ objectId, onChoose }: { objectId: string; onChoose: (ob
     event.preventDefault()
     if (!isWrong) onChoose(int64Of(text) ?? '')
   }
+  const leave = (event: Event): void => {
+    // The field also loses the focus when it goes away because the address has changed. That change stays.
+    const { view, id } = placeOf(location.hash)
+    if (view === 'callbacks' && id === undefined) submit(event)
+  }
   return html`<form onSubmit=${submit}>
     <label>Object id
-      <input inputmode="numeric" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="object-id-hint" onInput=${(event: Event) => setText(fieldText(event))} onBlur=${submit} />
+      <input inputmode="numeric" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="object-id-hint" onInput=${(event: Event) => setText(fieldText(event))} onBlur=${leave} />
     </label>
     <button type="submit">Filter</button>
     <span id="object-id-hint" class="hint ${isWrong ? 'bad' : 'hidden'}">${isWrong ? 'This is not a 64-bit integer.' : 'A 64-bit integer. Empty: any object.'}</span>
