@@ -8,6 +8,7 @@ import { type System, startSystem } from '../support/system.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { describePage } from './support/browser.ts'
 
+const SUPERUSER_KEY = 'superuser-'.repeat(4)
 /** What the browser writes about a service that is away. */
 const NO_ANSWER = [
   /ERR_CONNECTION_REFUSED/,
@@ -36,8 +37,8 @@ describePage('a live page that stays open', visits => {
     await postgres.stop()
   })
 
-  async function start(): Promise<void> {
-    service = await (await system.startCallbackService({ DATABASE_URL: postgres.url, ...ports })).ready()
+  async function start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    service = await (await system.startCallbackService({ DATABASE_URL: postgres.url, ...ports, ...env })).ready()
   }
 
   function notices(page: Page) {
@@ -131,5 +132,63 @@ describePage('a live page that stays open', visits => {
     await notices(page).getByText('Postgres').waitFor({ state: 'detached' })
     const late = await accept(service.url, [2])
     await page.locator(`a[title="${late}"]`).waitFor()
+  })
+
+  it('shows ages by the clock of the service, although that of the browser is an hour ahead', async () => {
+    const id = await accept(service.url, [1])
+    const page = await visits().openPage(service.adminUrl, '#/callbacks')
+    await page.clock.install({ time: Date.now() + 3_600_000 })
+    await page.reload()
+    const row = page.locator('tbody tr').filter({ has: page.locator(`a[title="${id}"]`) })
+    await row.getByText(/^\d+ s ago$/).waitFor()
+  })
+
+  it('offers all workspaces as soon as the service can list them', async () => {
+    visits().expect(/503/)
+    const page = await visits().openPage(service.adminUrl)
+    let failures = 0
+    await page.route(
+      '**/v1/workspaces?*',
+      route => {
+        failures += 1
+        return route.fulfill({ status: 503, json: { code: 'storage_unavailable', detail: 'The database does not answer.' } })
+      },
+      { times: 2 },
+    )
+    const response = await fetch(`${service.url}/v1/workspaces`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"name":"shop"}',
+    })
+    assert.equal(response.status, 201)
+    await page.getByRole('link', { name: 'Callbacks' }).click()
+    await page.getByLabel('Workspace').locator('option', { hasText: 'shop' }).waitFor({ state: 'attached' })
+    assert.equal(failures, 2)
+  })
+
+  it('does not call the table live while the service hangs', async () => {
+    visits().expect(...NO_ANSWER)
+    const page = await visits().openPage(service.adminUrl, '#/callbacks')
+    const status = page.locator('.live-status')
+    await status.getByText('Live').waitFor()
+    service.signal('SIGSTOP')
+    try {
+      await notices(page).getByText('Connection lost').waitFor()
+      await status.getByText('Connection lost').waitFor({ timeout: 1000 })
+    } finally {
+      service.signal('SIGCONT')
+    }
+    await status.getByText('Live').waitFor()
+  })
+
+  it('asks for a key once the service has restarted and needs one', async () => {
+    visits().expect(...NO_ANSWER, /401/)
+    const page = await visits().openPage(service.adminUrl, '#/callbacks')
+    await page.locator('.live-status').getByText('Live').waitFor()
+    await service.stop()
+    await start({ ACCESS_MODE: 'keys', ACCESS_SUPERUSER_KEYS: SUPERUSER_KEY })
+    await page.getByLabel('Key', { exact: true }).fill(SUPERUSER_KEY)
+    await page.getByRole('button', { name: 'Use the key' }).click()
+    await page.locator('.live-status').getByText('Live').waitFor()
   })
 })

@@ -152,6 +152,17 @@ describePage('the view Senders', visits => {
     await eventually('it asks at once', () => asked === 3)
   })
 
+  it('does not blame the database for an old table while nobody has asked for a newer one', async () => {
+    const page = await visits().openPage(system.callbackAdminUrl, '#/senders')
+    await row(page, 'busy').waitFor()
+    await page.route('**/v1/traffic?*', () => undefined)
+    await page.clock.install()
+    await page.clock.fastForward(600_000)
+    await page.getByText('The table is from').waitFor()
+    assert.doesNotMatch(await page.locator('main').innerText(), /could not be read/)
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+  })
+
   it('fits a narrow screen: the table scrolls, not the page', async () => {
     const page = await visits().openPage(system.callbackAdminUrl, '#/senders', { viewport: { width: 390, height: 800 } })
     await row(page, 'busy').waitFor()

@@ -117,4 +117,38 @@ describePage('the view Try it', visits => {
     await page.close()
     await other.stop()
   })
+
+  it('changes the client service in the order of the clicks', async () => {
+    const page = await opened()
+    let release: () => void = () => undefined
+    const released = new Promise<void>(resolve => {
+      release = resolve
+    })
+    let changes = 0
+    await page.route('**/client-service/config', async route => {
+      if (route.request().method() === 'PATCH' && ++changes === 1) await released
+      await route.continue()
+    })
+    let answers = 0
+    page.on('requestfinished', request => {
+      if (request.method() === 'PATCH') answers += 1
+    })
+    await press(page, 'Down')
+    await eventually('the first is under way', () => changes === 1)
+    await press(page, 'Healthy')
+    release()
+    await eventually('both are answered', () => answers === 2)
+    const { faults } = (await (await fetch(`${system.clientAdminUrl}/config`)).json()) as { faults: { down: boolean } }
+    assert.equal(faults.down, false)
+    await page.getByText('No fault is on.').waitFor()
+  })
+
+  it('shows the switches although nobody could say at first who the caller is', async () => {
+    visits().expect(/503/)
+    const page = await visits().openPage(service.adminUrl)
+    await page.route('**/page/caller', route => route.fulfill({ status: 503, json: { code: 'storage_unavailable' } }), { times: 1 })
+    await page.reload()
+    await page.getByRole('link', { name: 'Try it' }).click()
+    await page.getByRole('button', { name: 'Healthy' }).waitFor()
+  })
 })

@@ -16,11 +16,11 @@ export interface TableRows {
   readonly isCut: boolean
 }
 
-/** A list that somebody reads. What the stream says meanwhile is newer than the list. */
+/** An answer under way: a list, or that to a change. What the stream says meanwhile is newer. */
 export interface Listing {
-  /** The list has come. */
+  /** It has come. */
   add(listed: readonly ListedCallback[]): void
-  /** The list does not come. */
+  /** It does not come. */
   end(): void
 }
 
@@ -44,12 +44,11 @@ export class CallbackTable {
     this.#max = max
   }
 
-  /** Takes what the stream, or the answer to a change, says. A callback that leaves the filter leaves the table. */
+  /** Takes what the stream says. A callback that leaves the filter leaves the table. */
   take(callbacks: readonly ListedCallback[]): void {
     for (const callback of callbacks) {
       this.#touch(callback.id)
-      if (hasState(this.#filter, callback)) this.#kept.set(callback.id, callback)
-      else this.#kept.delete(callback.id)
+      this.#put(callback)
     }
     this.#trim()
   }
@@ -66,15 +65,23 @@ export class CallbackTable {
   }
 
   beginListing(): Listing {
+    const { add, end } = this.beginChange()
+    const addAll = (listed: readonly ListedCallback[]): void => {
+      for (const id of this.#doubted) this.#kept.delete(id)
+      this.#doubted.clear()
+      add(listed)
+    }
+    return { add: addAll, end }
+  }
+
+  /** Somebody changes a callback. */
+  beginChange(): Listing {
     const touched = new Set<string>()
     this.#touched.add(touched)
     const end = (): void => void this.#touched.delete(touched)
-    const add = (listed: readonly ListedCallback[]): void => {
+    const add = (answered: readonly ListedCallback[]): void => {
       end()
-      for (const id of this.#doubted) this.#kept.delete(id)
-      this.#doubted.clear()
-      for (const callback of listed)
-        if (!touched.has(callback.id) && hasState(this.#filter, callback)) this.#kept.set(callback.id, callback)
+      for (const callback of answered) if (!touched.has(callback.id)) this.#put(callback)
       this.#trim()
     }
     return { add, end }
@@ -103,6 +110,11 @@ export class CallbackTable {
     const sorted = this.#sorted()
     const newer = this.#newerOf(sorted)
     return { rows: sorted.slice(newer), newer, isNewerCut: this.#isNewerCut, isCut: this.#isCut }
+  }
+
+  #put(callback: ListedCallback): void {
+    if (hasState(this.#filter, callback)) this.#kept.set(callback.id, callback)
+    else this.#kept.delete(callback.id)
   }
 
   #touch(id: string): void {

@@ -36,7 +36,8 @@ export async function findCaller(): Promise<void> {
   if (needsKey === undefined) return
   // A key that nobody needs any more may be one that nobody knows.
   if (!needsKey && accessKey.value !== '') accessKey.set('')
-  if (needsKey && accessKey.value === '') return
+  // The caller may be one whom the process before took without a key.
+  if (needsKey && accessKey.value === '') return caller.set(undefined)
   const asked = accessKey.value
   try {
     const { role, workspace } = await ask<Caller>('page/caller')

@@ -63,6 +63,8 @@ export class LiveCallbacks {
       onCallbacks: callbacks => this.take(callbacks),
       onState: state => {
         this.#stream = state
+        // What was refused may be there now, such as a workspace that was just made.
+        if (state === 'live' && this.#list === 'refused') void this.#load()
         this.#changed()
       },
       onStartAnew: () => this.#startAnew(),
@@ -79,6 +81,21 @@ export class LiveCallbacks {
     this.#endStream()
     clearTimeout(this.#retry)
     clearTimeout(this.#rendering)
+  }
+
+  /**
+   * Waits for the answer to a change of a callback. The stream may be faster, and say what became of the callback after it.
+   * @param answer undefined: the service does not show the callback
+   */
+  async takeAnswer(answer: Promise<ListedCallback | undefined>): Promise<void> {
+    const change = this.#table.beginChange()
+    try {
+      const changed = await answer
+      if (changed) change.add([changed])
+    } finally {
+      change.end()
+      this.#changed()
+    }
   }
 
   take(callbacks: readonly ListedCallback[]): void {

@@ -39,6 +39,7 @@ export class OneCallback {
   readonly #path: string
   readonly #query: string
   readonly #poll: Poll
+  #isResting = false
 
   constructor(id: string, workspace: string, ask: Ask) {
     this.#ask = ask
@@ -47,7 +48,7 @@ export class OneCallback {
     this.#poll = new Poll({
       ask: () => this.#read(),
       onFailure: error => this.#failed(error as Failure),
-      intervalMs: () => (isAtRest(this.view.value.callback) ? RESTING_MS : RUNNING_MS),
+      intervalMs: () => (this.#isResting ? RESTING_MS : RUNNING_MS),
       isHidden,
     })
   }
@@ -71,6 +72,8 @@ export class OneCallback {
       this.#ask<{ readonly events: readonly TimelineEvent[] }>(`${this.#path}/timeline${this.#query}`),
       this.#ask<Fetches>(`${this.#path}/fetches${this.#query}`).catch(ifHidden),
     ])
+    // The timeline may have been read before the callback came to rest. Then it lacks the end.
+    this.#isResting = isAtRest(callback) && isAtRest(this.view.value.callback)
     this.view.set({ callback, events: timeline.events, fetches, problem: undefined, isGone: false, at: serviceNow() })
   }
 

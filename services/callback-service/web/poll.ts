@@ -80,6 +80,31 @@ export class Poll {
   }
 }
 
+/**
+ * Asks until there is an answer.
+ * @returns a function that ends it. An answer that comes later is dropped
+ */
+export function askUntilAnswered<T>(ask: () => Promise<T>, onAnswer: (answer: T) => void): () => void {
+  let isOver = false
+  const end = (): void => {
+    isOver = true
+    poll.stop()
+  }
+  const poll = new Poll({
+    ask: async () => {
+      const answer = await ask()
+      if (isOver) return
+      end()
+      onAnswer(answer)
+    },
+    // The page shows already that the service does not answer.
+    onFailure: () => undefined,
+    isHidden: () => false,
+  })
+  poll.start()
+  return end
+}
+
 function afterMs(run: () => void, ms: number): () => void {
   const timer = setTimeout(run, ms)
   return () => clearTimeout(timer)

@@ -99,21 +99,31 @@ export function mayRead(): boolean {
   return caller.value?.role !== 'send'
 }
 
-/** Asks for the fetches of a callback that runs, or for its objects when it is finished. */
+/** Asks how a callback is, and for its fetches while it runs. The stream may have named it before its receipt came, or may not be for this key. */
 export async function look(one: Sent): Promise<void> {
-  if (!isUnfinished(one) || !mayRead()) return readCallback(one)
+  await readCallback(one)
+  if (!isUnfinished(known(one)) || !mayRead()) return
   const path = withQuery(`v1/callbacks/${one.receipt?.id}/fetches`, { workspace_id: one.attempt.workspace })
   update(one.number, { fetches: (await ask<Fetches>(path)).fetches })
 }
 
-async function readCallback({ number, receipt, attempt }: Sent): Promise<void> {
+async function readCallback(one: Sent): Promise<void> {
+  const { number, receipt, attempt } = one
+  const before = known(one).callback
   const path = withQuery(`v1/callbacks/${receipt?.id}`, { workspace_id: attempt.workspace })
   try {
-    update(number, { callback: await ask<Callback>(path) })
+    const callback = await ask<Callback>(path)
+    // Otherwise the stream was faster, and this may be older.
+    if (known(one).callback === before) update(number, { callback })
   } catch (error) {
     if (!(error instanceof Problem && error.code === 'callback_not_found')) throw error
     update(number, { isGone: true })
   }
+}
+
+/** Returns what is known by now. */
+function known(one: Sent): Sent {
+  return sent.value.find(({ number }) => number === one.number) ?? one
 }
 
 function update(number: number, changes: Partial<Sent>): void {

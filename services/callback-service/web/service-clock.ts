@@ -1,8 +1,12 @@
+/** An answer takes a while. Ages would flicker if they followed that. */
+const TOLERANCE_MS = 1000
+
 let aheadMs = 0
 
 /** Learns from an answer that has just come what time it is at the service. */
 export function learnTime(at: string, now = Date.now()): void {
-  aheadMs = Date.parse(at) - now
+  const measuredMs = Date.parse(at) - now
+  if (Math.abs(measuredMs - aheadMs) > TOLERANCE_MS) aheadMs = measuredMs
 }
 
 /**

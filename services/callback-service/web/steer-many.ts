@@ -40,6 +40,11 @@ export async function steerMany(
 
 const NO_ANSWER = 'no_answer'
 
+/** Returns how many were tried, with or without success. */
+export function triedOf({ done, refused }: SteeredMany): number {
+  return done + refused.values().reduce((sum, count) => sum + count, 0)
+}
+
 const DONE: Readonly<Record<Action['kind'], string>> = {
   retry: 'sent round again',
   cancel: 'cancelled',

@@ -23,7 +23,8 @@ export async function mayManage(workspace: string): Promise<boolean> {
     await ask(`v1/operations?limit=1&workspace_id=${encodeURIComponent(workspace)}`)
     return true
   } catch (error) {
-    if ((error as { status?: number }).status === 404) return false
+    // Another 404 says that the workspace does not exist, perhaps not yet.
+    if ((error as { code?: string }).code === 'not_found') return false
     throw error
   }
 }

@@ -88,7 +88,8 @@ function byAttempt(attempts: readonly Attempt[], fetches: readonly FetchOfObject
   for (const fetch of fetches) {
     const startedAt = Date.parse(fetch.started_at)
     const same = attempts.filter(({ number }) => number === fetch.attempt)
-    const attempt = same.findLast(({ from }) => from <= startedAt + 1000) ?? same[0]
+    const during = same.findLast(({ from, to }) => from <= startedAt && startedAt <= to)
+    const attempt = during ?? same.findLast(({ from }) => from <= startedAt + 1000) ?? same[0]
     if (!attempt) continue
     const own = made.get(attempt)
     if (own) own.push(fetch)

@@ -42,6 +42,22 @@ describe('CallbackTable', () => {
     assert.deepEqual(table.read().rows, [])
   })
 
+  it('keeps what the stream said while the answer to a change was under way', () => {
+    const table = new CallbackTable(ALL)
+    table.take([callback(1, { state: 'failed' })])
+    const change = table.beginChange()
+    table.take([callback(1, { state: 'completed' })])
+    change.add([callback(1, { state: 'pending' })])
+    assert.equal(table.read().rows[0]?.state, 'completed')
+  })
+
+  it('drops a callback that leaves the filter by the answer to a change', () => {
+    const table = new CallbackTable(FAILED)
+    table.take([callback(1, { state: 'failed' })])
+    table.beginChange().add([callback(1, { state: 'pending' })])
+    assert.deepEqual(table.read().rows, [])
+  })
+
   it('takes a list over what the stream said before it began', () => {
     const table = new CallbackTable(ALL)
     table.take([callback(1, { state: 'running' })])

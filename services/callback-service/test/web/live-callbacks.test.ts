@@ -50,6 +50,18 @@ describe('LiveCallbacks', () => {
     assert.deepEqual(paths, ['v1/callbacks?limit=50&workspace_id=shop'])
   })
 
+  it('does not go back to the answer of a change when the stream was faster', async () => {
+    start(ALL, [{ items: [callback(1, { state: 'failed' })] }])
+    await eventually('the list has come', isLoaded)
+    const retried = Promise.withResolvers<ReturnType<typeof callback>>()
+    const taken = live.takeAnswer(retried.promise)
+    stream.onCallbacks([callback(1, { state: 'completed', attempts: 1 })])
+    retried.resolve(callback(1, { state: 'pending' }))
+    await taken
+    live.setHeld(false)
+    assert.equal(live.view.value.rows[0]?.state, 'completed')
+  })
+
   it('asks the list and the stream for the same callbacks', async () => {
     start({ workspace: 'shop', states: ['paused', 'failed'], objectId: '9007199254740993' }, [{ items: [] }, { items: [] }])
     await eventually('the lists have come', isLoaded)

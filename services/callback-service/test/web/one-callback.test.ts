@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { eventually } from '../../../../test/support/eventually.ts'
+import { eventually, until } from '../../../../test/support/eventually.ts'
 import type { Callback } from '../../web/callbacks.ts'
 import { OneCallback } from '../../web/one-callback.ts'
 import { callback } from './callback-samples.ts'
@@ -43,6 +43,16 @@ describe('OneCallback', () => {
     follow()
     await eventually('the rest has come', () => one.view.value.callback === CALLBACK && one.view.value.events.length === 1)
     assert.equal(one.view.value.problem, undefined)
+  })
+
+  it('soon reads the end of the timeline that it has missed', async () => {
+    follow()
+    await eventually('it has come', () => one.view.value.callback === CALLBACK)
+    answers['callback'] = { ...CALLBACK, state: 'completed' }
+    one.refresh()
+    await eventually('it is completed', () => one.view.value.callback?.state === 'completed')
+    answers['timeline'] = { events: [{}, {}] }
+    await until(() => one.view.value.events.length === 2, 3000)
   })
 
   it('keeps what it has while the service is away, and says why', async () => {

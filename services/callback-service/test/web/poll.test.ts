@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
-import { Poll, type PollOptions } from '../../web/poll.ts'
+import { askUntilAnswered, Poll, type PollOptions } from '../../web/poll.ts'
 
 describe('Poll', () => {
   it('asks again a second after it asked, however long the answer took', async () => {
@@ -131,3 +131,24 @@ function polling(options: Partial<PollOptions>) {
   }
   return { poll, waits, next, tick, forgotten: () => forgotten }
 }
+
+describe('askUntilAnswered', () => {
+  it('asks again after a failure, and no more after an answer', async () => {
+    const answers = [Promise.reject(new Error('away')), Promise.resolve('shop')]
+    const answer = await new Promise(resolve => askUntilAnswered(() => answers.shift() ?? Promise.reject(new Error('too often')), resolve))
+    assert.deepEqual([answer, answers], ['shop', []])
+  })
+
+  it('drops an answer that comes after its end', async () => {
+    let answer: (text: string) => void = () => undefined
+    const taken: string[] = []
+    const end = askUntilAnswered(
+      () => new Promise<string>(resolve => (answer = resolve)),
+      text => taken.push(text),
+    )
+    end()
+    answer('late')
+    await setImmediate()
+    assert.deepEqual(taken, [])
+  })
+})

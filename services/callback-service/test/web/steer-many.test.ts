@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { outcomeText, type SteeredMany, steerMany } from '../../web/steer-many.ts'
+import { outcomeText, type SteeredMany, steerMany, triedOf } from '../../web/steer-many.ts'
 import { callback, numbersOf } from './callback-samples.ts'
 
 const CALLBACKS = [1, 2, 3, 4].map(n => callback(n))
@@ -32,6 +32,7 @@ describe('steerMany', () => {
       new AbortController().signal,
     )
     assert.equal(outcomeText('pause', result), '3 of 4 paused. Refused: 1 callback_finished.')
+    assert.equal(triedOf({ ...result, refused: new Map([['callback_finished', 2]]) }), 5)
   })
 
   it('ends when the service does not answer', async () => {

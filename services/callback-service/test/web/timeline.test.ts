@@ -95,6 +95,19 @@ describe('barsOf', () => {
     assert.deepEqual(shape[5], 'attempt 5010 5500 8')
   })
 
+  it('puts a fetch into the attempt during which it began, although a retry came within the same second', () => {
+    const shape = shapeOf(
+      [
+        event('claimed', 0, { attempt: 1 }),
+        event('attempt_ended', 300, { attempt: 1, state: 'failed' }),
+        event('retried', 400),
+        event('claimed', 500, { attempt: 1 }),
+      ],
+      [fetchOf('7', 10), fetchOf('8', 510)],
+    )
+    assert.deepEqual([shape[0], shape[3]], ['attempt 0 300 7', 'attempt 500 10000 open 8'])
+  })
+
   it('draws no time that runs backwards, when the clocks of two machines differ', () => {
     const bars = barsOf([event('accepted', 0), event('claimed', -50, { attempt: 1 }), event('attempt_ended', -60)], [], START)
     for (const { from, to } of bars) assert.ok(to >= from)

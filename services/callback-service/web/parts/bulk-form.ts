@@ -82,7 +82,7 @@ export function BulkForm({ filter, onStarted }: { filter: CallbackFilter; onStar
     </div>
     ${
       counted &&
-      !isUnderWay(counted.operation) &&
+      counted.operation.state === 'completed' &&
       counted.operation.matched > 0 &&
       html`<div class="row">
         <button type="button" class="strong" aria-disabled=${isBusy} onClick=${() => once(() => start(counted))}>Start: change ${number(counted.operation.matched)}</button>
@@ -97,7 +97,8 @@ function problemText(error: Error): string {
 }
 
 function matchText(operation: Operation): string {
-  const { matched } = operation
+  const { matched, state } = operation
+  if (state === 'aborted') return `${progressText(operation)}, by somebody else. Count again: more may match.`
   if (matched === 0) return 'No callback matches. Nothing would change.'
   return `${number(matched)} ${matched === 1 ? 'matches' : 'match'} now. It will do this: ${operationText(operation)}.`
 }

@@ -26,8 +26,9 @@ export function CallbackActions({ callback, workspace, mayManage, isGone, one }:
     isSending.current = true
     setBusy(true)
     try {
-      await steer(action, callback.id, workspace)
-      announce(doneText(action, callback.state))
+      const changed = await steer(action, callback.id, workspace)
+      // A worker may have claimed it since the page has read it.
+      announce(doneText(action, (changed ?? callback).state))
     } catch (error) {
       announce(refusalText(error as Error), true)
     }

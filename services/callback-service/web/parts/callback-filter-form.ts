@@ -3,7 +3,8 @@ import { useEffect, useState } from 'preact/hooks'
 import { ask } from '../api.ts'
 import { type CallbackFilter, int64Of, queryOf } from '../callback-filter.ts'
 import { CALLBACK_STATES, type CallbackState, isCallbackId } from '../callbacks.ts'
-import { hrefOf } from '../router.ts'
+import { askUntilAnswered } from '../poll.ts'
+import { hrefOf, placeOf } from '../router.ts'
 import { accessKey } from '../session.ts'
 import { useStore } from '../store.ts'
 import { workspaceNames } from '../workspaces.ts'
@@ -45,9 +46,14 @@ function ObjectIdField({ objectId, onChoose }: { objectId: string; onChoose: (ob
     event.preventDefault()
     if (!isWrong) onChoose(int64Of(text) ?? '')
   }
+  const leave = (event: Event): void => {
+    // The field also loses the focus when it goes away because the address has changed. That change stays.
+    const { view, id } = placeOf(location.hash)
+    if (view === 'callbacks' && id === undefined) submit(event)
+  }
   return html`<form onSubmit=${submit}>
     <label>Object id
-      <input inputmode="numeric" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="object-id-hint" onInput=${(event: Event) => setText(fieldText(event))} onBlur=${submit} />
+      <input inputmode="numeric" autocomplete="off" size="14" value=${text} aria-invalid=${isWrong} aria-describedby="object-id-hint" onInput=${(event: Event) => setText(fieldText(event))} onBlur=${leave} />
     </label>
     <button type="submit">Filter</button>
     <span id="object-id-hint" class="hint ${isWrong ? 'bad' : 'hidden'}">${isWrong ? 'This is not a 64-bit integer.' : 'A 64-bit integer. Empty: any object.'}</span>
@@ -75,16 +81,6 @@ function IdField({ workspace }: { workspace: string }) {
 function useWorkspaceNames(current: string): readonly string[] {
   const [names, setNames] = useState<readonly string[]>([])
   const key = useStore(accessKey)
-  useEffect(() => {
-    let isHere = true
-    workspaceNames(ask, key).then(
-      found => isHere && setNames(found),
-      // The status of the table says that the service is away. The current workspace can still be seen.
-      () => undefined,
-    )
-    return () => {
-      isHere = false
-    }
-  }, [key])
+  useEffect(() => askUntilAnswered(() => workspaceNames(ask, key), setNames), [key])
   return names.includes(current) ? names : [current, ...names]
 }

@@ -1,5 +1,5 @@
 import { html } from 'htm/preact'
-import { activity } from '../activity.ts'
+import { activity, connection } from '../activity.ts'
 import type { LiveView } from '../live-callbacks.ts'
 import { useStore } from '../store.ts'
 
@@ -18,7 +18,10 @@ const NOT_ALLOWED = ['⊘', 'warn', 'Your key may not follow changes. The rows a
 export function LiveStatus({ view: { stream, list, problem }, mayFollow }: { view: LiveView; mayFollow: boolean }) {
   // Without Postgres the stream stays open and silent.
   const isWaiting = useStore(activity)?.lights.some(({ name, state }) => name === 'postgres' && state === 'bad')
-  const [symbol, style, text] = !mayFollow ? NOT_ALLOWED : isWaiting && stream !== 'lost' ? WAITING : STREAM[stream]
+  const { state, problem: refused } = useStore(connection)
+  // A process that hangs keeps the stream open too. The stream itself notices that only after a while.
+  const isLost = stream === 'lost' || (state === 'lost' && refused === undefined)
+  const [symbol, style, text] = !mayFollow ? NOT_ALLOWED : isLost ? STREAM.lost : isWaiting ? WAITING : STREAM[stream]
   return html`<p class="live-status" role="status">
     <span class=${style}><span aria-hidden="true">${symbol}</span> ${text}</span>
     ${list === 'loading' && html`<span class="quiet"> · Reading the list</span>`}

@@ -4,7 +4,7 @@ import type { Callback, ListedCallback } from '../callbacks.ts'
 import { number } from '../format.ts'
 import type { LiveCallbacks } from '../live-callbacks.ts'
 import { steer } from '../steer.ts'
-import { outcomeText, type SteeredMany, steerMany } from '../steer-many.ts'
+import { outcomeText, type SteeredMany, steerMany, triedOf } from '../steer-many.ts'
 import { type Action, canDo } from '../steering.ts'
 import { ActionButtons } from './action-buttons.ts'
 import { announce } from './announcement.ts'
@@ -29,8 +29,7 @@ export function SelectionBar({ chosen, live, onDone }: SelectionBar) {
     const possible = chosen.filter(callback => canDo(action.kind, callback))
     const one = async ({ id, workspace }: ListedCallback): Promise<void> => {
       try {
-        const changed = await steer(action, id, workspace)
-        if (changed) live.take([withoutObjects(changed)])
+        await live.takeAnswer(steer(action, id, workspace).then(changed => changed && withoutObjects(changed)))
       } catch (error) {
         if ((error as { code?: string }).code === 'callback_not_found') live.remove(id)
         throw error
@@ -52,7 +51,7 @@ export function SelectionBar({ chosen, live, onDone }: SelectionBar) {
       <button type="button" onClick=${onDone}>Select none</button>
       ${
         progress &&
-        html`<progress aria-label="Progress" value=${progress.done + progress.refused.size} max=${progress.of}></progress>
+        html`<progress aria-label="Progress" value=${triedOf(progress)} max=${progress.of}></progress>
           <span>${progress.done} of ${progress.of}</span>
           <button type="button" onClick=${() => stop.current?.abort()}>Stop</button>`
       }

@@ -1,5 +1,6 @@
 import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
+import { caller } from '../caller.ts'
 import { duration, number, timeOfDay } from '../format.ts'
 import { hrefOf } from '../router.ts'
 import { isUnfinished, lacksOutcomes, look, lookAtAll, mayRead, noteCallbacks, type Sent, sent } from '../sent.ts'
@@ -18,6 +19,8 @@ const LOOKED_AT = 3
 /** The callbacks that the page sent, and what becomes of each. */
 export function SentCallbacks() {
   const all = useStore(sent)
+  // Who the caller is may come later than the view.
+  useStore(caller)
   const open = mayRead() ? all.filter(isUnfinished) : []
   const stream = useFollowed(new Set(open.map(({ attempt }) => attempt.workspace)))
   useLooks()

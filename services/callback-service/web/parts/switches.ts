@@ -1,5 +1,5 @@
 import { html } from 'htm/preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { ask } from '../api.ts'
 
 interface Switches {
@@ -59,7 +59,13 @@ const PATH = 'client-service/config'
 export function ClientServiceSwitches() {
   const [switches, setSwitches] = useState<Switches>()
   const [news, setNews] = useState<{ readonly text: string; readonly isBad: boolean }>()
-  const use = async (changes: object | undefined, hint: string): Promise<void> => {
+  const last = useRef(Promise.resolve())
+  // One after the other: of two requests at a time, the older one may be answered last.
+  const use = (changes: object | undefined, hint: string): Promise<void> => {
+    last.current = last.current.then(() => send(changes, hint))
+    return last.current
+  }
+  const send = async (changes: object | undefined, hint: string): Promise<void> => {
     try {
       setSwitches(await ask<Switches>(PATH, changes ? { method: 'PATCH', body: changes } : {}))
       setNews({ text: hint, isBad: false })

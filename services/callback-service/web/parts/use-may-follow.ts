@@ -16,7 +16,7 @@ export function useMayFollow(workspace: string, stream: StreamState): boolean {
   useEffect(() => {
     if (!isDoubtful) return
     // Whoever may follow gets 426 instead: this path is a WebSocket.
-    ask(`v1/stream?workspace_id=${encodeURIComponent(workspace)}`).catch((error: { status?: number }) => setMay(error.status !== 404))
+    ask(`v1/stream?workspace_id=${encodeURIComponent(workspace)}`).catch((error: { code?: string }) => setMay(error.code !== 'not_found'))
   }, [isDoubtful, workspace])
   return may
 }

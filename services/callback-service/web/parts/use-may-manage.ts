@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import { Poll } from '../poll.ts'
+import { askUntilAnswered } from '../poll.ts'
 import { accessKey } from '../session.ts'
 import { mayManage } from '../steer.ts'
 import { useStore } from '../store.ts'
@@ -10,17 +10,7 @@ export function useMayManage(workspace: string): boolean {
   const key = useStore(accessKey)
   useEffect(() => {
     setMay(true)
-    const poll = new Poll({
-      ask: async () => {
-        setMay(await mayManage(workspace))
-        poll.stop()
-      },
-      // The view shows already that the service does not answer.
-      onFailure: () => undefined,
-      isHidden: () => false,
-    })
-    poll.start()
-    return () => poll.stop()
+    return askUntilAnswered(() => mayManage(workspace), setMay)
   }, [workspace, key])
   return may
 }

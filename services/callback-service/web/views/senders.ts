@@ -110,7 +110,7 @@ function Freshness() {
   return html`
     <p class="quiet">As of ${timeOfDay(to)}, ${age(oldMs)} ago. ${incomplete}</p>
     <p role="status">
-      ${(problem || isOld) && html`<span class="notice warn"><span aria-hidden="true">▲ </span>${problem ?? 'The database could not be read lately.'} The table is from ${timeOfDay(to)}.</span>`}
+      ${(problem || isOld) && html`<span class="notice warn"><span aria-hidden="true">▲ </span>${problem ?? (ageMs > OLD_MS ? 'The database could not be read lately.' : 'Reading the traffic …')} The table is from ${timeOfDay(to)}.</span>`}
     </p>
   `
 }
