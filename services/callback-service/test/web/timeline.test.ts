@@ -95,6 +95,19 @@ describe('barsOf', () => {
     assert.deepEqual(shape[5], 'attempt 5010 5500 8')
   })
 
+  it('gives an attempt its fetches although the clock of its worker is ahead by less than a second', () => {
+    const shape = shapeOf(
+      [
+        event('claimed', 10, { attempt: 1 }),
+        event('attempt_ended', 500, { attempt: 1, state: 'failed' }),
+        event('retried', 5000),
+        event('claimed', 5900, { attempt: 1 }),
+      ],
+      [fetchOf('8', 5020)],
+    )
+    assert.deepEqual(shape.at(-1), 'attempt 5900 10000 open 8')
+  })
+
   it('draws no time that runs backwards, when the clocks of two machines differ', () => {
     const bars = barsOf([event('accepted', 0), event('claimed', -50, { attempt: 1 }), event('attempt_ended', -60)], [], START)
     for (const { from, to } of bars) assert.ok(to >= from)
