@@ -62,11 +62,14 @@ export function barsOf(events: readonly TimelineEvent[], fetches: readonly Fetch
     if (state === 'paused') begin(draft('paused', 'Is paused', at, now))
   }
 
+  let before = Number.NEGATIVE_INFINITY
   for (const event of events) {
     const at = Date.parse(event.at)
     if (event.event === 'claimed') {
-      end(at)
-      attempts.push(begin({ ...draft('attempt', attemptLabel(event), at, now), number: event.attempt }))
+      // An attempt that goes on has its begin from the clock of its worker, which may differ.
+      const begun = Math.max(before, Math.min(at, now))
+      end(begun)
+      attempts.push(begin({ ...draft('attempt', attemptLabel(event), begun, now), number: event.attempt }))
     } else if (ATTEMPT_ENDS.has(event.event)) {
       if (open?.kind === 'attempt') Object.assign(open, attemptResult(event))
       end(at)
@@ -77,6 +80,7 @@ export function barsOf(events: readonly TimelineEvent[], fetches: readonly Fetch
       bars.push({ ...draft('event', eventLabel(event), at, at), isOpen: false })
       wait(state, at)
     }
+    before = at
   }
   for (const [attempt, made] of byAttempt(attempts, fetches)) attempt.fetches = fetchBars(made, now)
   return bars

@@ -8,7 +8,8 @@ export function attemptEntry(callback: ClaimedCallback, verdict: Verdict): objec
   const isGivenBack = verdict.state === 'pending' && !verdict.isCharged && verdict.unstored.some(({ reason }) => reason === 'interrupted')
   return {
     event: isGivenBack ? 'given_back' : 'attempt_ended',
-    claimed_at: timeOf(callback.token),
+    // By the database's clock, as the end. The clock of this process may differ, and a token tells a time that never goes back.
+    claimed_at: Math.floor(callback.receivedAtMs + callback.waitedMs),
     attempt: callback.attempt,
     counts: countsOf(callback, verdict),
   }

@@ -6,7 +6,7 @@ export interface TimelineEntry {
   readonly event: string
   /** Number of the worker that had the callback. */
   readonly worker?: number
-  /** When that worker had claimed it, by the clock of its process. */
+  /** When that worker had claimed it. After a take-over, by the clock of its process. */
   readonly claimed_at?: number
   readonly attempt?: number
   /** When it came into a spool. */

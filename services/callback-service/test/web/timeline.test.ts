@@ -108,6 +108,29 @@ describe('barsOf', () => {
     assert.deepEqual([shape[0], shape[3]], ['attempt 0 300 7', 'attempt 500 10000 open 8'])
   })
 
+  it('gives an attempt its fetches although the clock of its worker is ahead by less than a second', () => {
+    const shape = shapeOf(
+      [
+        event('claimed', 10, { attempt: 1 }),
+        event('attempt_ended', 500, { attempt: 1, state: 'failed' }),
+        event('retried', 5000),
+        event('claimed', 5900, { attempt: 1 }),
+      ],
+      [fetchOf('8', 5020)],
+    )
+    assert.deepEqual(shape.at(-1), 'attempt 5900 10000 open 8')
+  })
+
+  it('lets an attempt that goes on begin between the event before it and now, whatever the clock of its worker says', () => {
+    for (const [hourMs, from] of [
+      [3_600_000, 10_000],
+      [-3_600_000, 0],
+    ] as const) {
+      const shape = shapeOf([event('accepted', 0), event('claimed', hourMs, { attempt: 1 })])
+      assert.deepEqual(shape, ['event 0 0', `wait 0 ${from}`, `attempt ${from} 10000 open`])
+    }
+  })
+
   it('draws no time that runs backwards, when the clocks of two machines differ', () => {
     const bars = barsOf([event('accepted', 0), event('claimed', -50, { attempt: 1 }), event('attempt_ended', -60)], [], START)
     for (const { from, to } of bars) assert.ok(to >= from)

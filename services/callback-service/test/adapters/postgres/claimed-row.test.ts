@@ -3,8 +3,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { type ClaimedRow, claimedCallback, parseUnstored, settlement } from '../../../adapters/postgres/claimed-row.ts'
 import type { Unstored } from '../../../domain/processing/claimed-callback.ts'
 
-const CLAIMED_AT_MS = 1_795_000_000_123
-const TOKEN = uuidv7({ msecs: CLAIMED_AT_MS })
+const TOKEN = uuidv7()
+const CLAIMED_AT_MS = 4000
 
 describe('a claimed row', () => {
   const row: ClaimedRow = {
@@ -123,6 +123,6 @@ describe('a settlement', () => {
 
 function claimedCallbackOf(): ReturnType<typeof claimedCallback> {
   const empty = { request_id: null, traceparent: null, tracestate: null, baggage: null, fresh_ids: null, unstored: null }
-  const row = { id: 'a', workspace: 'default', attempts: 1, crashes: 0, object_ids: '{1}', received_ms: 0, now_ms: 0, ...empty }
+  const row = { id: 'a', workspace: 'default', attempts: 1, crashes: 0, object_ids: '{1}', received_ms: 0, now_ms: CLAIMED_AT_MS, ...empty }
   return claimedCallback(row, { token: TOKEN, claimedAtMs: 0, steppedAtMs: 0 })
 }

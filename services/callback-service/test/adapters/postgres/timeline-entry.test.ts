@@ -5,16 +5,24 @@ import type { Unstored } from '../../../domain/processing/claimed-callback.ts'
 import { claimed } from '../../workers/worker-in-memory.ts'
 
 const TOKEN = uuidv7({ msecs: 1_795_000_000_123 })
-const callback = { ...claimed('a'), token: TOKEN, attempt: 2, missingIds: Array.from({ length: 100 }, (_, i) => BigInt(i)) }
+/** The process that claimed it has a clock that is wrong by far. */
+const callback = {
+  ...claimed('a'),
+  token: TOKEN,
+  receivedAtMs: 1_700_000_000_000.5,
+  waitedMs: 250,
+  attempt: 2,
+  missingIds: Array.from({ length: 100 }, (_, i) => BigInt(i)),
+}
 const pending = (count: number, reasonOf: (i: number) => string): Unstored[] =>
   Array.from({ length: count }, (_, i) => ({ id: BigInt(i), outcome: 'pending', reason: reasonOf(i) }))
 
 describe('the entry of an attempt in a timeline', () => {
-  it('counts the objects of this attempt by result and reason', () => {
+  it('counts the objects of this attempt by result and reason, and begins with the claim by the clock of the database', () => {
     const unstored: Unstored[] = [{ id: 1n, outcome: 'not_found' }, ...pending(2, () => 'http_503')]
     assert.deepEqual(attemptEntry(callback, { state: 'pending', unstored, delayMs: 1, isCharged: true }), {
       event: 'attempt_ended',
-      claimed_at: 1_795_000_000_123,
+      claimed_at: 1_700_000_000_250,
       attempt: 2,
       counts: { stored: 97, not_found: 1, 'pending:http_503': 2 },
     })
@@ -23,7 +31,7 @@ describe('the entry of an attempt in a timeline', () => {
   it('leaves out what earlier attempts found', () => {
     const earlier: Unstored[] = [{ id: 200n, outcome: 'not_found' }]
     const entry = attemptEntry({ ...callback, unstored: earlier }, { state: 'completed', unstored: earlier })
-    assert.deepEqual(entry, { event: 'attempt_ended', claimed_at: 1_795_000_000_123, attempt: 2, counts: { stored: 100 } })
+    assert.deepEqual(entry, { event: 'attempt_ended', claimed_at: 1_700_000_000_250, attempt: 2, counts: { stored: 100 } })
   })
 
   it('says that a callback was given back, if it was interrupted and is not charged', () => {

@@ -41,6 +41,14 @@ describe('recent fetches', () => {
     assert.deepEqual([fetch?.id, fetch?.endedMs, fetch?.leftMs, fetch?.result], [-7n, undefined, undefined, undefined])
   })
 
+  it('show nothing of the fetch whose place they take', () => {
+    const { recent, begin } = setup({ maxFetches: 1 })
+    recent.end(begin('a', 1), 'stored', { leftMs: 1, isShared: true })
+    begin('b', 2)
+    const [fetch] = recent.of('b')?.fetches ?? []
+    assert.deepEqual([fetch?.result, fetch?.endedMs, fetch?.leftMs, fetch?.isShared], [undefined, undefined, undefined, false])
+  })
+
   it('know nothing of a callback without fetches', () => {
     assert.equal(setup().recent.of('a'), undefined)
   })

@@ -20,6 +20,12 @@ describe('a standstill', () => {
     assert.deepEqual(standstill.now, { waiting: 5, ms: 30_000 })
   })
 
+  it('is noticed although the database is counted every two seconds meanwhile', () => {
+    const { state, standstill, counted } = setup()
+    for (; state.nowMs < 30_000; state.nowMs += 2000) counted({ shop: { due: 3 } })
+    assert.deepEqual(standstill.now, { waiting: 3, ms: 30_000 })
+  })
+
   for (const [what, counts] of [
     ['a callback runs at any replica', { shop: { due: 3 }, farm: { running: 1 } }],
     ['callbacks finish between two looks', { shop: { due: 3, finished: 1 } }],

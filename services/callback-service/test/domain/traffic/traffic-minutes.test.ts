@@ -37,6 +37,13 @@ describe('TrafficMinutes', () => {
     assert.deepEqual(spansAt(NOON + MINUTE_MS + 15_000), [[1, 2]])
   })
 
+  it('shows what was read last, also to somebody who looked before', () => {
+    takeAll(NOW, [count(0, 2)])
+    assert.equal(minutes.seriesOf('shop').received.at(-1), 2)
+    takeAll(NOW + 5000, [count(0, 3)])
+    assert.equal(minutes.seriesOf('shop').received.at(-1), 3)
+  })
+
   it('reads the whole window again after a while, for callbacks that came late', () => {
     takeAll(NOW)
     takeAll(NOW + 55_000)
