@@ -1,6 +1,7 @@
 import type { Fetches } from './activity-types.ts'
 import { type Callback, isFinished } from './callbacks.ts'
 import { Poll } from './poll.ts'
+import { serviceNow } from './service-clock.ts'
 import { Store } from './store.ts'
 import type { TimelineEvent } from './timeline.ts'
 
@@ -14,7 +15,7 @@ export interface OneCallbackView {
   readonly problem: string | undefined
   /** The service does not have it, or no longer. */
   readonly isGone: boolean
-  /** When the rest was true, epoch milliseconds by the clock of the browser. */
+  /** When the rest was true, epoch milliseconds by the clock of the service. */
   readonly at: number
 }
 
@@ -32,7 +33,7 @@ export class OneCallback {
     fetches: undefined,
     problem: undefined,
     isGone: false,
-    at: Date.now(),
+    at: serviceNow(),
   })
   readonly #ask: Ask
   readonly #path: string
@@ -70,7 +71,7 @@ export class OneCallback {
       this.#ask<{ readonly events: readonly TimelineEvent[] }>(`${this.#path}/timeline${this.#query}`),
       this.#ask<Fetches>(`${this.#path}/fetches${this.#query}`).catch(ifHidden),
     ])
-    this.view.set({ callback, events: timeline.events, fetches, problem: undefined, isGone: false, at: Date.now() })
+    this.view.set({ callback, events: timeline.events, fetches, problem: undefined, isGone: false, at: serviceNow() })
   }
 
   #failed({ message, status }: Failure): void {
