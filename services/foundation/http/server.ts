@@ -23,7 +23,10 @@ export interface HttpServerOptions {
   readonly drainMs?: number
   /** Where the server says how far it has stopped. */
   readonly shutdown?: Shutdown
-  /** Whether the stop also cuts off answers under way after a second. This suits answers that take minutes and can be requested again. */
+  /**
+   * Whether the stop closes the port although requests still come, and cuts off answers under way after a second. This suits answers that take
+   * minutes and can be requested again.
+   */
   readonly cutsAnswers?: boolean
   /** Whether the handler may turn requests into WebSockets, with `acceptWebSocket` (default: false). */
   readonly hasWebSockets?: boolean
@@ -150,7 +153,8 @@ export class HttpServer implements Part {
     if (!this.#server.listening) return
     this.shutdown.isDraining = true
     await sleep(this.#options.drainMs ?? 0)
-    await this.#calm()
+    // Open pages ask the admin port again and again. Claimed callbacks would wait for them until another replica may take them.
+    if (!this.#options.cutsAnswers) await this.#calm()
     this.shutdown.isClosed = true
     // A closed Node server no longer checks its timeouts. A peer that never sends its request would otherwise block the stop forever.
     const stragglers = setInterval(() => this.#connections.cutOff(this.#options.cutsAnswers ?? false), STRAGGLER_MS)
