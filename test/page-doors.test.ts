@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { accept, finished } from './support/callbacks.ts'
 import { eventually } from './support/eventually.ts'
 import { rawRequest } from './support/raw-request.ts'
@@ -135,6 +137,16 @@ describe('the doors of the live page', function () {
       rawRequest(`${service.adminUrl}/callback`, { method: 'POST', headers, body: CALLBACK })
     assert.equal((await send(page())).code, 'invalid_page_token')
     assert.equal((await send({ ...page(), 'x-page-token': fresh })).status, 202)
+    await service.stop()
+  })
+
+  it('hold as many connections as the port for senders, which needs open files too', async () => {
+    const service = await system.startCallbackService({ HTTP_MAX_CONNECTIONS: '20' })
+    const sockets = Array.from({ length: 60 }, () => connect(Number(new URL(service.adminUrl).port), '127.0.0.1'))
+    await Promise.all(sockets.map(socket => once(socket, 'connect')))
+    await eventually('the port has closed the others', () => sockets.filter(({ closed }) => closed).length >= 40)
+    assert.equal((await fetch(`${service.adminUrl}/activity`)).status, 200)
+    for (const socket of sockets) socket.destroy()
     await service.stop()
   })
 

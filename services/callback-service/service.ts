@@ -266,6 +266,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const admin = adminServer({
     ...config.admin,
     ...page.admin,
+    maxConnections: config.http.maxConnections,
     registry,
     settings,
     logger,

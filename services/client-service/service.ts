@@ -23,7 +23,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   const metrics = clientMetrics(registry, { held: () => held.count, outstanding: () => emitter.outstanding })
 
   const telemetry = new Telemetry({ serviceName: 'client-service', ...config.tracing, logger })
-  const admin = adminServer({ ...config.admin, registry, settings, logger })
+  const admin = adminServer({ ...config.admin, maxConnections: config.http.maxConnections, registry, settings, logger })
 
   const held = new HeldAnswers()
   const observe = httpMetrics(registry)

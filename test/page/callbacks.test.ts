@@ -51,6 +51,21 @@ describePage('the view Callbacks', visits => {
     await rowOf(page, second).getByText('completed').waitFor()
   })
 
+  it('tells ages by the clock of the service, though that of the browser is an hour ahead', async () => {
+    const { name } = await workspace()
+    const id = await acceptIn(name, [1])
+    const page = await open(`#/callbacks?workspace=${name}`)
+    await rowOf(page, id).waitFor()
+    await page.clock.setSystemTime(Date.now() + 3_600_000)
+    for (let answers = 0; answers < 3; answers += 1) await page.waitForResponse(/\/activity/)
+    await rowOf(page, id)
+      .getByText(/^\d+ s so far$/)
+      .waitFor()
+    await rowOf(page, id)
+      .getByText(/^\d+ s ago$/)
+      .waitFor()
+  })
+
   it('drops a callback that leaves the states in the address', async () => {
     const { name } = await workspace()
     const id = await acceptIn(name, [1])

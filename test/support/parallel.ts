@@ -41,9 +41,9 @@ export const mochaHooks: RootHookObject = {
   },
 }
 
-/** The kinds of servers, sockets, processes and timers that keep this process alive. */
+/** The servers, processes and timers that keep this process alive, by their kind. Idle sockets are not among them: `fetch` keeps those for seconds. */
 function running(): string[] {
-  return process.getActiveResourcesInfo().filter(kind => kind !== 'Immediate')
+  return process.getActiveResourcesInfo().filter(kind => kind !== 'Immediate' && !/Socket/.test(kind))
 }
 
 function left(before: readonly string[]): string[] {

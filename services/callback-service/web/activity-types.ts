@@ -78,6 +78,8 @@ export interface Light {
 export interface ActivityNow {
   /** The time of the process, RFC 3339. */
   readonly at: string
+  /** The time of the database, which writes the times of callbacks, RFC 3339. */
+  readonly database_at: string
   /** What to add to `columns.at_ms` to get times of the clock as it is now. 0 unless the clock went back. */
   readonly clock_offset_ms: number
   readonly uptime_seconds: number

@@ -2,7 +2,7 @@ import type { Activity } from './activity-types.ts'
 import { ask, Problem, withQuery } from './api.ts'
 import { Poll } from './poll.ts'
 import { ActivityRows } from './rows.ts'
-import { setServiceTime } from './service-clock.ts'
+import { learnTime } from './service-clock.ts'
 import { loadSession, session } from './session.ts'
 import { Store } from './store.ts'
 
@@ -40,7 +40,7 @@ async function askOnce(): Promise<void> {
   const answer = await ask<Activity>(withQuery('activity', { after }), { timeoutMs: TIMEOUT_MS })
   // Another process answers, or this page slept for long: then there may be a new version too.
   if (after !== undefined && answer.from_start) await loadSession()
-  setServiceTime(answer.now.at)
+  learnTime(answer.now.database_at)
   rows.add(answer)
   activity.set(answer)
   connection.set({ state: 'live', answeredAt: Date.now(), problem: undefined })

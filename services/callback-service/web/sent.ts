@@ -1,6 +1,8 @@
 import type { Fetches } from './activity-types.ts'
 import { ask, Problem, withQuery } from './api.ts'
 import type { Callback, ListedCallback } from './callbacks.ts'
+import { caller } from './caller.ts'
+import { accessKey } from './session.ts'
 import { Store } from './store.ts'
 import { type Attempt, requestOf, seriesOf } from './try-request.ts'
 
@@ -35,6 +37,9 @@ const AT_ONCE = 6
 
 /** The callbacks that the page sent last, newest first. They stay while the operator looks at another view. */
 export const sent = new Store<readonly Sent[]>([])
+
+// Another key may not see them.
+accessKey.subscribe(() => sent.set([]))
 
 let numbers = 0
 
@@ -89,10 +94,15 @@ export async function lookAtAll(): Promise<void> {
   for (const one of sent.value.filter(isUnfinished)) await readCallback(one).catch(() => undefined)
 }
 
-/** Asks how a callback is, and for its fetches while it runs. The stream may have named it before its receipt came, or may not be for this key. */
+/** Whether the caller may see fetches, and follow the stream. A key to send may look at single callbacks alone. */
+export function mayRead(): boolean {
+  return caller.value?.role !== 'send'
+}
+
+/** Asks how a callback is, and for its fetches while it runs. The stream may have named it before its receipt came. */
 export async function look(one: Sent): Promise<void> {
   await readCallback(one)
-  if (!isUnfinished(known(one))) return
+  if (!isUnfinished(known(one)) || !mayRead()) return
   const path = withQuery(`v1/callbacks/${one.receipt?.id}/fetches`, { workspace_id: one.attempt.workspace })
   update(one.number, { fetches: (await ask<Fetches>(path)).fetches })
 }

@@ -1,13 +1,14 @@
-let offsetMs = 0
+let aheadMs = 0
 
-/** Measures how far the clock of the browser is off. @param at the service's time of now, RFC 3339 */
-export function setServiceTime(at: string): void {
-  const measuredMs = Date.parse(at) - Date.now()
-  // An answer takes a while. Ages would flicker if they followed that.
-  if (Math.abs(measuredMs - offsetMs) > 1000) offsetMs = measuredMs
+/** Learns from an answer that has just come what time it is at the service. */
+export function learnTime(at: string, now = Date.now()): void {
+  aheadMs = Date.parse(at) - now
 }
 
-/** Returns the time by the clock of the service, epoch milliseconds: ages of what it says are true also where the browser's clock is wrong. */
-export function serviceNow(): number {
-  return Date.now() + offsetMs
+/**
+ * Returns the time by the clock that wrote the times of callbacks, in epoch milliseconds. The clock of this browser may differ from it by any time.
+ * Until the service has answered, it is the time of the browser.
+ */
+export function serviceNow(now = Date.now()): number {
+  return now + aheadMs
 }

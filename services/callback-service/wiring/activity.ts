@@ -40,12 +40,12 @@ interface Needs {
   readonly session: Pick<WorkerSession, 'workerNumber' | 'problem'>
   readonly worker: { readonly running: number }
   readonly replicas: () => number
-  readonly inbox: Pick<CallbackIntake, 'spool' | 'isSpoolDraining' | 'longestEtaMs' | 'waiting'>
+  readonly inbox: Pick<CallbackIntake, 'spool' | 'hasSpool' | 'isSpoolDraining' | 'longestEtaMs' | 'waiting'>
   readonly fetching: Breakers & { readonly slots: Pick<Fetching['slots'], 'inFlight' | 'waiting' | 'concurrency'> }
   readonly workspaces: Workspaces
   readonly telemetry: Pick<Telemetry, 'collector'>
   readonly shutdown: { readonly isDraining: boolean }
-  readonly clock: Pick<DatabaseClock, 'at'>
+  readonly clock: Pick<DatabaseClock, 'at' | 'nowMs'>
   readonly find: FindCallback
   /** A monotonic clock. */
   readonly nowMs: () => number
@@ -130,7 +130,11 @@ function lights(needs: Needs, { log, standstill, troubles }: Seen): readonly Lig
   const { config, storage, inbox, session, replicas, worker, telemetry, shutdown } = needs
   return lightsOf({
     storageProblem: storage.problem,
-    spool: inbox.spool && { callbacks: inbox.spool.callbacks, setAside: inbox.spool.setAsideCount, problem: inbox.spool.problem },
+    spool: inbox.spool && {
+      callbacks: inbox.spool.callbacks,
+      setAside: inbox.spool.setAsideCount,
+      problem: inbox.spool.problem ?? (inbox.hasSpool ? undefined : 'it is full'),
+    },
     sessionProblem: session.problem,
     replicas: replicas(),
     standstill: standstill.now,
@@ -144,10 +148,11 @@ function lights(needs: Needs, { log, standstill, troubles }: Seen): readonly Lig
   })
 }
 
-function now({ session, worker, replicas, inbox, fetching, shutdown, counts }: Needs, troubles: NowView['troubles']): NowView {
+function now({ session, worker, replicas, inbox, fetching, shutdown, clock, counts }: Needs, troubles: NowView['troubles']): NowView {
   const { spool } = inbox
   return {
     at: new Date(),
+    databaseAt: new Date(clock.nowMs()),
     uptimeSeconds: process.uptime(),
     isShuttingDown: shutdown.isDraining,
     replicas: replicas(),

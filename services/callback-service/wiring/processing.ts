@@ -130,7 +130,8 @@ export function processing({ config, database, clock, fetching, workspaces, arri
       worker.recall(state.recalled)
       await steps.makeUp(state.clockStep)
       isolation.noteSuspects(state.suspectCrashes)
-      replicas = Math.max(1, liveness.countLiving(state.workers))
+      // This process lives, also while it has no session.
+      replicas = 1 + liveness.countLiving(state.workers.filter(({ number }) => number !== session.lastNumber))
       return state.workers
     },
     liveness,

@@ -20,6 +20,8 @@ export interface AdminOptions<S extends Schema> {
   readonly host: string
   /** Host names that requests may use, separated by spaces, in addition to IP addresses and localhost. */
   readonly allowedHosts: string
+  /** Maximum number of open connections (default: no bound). Each takes an open file, and the other port needs them too. */
+  readonly maxConnections?: number
   readonly registry: Registry
   readonly settings: Settings<S>
   readonly logger: Logger
@@ -52,7 +54,8 @@ export function adminServer<S extends Schema>(options: AdminOptions<S>): HttpSer
   app.use(httpTelemetry({ logger, isTraced }), requireValidHost, requireDecodablePath, requireOperator(options.allowedHosts, doors))
   app.use(routerOf([...adminRoutes(options), ...mounted], gate), notFound)
   app.use(problemHandler({ kinds, translate, onProblem, logger }))
-  return new HttpServer({ name: 'admin', port: options.port, host: options.host, handler: app, logger, cutsAnswers: true, hasWebSockets })
+  const { port, host, maxConnections = Number.POSITIVE_INFINITY } = options
+  return new HttpServer({ name: 'admin', port, host, handler: app, logger, maxConnections, cutsAnswers: true, hasWebSockets })
 }
 
 /** All routes of the admin port. */

@@ -9,7 +9,7 @@ export function baseSettings(defaults: { httpPort: number; adminPort: number }) 
       port: setting<number>({ doc: 'Port the service listens on. 0 picks a free port.', format: 'tcp-port', default: defaults.httpPort }),
       host: setting<string>({ doc: 'Address the service listens on.', format: 'host', default: '0.0.0.0' }),
       maxConnections: setting<number>({
-        doc: 'Maximum number of open connections. Beyond it, the service closes a connection that waits for no answer.',
+        doc: 'Maximum number of open connections of each port. Beyond it, the service closes a connection that waits for no answer.',
         format: 'count',
         default: 10_000,
       }),

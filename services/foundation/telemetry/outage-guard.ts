@@ -30,6 +30,7 @@ export class OutageGuard implements SpanExporter {
   /** Why the last export failed; undefined if it succeeded. */
   #problem: string | undefined
   #dropped = 0
+  #hasSent = false
 
   constructor(options: OutageGuardOptions) {
     this.#options = options
@@ -48,6 +49,11 @@ export class OutageGuard implements SpanExporter {
   /** Number of spans that the guard has dropped. */
   get dropped(): number {
     return this.#dropped
+  }
+
+  /** Whether the collector has ever taken spans. */
+  get hasSent(): boolean {
+    return this.#hasSent
   }
 
   forceFlush(): Promise<void> {
@@ -69,6 +75,7 @@ export class OutageGuard implements SpanExporter {
       await exportWithin(timeoutMs, done => exporter.export(spans, done))
       if (this.#problem !== undefined) logger.info(collector, 'trace collector reached again')
       this.#problem = undefined
+      this.#hasSent = true
     } catch (error) {
       this.#pausedUntil = performance.now() + pauseMs
       this.#dropped += spans.length

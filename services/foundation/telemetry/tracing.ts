@@ -85,8 +85,8 @@ export class Telemetry implements Part {
   }
 
   /** How the sending of spans goes; undefined if none are sent. */
-  get collector(): { readonly problem: string | undefined; readonly dropped: number } | undefined {
-    return this.#guard && { problem: this.#guard.problem, dropped: this.#guard.dropped }
+  get collector(): Pick<OutageGuard, 'problem' | 'dropped' | 'hasSent'> | undefined {
+    return this.#guard
   }
 
   async stop(): Promise<void> {

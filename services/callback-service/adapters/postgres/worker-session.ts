@@ -74,6 +74,11 @@ export class WorkerSession implements Part {
     return this.#heldSinceMs === undefined ? undefined : this.#number
   }
 
+  /** The number that the worker has or had last; undefined before its first session. */
+  get lastNumber(): number | undefined {
+    return this.#number
+  }
+
   /** Since when the worker has held its lock and its lease without a break, by `performance.now()`; undefined while it does not. */
   get heldSinceMs(): number | undefined {
     return this.#heldSinceMs

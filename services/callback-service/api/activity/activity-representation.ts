@@ -16,6 +16,8 @@ export interface ActivityView {
 
 export interface NowView {
   readonly at: Date
+  /** By the database's clock. */
+  readonly databaseAt: Date
   readonly uptimeSeconds: number
   readonly isShuttingDown: boolean
   readonly replicas: number
@@ -66,6 +68,7 @@ function nowOf(now: NowView, clockOffsetMs: number): object {
   const { spool, worker } = now
   return {
     at: now.at,
+    database_at: now.databaseAt,
     clock_offset_ms: clockOffsetMs,
     uptime_seconds: Math.round(now.uptimeSeconds),
     is_shutting_down: now.isShuttingDown,
@@ -125,6 +128,7 @@ const Columns = Type.Object(
 const Now = Type.Object(
   {
     at: Time,
+    database_at: { ...Time, description: 'The time of the database, which writes the times of callbacks.' },
     clock_offset_ms: Type.Integer({ description: 'What to add to `at_ms` to get times of the clock. 0 unless the clock went back.' }),
     uptime_seconds: Count,
     is_shutting_down: Type.Boolean(),
@@ -216,6 +220,7 @@ export const ACTIVITY_EXAMPLE = {
   lights: [{ name: 'postgres', state: 'ok', text: 'Postgres takes callbacks.' }],
   now: {
     at: EXAMPLE_TIME,
+    database_at: EXAMPLE_TIME,
     clock_offset_ms: 0,
     uptime_seconds: 900,
     is_shutting_down: false,

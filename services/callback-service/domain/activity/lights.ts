@@ -31,7 +31,7 @@ export interface LightFacts {
   readonly fetches: FetchMinute
   readonly fetchTimeoutMs: number
   /** Undefined: no spans are sent. */
-  readonly tracing: { readonly problem: string | undefined; readonly dropped: number } | undefined
+  readonly tracing: { readonly problem: string | undefined; readonly dropped: number; readonly hasSent: boolean } | undefined
   readonly isShuttingDown: boolean
 }
 
@@ -66,7 +66,7 @@ function clientService({ defaultWorkspace, troubles, fetches, fetchTimeoutMs }: 
     return light('warn', `The client service asked for a pause. Requests go on in ${duration(own.waitMs)}.${also}`)
   }
   if (own) {
-    const next = own.waitMs > 0 ? `The next try is in ${duration(own.waitMs)}.` : 'The service tries it now.'
+    const next = own.waitMs > 0 ? `The next try is in ${duration(own.waitMs)}.` : 'The next callback tries it.'
     return light('bad', `The client service does not answer. Callbacks wait. ${next}${also}`)
   }
   if (others > 0) return light('warn', `${clientServices(others)} not well. That of ${defaultWorkspace} is.`)
@@ -80,7 +80,7 @@ function clientService({ defaultWorkspace, troubles, fetches, fetchTimeoutMs }: 
   return light('ok', `${of} An answer takes ${duration(meanMs)} on average.`)
 }
 
-function processing({ sessionProblem, standstill, replicas, callbacksRunning }: LightFacts): Light {
+function processing({ storageProblem, sessionProblem, standstill, replicas, callbacksRunning }: LightFacts): Light {
   const light = lightNamed('processing')
   const noSession = sessionProblem === undefined ? '' : ' This process has no worker session, so it works on none.'
   if (standstill) {
@@ -88,10 +88,17 @@ function processing({ sessionProblem, standstill, replicas, callbacksRunning }: 
     return light('bad', `${callbacks(waiting)} waiting, but none has run for ${duration(ms)}.${noSession} Look at the log for the reason.`)
   }
   if (sessionProblem !== undefined) {
-    const others = replicas > 1 ? ' Other replicas go on.' : ' Callbacks wait until it has one.'
-    return light('warn', `This process has no worker session, so it works on no callback.${others}`)
+    // Without Postgres, nobody knows how the other replicas are.
+    const goOn = storageProblem === undefined && replicas > 1
+    return light(
+      'warn',
+      `This process has no worker session, so it works on no callback. ${goOn ? 'Other replicas go on.' : 'Callbacks wait until it has one.'}`,
+    )
   }
-  return light('ok', callbacksRunning > 0 ? `${callbacks(callbacksRunning)} running at this process.` : 'Nothing waits for this process.')
+  return light(
+    'ok',
+    callbacksRunning > 0 ? `${callbacks(callbacksRunning)} running at this process.` : 'No callback is running at this process.',
+  )
 }
 
 function spool({ spool: own }: LightFacts): Light {
@@ -115,13 +122,16 @@ function zipkin({ tracing }: LightFacts): Light {
     const dropped = `${number(tracing.dropped)} ${tracing.dropped === 1 ? 'span was' : 'spans were'} dropped since the start.`
     return light('warn', `The trace collector cannot be reached: ${sentence(tracing.problem)} ${dropped} Callbacks are not affected.`)
   }
-  return light('ok', 'The trace collector takes spans.')
+  return tracing.hasSent ? light('ok', 'The trace collector takes spans.') : light('unknown', 'No span was sent so far.')
 }
 
-function ownProcess({ isShuttingDown }: LightFacts): Light {
+function ownProcess({ isShuttingDown, replicas }: LightFacts): Light {
   const light = lightNamed('process')
   return isShuttingDown
-    ? light('warn', 'This process is shutting down. Other replicas take its callbacks.')
+    ? light(
+        'warn',
+        `This process is shutting down. ${replicas > 1 ? 'Other replicas take its callbacks.' : 'Its callbacks wait for the next start.'}`,
+      )
     : light('ok', 'This process serves.')
 }
 

@@ -17,6 +17,7 @@ import type { Activity } from '../../web/activity-types.ts'
 const PROCESS = '3f2a9c01'
 const NOW: NowView = {
   at: new Date(60_000),
+  databaseAt: new Date(61_000),
   uptimeSeconds: 59.7,
   isShuttingDown: false,
   replicas: 3,
@@ -95,6 +96,7 @@ describe('/activity', () => {
     assert.deepEqual(lights, [{ name: 'postgres', state: 'bad', text: '<script>' }])
     assert.deepEqual(shown, {
       at: '1970-01-01T00:01:00.000Z',
+      database_at: '1970-01-01T00:01:01.000Z',
       clock_offset_ms: 0,
       uptime_seconds: 60,
       is_shutting_down: false,

@@ -84,6 +84,39 @@ describe('/v1/callbacks/:id/fetches', () => {
     )
   })
 
+  it('lets others have their turn while it writes thousands, one answer at a time', async () => {
+    for (let i = 0n; i < 5000n; i += 1n) recent.begin(i, { id: ACCEPTED_ID, attempt: 1 })
+    await serve()
+    let asked = 0
+    let turns = 0
+    const { of } = recent
+    recent.of = id => {
+      asked += 1
+      const askedBefore = asked
+      for (let i = 1; i <= 10; i += 1) afterTurns(i, () => asked === askedBefore && turns++)
+      return of.call(recent, id)
+    }
+    const answers = await Promise.all(Array.from({ length: 3 }, () => get()))
+    assert.deepEqual(
+      await Promise.all(answers.map(async answer => ((await answer.json()) as { fetches: unknown[] }).fetches.length)),
+      [5000, 5000, 5000],
+    )
+    assert.equal(turns, 30)
+  })
+
+  it('refuses the seventeenth request of a workspace at a time', async () => {
+    for (let i = 0n; i < 5000n; i += 1n) recent.begin(i, { id: ACCEPTED_ID, attempt: 1 })
+    const found = Promise.withResolvers<CallbackView>()
+    let asked = 0
+    await serve({}, () => {
+      asked += 1
+      if (asked === 17) found.resolve(CALLBACK)
+      return found.promise
+    })
+    const answers = await Promise.all(Array.from({ length: 17 }, () => get()))
+    assert.deepEqual(answers.map(({ status }) => status).toSorted(), [...Array<number>(16).fill(200), 503])
+  })
+
   it('is empty if another replica made all fetches, and says that they are not all', async () => {
     worker = undefined
     await serve()
@@ -162,3 +195,9 @@ describe('/v1/callbacks/:id/fetches', () => {
     })
   }
 })
+
+/** Runs something after some turns of the event loop. */
+function afterTurns(turns: number, run: () => void): void {
+  if (turns === 0) run()
+  else setImmediate(() => afterTurns(turns - 1, run))
+}

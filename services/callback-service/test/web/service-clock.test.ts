@@ -1,21 +1,11 @@
 import assert from 'node:assert/strict'
-import { serviceNow, setServiceTime } from '../../web/service-clock.ts'
-
-const inMs = (ms: number) => new Date(Date.now() + ms).toISOString()
-const offsetMs = () => serviceNow() - Date.now()
+import { learnTime, serviceNow } from '../../web/service-clock.ts'
 
 describe('the clock of the service', () => {
-  afterEach(() => setServiceTime(inMs(0)))
+  afterEach(() => learnTime(new Date().toISOString()))
 
-  it('is that of the browser while both are right, however long an answer took', () => {
-    setServiceTime(inMs(-900))
-    assert.ok(Math.abs(offsetMs()) < 10)
-  })
-
-  it('is known where the clock of the browser is an hour wrong', () => {
-    setServiceTime(inMs(-3_600_000))
-    assert.ok(Math.abs(offsetMs() + 3_600_000) < 100)
-    setServiceTime(inMs(3_600_000))
-    assert.ok(Math.abs(offsetMs() - 3_600_000) < 100)
+  it('goes on from what the service said, however wrong that of the browser is', () => {
+    learnTime('2026-11-22T03:00:00.000Z', 5000)
+    assert.equal(serviceNow(6500), Date.UTC(2026, 10, 22, 3, 0, 1, 500))
   })
 })

@@ -19,6 +19,8 @@ function setup() {
     nowMs: 5000,
     isPaused: false,
     isSpoolDraining: false,
+    isSpoolFull: false,
+    storageProblem: undefined as string | undefined,
     breaker: undefined as { state: 'closed' | 'open' | 'half-open'; waitMs: number } | undefined,
   }
   const workspace = (): Workspace => ({ ...(onlyDefault.all[0] as Workspace), isPaused: state.isPaused })
@@ -26,7 +28,11 @@ function setup() {
     config: () => CONFIG,
     recording: recording(events),
     events,
-    storage: { problem: undefined },
+    storage: {
+      get problem() {
+        return state.storageProblem
+      },
+    },
     session: { workerNumber: 3, problem: undefined },
     worker: { running: 2 },
     replicas: () => 1,
@@ -34,6 +40,9 @@ function setup() {
       spool: { callbacks: 4, setAsideCount: 0, bytes: 100, problem: undefined },
       longestEtaMs: 700,
       waiting: 0,
+      get hasSpool() {
+        return !state.isSpoolFull
+      },
       get isSpoolDraining() {
         return state.isSpoolDraining
       },
@@ -42,7 +51,7 @@ function setup() {
     workspaces: { find: name => (name === 'default' ? workspace() : undefined), all: [workspace()] },
     telemetry: { collector: undefined },
     shutdown: { isDraining: false },
-    clock: { at: ms => ms },
+    clock: { at: ms => ms, nowMs: () => 3_600_000 },
     find: async () => undefined,
     nowMs: () => state.nowMs,
     counts: () => ({ streamsOpen: 0, httpConnections: 0, requestsWaiting: 0 }),
@@ -135,6 +144,18 @@ describe('activity', () => {
       assert.equal(await all.lightOf('processing'), 'ok')
     })
   }
+
+  it('says that a full spool takes no callbacks, and that senders get 503', async () => {
+    Object.assign(all.state, { isSpoolFull: true, storageProblem: 'connection refused' })
+    const { lights } = await all.read()
+    const textOf = (wanted: string): string => lights.find(({ name }) => name === wanted)?.text ?? ''
+    assert.equal(textOf('spool'), 'The spool takes no callbacks: it is full.')
+    assert.match(textOf('postgres'), /Senders get 503 until it is back\.$/)
+  })
+
+  it('tells the time of the database, which wrote the times of callbacks', async () => {
+    assert.equal((await all.read()).now.database_at, '1970-01-01T01:00:00.000Z')
+  })
 
   it('shows the breaker of a client service', async () => {
     all.state.breaker = { state: 'half-open', waitMs: -3 }

@@ -44,7 +44,7 @@ describe('processing', () => {
       workspaces,
       logger: log,
     }
-    const { parts } = processing({
+    const { parts, replicas } = processing({
       ...needs,
       config: current,
       fetching: fetching({ ...needs, config: () => current, recording: recording(new Signal()) }),
@@ -54,6 +54,7 @@ describe('processing', () => {
     })
     return {
       registry,
+      replicas,
       start: async (): Promise<void> => {
         for (const part of parts) {
           running.push(part)
@@ -93,6 +94,17 @@ describe('processing', () => {
     const { state, attempts, unstored } = await readCallback(storage, id)
     assert.deepEqual([state, attempts, unstored], ['pending', 0, [{ id: '1', outcome: 'pending', reason: 'interrupted' }]])
     assert.doesNotMatch(await registry.metrics(), /result="connection"/)
+  })
+
+  it('counts itself and the others as replicas that live, also while it has no session', async () => {
+    const env = { CLAIMS_TAKE_OVER_MS: '5' }
+    const [other, own] = [setup(env), setup({ ...env, DATABASE_SESSION_URL: 'postgresql://127.0.0.1:1/none' })]
+    await own.start()
+    assert.equal(own.replicas(), 1)
+    await other.start()
+    await eventually('it counts both', () => own.replicas() === 2)
+    assert.equal(other.replicas(), 1)
+    await own.stop()
   })
 
   describe('with several workspaces', () => {

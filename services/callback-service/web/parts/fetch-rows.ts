@@ -1,9 +1,7 @@
 import { html } from 'htm/preact'
 import { useState } from 'preact/hooks'
-import type { Fetches } from '../activity-types.ts'
 import { duration, number } from '../format.ts'
 import { hrefOf } from '../router.ts'
-import type { TimelineEvent } from '../timeline.ts'
 import { type FetchBar, mostTelling } from '../timeline-fetches.ts'
 import { BarCell, type Scale } from './timeline-bar.ts'
 
@@ -36,21 +34,4 @@ export function FetchRows({ fetches, first, scale, workspace }: FetchRows) {
       <button type="button" onClick=${() => setShown(shown + 4 * STEP)}>Show ${Math.min(left, 4 * STEP)} more fetches of ${number(fetches.length)}</button>
     </td></tr>`
   }`
-}
-
-/** Says whose fetches these are, and who has the others. */
-export function fetchesText(fetches: Fetches | undefined, events: readonly TimelineEvent[]): string {
-  if (!fetches) return 'Single fetches are not shown: the service does not offer them to you.'
-  const { replica, is_complete, fetches: made } = fetches
-  const here = `${replica.host}, process ${replica.pid}`
-  if (is_complete && made.length > 0) return `All fetches of this round were made by this replica (${here}).`
-  const others = new Set(events.flatMap(({ worker }) => (worker && worker.number !== replica.worker ? [workerText(worker)] : [])))
-  const elsewhere = others.size > 0 ? ` Attempts ran on ${[...others].join(', ')}.` : ''
-  return made.length === 0
-    ? `This replica (${here}) remembers no fetches of this callback: it made none, or has forgotten them.${elsewhere}`
-    : `These fetches were made by this replica (${here}). It does not know all of them.${elsewhere}`
-}
-
-function workerText({ number: worker, host, pid }: NonNullable<TimelineEvent['worker']>): string {
-  return host === undefined ? `worker ${worker}` : `worker ${worker} (${host}, process ${pid})`
 }

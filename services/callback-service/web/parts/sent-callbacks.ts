@@ -1,9 +1,8 @@
 import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
-import { caller } from '../caller.ts'
 import { duration, number, timeOfDay } from '../format.ts'
 import { hrefOf } from '../router.ts'
-import { isUnfinished, lacksOutcomes, look, lookAtAll, noteCallbacks, type Sent, sent } from '../sent.ts'
+import { isUnfinished, lacksOutcomes, look, lookAtAll, mayRead, noteCallbacks, type Sent, sent } from '../sent.ts'
 import { traceUrl } from '../session.ts'
 import { useStore } from '../store.ts'
 import { listen, type StreamState } from '../stream.ts'
@@ -19,9 +18,7 @@ const LOOKED_AT = 3
 /** The callbacks that the page sent, and what becomes of each. */
 export function SentCallbacks() {
   const all = useStore(sent)
-  // A key to send may not follow changes.
-  const mayFollow = useStore(caller)?.role !== 'send'
-  const open = mayFollow ? all.filter(isUnfinished) : []
+  const open = mayRead() ? all.filter(isUnfinished) : []
   const stream = useFollowed(new Set(open.map(({ attempt }) => attempt.workspace)))
   useLooks()
   if (all.length === 0) return html`<p class="quiet">What you send appears here.</p>`

@@ -1,9 +1,10 @@
 import { html } from 'htm/preact'
 import { useState } from 'preact/hooks'
 import type { Fetches } from '../activity-types.ts'
+import { fetchesText } from '../fetches-text.ts'
 import { clock, duration } from '../format.ts'
 import { type Bar, barsOf, type TimelineEvent } from '../timeline.ts'
-import { FetchRows, fetchesText } from './fetch-rows.ts'
+import { FetchRows } from './fetch-rows.ts'
 import { BarCell, type Scale } from './timeline-bar.ts'
 
 interface TimelineTable {

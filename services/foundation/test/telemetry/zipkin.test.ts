@@ -197,6 +197,17 @@ describe('spans sent to Zipkin', () => {
       assert.deepEqual([received.length, exporter.dropped], [1, 3])
     })
 
+    it('is known to take spans only when it has taken some', async () => {
+      setup({ pauseMs: 1 })
+      answer = response => response.writeHead(500).end()
+      await send(span())
+      assert.equal(exporter.hasSent, false)
+      answer = response => response.writeHead(202).end()
+      await pause()
+      await send(span())
+      assert.equal(exporter.hasSent, true)
+    })
+
     it('is back, says so once; and warns again when it goes again', async () => {
       setup({ pauseMs: 1 })
       answer = response => response.writeHead(500).end()

@@ -12,7 +12,7 @@ const WELL: LightFacts = {
   troubles: [],
   fetches: { answered: 1200, failed: 0, meanMs: 2300 },
   fetchTimeoutMs: 6000,
-  tracing: { problem: undefined, dropped: 0 },
+  tracing: { problem: undefined, dropped: 0, hasSent: true },
   isShuttingDown: false,
 }
 
@@ -69,10 +69,10 @@ describe('the lights', () => {
       )
     })
 
-    it('that it is being tried', () => {
+    it('that a callback is to try it', () => {
       assert.match(
         light('client_service', { troubles: [{ workspace: 'default', state: 'half_open', waitMs: 0 }] }),
-        /^bad: .*tries it now\.$/,
+        /^bad: .* The next callback tries it\.$/,
       )
     })
 
@@ -139,8 +139,13 @@ describe('the lights', () => {
       assert.match(light('processing', { sessionProblem: 'gone', replicas: 2 }), /^warn: .* Other replicas go on\.$/)
     })
 
-    it('that there is nothing to do', () => {
-      assert.equal(light('processing', { callbacksRunning: 0 }), 'ok: Nothing waits for this process.')
+    it('that nobody knows whether others go on while Postgres is away', () => {
+      const away = { storageProblem: 'connection refused', sessionProblem: 'gone', replicas: 2 }
+      assert.match(light('processing', away), /^warn: .* Callbacks wait until it has one\.$/)
+    })
+
+    it('that none runs here, and not that none waits: a breaker may hold them up', () => {
+      assert.equal(light('processing', { callbacksRunning: 0 }), 'ok: No callback is running at this process.')
     })
   })
 
@@ -169,13 +174,22 @@ describe('the lights', () => {
 
   it('say that traces are lost, and that callbacks are not', () => {
     assert.equal(
-      light('zipkin', { tracing: { problem: 'connect ECONNREFUSED 127.0.0.1:9411', dropped: 1200 } }),
+      light('zipkin', { tracing: { problem: 'connect ECONNREFUSED 127.0.0.1:9411', dropped: 1200, hasSent: true } }),
       'warn: The trace collector cannot be reached: connect ECONNREFUSED 127.0.0.1:9411. 1,200 spans were dropped since the start. Callbacks are not affected.',
     )
     assert.match(light('zipkin', { tracing: undefined }), /^unknown: No traces are sent/)
   })
 
-  it('say that the process is shutting down', () => {
-    assert.match(light('process', { isShuttingDown: true }), /^warn: This process is shutting down\./)
+  it('do not say that the collector takes spans before it has taken one', () => {
+    const tracing = { problem: undefined, dropped: 0, hasSent: false }
+    assert.equal(light('zipkin', { tracing }), 'unknown: No span was sent so far.')
+  })
+
+  it('say that the process is shutting down, and who takes its callbacks', () => {
+    assert.equal(
+      light('process', { isShuttingDown: true, replicas: 2 }),
+      'warn: This process is shutting down. Other replicas take its callbacks.',
+    )
+    assert.equal(light('process', { isShuttingDown: true }), 'warn: This process is shutting down. Its callbacks wait for the next start.')
   })
 })
