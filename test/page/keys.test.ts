@@ -110,15 +110,4 @@ describePage('the live page, while callers need a key', visits => {
     await prompt(page).waitFor()
     assert.equal(await page.evaluate(() => sessionStorage.getItem('answerback-key')), '')
   })
-
-  it('shows what became of a callback that a key to send has sent', async () => {
-    visits().expect(/404/, /WebSocket/)
-    const page = await opened()
-    await enter(page, (await post('/v1/workspaces/shop/keys', { role: 'send' })).key)
-    await page.getByRole('link', { name: 'Try it' }).click()
-    await page.getByRole('button', { name: 'Send', exact: true }).click()
-    await page.locator('.sent b', { hasText: 'completed' }).waitFor()
-    await page.getByText('All 20 objects have come.').waitFor()
-    assert.equal(await page.getByText('The stream is interrupted.').count(), 0)
-  })
 })

@@ -88,4 +88,21 @@ describePage('the view Callbacks, while a callback changes faster than the page 
     await page.getByLabel('Workspace').locator('option', { hasText: name }).waitFor({ state: 'attached' })
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 400)
   })
+
+  it('keeps the priority that somebody set, although Enter was pressed twice', async () => {
+    await setPaused(true)
+    const id = await accept(system.callbackUrl, [1])
+    const page = await visits().openPage(system.callbackAdminUrl, `#/callbacks/${id}`)
+    await page.locator('.facts').getByText('pending').waitFor()
+    await page.route(`**/v1/callbacks/${id}?*`, route => (route.request().method() === 'GET' ? undefined : route.continue()))
+    await page.getByLabel('Priority').fill('7')
+    await page.getByLabel('Priority').press('Enter')
+    await page.locator('.announcement').getByText('Its priority is 7.').waitFor()
+    const answered = page.waitForResponse(response => response.request().method() === 'PATCH')
+    await page.getByLabel('Priority').press('Enter')
+    await answered
+    const { rows } = await system.db.query('SELECT priority FROM callbacks WHERE id = $1', [id])
+    assert.deepEqual(rows, [{ priority: 7 }])
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+  })
 })

@@ -99,7 +99,7 @@ export function mayRead(): boolean {
   return caller.value?.role !== 'send'
 }
 
-/** Asks how a callback is, and for its fetches while it runs. The stream may have named it before its receipt came, or may not be for this key. */
+/** Asks how a callback is, and for its fetches while it runs. The stream may have named it before its receipt came. */
 export async function look(one: Sent): Promise<void> {
   await readCallback(one)
   if (!isUnfinished(known(one)) || !mayRead()) return

@@ -1,5 +1,5 @@
 import { html } from 'htm/preact'
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { type Action, MAX_PRIORITY, MIN_PRIORITY } from '../steering.ts'
 import { Confirm } from './confirm.ts'
 
@@ -20,13 +20,17 @@ export function ActionButtons({ what, canDo, isBusy, priority = 0, onAction }: A
   const shownPriority = text ?? String(priority)
   const isPriority = /^-?\d{1,3}$/.test(shownPriority) && Number(shownPriority) >= MIN_PRIORITY && Number(shownPriority) <= MAX_PRIORITY
 
+  // Not as soon as it is sent: a second Enter would send the priority before it.
+  useEffect(() => {
+    if (text === String(priority)) setText(undefined)
+  }, [text, priority])
+
   const button = (label: string, action: Action, act = () => onAction(action)) =>
     html`<button type="button" aria-disabled=${isBusy || !canDo(action.kind)} onClick=${() => !isBusy && canDo(action.kind) && act()}>${label}</button>`
   const setPriority = (event: Event): void => {
     event.preventDefault()
     if (isBusy || !isPriority || !canDo('prioritise')) return
     onAction({ kind: 'prioritise', priority: Number(shownPriority) })
-    setText(undefined)
   }
   const confirmed = (isConfirmed: boolean): void => {
     setAsking(false)
