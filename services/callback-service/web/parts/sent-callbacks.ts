@@ -1,5 +1,6 @@
 import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
+import { caller } from '../caller.ts'
 import { duration, number, timeOfDay } from '../format.ts'
 import { hrefOf } from '../router.ts'
 import { isUnfinished, lacksOutcomes, look, lookAtAll, mayRead, noteCallbacks, type Sent, sent } from '../sent.ts'
