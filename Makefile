@@ -11,16 +11,16 @@ COMPOSE_DATABASE_URL := postgresql://answerback:answerback@127.0.0.1:5434/answer
 
 SECONDS ?= 600
 
-.PHONY: help run test test-integration screenshots chaos chaos-campaign chaos-mutants faketime mutants bench bench-quick bench-faults bench-compare lint format compose compose-down migrate key client-start zipkin clean
+.PHONY: help run test test-integration screenshots chaos chaos-campaign chaos-mutants faketime mutants bench bench-quick bench-faults bench-compare lint format compose compose-down migrate key client-start agent zipkin clean
 .DEFAULT_GOAL := help
 
 help: ## list all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
-run: $(GENERATED) ## start an embedded PostgreSQL and both services, with one log; needs no Docker
+run: $(GENERATED) ## start PostgreSQL and both services, with one log; needs no Docker. STORE=ephemeral keeps nothing, STORE=external uses DATABASE_URL
 	@exec node deploy/local/run.ts
 
-test: $(GENERATED) ## run all tests, two files at a time, with throwaway PostgreSQL servers; ARGS="-g text" runs those whose names match
+test: $(GENERATED) ## run all tests, three files at a time, with throwaway PostgreSQL servers; ARGS="-g text" runs those whose names match
 	@exec npm test --silent -- $(ARGS)
 
 test-integration: $(GENERATED) ## run the end-to-end tests against a running make run or make compose
@@ -36,7 +36,7 @@ chaos-campaign: $(GENERATED) faketime ## make a thousand faults for each seed, i
 chaos-mutants: $(GENERATED) faketime ## prove that chaos notices faults planted into the services
 	@exec node test/chaos/run-mutants.ts
 
-mutants: $(GENERATED) ## plant small mistakes into a file and list those that no test notices; FILE=services/callback-service/domain/backoff.ts
+mutants: $(GENERATED) ## plant small mistakes into a file and list those that no test notices; FILE=services/fetching/backoff.ts
 	@exec node test/support/with-postgres.ts node test/mutants/run.ts --file=$(FILE) $(ARGS)
 
 bench: $(GENERATED) ## run all benchmarks (40 minutes); make bench-accept runs one of bench/*.ts, ARGS="--rounds=3" sets its settings
@@ -81,6 +81,9 @@ key: $(GENERATED) ## make a key of a workspace, in the database of DATABASE_URL 
 
 client-start: $(INSTALLED) ## start only the client service
 	@exec node services/client-service/main.ts $(ARGS)
+
+agent: $(INSTALLED) ## start an agent, which fetches objects for a callback service; AGENT_KEY=... ANSWERBACK_URL=... CLIENT_SERVICE_URL=... (docs/agents.md)
+	@exec node services/agent/main.ts $(ARGS)
 
 zipkin: ## start a real Zipkin on port 9411, with Docker, or with Java and Maven
 	@exec deploy/local/zipkin.sh

@@ -1,19 +1,11 @@
-import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import { Pool } from 'undici'
 import { withClient } from '../test/support/database.ts'
 import { until } from '../test/support/eventually.ts'
 import { benchmark } from './support/benchmark.ts'
-import { callbackOf, countRows } from './support/load.ts'
+import { countRows } from './support/load.ts'
 import { ascending, percentile } from './support/percentile.ts'
-
-interface PickUp {
-  readonly fromAnswerMs: number
-  readonly fromPostMs: number
-}
+import { type PickUp, PickUps } from './support/pick-ups.ts'
 
 /**
  * Measures how long an idle service takes from its 202 to the first fetch. It sends one callback of one id at a time, with rests in
@@ -29,68 +21,34 @@ await benchmark(
   },
   async ({ settings, databaseUrl, callbackService, rounds, sample, onEnd }) => {
     const { callbacks } = settings
-    const clientService = createServer().listen(0, '127.0.0.1')
-    await once(clientService, 'listening')
-    onEnd(() => clientService.close().closeAllConnections())
-    const service = await callbackService({
-      CLIENT_SERVICE_URL: `http://127.0.0.1:${(clientService.address() as AddressInfo).port}`,
-      EXPIRY_TTL_SECONDS: '3600',
-    })
-    const upstream = new Pool(service.url)
-    onEnd(() => upstream.close())
-    let id = 0
-
-    const pickUp = async (): Promise<PickUp> => {
-      id += 1
-      const fetched = arrivalOf(id)
-      const posted = performance.now()
-      const answer = await upstream.request({
-        method: 'POST',
-        path: '/callback',
-        headers: { 'content-type': 'application/json' },
-        body: callbackOf([id]),
-      })
-      const answered = performance.now()
-      await answer.body.dump()
-      if (answer.statusCode !== 202) throw new Error(`answered ${answer.statusCode}`)
-      const fetchedAt = await fetched
-      return { fromAnswerMs: fetchedAt - answered, fromPostMs: fetchedAt - posted }
-    }
-    const arrivalOf = async (objectId: number): Promise<number> => {
-      const [request, response] = (await once(clientService, 'request', { signal: AbortSignal.timeout(10_000) })) as [
-        { url: string },
-        ServerResponse,
-      ]
-      const arrived = performance.now()
-      if (request.url !== `/objects/${objectId}`) throw new Error(`${request.url} was fetched, not ${objectId}`)
-      response.setHeader('content-type', 'application/json').end(JSON.stringify({ id: objectId, online: true }))
-      return arrived
-    }
+    const pickUps = await PickUps.start()
+    onEnd(() => pickUps.stop())
+    const service = await callbackService({ CLIENT_SERVICE_URL: pickUps.clientUrl, EXPIRY_TTL_SECONDS: '3600' })
 
     await withClient(databaseUrl, db =>
       rounds(async () => {
-        const pickUps: PickUp[] = []
+        const measured: PickUp[] = []
         const roundTrips: number[] = []
         for (let i = 0; i < callbacks; i += 1) {
           await sleep(50 + Math.random() * 100)
-          pickUps.push(await pickUp())
+          measured.push(await pickUps.next(service.url))
           await sleep(50)
           roundTrips.push(await roundTrip(db))
         }
-        const fromAnswer = ascending(pickUps.map(each => each.fromAnswerMs))
+        const fromAnswer = ascending(measured.map(each => each.fromAnswerMs))
         sample('202 to fetch, p50 ms', percentile(fromAnswer, 0.5), { atMost: 10 })
         sample('202 to fetch, p99 ms', percentile(fromAnswer, 0.99), { atMost: 50 })
         sample('202 to fetch, max ms', percentile(fromAnswer, 1))
-        sample('POST to fetch, p50 ms', percentile(ascending(pickUps.map(each => each.fromPostMs)), 0.5))
+        sample('POST to fetch, p50 ms', percentile(ascending(measured.map(each => each.fromPostMs)), 0.5))
         sample('round trip to Postgres, p50 ms', percentile(ascending(roundTrips), 0.5))
       }),
     )
     await until(
-      async () => (await countRows(databaseUrl, "callbacks WHERE state = 'completed'")) === id,
+      async () => (await countRows(databaseUrl, "callbacks WHERE state = 'completed'")) === pickUps.count,
       15_000,
       'every callback is completed',
     )
-    if ((await countRows(databaseUrl, 'objects')) !== id) throw new Error('an object is missing')
+    if ((await countRows(databaseUrl, 'objects')) !== pickUps.count) throw new Error('an object is missing')
   },
 )
 

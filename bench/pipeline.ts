@@ -1,12 +1,10 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { postCallback, range } from '../test/support/callbacks.ts'
-import { withClient } from '../test/support/database.ts'
-import { until } from '../test/support/eventually.ts'
 import { benchmark } from './support/benchmark.ts'
+import { fetchAndStore } from './support/fetch-and-store.ts'
 
 const CONCURRENCY = 512
-const IDS_A_CALLBACK = 200
+const WARM_UP = 800
 
 const TRACINGS = [
   { name: 'tracing off', zipkin: false, ratio: 0, least: 0.6 },
@@ -39,30 +37,16 @@ await benchmark(
         EXPIRY_TTL_SECONDS: '600',
       })
       const spansBefore = await spans()
-      await fetchAndStore(service.url, 4 * IDS_A_CALLBACK)
-      const perSecond = await fetchAndStore(service.url, objects)
+      await work(service.url, WARM_UP)
+      const perSecond = await work(service.url, objects)
       await service.stop()
       if (ratio === 1 && (await spans()) - spansBefore < objects) throw new Error('spans are missing')
       return perSecond
     }
-    const fetchAndStore = async (url: string, count: number): Promise<number> => {
-      await withClient(databaseUrl, db => db.query('TRUNCATE objects, callbacks'))
-      const started = Date.now()
-      for (let sent = 0; sent < count; sent += IDS_A_CALLBACK) {
-        const { status } = await postCallback(url, range(firstId + sent, IDS_A_CALLBACK))
-        if (status !== 202) throw new Error(`answered ${status}`)
-      }
+    const work = async (url: string, count: number): Promise<number> => {
+      const perSecond = await fetchAndStore({ url, databaseUrl, firstId, count })
       firstId += count
-      return withClient(databaseUrl, async db => {
-        const { stored, seconds } = await until(async () => {
-          const { rows } = await db.query(`
-            SELECT (SELECT count(*) FROM callbacks WHERE state <> 'completed') AS left,
-              (SELECT count(*) FROM objects) AS stored, (SELECT extract(epoch FROM max(stored_at)) FROM objects) - ${started / 1000} AS seconds`)
-          return Number(rows[0].left) === 0 ? { stored: Number(rows[0].stored), seconds: Number(rows[0].seconds) } : undefined
-        }, 120_000)
-        if (stored !== count) throw new Error(`${count} objects were asked for, ${stored} stored`)
-        return count / seconds
-      })
+      return perSecond
     }
     const spans = async (): Promise<number> => Number(await (await fetch(stub.adminUrl)).text())
     const bareLoop = async (): Promise<number> => {

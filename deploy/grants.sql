@@ -4,7 +4,7 @@
 
 GRANT USAGE ON SCHEMA public TO answerback_service;
 GRANT SELECT ON _prisma_migrations TO answerback_service;
-GRANT SELECT, INSERT, UPDATE, DELETE ON callbacks, objects, workers, operations, ledger_hours, ledger_answers TO answerback_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON callbacks, objects, workers, operations, agents, ledger_hours, ledger_answers TO answerback_service;
 GRANT SELECT, INSERT ON clock_steps TO answerback_service;
 GRANT SELECT, INSERT, UPDATE ON workspaces TO answerback_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON access_keys TO answerback_service;

@@ -36,6 +36,7 @@ describe('migrate', () => {
       '_prisma_migrations',
       'access_keys',
       'access_revision',
+      'agents',
       'callbacks',
       'clock_steps',
       'ledger_answers',

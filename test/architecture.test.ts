@@ -5,23 +5,56 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const SERVICES = ['callback-service', 'client-service']
+/** The agent has no port but that for operators, so no room `api`. */
+const AGENT = 'agent'
+
+/** What both services that fetch objects share: `fetching` has the rules, without any library but p-limit; `fetching/client` sends the requests. */
+const FETCHING: Readonly<Record<string, { rooms: readonly string[]; packages: readonly string[] }>> = {
+  fetching: { rooms: ['fetching'], packages: ['p-limit'] },
+  'fetching/client': { rooms: ['fetching', 'fetching/client', 'foundation'], packages: ['node', 'undici'] },
+}
 
 /** What a room may import: other rooms of its service, `foundation`, `#prisma`, npm packages, node. `*` is any package. */
 const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: readonly string[] }>> = {
-  domain: { rooms: ['domain'], packages: ['p-limit'] },
-  api: { rooms: ['api', 'domain', 'foundation'], packages: ['node', 'express', 'typebox', 'p-limit'] },
-  workers: { rooms: ['workers', 'domain', 'foundation'], packages: ['node'] },
-  adapters: { rooms: ['adapters', 'domain', 'foundation', '#prisma'], packages: ['*'] },
+  domain: { rooms: ['domain', 'fetching'], packages: ['p-limit'] },
+  api: { rooms: ['api', 'domain', 'fetching', 'foundation'], packages: ['node', 'express', 'typebox', 'p-limit'] },
+  workers: { rooms: ['workers', 'domain', 'fetching', 'foundation'], packages: ['node'] },
+  adapters: { rooms: ['adapters', 'domain', 'fetching', 'fetching/client', 'foundation', '#prisma'], packages: ['*'] },
   web: { rooms: ['web'], packages: ['preact', 'preact/hooks', 'htm/preact', 'uplot'] },
-  'metrics.ts': { rooms: ['domain', 'foundation'], packages: [] },
-  'config.ts': { rooms: ['domain', 'foundation'], packages: [] },
-  'config-checks.ts': { rooms: ['adapters', 'domain', 'config.ts'], packages: [] },
+  'metrics.ts': { rooms: ['domain', 'fetching/client', 'foundation'], packages: [] },
+  'config.ts': { rooms: ['domain', 'fetching/client', 'foundation'], packages: [] },
+  'config-checks.ts': { rooms: ['adapters', 'domain', 'fetching/client', 'config.ts'], packages: [] },
   wiring: {
-    rooms: ['wiring', 'api', 'workers', 'adapters', 'domain', 'config.ts', 'metrics.ts', 'foundation', '#prisma'],
+    rooms: [
+      'wiring',
+      'api',
+      'workers',
+      'adapters',
+      'domain',
+      'config.ts',
+      'metrics.ts',
+      'fetching',
+      'fetching/client',
+      'foundation',
+      '#prisma',
+    ],
     packages: ['node'],
   },
   'service.ts': {
-    rooms: ['wiring', 'api', 'workers', 'adapters', 'domain', 'config.ts', 'config-checks.ts', 'metrics.ts', 'foundation', '#prisma'],
+    rooms: [
+      'wiring',
+      'api',
+      'workers',
+      'adapters',
+      'domain',
+      'config.ts',
+      'config-checks.ts',
+      'metrics.ts',
+      'fetching',
+      'fetching/client',
+      'foundation',
+      '#prisma',
+    ],
     packages: ['node'],
   },
   'make-key.ts': { rooms: ['adapters', 'domain', 'config.ts', 'foundation'], packages: [] },
@@ -31,10 +64,12 @@ const RULES: Readonly<Record<string, { rooms: readonly string[]; packages: reado
 /** The files that may import each library of an outside system. */
 const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
   undici: [
-    'callback-service/adapters/client-service/answer-reader.ts',
-    'callback-service/adapters/client-service/object-client.ts',
+    'agent/adapters/answerback-client.ts',
+    'agent/adapters/bounded-answer.ts',
     'callback-service/adapters/client-service/switch-client.ts',
     'client-service/adapters/callback-client.ts',
+    'fetching/client/answer-reader.ts',
+    'fetching/client/object-client.ts',
   ],
   '@prisma/adapter-pg': ['callback-service/adapters/postgres/database.ts'],
   standardwebhooks: ['client-service/adapters/callback-client.ts'],
@@ -42,6 +77,7 @@ const ADAPTERS_OF: Readonly<Record<string, readonly string[]>> = {
   pg: [
     'callback-service/adapters/postgres/database.ts',
     'callback-service/adapters/postgres/connection.ts',
+    'callback-service/adapters/postgres/durability.ts',
     'callback-service/adapters/postgres/worker-row.ts',
     'callback-service/adapters/postgres/worker-session.ts',
   ],
@@ -58,8 +94,8 @@ describe('architecture', () => {
 
   it('finds the rooms', () => {
     assert.ok(imports.length > 150, `only ${imports.length} imports found`)
-    for (const service of SERVICES) {
-      for (const room of ['api', 'domain', 'workers', 'adapters', 'service.ts', 'config.ts', 'main.ts']) {
+    for (const service of [...SERVICES, AGENT]) {
+      for (const room of [...(service === AGENT ? [] : ['api']), 'domain', 'workers', 'adapters', 'service.ts', 'config.ts', 'main.ts']) {
         assert.ok(
           files.some(file => file.startsWith(`services/${service}/${room}`)),
           `${service}/${room}`,
@@ -117,24 +153,26 @@ describe('architecture', () => {
       false,
     )
     assert.equal(isAllowed('services/callback-service/service.ts', 'services/client-service/config.ts'), false)
-    assert.equal(
-      isAllowed('services/callback-service/domain/accepting/parse-callback.ts', 'services/callback-service/domain/object-id.ts'),
-      true,
-    )
+    assert.equal(isAllowed('services/callback-service/domain/accepting/parse-callback.ts', 'services/fetching/object-id.ts'), true)
   })
 })
 
 function isAllowed(file: string, target: string): boolean {
   const [, service = '', room = ''] = file.split('/')
-  const rule = RULES[room]
+  const rule = service === 'fetching' ? FETCHING[fetchingRoomOf(file)] : RULES[room]
   if (!rule) return false
   if (target.startsWith('services/')) {
     const [, owner = '', targetRoom = ''] = target.split('/')
+    if (owner === 'fetching') return rule.rooms.includes(fetchingRoomOf(target))
     return owner === 'foundation' ? rule.rooms.includes('foundation') : owner === service && rule.rooms.includes(targetRoom)
   }
   if (target.startsWith('#prisma')) return rule.rooms.includes('#prisma')
   const name = target.startsWith('node:') ? 'node' : target
   return rule.packages.includes('*') || rule.packages.includes(name)
+}
+
+function fetchingRoomOf(file: string): string {
+  return file.startsWith('services/fetching/client/') ? 'fetching/client' : 'fetching'
 }
 
 /** Lists what a file imports: paths from the root for our own files, names for packages. Type imports count, because they couple too. */
@@ -144,7 +182,7 @@ function importsOf(file: string): Import['target'][] {
   )
   return [...found].map(([, from, dynamic, bare]) => {
     const target = (from ?? dynamic ?? bare) as string
-    if (target.startsWith('#foundation/')) return target.replace('#foundation', 'services/foundation')
+    if (/^#(foundation|fetching)\//.test(target)) return target.replace('#', 'services/')
     return target.startsWith('.') ? normalize(join(dirname(file), target)) : target
   })
 }

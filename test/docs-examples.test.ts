@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 import { openSpoolDatabase } from '../services/callback-service/adapters/spool/spool-database.ts'
 import { accept, finished } from './support/callbacks.ts'
 import { eventually, until } from './support/eventually.ts'
+import { formOf } from './support/form-of.ts'
 import { type System, startSystem } from './support/system.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -22,6 +23,7 @@ const NOT_RUN: readonly [command: RegExp, reason: string][] = [
   [/^DATABASE(_SESSION)?_URL=/, 'is a setting'],
   [/^curl .*\/set-aside/, 'runs below, with the id of a callback that was set aside'],
   [/^make key /, 'runs in make-key.test.ts'],
+  [/^make run STORE=/, 'runs in deploy/local/test/store.test.ts'],
   [/^curl .*\/v1\/operations/, 'run in docs-operations.test.ts'],
   [/^export SUPERUSER_KEY=|^curl .*\/v1\/workspaces/, 'run in docs-workspaces.test.ts'],
 ]
@@ -257,10 +259,3 @@ describe('the examples of the documentation', function () {
     await run('make', ['--dry-run', ...targets], { cwd: ROOT })
   })
 })
-
-/** Returns the names and types of an answer's members, without their values, which differ each time. */
-function formOf(value: unknown): unknown {
-  if (Array.isArray(value)) return value.slice(0, 1).map(formOf)
-  if (typeof value !== 'object' || value === null) return typeof value
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, formOf(member)]))
-}

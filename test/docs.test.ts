@@ -4,9 +4,11 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Schema, settingRows } from '#foundation/config/schema.ts'
 import type { Route } from '#foundation/http/route.ts'
-import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
+import { createRegistry, httpMetrics, type Registry } from '#foundation/telemetry/metrics.ts'
 import { block, blockOf, type Result } from '../bench/support/result.ts'
 import { schema as runSchema } from '../deploy/local/settings.ts'
+import { schema as agentSchema } from '../services/agent/config.ts'
+import { LIVE_GAUGES as AGENT_GAUGES, agentMetrics } from '../services/agent/metrics.ts'
 import { PROBLEMS } from '../services/callback-service/api/problem-kinds.ts'
 import { schema as callbackSchema } from '../services/callback-service/config.ts'
 import { callbackMetrics, LIVE_GAUGES } from '../services/callback-service/metrics.ts'
@@ -20,6 +22,7 @@ describe('the documentation', () => {
 
   for (const [service, schema] of [
     ['callback-service', callbackSchema],
+    ['agent', agentSchema],
     ['client-service', clientSchema],
     ['make run', runSchema],
   ] as const) {
@@ -44,17 +47,25 @@ describe('the documentation', () => {
     })
   }
 
-  it('names every metric of the callback service', async () => {
+  it('names every metric of the callback service', () => {
     const registry = createRegistry()
     callbackMetrics(registry)
     httpMetrics(registry)
-    const text = read('docs/operations.md')
-    const names = [...registry.getMetricsAsArray().map(metric => metric.name), ...Object.keys(LIVE_GAUGES)]
-    assert.deepEqual(
-      names.filter(name => !/^(process|nodejs)_/.test(name) && !text.includes(`\`${name}`)),
-      [],
-    )
+    assert.deepEqual(unnamed(registry, 'docs/operations.md', Object.keys(LIVE_GAUGES)), [])
   })
+
+  it('names every metric of the agent', () => {
+    const registry = createRegistry()
+    const none = Object.keys(AGENT_GAUGES).map(name => [name, () => 0])
+    agentMetrics(registry, Object.fromEntries(none))
+    assert.deepEqual(unnamed(registry, 'docs/agents.md'), [])
+  })
+
+  function unnamed(registry: Registry, file: string, more: readonly string[] = []): string[] {
+    const text = read(file)
+    const names = [...registry.getMetricsAsArray().map(metric => metric.name), ...more]
+    return names.filter(name => !/^(process|nodejs)_/.test(name) && !text.includes(`\`${name}`))
+  }
 
   for (const file of globSync('bench/*.ts', { cwd: ROOT })) {
     const name = basename(file, '.ts')

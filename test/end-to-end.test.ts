@@ -27,7 +27,7 @@ describe('end to end', function () {
       db = new pg.Client({ connectionString: at.databaseUrl })
       await db.connect()
     } else {
-      system = await startSystem()
+      system = await startSystem({ hasTraces: true })
       at = system
       db = system.db
     }

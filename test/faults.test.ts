@@ -13,7 +13,7 @@ describe('faults', function () {
   let system: System
 
   beforeEach(async () => {
-    system = await startSystem({ client: { LATENCY_MIN_MS: '100', LATENCY_MAX_MS: '1000' } })
+    system = await startSystem({ client: { LATENCY_MIN_MS: '100', LATENCY_MAX_MS: '1000' }, hasTraces: true })
   })
 
   afterEach(() => system.stop())
@@ -141,7 +141,8 @@ describe('faults', function () {
     const callbacks = await Promise.all(ids.map(id => finished(system.callbackUrl, id, 30_000)))
     assert.ok(callbacks.every(({ state, attempts }) => state === 'completed' && attempts === 1))
     const first = Math.min(...callbacks.map(({ finished_at }) => Date.parse(finished_at as string)))
-    assert.ok(first - rows[0].now < 2000, `the first callback was completed ${first - rows[0].now} ms after its return`)
+    // A second on a quiet machine: see the return of the client service, by a clock of its own, in the tests of the domain.
+    assert.ok(first - rows[0].now < 5000, `the first callback was completed ${first - rows[0].now} ms after its return`)
   })
 
   it('leaves a client service alone that pushes everything back, charges nothing, and continues when it answers', async () => {

@@ -18,7 +18,7 @@ describe('the doors of the live page', function () {
   let token: string
 
   before(async () => {
-    system = await startSystem({ callback: { HTTP_CORS_ORIGINS: ALLOWED_ORIGIN } })
+    system = await startSystem({ callback: { HTTP_CORS_ORIGINS: ALLOWED_ORIGIN }, hasTraces: true })
     admin = system.callbackAdminUrl
     token = await tokenOf(admin)
   })

@@ -14,6 +14,7 @@ const MAY: Readonly<Record<Exclude<Access, 'public' | 'operator'>, readonly stri
   follow: ['send', 'read', 'manage'],
   read: ['read', 'manage'],
   manage: ['manage'],
+  agent: [],
   superuser: [],
 }
 
@@ -28,6 +29,7 @@ describe('the admin port, while callers need a key', function () {
   before(async () => {
     // The log shows all it ever shows.
     system = await startSystem({
+      hasTraces: true,
       callback: { ACCESS_SUPERUSER_KEYS: SUPERUSER_KEY, LOG_LEVEL: 'trace', CLIENT_SERVICE_ADMIN_URL: 'http://127.0.0.1:1' },
     })
     admin = system.callbackAdminUrl

@@ -17,7 +17,7 @@ describe('the spool', function () {
   let service: ServiceProcess
 
   before(async () => {
-    system = await startSurroundings({ hasTraces: false })
+    system = await startSurroundings()
   })
 
   beforeEach(async () => {

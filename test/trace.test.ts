@@ -9,7 +9,7 @@ describe('the trace of a callback', function () {
   let system: System
 
   before(async () => {
-    system = await startSystem({ callback: { EXPIRY_TTL_SECONDS: '1' } })
+    system = await startSystem({ callback: { EXPIRY_TTL_SECONDS: '1' }, hasTraces: true })
   })
 
   afterEach(() => assert.deepEqual(system.zipkin.refusals, []))

@@ -43,6 +43,7 @@ export async function workAlone(databaseUrl: string, clientServices: ReadonlyMap
     arrived: new Signal(),
     events: new Signal(),
     isHeldUp: () => false,
+    hasAgent: () => false,
   })
   for (const part of parts) await part.start?.()
   return {

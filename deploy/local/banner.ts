@@ -1,4 +1,5 @@
 import { relative } from 'node:path'
+import type { EphemeralFolder } from './ephemeral-folder.ts'
 import { hostInUrl, isLoopback, type ListenHosts } from './hosts.ts'
 import type { RunConfig } from './settings.ts'
 
@@ -11,17 +12,21 @@ export function banner(options: {
   /** Whether the client service has a key for its callbacks. */
   hasEmitterKey: boolean
   urlFile: string | undefined
+  /** Where the database is that is deleted at the end. */
+  ephemeral: Pick<EphemeralFolder, 'path' | 'isInMemory' | 'freeBytes'> | undefined
   hasZipkin: boolean
   readyMs: number
 }): string {
-  const { config, hosts, needsKeys, hasEmitterKey, urlFile, hasZipkin, readyMs } = options
+  const { config, hosts, needsKeys, hasEmitterKey, urlFile, ephemeral, hasZipkin, readyMs } = options
   const { callback, client } = config
   const callbackUrl = `http://${hostForPeople(hosts.callback)}:${callback.port}`
   const clientUrl = `http://${hostForPeople(hosts.client)}:${client.port}`
   const zipkin = new URL('/', config.tracing.zipkinUrl || 'http://127.0.0.1:9411').href
   const emits = hasEmitterKey || !needsKeys
   const key = needsKeys ? ` -H "X-API-Key: $KEY"` : ''
-  return `
+  // By default `make key` finds the embedded database alone.
+  const makeKey = `    KEY=$(${ephemeral ? `DATABASE_URL="$(cat ${urlFile})" ` : ''}make key WORKSPACE=default ROLE=manage)\n`
+  return `${ephemeral ? nothingKept(ephemeral) : ''}
   Open http://localhost:${callback.adminPort}/ to watch the callbacks: the live page.
 
   Ready after ${(readyMs / 1000).toFixed(1)} s. ${emits ? 'The client service sends a callback every 5 seconds. See what happens to it:' : WITHOUT_KEY}
@@ -29,15 +34,23 @@ export function banner(options: {
   callback service   ${callbackUrl}/           metrics  http://localhost:${callback.adminPort}/metrics
   client service     ${clientUrl}/objects/7   faults   http://localhost:${client.adminPort}/config
   traces             ${hasZipkin ? zipkin : `no Zipkin at ${zipkin}: \`make zipkin\` starts one`}
-  database           ${urlFile === undefined ? 'your own, from DATABASE_URL' : `psql "$(cat ${relative(process.cwd(), urlFile)})"`}
+  database           ${urlFile === undefined ? 'your own, from DATABASE_URL' : `psql "$(cat ${ephemeral ? urlFile : relative(process.cwd(), urlFile)})"`}
 
   Send one yourself, then read the objects it names:
 
-${needsKeys ? '    KEY=$(make key WORKSPACE=default ROLE=manage)\n' : ''}    curl -i ${callbackUrl}/callback${key} -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
+${needsKeys ? makeKey : ''}    curl -i ${callbackUrl}/callback${key} -H 'Content-Type: application/json' -d '{"object_ids":[2,4,7]}'
     curl ${callbackUrl}/v1/objects${key}
 
   ${reachOf(hosts.callback)}
   Ctrl-C stops everything.
+`
+}
+
+function nothingKept({ path, isInMemory, freeBytes }: { path: string; isInMemory: boolean; freeBytes: number }): string {
+  const place = isInMemory ? `in memory, in ${path}` : `in the temporary folder ${path}, because /dev/shm has too little room`
+  return `
+  NOTHING IS KEPT. The database is ${place}, with ${(freeBytes / 2 ** 30).toFixed(1)} GiB of room.
+  A crash of this machine loses it, and it is deleted at the end. Each 202 says "durability":"none".
 `
 }
 

@@ -11,6 +11,9 @@ export interface LocalDatabaseOptions {
   readonly folder: string
   readonly port: number
   readonly urlFile: string
+  /** Whether nothing is kept, see LocalPostgres. */
+  readonly isEphemeral?: boolean
+  readonly binariesFolder?: string
   readonly say: (line: string) => void
   /** Called when the server cannot be restarted. */
   readonly onGivenUp: (error: SetupError) => void

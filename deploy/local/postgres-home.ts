@@ -30,11 +30,12 @@ export interface PostgresHome {
  * which is created if it is missing. That user may be unable to enter our folders (a clone below /root, or one with mode 0700). Binaries that it
  * cannot run are copied into the home. A home that it cannot enter moves to /var/tmp/answerback-<hash of its path>; the link `staged` in
  * `folder` leads there.
+ * @param shared a home that has binaries which the server can run (default: none)
  * @throws {SetupError} no binaries for this platform, no user to run as, or a home that belongs to another user
  */
-export async function preparePostgresHome(folder: string, say: (line: string) => void): Promise<PostgresHome> {
+export async function preparePostgresHome(folder: string, say: (line: string) => void, shared?: PostgresHome): Promise<PostgresHome> {
   const wanted = resolve(folder)
-  const binaries = await findBinaries()
+  const binaries = shared ? { initdb: shared.initdb, postgres: shared.postgres } : await findBinaries()
   await mkdir(wanted, { recursive: true })
   if (process.getuid?.() !== 0) return { folder: wanted, user: undefined, ...binaries }
 
@@ -47,8 +48,10 @@ export async function preparePostgresHome(folder: string, say: (line: string) =>
 
 /** Deletes a home with all its data, including a staged one. The server must have stopped. */
 export async function removePostgresHome(folder: string): Promise<void> {
-  await rm(stagedPath(resolve(folder)), { recursive: true, force: true })
-  await rm(folder, { recursive: true, force: true })
+  // The last processes of a server that was killed may still make files.
+  const retries = { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }
+  await rm(stagedPath(resolve(folder)), retries)
+  await rm(folder, retries)
 }
 
 interface Binaries {

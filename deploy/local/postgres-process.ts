@@ -24,19 +24,38 @@ const SETTINGS = {
 }
 
 const THROWAWAY_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+const EPHEMERAL_SETTINGS = {
+  // A service that keeps its callbacks refuses this server (services/callback-service/adapters/postgres/durability.ts).
+  'answerback.durability': 'none',
+  // The log takes memory, by default up to 1 GB. Checkpoints cost little without fsync.
+  max_wal_size: '128MB',
+  min_wal_size: '32MB',
+}
 
 /**
  * Runs the server and passes on the signals that it reads from standard input. When our process ends, even by kill -9, the input ends
- * and the script stops the server. So no orphan keeps the port and the data.
+ * and the script stops the server. So no orphan keeps the port and the data. It then deletes the folder REMOVED, if one is named.
  */
 const SUPERVISOR = `
 exec 3<&0 </dev/null
 "$@" 3<&- &
 server=$!
-{ while read -r signal; do kill -"$signal" "$server"; done; kill -INT "$server"; } <&3 2>/dev/null &
+{
+  while read -r signal; do kill -"$signal" "$server"; done
+  kill -INT "$server" && [ -n "$REMOVED" ] && { while kill -0 "$server"; do sleep 0.1; done; rm -rf "$REMOVED"; }
+} <&3 2>/dev/null &
 exec 3<&-
 wait "$server"
 `
+
+interface PostgresProcessOptions {
+  readonly port: number
+  /** Whether it syncs nothing to the disk. */
+  readonly isThrowaway: boolean
+  /** Whether its home is deleted when our process ends without stopping it. */
+  readonly isEphemeral: boolean
+  readonly env: Readonly<Record<string, string>>
+}
 
 /** One run of a PostgreSQL server. */
 export class PostgresProcess {
@@ -47,11 +66,16 @@ export class PostgresProcess {
   #child: ChildProcess | undefined
   #exited: Promise<void> = Promise.resolve()
 
-  constructor(home: PostgresHome, options: { port: number; isThrowaway: boolean; env: Readonly<Record<string, string>> }) {
+  constructor(home: PostgresHome, options: PostgresProcessOptions) {
     this.#home = home
-    this.#env = { ...POSTGRES_ENV, ...options.env }
+    this.#env = { ...POSTGRES_ENV, ...options.env, REMOVED: options.isEphemeral ? home.folder : '' }
     this.logFile = join(home.folder, 'server.log')
-    const settings = { ...SETTINGS, ...(options.isThrowaway && THROWAWAY_SETTINGS), port: options.port }
+    const settings = {
+      ...SETTINGS,
+      ...(options.isThrowaway && THROWAWAY_SETTINGS),
+      ...(options.isEphemeral && EPHEMERAL_SETTINGS),
+      port: options.port,
+    }
     this.#args = ['-D', join(home.folder, 'data'), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
   }
 

@@ -15,6 +15,13 @@ export interface LocalPostgresOptions {
   readonly port: number
   /** For tests: the server syncs nothing to the disk, and a stop ends it at once. */
   readonly isThrowaway?: boolean
+  /**
+   * For a folder that is deleted at the end, maybe in memory: a throwaway server that takes little room, says that nothing in it is kept, and is
+   * deleted even after a kill -9.
+   */
+  readonly isEphemeral?: boolean
+  /** A folder for binaries that must be copied, so that they take no room in `folder` (default: `folder`). */
+  readonly binariesFolder?: string
   /** Additional environment variables of the server. */
   readonly env?: Readonly<Record<string, string>>
   /** Called with one line of text for a person. */
@@ -33,9 +40,15 @@ export class LocalPostgres {
   #process: PostgresProcess | undefined
   #password = ''
   #port = 0
+  /** The port of the first run. Its clients expect it after a restart too. */
+  #keptPort: number | undefined
 
   constructor(options: LocalPostgresOptions) {
     this.#options = options
+  }
+
+  get #isThrowaway(): boolean {
+    return Boolean(this.#options.isThrowaway || this.#options.isEphemeral)
   }
 
   /** Resolves when the server has ended, for any reason. */
@@ -53,15 +66,20 @@ export class LocalPostgres {
    * @throws {SetupError} the server does not start; the message has the last lines of its log
    */
   async start(): Promise<void> {
-    const { folder, isThrowaway = false, env = {}, say = () => {} } = this.#options
-    const home = await preparePostgresHome(folder, say)
+    const { folder, isEphemeral = false, binariesFolder, env = {}, say = () => {} } = this.#options
+    const isThrowaway = this.#isThrowaway
+    const shared = binariesFolder === undefined ? undefined : await preparePostgresHome(binariesFolder, say)
+    const home = await preparePostgresHome(folder, say, shared)
     this.#password = await initialisePostgres(home, { isThrowaway })
     await dropForeignLock(join(home.folder, 'data'))
     const retryUntil = performance.now() + RETRY_MS
     for (;;) {
-      this.#port = this.#options.port || (await freePort())
-      this.#process = new PostgresProcess(home, { port: this.#port, isThrowaway, env })
-      if (await this.#process.start()) return
+      this.#port = this.#options.port || this.#keptPort || (await freePort())
+      this.#process = new PostgresProcess(home, { port: this.#port, isThrowaway, isEphemeral, env })
+      if (await this.#process.start()) {
+        this.#keptPort = this.#port
+        return
+      }
       const log = await this.#process.log()
       // The last processes of a killed server end a moment after it. Another process may take a free port before we do.
       const isPassing =
@@ -85,7 +103,7 @@ export class LocalPostgres {
 
   /** Stops the server cleanly, disconnects all clients, and waits until it has ended. Does nothing if it does not run. */
   async stop(): Promise<void> {
-    this.#process?.signal(this.#options.isThrowaway ? 'QUIT' : 'INT')
+    this.#process?.signal(this.#isThrowaway ? 'QUIT' : 'INT')
     await this.exited
   }
 

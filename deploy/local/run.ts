@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { ConfigError, helpText } from '#foundation/config/schema.ts'
@@ -5,12 +6,14 @@ import { Settings } from '#foundation/config/settings.ts'
 import { Lifecycle, type Part } from '#foundation/lifecycle/parts.ts'
 import { answersZipkin, banner } from './banner.ts'
 import { LocalDatabase, migrateDatabase } from './database.ts'
+import { openEphemeralFolder } from './ephemeral-folder.ts'
 import { emitterKey, hostInUrl, type ListenHosts, listenHosts, needsKeys } from './hosts.ts'
 import { LocalService } from './local-service.ts'
 import { LogView } from './log-view.ts'
 import { isPortFree } from './ports.ts'
 import { type RunConfig, schema } from './settings.ts'
 import { exitOnSetupError, SetupError } from './setup-error.ts'
+import { ownStoreEnv, type Store, storeOf } from './store.ts'
 import { Summary } from './summary.ts'
 
 /**
@@ -18,7 +21,7 @@ import { Summary } from './summary.ts'
  * log. Ctrl-C (or SIGTERM) stops them one after the other, in reverse order. A second Ctrl-C kills them.
  */
 const LOCAL = fileURLToPath(new URL('../../.local/', import.meta.url))
-const URL_FILE = `${LOCAL}database-url`
+const POSTGRES = `${LOCAL}postgres`
 
 await exitOnSetupError(async () => {
   if (process.argv.includes('--help')) {
@@ -32,19 +35,29 @@ async function run(config: RunConfig): Promise<void> {
   const log = new LogView(process.stdout)
   const say = (line: string): void => log.say(line)
   const hosts = listenHosts(config.http.host, process.env)
-  await requireFreePorts(config, hosts)
+  const store = storeOf(config, process.env)
+  await requireFreePorts(config, hosts, store)
   await mkdir(LOCAL, { recursive: true })
 
-  const isEmbedded = config.database.url === ''
+  const ephemeral = store === 'ephemeral' ? await openEphemeralFolder(say) : undefined
+  const urlFile = ephemeral ? `${ephemeral.path}/database-url` : `${LOCAL}database-url`
   const onGivenUp = (error: SetupError): void => {
     say(error.message)
     void stop(1)
   }
-  const database = new LocalDatabase({ folder: `${LOCAL}postgres`, port: config.postgres.port, urlFile: URL_FILE, say, onGivenUp })
+  const database = new LocalDatabase({
+    ...(ephemeral
+      ? { folder: `${ephemeral.path}/postgres`, port: 0, isEphemeral: true, binariesFolder: POSTGRES }
+      : { folder: POSTGRES, port: config.postgres.port }),
+    urlFile,
+    say,
+    onGivenUp,
+  })
   const [callbackService, clientService] = services({
     config,
     hosts,
-    databaseUrl: () => (isEmbedded ? database.url : config.database.url),
+    storeEnv: () =>
+      store === 'external' ? { DATABASE_URL: config.database.url } : ownStoreEnv(database.url, ephemeral?.path, process.env),
     log,
     onGivenUp,
   })
@@ -54,7 +67,7 @@ async function run(config: RunConfig): Promise<void> {
     intervalMs: config.summary.intervalMs,
     say,
   })
-  const parts = [isEmbedded ? database : ownDatabase, callbackService, clientService, summary]
+  const parts = [...(ephemeral ? [ephemeral] : []), store === 'external' ? ownDatabase : database, callbackService, clientService, summary]
   const lifecycle = new Lifecycle(parts, (part, error) => say(`${part} did not stop cleanly: ${error}`))
 
   let isStopping = false
@@ -71,6 +84,8 @@ async function run(config: RunConfig): Promise<void> {
     process.on(signal, () => {
       if (isStopping) {
         for (const part of [clientService, callbackService, database]) part.kill()
+        // The supervisor of the server deletes the data only if it has to end the server itself.
+        if (ephemeral) rmSync(ephemeral.path, { recursive: true, force: true, maxRetries: 10 })
         process.exit(1)
       }
       say('stopping; a second Ctrl-C kills everything')
@@ -93,7 +108,8 @@ async function run(config: RunConfig): Promise<void> {
       hosts,
       needsKeys: needsKeys(process.env),
       hasEmitterKey: Boolean(emitterKey(process.env)),
-      urlFile: isEmbedded ? URL_FILE : undefined,
+      urlFile: store === 'external' ? undefined : urlFile,
+      ephemeral,
       hasZipkin: await answersZipkin(config.tracing.zipkinUrl),
       readyMs: performance.now(),
     }),
@@ -109,13 +125,13 @@ function readConfig(): RunConfig {
   }
 }
 
-async function requireFreePorts(config: RunConfig, hosts: ListenHosts): Promise<void> {
+async function requireFreePorts(config: RunConfig, hosts: ListenHosts, store: Store): Promise<void> {
   const wanted = [
     [hosts.callback, config.callback.port, 'the callback service', 'CALLBACK_PORT'],
     ['127.0.0.1', config.callback.adminPort, "the callback service's admin port", 'CALLBACK_ADMIN_PORT'],
     [hosts.client, config.client.port, 'the client service', 'CLIENT_PORT'],
     ['127.0.0.1', config.client.adminPort, "the client service's admin port", 'CLIENT_ADMIN_PORT'],
-    ...(config.database.url === '' ? [['127.0.0.1', config.postgres.port, 'PostgreSQL', 'POSTGRES_PORT'] as const] : []),
+    ...(store === 'embedded' ? [['127.0.0.1', config.postgres.port, 'PostgreSQL', 'POSTGRES_PORT'] as const] : []),
   ] as const
   const taken = await Promise.all(wanted.map(async ([host, port]) => !(await isPortFree(port, host)))).catch((cause: Error) => {
     throw new SetupError('invalid_setting', `http.host: this machine cannot listen on ${config.http.host} (${cause.message})`, { cause })
@@ -132,11 +148,12 @@ async function requireFreePorts(config: RunConfig, hosts: ListenHosts): Promise<
 function services(options: {
   config: RunConfig
   hosts: ListenHosts
-  databaseUrl: () => string
+  /** Settings of the callback service that depend on the store. */
+  storeEnv: () => Readonly<Record<string, string>>
   log: LogView
   onGivenUp: (error: SetupError) => void
 }): [LocalService, LocalService] {
-  const { config, hosts, databaseUrl, log, onGivenUp } = options
+  const { config, hosts, storeEnv, log, onGivenUp } = options
   const { callback, client, tracing } = config
   const callbackUrl = `http://${hostInUrl(hosts.callback)}:${callback.port}`
   const clientUrl = `http://${hostInUrl(hosts.client)}:${client.port}`
@@ -153,9 +170,9 @@ function services(options: {
         ADMIN_PORT: String(callback.adminPort),
         CLIENT_SERVICE_URL: clientUrl,
         CLIENT_SERVICE_ADMIN_URL: process.env['CLIENT_SERVICE_ADMIN_URL'] ?? `http://127.0.0.1:${client.adminPort}`,
-        DATABASE_URL: databaseUrl(),
         MIGRATE_ON_START: 'true',
         SPOOL_PATH: process.env['SPOOL_PATH'] ?? `${LOCAL}spool/callbacks.sqlite`,
+        ...storeEnv(),
       }),
       log,
       onGivenUp,

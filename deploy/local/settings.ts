@@ -1,11 +1,18 @@
 import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 
+const STORES = ['auto', 'embedded', 'external', 'ephemeral'] as const
+
 const port = (doc: string, fallback: number) => setting<number>({ doc, format: 'tcp-port', default: fallback })
 
 /**
  * The settings of `make run`. Both services also read their own settings from the environment, except the ports and addresses named here.
  */
 export const schema = {
+  store: setting<(typeof STORES)[number]>({
+    doc: 'Where callbacks are stored. embedded: the embedded PostgreSQL. external: the database of DATABASE_URL. ephemeral: an embedded PostgreSQL in memory, which keeps nothing. auto: external if DATABASE_URL is set, else embedded.',
+    format: STORES,
+    default: 'auto',
+  }),
   callback: {
     port: port('Port of the callback service.', 9090),
     adminPort: port('Admin port of the callback service, for the live page, metrics, profiles and settings.', 6060),
@@ -22,11 +29,11 @@ export const schema = {
     }),
   },
   postgres: {
-    port: port('Port of the embedded PostgreSQL, on 127.0.0.1.', 5433),
+    port: port('Port of the embedded PostgreSQL, on 127.0.0.1. An ephemeral one picks a free port.', 5433),
   },
   database: {
     url: setting<string>({
-      doc: 'PostgreSQL database to use, as a postgresql:// URL. Empty: make run starts the embedded PostgreSQL.',
+      doc: 'PostgreSQL database to use, as a postgresql:// URL. Only for the store external.',
       format: 'text',
       default: '',
       secret: true,

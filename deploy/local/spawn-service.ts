@@ -6,7 +6,7 @@ import { NODE_FLAGS } from './node-flags.ts'
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const END_WITH_PARENT = new URL('end-with-parent.ts', import.meta.url).href
 /** Node keeps compiled modules here. A start takes half the CPU time when they are found; a folder that all may write would let others plant code. */
-const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'compile')
+export const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'compile')
 
 interface SpawnOptions {
   readonly env: Readonly<Record<string, string | undefined>>

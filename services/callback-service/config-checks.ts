@@ -1,4 +1,4 @@
-import { isRefusedHost } from './adapters/client-service/allowed-addresses.ts'
+import { fetchingContradictionIn } from '#fetching/client/settings.ts'
 import { type Config, isLoopback } from './config.ts'
 import { SIGNATURE_WINDOW_SECONDS } from './domain/accepting/signature-window.ts'
 import { MIN_GUILTY_CRASHES } from './domain/processing/suspicion.ts'
@@ -22,16 +22,14 @@ export function warningsAbout({ access, admin, callbacks, expiry, fetch, http, l
 
 /** Describes the first contradiction between settings; undefined when there is none. */
 export function contradictionIn(config: Config): string | undefined {
-  const { accept, callbacks, clientService, database, fetch, process, senders, shutdown, spool } = config
+  const { accept, callbacks, database, process, senders, shutdown, spool } = config
   if (accept.timeoutMs > 2000)
     return 'accept.timeoutMs is above 2000: a sender must learn within 2 seconds that its callback was not stored'
   if (spool.patienceMs >= accept.timeoutMs)
     return 'spool.patienceMs must be below accept.timeoutMs: a callback that goes to the spool needs time to be written'
   if (accept.maxCommits > database.acceptConnections) return 'accept.maxCommits is above database.acceptConnections'
-  if (/[?#]/.test(clientService.url)) return 'clientService.url has a query or a fragment: it must end with the path that contains /objects'
-  if (!clientService.allowLinkLocal && isRefusedHost(new URL(clientService.url)))
-    return 'clientService.url is a link-local, metadata, multicast or unspecified address: set clientService.allowLinkLocal to allow it'
-  if (fetch.breakerOpenMs > fetch.breakerMaxOpenMs) return 'fetch.breakerOpenMs is above fetch.breakerMaxOpenMs'
+  const trouble = fetchingContradictionIn(config)
+  if (trouble !== undefined) return trouble
   if (process.maxCrashes < MIN_GUILTY_CRASHES) return `process.maxCrashes is below ${MIN_GUILTY_CRASHES}: innocent callbacks would fail`
   if (process.retryBaseMs > process.retryMaxMs) return 'process.retryBaseMs is above process.retryMaxMs'
   if (senders.secrets !== '' && callbacks.retentionSeconds < SIGNATURE_WINDOW_SECONDS)

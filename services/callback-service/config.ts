@@ -1,3 +1,4 @@
+import { clientServiceSettings, fetchSettings } from '#fetching/client/settings.ts'
 import { baseSettings } from '#foundation/config/base-settings.ts'
 import { type Schema, setting, type Values } from '#foundation/config/schema.ts'
 
@@ -5,9 +6,13 @@ const ACCESS_MODES = ['open', 'keys'] as const
 
 export type AccessMode = (typeof ACCESS_MODES)[number]
 
+const DURABILITIES = ['full', 'none'] as const
+
 const PAGE_MODES = ['auto', 'on', 'off'] as const
 
 const base = baseSettings({ httpPort: 9090, adminPort: 6060 })
+const { url, ...connectionsToClientService } = clientServiceSettings
+const { concurrency, ...fetches } = fetchSettings
 
 /** All settings of the callback service. Printed by `--help`, listed in docs/configuration.md. */
 export const schema = {
@@ -48,6 +53,11 @@ export const schema = {
       format: 'optional-postgres-url',
       default: '',
       secret: true,
+    }),
+    durability: setting<(typeof DURABILITIES)[number]>({
+      doc: 'full: the service keeps what it accepts. none: it keeps nothing, for demonstrations and tests. It then refuses every database that does not say so itself.',
+      format: DURABILITIES,
+      default: 'full',
     }),
     acceptConnections: setting<number>({
       doc: 'Maximum number of database connections for accepting callbacks. Nothing else uses them.',
@@ -181,85 +191,22 @@ export const schema = {
     }),
   },
   clientService: {
-    url: setting<string>({
-      doc: 'URL of the client service. The service fetches objects from /objects/:id below it.',
-      format: 'http-url',
-      default: 'http://127.0.0.1:9010',
-    }),
+    url,
     adminUrl: setting<string>({
       doc: 'URL of the admin port of the client service. The live page reaches its fault switches there. Empty: the page shows no switches.',
       format: 'optional-http-url',
       default: '',
     }),
-    keepAliveMs: setting<number>({
-      doc: 'Maximum time a connection to the client service stays open while idle, in milliseconds. The client service can ask for less.',
-      format: 'count',
-      default: 10_000,
-    }),
-    allowLinkLocal: setting<boolean>({
-      doc: 'Whether a client service may have a link-local, metadata, multicast or unspecified address.',
-      format: 'switch',
-      default: false,
-    }),
-    maxBaggageBytes: setting<number>({
-      doc: 'Maximum size of the baggage header in a request to the client service, in bytes. Members that do not fit are dropped. 0 drops all.',
-      format: 'integer',
-      default: 4096,
-    }),
+    ...connectionsToClientService,
   },
   fetch: {
-    concurrency: setting<number>({
-      doc: 'Maximum number of requests to client services at a time, in this process. Workspaces share them by their weights while they are scarce.',
-      format: 'count',
-      default: 512,
-      hot: true,
-    }),
+    concurrency,
     reserve: setting<number>({
       doc: 'Number of requests beyond fetch.concurrency while it is used up, for workspaces with few requests under way. 0: none.',
       format: 'integer',
       default: 64,
     }),
-    timeoutMs: setting<number>({
-      doc: 'Maximum duration of a request to the client service, including the body of the answer, in milliseconds.',
-      format: 'count',
-      default: 6000,
-      hot: true,
-    }),
-    maxTries: setting<number>({
-      doc: 'Maximum number of requests for one object in one attempt of its callback.',
-      format: 'count',
-      default: 3,
-    }),
-    retryBaseMs: setting<number>({
-      doc: 'Maximum wait before the second request for an object, in milliseconds. It doubles before each further request.',
-      format: 'count',
-      default: 200,
-    }),
-    maxHoldMs: setting<number>({
-      doc: 'Maximum time a request waits for a Retry-After, or while the client service is down, in milliseconds. After that its callback goes back to the inbox.',
-      format: 'integer',
-      default: 2000,
-    }),
-    maxRetryAfterMs: setting<number>({
-      doc: 'Longest Retry-After that the service honours, in milliseconds. A longer one is cut to this.',
-      format: 'count',
-      default: 60_000,
-    }),
-    breakerObjects: setting<number>({
-      doc: 'Number of different objects that must fail, with no answer in between, before the service suspects the client service itself.',
-      format: 'count',
-      default: 5,
-    }),
-    breakerOpenMs: setting<number>({
-      doc: 'First interval between two probes of a client service that is down, in milliseconds. It doubles up to fetch.breakerMaxOpenMs.',
-      format: 'count',
-      default: 1000,
-    }),
-    breakerMaxOpenMs: setting<number>({
-      doc: 'Maximum interval between two probes of a client service that is down, in milliseconds.',
-      format: 'count',
-      default: 1000,
-    }),
+    ...fetches,
   },
   process: {
     maxAttempts: setting<number>({
@@ -308,6 +255,18 @@ export const schema = {
       doc: 'Interval at which the service looks for dead workers and releases their callbacks, in milliseconds.',
       format: 'count',
       default: 200,
+    }),
+  },
+  agents: {
+    leaseSeconds: setting<number>({
+      doc: 'Time after which a lease of an agent ends if the agent does not use it, in seconds.',
+      format: 'seconds',
+      default: 30,
+    }),
+    maxPolls: setting<number>({
+      doc: 'Maximum number of requests of agents that wait for a lease, and at most half of http.maxConnections. Further ones get 503.',
+      format: 'count',
+      default: 5000,
     }),
   },
   objects: {
@@ -365,6 +324,11 @@ export type Config = Values<typeof schema>
 /** The keys of superusers. */
 export function superuserKeysOf({ access }: Config): readonly string[] {
   return access.superuserKeys.split(/\s+/).filter(Boolean)
+}
+
+/** The file of the spool; empty if there is none. A service that keeps nothing must not move callbacks of another one into its database. */
+export function spoolPathOf({ database, spool }: Config): string {
+  return spool.path !== '' && database.durability === 'none' ? `${spool.path}.unkept` : spool.path
 }
 
 /** The database URL for connections that need a session of their own. */

@@ -7,7 +7,7 @@ import { Database } from './adapters/postgres/database.ts'
 import { WorkspaceStore } from './adapters/postgres/workspace-store.ts'
 import { schema as service } from './config.ts'
 import { StorageUnavailableError } from './domain/storage-errors.ts'
-import { KEY_ROLES, type KeyRole } from './domain/workspaces/caller.ts'
+import { WORKSPACE_ROLES } from './domain/workspaces/caller.ts'
 import { MAX_KEY_NAME } from './domain/workspaces/parse-new-key.ts'
 import { WORKSPACE_NAME } from './domain/workspaces/workspace.ts'
 import { WorkspaceConflictError } from './domain/workspaces/workspace-conflict.ts'
@@ -20,7 +20,11 @@ const schema = {
   database: { url: service.database.url },
   workspaces: service.workspaces,
   workspace: setting<string>({ doc: 'Workspace of the key. It is created if it does not exist.', format: 'text', default: null }),
-  role: setting<KeyRole>({ doc: `Role of the key: ${KEY_ROLES.join(', ')}.`, format: KEY_ROLES, default: null }),
+  role: setting<(typeof WORKSPACE_ROLES)[number]>({
+    doc: `Role of the key: ${WORKSPACE_ROLES.join(', ')}.`,
+    format: WORKSPACE_ROLES,
+    default: null,
+  }),
   keyName: setting<string>({ doc: 'Name of the key, for people. It may be empty.', format: 'text', default: '' }),
 }
 
@@ -53,7 +57,7 @@ async function makeKey({ database: { url }, workspaces: bounds, workspace, role,
     const workspaces = new WorkspaceStore({ changes, prisma, maxWorkspaces: bounds.max, maxClientServices: bounds.maxClientServices })
     const keys = new AccessKeyStore({ changes, work: prisma, read: prisma })
     if (!(await workspaces.find(workspace))) await create(workspaces, workspace)
-    const made = await keys.create(workspace, { role, name: keyName, expiresAt: null })
+    const made = await keys.create(workspace, { role, name: keyName, expiresAt: null, agentId: null })
     if (!made) throw new Error(`the workspace ${workspace} has vanished`)
     return made.key
   } finally {

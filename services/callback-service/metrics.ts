@@ -79,10 +79,21 @@ export function callbackMetrics(registry: Registry) {
           break
       }
     },
+    leased: new Counter({ name: 'leases_granted_total', help: 'Number of leases that agents got.', registers }),
+    lapsed: new Counter({
+      name: 'leases_lapsed_total',
+      help: 'Number of leases that ended because their agent did not use them.',
+      registers,
+    }),
     spoolSeconds: histogram('spool_write_seconds', 'Duration of one write to the spool, including the flush, in seconds.'),
     commitSize: histogram('accept_commit_callbacks', 'Number of callbacks in one commit.', [1, 2, 4, 8, 16, 32, 64, 128, 256]),
     commitSeconds: histogram('accept_commit_seconds', 'Duration of one commit of callbacks, in seconds.'),
     countBacklog,
+    unsuited: new Gauge({
+      name: 'callbacks_unsuited',
+      help: 'Number of callbacks in the whole database that have been due for a minute and that no living agent suits.',
+      registers,
+    }),
     live: new Gauge({ name: 'objects_live', help: 'Number of unexpired objects in the whole database, a few seconds ago.', registers }),
     fetched: new Histogram({
       name: 'fetch_duration_seconds',
@@ -121,6 +132,7 @@ export const LIVE_GAUGES = {
   http_connections: 'Number of open connections.',
   stream_clients: 'Number of open streams.',
   worker_session: '1 if this process has its worker session, otherwise 0. Without a session it works on no callback.',
+  agent_polls_waiting: 'Number of requests of agents that wait for a lease.',
   callbacks_running: 'Number of callbacks that this process works on.',
 } as const
 

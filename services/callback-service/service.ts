@@ -1,3 +1,4 @@
+import { isRefusedHost } from '#fetching/client/allowed-addresses.ts'
 import { heapSampling } from '#foundation/admin/profiles.ts'
 import { adminServer } from '#foundation/admin/server.ts'
 import { cors } from '#foundation/http/cors.ts'
@@ -11,15 +12,16 @@ import { Signal } from '#foundation/lifecycle/signal.ts'
 import { createRegistry, httpMetrics } from '#foundation/telemetry/metrics.ts'
 import { Telemetry } from '#foundation/telemetry/tracing.ts'
 import { migrate } from '#prisma/migrate.ts'
-import { isRefusedHost } from './adapters/client-service/allowed-addresses.ts'
 import { findCallback, findFinishedCallbacks, listCallbacks } from './adapters/postgres/callback-reader.ts'
 import { DatabaseClock } from './adapters/postgres/database-clock.ts'
+import { durabilityCheck } from './adapters/postgres/durability.ts'
 import { findObject, listObjects } from './adapters/postgres/object-reader.ts'
 import { storageProbe } from './adapters/postgres/schema.ts'
 import { SharedReads } from './adapters/postgres/shared-reads.ts'
 import { callbackApp } from './api/app.ts'
 import type { FindCallback } from './api/callbacks/get-callback.ts'
 import { setAsideRoutes } from './api/callbacks/set-aside.ts'
+import { callbacksFirst } from './api/gates/callbacks-first.ts'
 import { countRefusals } from './api/gates/count-refusals.ts'
 import { readLimit, turnLimit } from './api/gates/read-limit.ts'
 import { refuseWhenFull } from './api/gates/refuse-when-full.ts'
@@ -33,10 +35,13 @@ import type { CallbackEvent } from './domain/callback-event.ts'
 import { callbackMetrics, liveGauges } from './metrics.ts'
 import { access } from './wiring/access.ts'
 import { activity } from './wiring/activity.ts'
+import { agentRooms } from './wiring/agents.ts'
 import { databases } from './wiring/databases.ts'
 import { fetching } from './wiring/fetching.ts'
 import { housekeeping } from './wiring/housekeeping.ts'
 import { intake } from './wiring/intake.ts'
+import { leaseUse } from './wiring/lease-use.ts'
+import { leases } from './wiring/leases.ts'
 import { ledger } from './wiring/ledger.ts'
 import { operationRooms } from './wiring/operations.ts'
 import { livePage } from './wiring/page.ts'
@@ -83,7 +88,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   })
   events.on(event => waiters.onEvent(event))
   const afterWaits = new SharedReads({ prisma: read.prisma, timeoutMs: 2 * config.read.timeoutMs })
-  const { directory, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
+  const { directory, changes, changing, workspaces, keys, parts: workspaceParts } = workspaceRooms({ config, work, read, limited, logger })
   const recorded = recording(events)
   const fetches = fetching({
     config: () => settings.current,
@@ -110,6 +115,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     events,
     // Without the workspaces, the worker would fetch from the wrong client service, and claim for a paused workspace.
     isHeldUp: () => inbox.isSpoolDraining || !directory.hasRead,
+    hasAgent: workspace => isAnyAlive(workspace),
     logger,
   })
   const { operations, runner } = operationRooms({
@@ -117,7 +123,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     work,
     read,
     limited,
-    onDue: workspace => worker.arrived(workspace),
+    onDue: workspace => (directory.find(workspace)?.fetcher === 'agents' ? leasing.desk : worker).arrived(workspace),
     backlogs: inbox.backlogs,
     workspaces: directory,
     logger,
@@ -147,6 +153,19 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   // Changes use the connections of the workers. Those of a callback that somebody has locked must leave some.
   const inTurn = turnLimit(Math.max(1, Math.floor(config.database.workConnections / 3)))
   const steered = steering({ database: work, read, inbox, arrived, events, limited, inTurn, waitingInTurn: turnLimit(1), logger })
+  const {
+    agents,
+    activity: agentActivity,
+    isAnyAlive,
+    parts: agentParts,
+  } = agentRooms({
+    ...{ work, read, changes, changing, directory, inbox, arrived, events, limited, inTurn, logger },
+    listed,
+  })
+  const leasing = leases({
+    ...{ config, metrics, database: work, directory, activity: agentActivity, arrived, events, logger },
+    isHeldUp: () => inbox.isSpoolDraining,
+  })
   const find: FindCallback = (workspace, id) =>
     limited(async () => (await inbox.find(workspace, id)) ?? findCallback(read.prisma, workspace, id))
   const isSpoolEnough = (): boolean => config.spool.keepsReady && inbox.hasSpool
@@ -164,7 +183,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       onReceived,
     },
     checks: [
-      { name: 'database', problem: () => storage.problem, isDispensable: isSpoolEnough },
+      { name: 'database', problem: () => storage.problem, note: () => storage.weakness, isDispensable: isSpoolEnough },
       // A replica that has worked before may go on accepting. A deployment that cannot work at all must not replace one that works.
       { name: 'worker', problem: () => session.problem, isDispensable: () => session.mayComeBack || isSpoolEnough() },
       ...inbox.checks,
@@ -183,10 +202,23 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       list: (filter, page) => listed(filter.workspace, () => limited(() => listObjects(readable, filter, page))),
     },
     operations,
+    leasing: leasing.routes,
+    leases: leaseUse({
+      config,
+      database: work,
+      clock,
+      store: fetches.upsert,
+      workspaces: directory,
+      activity: agentActivity,
+      arrived,
+      events,
+      logger,
+    }),
     ledger: ledgerReader,
     stream,
     workspaces,
     keys,
+    agents,
     isAllowedUrl: url => config.clientService.allowLinkLocal || !isRefusedHost(url),
     isOpen: callers.isOpen,
   })
@@ -204,7 +236,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     shutdown,
     hasWebSockets: true,
     logger,
-    handler: cors(config.http.corsOrigins, refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
+    handler: callbacksFirst(cors(config.http.corsOrigins, refuseWhenFull({ inbox, onReceived, observe, otherwise: app }))),
     onRefused: countRefusals(observe, onReceived),
   })
   const seen = activity({
@@ -218,6 +250,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     inbox,
     fetching: fetches,
     workspaces: directory,
+    isAnyAlive,
     telemetry,
     shutdown,
     clock,
@@ -238,6 +271,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     stream_clients: () => sockets.count,
     worker_session: () => Number(session.workerNumber !== undefined),
     callbacks_running: () => worker.running,
+    agent_polls_waiting: () => leasing.desk.waiting,
   })
   const keeping = housekeeping({
     config,
@@ -252,6 +286,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
       seen.countedCallbacks(counts)
       traffics.counted(counts)
     },
+    onUnsuited: unsuited => seen.foundUnsuited(unsuited),
     onObjects: live => seen.countedObjects(live),
     logger,
   })
@@ -289,6 +324,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
   return [
     telemetry,
     heapSampling,
+    ...(config.database.durability === 'none' ? [durabilityCheck(config.database.url)] : []),
     accept,
     work,
     read,
@@ -297,7 +333,9 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     // The spool first: it makes the folder that the snapshot of the keys is in, and flushes what it makes.
     ...inbox.parts,
     ...workspaceParts,
+    ...agentParts,
     ...processingParts,
+    ...leasing.parts,
     runner,
     ...keeping,
     ...ledgerParts,
@@ -311,6 +349,7 @@ export function parts({ settings, logger }: ServiceContext<typeof schema>): Part
     // They stop before the port drains, so that the drain does not wait for those that wait.
     waiters,
     steered.waiting,
+    leasing.desk,
     sockets,
     telemetry.sending,
   ]

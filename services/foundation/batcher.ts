@@ -48,6 +48,8 @@ export class Batcher<Item, Result> {
   #linger: NodeJS.Timeout | undefined
   #sweep: NodeJS.Timeout | undefined
   #idle: (() => void)[] = []
+  /** Whether what waits must not linger. */
+  #isFlushed = false
 
   constructor(options: BatcherOptions<Item, Result>) {
     this.#options = options
@@ -73,6 +75,14 @@ export class Batcher<Item, Result> {
     })
   }
 
+  /** Ends the linger: what waits is written as soon as a write may begin. */
+  flush(): void {
+    clearTimeout(this.#linger)
+    this.#linger = undefined
+    this.#isFlushed = this.#waiting.length > 0
+    this.#pump()
+  }
+
   /** Resolves when nothing waits and nothing is being written. */
   idle(): Promise<void> {
     if (this.#waiting.length === 0 && this.#writing.size === 0) return Promise.resolve()
@@ -82,7 +92,7 @@ export class Batcher<Item, Result> {
   #pump(): void {
     const { maxBatch, maxInFlight = 1, lingerMs = 0 } = this.#options
     while (this.#waiting.length > 0 && this.#writing.size < maxInFlight) {
-      if (lingerMs > 0 && this.#waiting.length < maxBatch) {
+      if (lingerMs > 0 && this.#waiting.length < maxBatch && !this.#isFlushed) {
         this.#linger ??= setTimeout(() => {
           this.#linger = undefined
           if (this.#writing.size < maxInFlight) this.#writeNext()
@@ -95,6 +105,7 @@ export class Batcher<Item, Result> {
 
   #writeNext(): void {
     const batch = this.#waiting.splice(0, this.#options.maxBatch)
+    if (this.#waiting.length === 0) this.#isFlushed = false
     if (batch.length === 0) return
     this.#writing.add(batch)
     void inHalves(batch, part => this.#write(part), this.#isItemFault).finally(() => {

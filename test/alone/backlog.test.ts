@@ -22,7 +22,7 @@ describe('a backlog', function () {
   let service: ServiceProcess
 
   before(async () => {
-    system = await startSurroundings({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' }, hasTraces: false })
+    system = await startSurroundings({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' } })
   })
 
   afterEach(async () => {

@@ -3,8 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { DAY_MS, type Interval } from './ledger-checker.ts'
 
+/** The workspace whose objects agents fetch. */
+export const AGENTS_WORKSPACE = 'plant'
+
 /** The workspaces of a run, whose senders take turns. */
-export const WORKSPACES = ['default', 'shop', 'depot'] as const
+export const WORKSPACES = ['default', 'shop', 'depot', AGENTS_WORKSPACE] as const
 
 interface Key {
   readonly href: string
@@ -32,8 +35,17 @@ export class Access {
   /** Makes the workspaces and their first keys. @param depotUrl URL of the client service that `depot` has for itself */
   async open(depotUrl: string): Promise<void> {
     for (const name of WORKSPACES.slice(1))
-      await this.#ask('POST', '/v1/workspaces', { name, client_service_url: name === 'depot' ? depotUrl : null })
+      await this.ask('POST', '/v1/workspaces', {
+        name,
+        client_service_url: name === 'depot' ? depotUrl : null,
+        fetcher: name === AGENTS_WORKSPACE ? 'agents' : 'service',
+      })
     for (const workspace of WORKSPACES) this.#keys.set(workspace, await this.#newKey(workspace))
+  }
+
+  /** Makes an agent of the workspace that agents work for. @returns its id, and its key */
+  async newAgent(name: string): Promise<{ readonly id: string; readonly key: string }> {
+    return (await this.ask('POST', `/v1/agents?workspace_id=${AGENTS_WORKSPACE}`, { name, max_leases: 50 })) as { id: string; key: string }
   }
 
   /** The key with which the senders of a workspace send now. */
@@ -45,7 +57,7 @@ export class Access {
   async rotate(workspace: string): Promise<void> {
     const old = this.#keys.get(workspace) as Key
     this.#keys.set(workspace, await this.#newKey(workspace))
-    await this.#ask('DELETE', old.href)
+    await this.ask('DELETE', old.href)
     this.#revoked.push({ workspace, key: old.key })
   }
 
@@ -86,7 +98,7 @@ export class Access {
           to: new Date(day + DAY_MS).toISOString(),
           workspace_id: workspace,
         })
-        const { intervals } = (await this.#ask('GET', `/v1/ledger?${span}`)) as { intervals: Omit<Interval, 'workspace'>[] }
+        const { intervals } = (await this.ask('GET', `/v1/ledger?${span}`)) as { intervals: Omit<Interval, 'workspace'>[] }
         found.push(...intervals.map(interval => ({ ...interval, workspace })))
       }
     }
@@ -94,14 +106,16 @@ export class Access {
   }
 
   async #newKey(workspace: string): Promise<Key> {
-    return (await this.#ask('POST', `/v1/workspaces/${workspace}/keys`, { role: 'send' })) as Key
+    return (await this.ask('POST', `/v1/workspaces/${workspace}/keys`, { role: 'send' })) as Key
   }
 
   /**
    * Asks one replica after the other as the superuser, until one has done it. If an answer was lost, the request may have been done already:
    * then a workspace exists, or a key is gone.
+   * @returns the body of the answer; undefined if it has none, or if it says that there is nothing to do
+   * @throws {Error} no replica does it in time
    */
-  async #ask(method: string, path: string, body?: object): Promise<unknown> {
+  async ask(method: string, path: string, body?: object): Promise<unknown> {
     const deadline = performance.now() + GIVE_UP_MS
     let last = 'no replica was there'
     for (let turn = 0; performance.now() < deadline; turn += 1) {

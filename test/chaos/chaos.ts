@@ -41,6 +41,8 @@ export interface Result {
   readonly failed: number
   /** Number of callbacks that needed more than two attempts. */
   readonly tried: number
+  /** Number of leases, and how many of them ended without a verdict. */
+  readonly leases: { readonly given: number; readonly lost: number }
   /** Kinds of faults that cannot be made on this machine. */
   readonly without: readonly FaultKind[]
   readonly inflicted: readonly Inflicted[]
@@ -89,6 +91,7 @@ export async function chaos(options: ChaosOptions): Promise<Result> {
     findings.unseen.push(...(await unseen(witnessed, listeners)))
     findings.stuck.push(...(await unreadable(system, sender.sent)))
     findings.admitted.push(...(await system.access.admitted()))
+    findings.stale.push(...system.strays.believed)
     findings.miscounted.push(...checkLedger(sender.sent, witnessed.rows, await system.access.ledger(daysOf(sender.sent, witnessed.rows))))
     findings.leaked.push(
       ...(await system.access.leaked(workspace => idsOf(sender.sent.filter(callback => callback.workspace === workspace)))),
@@ -99,10 +102,13 @@ export async function chaos(options: ChaosOptions): Promise<Result> {
       recovered: countRecovered({ sent: sender.sent, rows: witnessed.rows }),
       failed: witnessed.rows.filter(({ state }) => state === 'failed').length,
       tried: witnessed.rows.filter(({ attempts }) => attempts > 2).length,
+      leases: leasesIn(witnessed),
       without: IMPOSSIBLE_HERE,
       inflicted,
       timings: timingsOf({ replicas: system.replicas.map(({ service }) => service), transitions: witnessed.transitions, inflicted }),
-      accidents: [...system.replicas.map(({ service }) => service), system.client].flatMap(({ accidents }) => accidents),
+      accidents: [...[...system.replicas, ...system.agents].map(({ service }) => service), system.client].flatMap(
+        ({ accidents }) => accidents,
+      ),
       drainedMs,
     }
   } finally {
@@ -156,6 +162,13 @@ async function unreadable(system: ChaosSystem, sent: readonly SentCallback[]): P
     if (found.length === EXAMPLES) break
   }
   return found
+}
+
+function leasesIn({ transitions }: Witnessed): Result['leases'] {
+  return {
+    given: transitions.filter(({ to, newWorker }) => to === 'running' && newWorker === null).length,
+    lost: transitions.filter(({ to, wasLeased }) => wasLeased && (to === 'pending' || to === 'paused')).length,
+  }
 }
 
 function idsOf(sent: readonly SentCallback[]): string[] {

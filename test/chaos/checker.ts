@@ -1,7 +1,8 @@
 import { checkAcceptance } from './acceptance-checker.ts'
 import { checkClaims } from './claims-checker.ts'
 import { checkAnswerTimes, checkDelays } from './delay-checker.ts'
-import type { SentCallback, StoredCallback, Stores, Transition } from './history.ts'
+import type { SentCallback, StoredCallback, Stores, SuspectStore, Transition } from './history.ts'
+import { checkLeases } from './lease-checker.ts'
 import type { Inflicted } from './nemesis.ts'
 import { Origins } from './origins.ts'
 import { checkOutcomes } from './outcome-checker.ts'
@@ -20,6 +21,7 @@ export const VIOLATIONS = {
   rewritten: 'changed after it was finished',
   usurped: 'settled by a worker that had not claimed it',
   stolen: 'taken over from a worker that is alive',
+  stale: 'stored or ended by a result of a lost lease, or stored as if it was asked for after its lease began',
   leaked: 'in another workspace than that of its sender, or readable there',
   admitted: 'accepted with a key that was revoked',
   miscounted: 'the ledger says something else than its sender knows',
@@ -37,16 +39,18 @@ export interface Evidence {
   readonly rows: readonly StoredCallback[]
   readonly transitions: readonly Transition[]
   readonly stores: Stores
+  readonly suspects: readonly SuspectStore[]
   readonly inflicted: readonly Inflicted[]
 }
 
 /** Compares the senders' history with the drained database, and checks each change of a claim. */
-export function check({ sent, rows, transitions, stores, inflicted }: Evidence): Findings {
+export function check({ sent, rows, transitions, stores, suspects, inflicted }: Evidence): Findings {
   const origins = new Origins(sent, rows)
   return {
     ...checkAcceptance(sent, rows, origins),
     ...checkOutcomes(rows, { origins, stores, transitions }),
     ...checkClaims(transitions),
+    stale: checkLeases(rows, suspects),
     leaked: checkWorkspaces(sent, rows, stores),
     // Only the services can tell, after the run.
     admitted: [],

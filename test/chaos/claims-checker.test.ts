@@ -31,4 +31,18 @@ describe('the checker of claims', () => {
     assert.deepEqual(found({ transitions: [claimed, step('running', 'pending', 'y', { isWorkerAlive: true })] }), { stolen: 1 })
     assert.deepEqual(found({ transitions: [claimed, step('running', 'pending', 'y')] }), {})
   })
+
+  it('lets any replica end a lease', () => {
+    for (const to of ['pending', 'paused', 'completed', 'failed'])
+      assert.deepEqual(found({ transitions: [step('pending', 'running', 'x'), step('running', to, 'y', { wasLeased: true })] }), {})
+  })
+
+  it('finds a leased callback that is claimed or leased again before its lease ended', () => {
+    const leased = step('pending', 'running', 'x')
+    assert.deepEqual(found({ transitions: [leased, step('running', 'running', 'x', { wasLeased: true })] }), { usurped: 1 })
+  })
+
+  it('accepts a callback that is paused while it waits or runs', () => {
+    for (const from of ['pending', 'running']) assert.deepEqual(found({ transitions: [step(from, 'paused', 'y')] }), {})
+  })
 })

@@ -44,8 +44,9 @@ export const step = (from: string, to: string, replica: string, changes: Partial
   replica,
   from,
   to,
-  oldWorker: undefined,
-  newWorker: undefined,
+  oldWorker: null,
+  newWorker: null,
+  wasLeased: false,
   isWorkerAlive: false,
   ...changes,
 })
@@ -56,7 +57,7 @@ export function found(changes: Partial<Evidence>): Partial<Record<Violation, num
     objectIds.map(id => placeOf(workspace, id)),
   )
   const stores = new Map(named.map(place => [place, [11_000]]))
-  const findings = check({ sent: [], rows: [], transitions: [], stores, inflicted: [], ...changes })
+  const findings = check({ sent: [], rows: [], transitions: [], stores, suspects: [], inflicted: [], ...changes })
   const counts = Object.entries(findings).map(([violation, { length }]) => [violation, length] as const)
   return Object.fromEntries(counts.filter(([, count]) => count > 0))
 }

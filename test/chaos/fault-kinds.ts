@@ -1,6 +1,7 @@
 /**
  * All kinds of faults. The files in `deeds/` make them.
- * - meets: the target of the fault; `senders` means the senders of one replica, beside a hostile one; `keys` are those of all senders
+ * - meets: the target of the fault; `senders` means the senders of one replica, beside a hostile one; `keys` are those of all senders;
+ *   `leases` are the work of all agents
  * - ms: shortest and longest duration
  * - quick: shortest and longest duration if faults come as fast as the system recovers
  *
@@ -47,6 +48,20 @@ export const FAULTS = {
   'one object pushes back': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
   'some objects err': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
   'some objects hang': { meets: 'objects', ms: [3000, 4800], quick: [200, 600] },
+  'agent is killed': { meets: 'agent', ms: [0, 0], quick: [0, 0] },
+  'agent is terminated': { meets: 'agent', ms: [0, 0], quick: [0, 0] },
+  // This is longer than a lease, so that the agent wakes up after its work was given away.
+  'agent hangs': { meets: 'agent', ms: [3500, 4800], quick: [3500, 3500] },
+  'agent loses the service': { meets: 'agent', ms: [500, 4500], quick: [100, 600] },
+  'agent hears no answer': { meets: 'agent', ms: [500, 4500], quick: [100, 600] },
+  'agent loses its client': { meets: 'agent', ms: [500, 4000], quick: [100, 600] },
+  'agent is archived': { meets: 'agent', ms: [500, 4000], quick: [100, 600] },
+  'callbacks are reassigned': { meets: 'agent', ms: [1000, 4000], quick: [300, 800] },
+  'callbacks are paused': { meets: 'leases', ms: [500, 4000], quick: [100, 600] },
+  'workspace of agents pauses': { meets: 'leases', ms: [500, 3000], quick: [100, 600] },
+  'fetcher changes': { meets: 'leases', ms: [500, 4000], quick: [100, 600] },
+  // The time follows from the length of a lease.
+  'strays deliver': { meets: 'leases', ms: [0, 0], quick: [0, 0] },
   'keys are rotated': { meets: 'keys', ms: [0, 0], quick: [0, 0] },
   'peers pipeline reads': { meets: 'senders', ms: [3000, 4800], quick: [1000, 1000] },
   'peers send crumbs': { meets: 'senders', ms: [3000, 4800], quick: [1000, 1000] },
@@ -55,7 +70,7 @@ export const FAULTS = {
   Record<
     string,
     {
-      meets: 'replica' | 'all' | 'client' | 'objects' | 'keys' | 'senders'
+      meets: 'replica' | 'all' | 'client' | 'objects' | 'agent' | 'leases' | 'keys' | 'senders'
       ms: readonly [number, number]
       quick: readonly [number, number]
     }

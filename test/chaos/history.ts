@@ -47,12 +47,24 @@ export interface Transition {
   readonly from: string
   /** The new state; `deleted` if the row was deleted. */
   readonly to: string
-  /** The worker that had claimed the callback before the change. */
-  readonly oldWorker: number | undefined
-  /** The worker that has claimed it after the change. */
-  readonly newWorker: number | undefined
+  /** The worker that had claimed the callback before the change; null if no worker had. */
+  readonly oldWorker: number | null
+  /** The worker that has claimed it after the change; null if no worker has. */
+  readonly newWorker: number | null
+  /** Whether an agent had leased the callback before the change. Any replica may serve a lease. */
+  readonly wasLeased: boolean
   /** If the callback was taken from its worker: whether that worker had proved for a while, without a break, that it was alive. */
   readonly isWorkerAlive: boolean
+}
+
+/**
+ * An answer that was stored although it must not be. `untrue`: in a state that the object never had. `fresh`: as if it was asked for after the
+ * lease under which it was delivered had begun.
+ */
+export interface SuspectStore {
+  readonly callbackId: string
+  readonly place: string
+  readonly why: 'untrue' | 'fresh'
 }
 
 /** When answers were stored, by workspace and object (see `placeOf`), in no particular order. Epoch milliseconds by a clock that never steps. */

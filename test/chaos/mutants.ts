@@ -244,6 +244,68 @@ export const MUTANTS: readonly Mutant[] = [
     faults: [at(1, 'kill', 0)],
     shownBy: ['miscounted'],
   },
+  {
+    name: 'accepts an old token',
+    changes: [
+      {
+        // All leases of a callback have one token, and any agent may use it.
+        file: 'lease-desk.ts',
+        text: 'token: newToken(), callbackId: candidate.id',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a text of the sources
+        instead: 'token: `${candidate.id.slice(0, 14)}7${candidate.id.slice(15)}`, callbackId: candidate.id',
+      },
+      {
+        file: 'lease-reader.ts',
+        text: 'const isAgents = agents.includes(undefined)',
+        instead: 'const isAgents = agents.length > 0',
+      },
+      {
+        file: 'lease-reader.ts',
+        text: '(key.agentId === undefined || key.agentId === agentId)',
+        instead: '(agentId !== undefined)',
+      },
+    ],
+    faults: [at(2, 'strays deliver', 0), at(5, 'strays deliver', 0), at(8, 'strays deliver', 0)],
+    shownBy: ['stale'],
+  },
+  {
+    name: 'labels what is delivered by its arrival',
+    changes: [
+      {
+        file: 'use-lease.ts',
+        text: 'leftAtMs: leasedAtMs, fetchedAtMs: leasedEpochMs }',
+        instead: 'leftAtMs: rooms.nowMs(), fetchedAtMs: leasedEpochMs + rooms.nowMs() - leasedAtMs }',
+      },
+    ],
+    faults: [at(2, 'agent hangs', 0, 4000)],
+    shownBy: ['stale'],
+  },
+  {
+    name: 'drops what lapses',
+    changes: [
+      {
+        file: 'lease-ending.ts',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a text of the sources
+        text: 'state = ${STATE_BY_WISH}, unstored = ${KEPT},',
+        instead: "state = 'completed', unstored = '[]',",
+      },
+    ],
+    faults: [at(2, 'agent is killed', 0), at(4, 'agent is killed', 1), at(6, 'agent hangs', 0, 4800)],
+    shownBy: ['unaccounted', 'stuck'],
+  },
+  {
+    name: 'leaves dead agents what they have leased',
+    changes: [
+      {
+        file: 'lease-expiry.ts',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a text of the sources
+        text: ' OR (${IS_LIVE_LEASE}) IS NOT TRUE)',
+        instead: ')',
+      },
+    ],
+    faults: [at(2, 'agent is killed', 0), at(4, 'agent is killed', 1)],
+    shownBy: ['stuck'],
+  },
 ]
 
 /** The faults of all mutants. The unchanged services must survive them. */

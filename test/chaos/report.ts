@@ -26,6 +26,7 @@ export function report(summary: Summary): string {
     ['recovered', summary.recovered],
     ['ended as failed', summary.failed],
     ['more than two attempts', summary.tried],
+    ['leases', `${summary.leases.given}, of which lost ${summary.leases.lost}`],
     ...(Object.keys(VIOLATIONS) as Violation[]).map((violation): [string, number] => [violation, summary.violations[violation]]),
     ['ended by themselves', summary.accidents],
     ['take-over', spread(timings.takeOver)],

@@ -13,10 +13,11 @@ function result({ isThere }: { isThere: boolean }): Result {
   const stores = new Map([1, 2].map(id => [placeOf('default', id), [11_000]]))
   return {
     sent: callbacks,
-    findings: check({ sent: callbacks, rows, transitions: [], stores, inflicted: [] }),
+    findings: check({ sent: callbacks, rows, transitions: [], stores, suspects: [], inflicted: [] }),
     recovered: 0,
     failed: 1,
     tried: 2,
+    leases: { given: 5, lost: 1 },
     without: ['clock steps'],
     inflicted: [true, false].map((hasHappened, i) => ({
       ...{ kind: 'kill', atMs: 0, forMs: 0, replica: 0, share: 1, stepMs: 0, hasHappened },
@@ -33,6 +34,7 @@ describe('the summary of chaos', () => {
     const sum = merged([summaryOf(result({ isThere: true }), 7), summaryOf(result({ isThere: false }), 8)])
     assert.deepEqual([sum.seeds, sum.callbacks, sum.sent, sum.ok, sum.spooled], [[7, 8], 2, 4, 2, 2])
     assert.deepEqual([sum.failed, sum.tried, sum.info, sum.faults, sum.missed], [2, 4, { ECONNRESET: 2 }, { kill: 2 }, 2])
+    assert.deepEqual(sum.leases, { given: 10, lost: 2 })
     assert.deepEqual([sum.violations.lost, sum.timings.takeOver, sum.drainedMs, sum.without], [1, [70, 70], [300, 300], ['clock steps']])
   })
 

@@ -17,6 +17,8 @@ export interface Summary {
   readonly failed: number
   /** Number of callbacks that needed more than two attempts. */
   readonly tried: number
+  /** Number of leases of agents, and how many of them ended without a verdict. */
+  readonly leases: { readonly given: number; readonly lost: number }
   readonly violations: Readonly<Record<Violation, number>>
   /** Some findings of each violation, and all services that ended by themselves. */
   readonly examples: readonly string[]
@@ -34,7 +36,7 @@ export interface Summary {
 const EXAMPLES = 5
 
 export function summaryOf(result: Result, seed: number): Summary {
-  const { sent, findings, recovered, failed, tried, inflicted, timings, accidents, drainedMs, without } = result
+  const { sent, findings, recovered, failed, tried, leases, inflicted, timings, accidents, drainedMs, without } = result
   const outcomes = sent.flatMap(callback => callback.outcomes)
   const ok = outcomes.filter(outcome => outcome.kind === 'ok')
   const happened = inflicted.filter(({ hasHappened }) => hasHappened)
@@ -50,6 +52,7 @@ export function summaryOf(result: Result, seed: number): Summary {
     recovered,
     failed,
     tried,
+    leases,
     violations: Object.fromEntries(violations.map(violation => [violation, findings[violation].length])) as Record<Violation, number>,
     examples: [
       ...violations.flatMap(violation => findings[violation].slice(0, EXAMPLES).map(found => `${violation}: ${found}`)),
@@ -78,6 +81,7 @@ export function merged(summaries: readonly Summary[]): Summary {
     recovered: sum.recovered + next.recovered,
     failed: sum.failed + next.failed,
     tried: sum.tried + next.tried,
+    leases: added(sum.leases, next.leases) as Summary['leases'],
     violations: added(sum.violations, next.violations) as Record<Violation, number>,
     examples: [...sum.examples, ...next.examples],
     accidents: sum.accidents + next.accidents,

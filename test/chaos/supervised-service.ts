@@ -20,7 +20,8 @@ export interface SupervisedServiceOptions {
   readonly env: Readonly<Record<string, string>>
   /** Folder of the sources. */
   readonly root: string
-  readonly readyPath: string
+  /** Path that tells whether it is ready (default: it counts as ready when it has started). */
+  readonly readyPath?: string
 }
 
 const RETRY_MS = 200
@@ -47,7 +48,8 @@ export class SupervisedService {
 
   /** Starts the service. Resolves when it is ready; from then on it is kept alive. */
   async start(): Promise<void> {
-    await (await this.#begin()).ready()
+    const begun = await this.#begin()
+    if (this.#options.readyPath !== undefined) await begun.ready()
     this.#kept = this.#keepAlive()
   }
 
@@ -101,7 +103,7 @@ export class SupervisedService {
     this.lives.push(life)
     const begun = await ServiceProcess.start(service, { ...env, ...this.override }, root)
     this.#process = begun
-    void noteReady(begun, readyPath, life)
+    if (readyPath !== undefined) void noteReady(begun, readyPath, life)
     return begun
   }
 

@@ -7,8 +7,10 @@ import { migrate } from '#prisma/migrate.ts'
 import { range, readMetrics } from '../support/callbacks.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { Access } from './access.ts'
+import { type ChaosAgent, startAgent, stopAgent } from './agents.ts'
 import { ChaosPostgres } from './chaos-postgres.ts'
 import { quietPort } from './quiet-port.ts'
+import { Strays } from './strays.ts'
 import { SupervisedService } from './supervised-service.ts'
 import { LEASE_MS, urlOfReplica, witness } from './witness.ts'
 
@@ -33,6 +35,7 @@ export interface ChaosSystemOptions {
  */
 const SETTINGS = {
   CLAIMS_LEASE_MS: String(LEASE_MS),
+  AGENTS_LEASE_SECONDS: String(LEASE_MS / 1000),
   PROCESS_RETRY_BASE_MS: '200',
   PROCESS_RETRY_MAX_MS: '1000',
   FETCH_CONCURRENCY: '64',
@@ -47,12 +50,16 @@ const SETTINGS = {
 /** How fast the client service answers while it has no fault. */
 export const CLIENT_LATENCY = { minMs: 20, maxMs: 300 }
 
-/** Several callback services on one database, each with its own proxy and its own spool, and one client service. */
+const AGENTS = ['agent-0', 'agent-1']
+
+/** Several callback services on one database, each with its own proxy and its own spool, one client service, and two agents beside it. */
 export class ChaosSystem {
   readonly postgres: ChaosPostgres
   readonly replicas: readonly Replica[]
   readonly client: SupervisedService
   readonly access: Access
+  readonly agents: ChaosAgent[] = []
+  #strays: Strays | undefined
   readonly #folder: string
 
   private constructor(parts: {
@@ -111,6 +118,7 @@ export class ChaosSystem {
       await Promise.all([client.start(), ...replicas.map(({ service }) => service.start())])
       // The same client service under another address, with connections and a breaker of its own.
       await access.open(`http://localhost:${port}`)
+      await system.#startAgents(`http://127.0.0.1:${port}`, root)
     } catch (error) {
       await system.stop()
       throw error
@@ -121,6 +129,11 @@ export class ChaosSystem {
   /** The URL of each replica; undefined while it is down. */
   get urls(): (string | undefined)[] {
     return this.replicas.map(({ service }) => service.url)
+  }
+
+  /** The agent whose leases are always lost. */
+  get strays(): Strays {
+    return this.#strays as Strays
   }
 
   /** Resolves when a replica is ready, at the latest after `withinMs`. */
@@ -138,10 +151,17 @@ export class ChaosSystem {
 
   async stop(): Promise<void> {
     await this.postgres.thaw()
+    await Promise.all(this.agents.map(stopAgent))
     await Promise.all([...this.replicas, { service: this.client }].map(({ service }) => service.stop()))
     await Promise.all(this.replicas.map(({ proxy }) => proxy.stop()))
     await this.postgres.stop()
     await rm(this.#folder, { recursive: true })
+  }
+
+  async #startAgents(clientUrl: string, root: string): Promise<void> {
+    const urls = () => this.urls
+    this.#strays = await Strays.start({ access: this.access, urls })
+    for (const name of AGENTS) this.agents.push(await startAgent({ name, access: this.access, urls, clientUrl, root }))
   }
 
   async #isAnyReady(): Promise<boolean> {

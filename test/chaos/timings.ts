@@ -30,7 +30,8 @@ export function timingsOf({ replicas, transitions, inflicted }: Timed): Timings 
   )
   const isCalm = (fromMs: number, toMs: number): boolean =>
     outages.every(({ startedAtMs, liftedAtMs }) => toMs < startedAtMs || fromMs > liftedAtMs)
-  const claims = transitions.filter(({ to }) => to === 'running')
+  // Leases have no worker.
+  const claims = transitions.filter(({ to, newWorker }) => to === 'running' && newWorker !== null)
   const handOvers = transitions.filter(({ from, to }) => from === 'running' && to === 'pending')
 
   const takeOver = replicas.flatMap(({ name, lives }) =>

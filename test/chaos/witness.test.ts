@@ -115,6 +115,43 @@ describe('the witness of chaos', () => {
     for (const ms of stored) assert.ok(Math.abs(ms - from) < 1000, `${ms - from} ms later`)
   })
 
+  describe('of leases', () => {
+    const store = (online: boolean, fetchedAt: string) =>
+      worker.query(`INSERT INTO objects (id, online, fetched_at, stored_at, expires_at, callback_id)
+        VALUES (2, ${online}, ${fetchedAt}, now(), now(), '${CALLBACK}') ON CONFLICT (workspace, id) DO UPDATE SET online = excluded.online, fetched_at = excluded.fetched_at`)
+    const suspected = async () => (await readWitness(other)).suspects.map(({ place, why }) => `${place} ${why}`)
+
+    beforeEach(async () => {
+      await accept()
+      await worker.query(
+        `UPDATE callbacks SET state = 'running', agent_id = gen_random_uuid(), claim_token = gen_random_uuid(), leased_at = now()`,
+      )
+    })
+
+    it('records that it was an agent that had the callback', async () => {
+      await other.query(`UPDATE callbacks SET state = 'pending', agent_id = NULL, claim_token = NULL`)
+      assert.deepEqual(
+        (await readWitness(other)).transitions.map(({ wasLeased }) => wasLeased),
+        [false, true],
+      )
+    })
+
+    it('suspects objects that were stored untrue', async () => {
+      await store(true, 'now()')
+      assert.deepEqual(await suspected(), [])
+      await store(false, 'now()')
+      assert.deepEqual(await suspected(), ['default 2 untrue'])
+    })
+
+    it('suspects objects that seem to be asked for after their lease began, unless a worker may have asked', async () => {
+      await store(true, `now() + interval '1 second'`)
+      assert.deepEqual(await suspected(), ['default 2 fresh'])
+      await other.query(`UPDATE callbacks SET state = 'pending', agent_id = NULL, claim_token = NULL`)
+      await claim()
+      assert.deepEqual(await suspected(), [])
+    })
+  })
+
   async function accept(): Promise<void> {
     await worker.query(`INSERT INTO callbacks (id, object_ids) VALUES ('${CALLBACK}', '{1}')`)
   }

@@ -1,7 +1,7 @@
 import { uptime } from 'node:os'
 import type pg from 'pg'
 import { ADVISORY_CLASS } from '../../services/callback-service/adapters/postgres/worker-session.ts'
-import type { StoredCallback, Stores, Transition } from './history.ts'
+import type { StoredCallback, Stores, SuspectStore, Transition } from './history.ts'
 
 export const LEASE_MS = 3000
 /** A worker that was silent for longer than this may soon count as dead. After that, its proof of life starts again. */
@@ -15,7 +15,8 @@ const PROVEN_MS = 5000
  * Returns the SQL of the witness: triggers with which the database records each change of a callback's state, and the replica that made it.
  * The `application_name` identifies a replica. If a callback is taken from a worker, the witness records whether that worker is alive.
  * An alive worker has held its lock in one session for a while, and has renewed its lease there. Changes of other columns of an unclaimed
- * row, such as `due_at`, are ignored. For objects the witness records when an answer was stored.
+ * row, such as `due_at`, are ignored. For objects the witness records when an answer was stored, whether it is true, and when it claims to be
+ * asked for. The truth is that of the client service: objects with even ids are online.
  *
  * Its times come from /proc/uptime, which steps of Postgres' clock do not affect. On systems without /proc/uptime, no clock steps.
  */
@@ -50,7 +51,7 @@ export function witness(): string {
 
   CREATE TABLE transitions (
     n bigserial PRIMARY KEY, at float8 NOT NULL DEFAULT real_ms(), replica text NOT NULL DEFAULT current_setting('application_name'),
-    callback_id uuid NOT NULL, old_state text NOT NULL, new_state text NOT NULL, old_worker int, new_worker int, is_worker_alive boolean NOT NULL
+    callback_id uuid NOT NULL, old_state text NOT NULL, new_state text NOT NULL, old_worker int, new_worker int, was_leased boolean NOT NULL, is_worker_alive boolean NOT NULL
   );
   CREATE FUNCTION note_transition() RETURNS trigger LANGUAGE plpgsql AS $$
   DECLARE
@@ -63,14 +64,14 @@ export function witness(): string {
         SELECT FROM lives w JOIN worker_locks l ON l.worker = w.worker::oid AND l.session = w.session
         WHERE w.worker = OLD.claimed_by AND lived_ms(w.renewed_at, real_ms()) < ${RECENT_MS} AND w.proven_since < real_ms() - ${PROVEN_MS});
     END IF;
-    INSERT INTO transitions (callback_id, old_state, new_state, old_worker, new_worker, is_worker_alive)
-    VALUES (OLD.id, OLD.state, coalesce(NEW.state::text, 'deleted'), OLD.claimed_by, NEW.claimed_by, is_worker_alive);
+    INSERT INTO transitions (callback_id, old_state, new_state, old_worker, new_worker, was_leased, is_worker_alive)
+    VALUES (OLD.id, OLD.state, coalesce(NEW.state::text, 'deleted'), OLD.claimed_by, NEW.claimed_by, OLD.state = 'running' AND OLD.agent_id IS NOT NULL, is_worker_alive);
     RETURN NULL;
   END $$;
   CREATE TRIGGER note_transition AFTER UPDATE OR DELETE ON callbacks FOR EACH ROW EXECUTE FUNCTION note_transition();
 
   -- An INSERT (also one that ends as an update) stores an answer. A plain UPDATE, such as of the expiry, does not.
-  CREATE TABLE stores (place text NOT NULL, at float8 NOT NULL);
+  CREATE TABLE stores (place text NOT NULL, at float8 NOT NULL, callback_id uuid NOT NULL, is_true boolean NOT NULL, asked_at float8 NOT NULL);
   CREATE FUNCTION begin_storing() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
     PERFORM set_config('witness.is_storing', 'yes', true);
@@ -78,7 +79,11 @@ export function witness(): string {
   END $$;
   CREATE FUNCTION note_stores() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
-    IF current_setting('witness.is_storing', true) = 'yes' THEN INSERT INTO stores SELECT s.workspace || ' ' || s.id, t.now FROM stored s, (SELECT real_ms() AS now) t; END IF;
+    IF current_setting('witness.is_storing', true) = 'yes' THEN
+      INSERT INTO stores SELECT s.workspace || ' ' || s.id, t.now, s.callback_id, s.online = (s.id % 2 = 0),
+        t.now - extract(epoch FROM clock_timestamp() - s.fetched_at)::float8 * 1000
+      FROM stored s, (SELECT real_ms() AS now) t;
+    END IF;
     RETURN NULL;
   END $$;
   CREATE TRIGGER begin_storing BEFORE INSERT ON objects FOR EACH STATEMENT EXECUTE FUNCTION begin_storing();
@@ -103,6 +108,7 @@ export interface Witnessed {
   /** All transitions in the order in which they happened. */
   readonly transitions: Transition[]
   readonly stores: Stores
+  readonly suspects: SuspectStore[]
 }
 
 export async function readWitness(db: pg.Client): Promise<Witnessed> {
@@ -110,8 +116,28 @@ export async function readWitness(db: pg.Client): Promise<Witnessed> {
     SELECT id, workspace, idempotency_key AS key, state, floor(extract(epoch FROM received_at) * 1000)::float8 AS "receivedAtMs", attempts, object_ids::float8[] AS "objectIds", coalesce(unstored, '[]') AS unstored FROM callbacks`)
   const transitions = await db.query(`
     SELECT callback_id AS "callbackId", at AS "atMs", replica, old_state AS "from", new_state AS "to", old_worker AS "oldWorker",
-      new_worker AS "newWorker", is_worker_alive AS "isWorkerAlive"
+      new_worker AS "newWorker", was_leased AS "wasLeased", is_worker_alive AS "isWorkerAlive"
     FROM transitions ORDER BY n`)
+  await db.query('CREATE INDEX IF NOT EXISTS transitions_callback ON transitions (callback_id)')
+  const suspects = await db.query<SuspectStore>(SUSPECTS)
   const stores = await db.query<{ place: string; ms: number[] }>('SELECT place, array_agg(at) AS ms FROM stores GROUP BY place')
-  return { rows: rows.rows, transitions: transitions.rows, stores: new Map(stores.rows.map(({ place, ms }) => [place, ms])) }
+  return {
+    rows: rows.rows,
+    transitions: transitions.rows,
+    stores: new Map(stores.rows.map(({ place, ms }) => [place, ms])),
+    suspects: suspects.rows,
+  }
 }
+
+/**
+ * What was stored untrue, or as if it was asked for after its lease began. The latter is known of callbacks that only agents have had. The clock
+ * of the witness has a resolution of 10 ms.
+ */
+const SUSPECTS = `
+  WITH leased AS (
+    SELECT callback_id FROM transitions WHERE new_state = 'running' GROUP BY callback_id HAVING bool_and(new_worker IS NULL)
+  )
+  SELECT callback_id AS "callbackId", place, 'untrue' AS why FROM stores WHERE NOT is_true
+  UNION ALL
+  SELECT s.callback_id, s.place, 'fresh' FROM stores s JOIN leased USING (callback_id)
+  WHERE s.asked_at > 100 + (SELECT max(t.at) FROM transitions t WHERE t.callback_id = s.callback_id AND t.new_state = 'running' AND t.at <= s.at)`

@@ -18,7 +18,7 @@ describe('the moment of the commit', function () {
   let again: ServiceProcess | undefined
 
   before(async () => {
-    system = await startSurroundings({ hasTraces: false })
+    system = await startSurroundings()
   })
 
   beforeEach(async () => {

@@ -18,7 +18,6 @@ describe('a crash loop that no callback causes', function () {
       client: { LATENCY_MIN_MS: '3000', LATENCY_MAX_MS: '3000' },
       // This is longer than one life, even on a slow machine.
       callback: { PROCESS_PROBATION_MS: '5000' },
-      hasTraces: false,
     })
   })
 

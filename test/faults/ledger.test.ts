@@ -27,7 +27,7 @@ describe('the ledger', function () {
   let folder: string
 
   before(async () => {
-    system = await startSurroundings({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' }, hasTraces: false })
+    system = await startSurroundings({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' } })
     folder = await mkdtemp(join(tmpdir(), 'answerback-ledger-'))
   })
 

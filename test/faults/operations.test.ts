@@ -22,7 +22,7 @@ describe('an operation whose replicas are killed', function () {
   const services: ServiceProcess[] = []
 
   before(async () => {
-    system = await startSystem({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' }, hasTraces: false })
+    system = await startSystem({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '5' } })
     services.push(system.callbackService)
   })
 

@@ -13,7 +13,7 @@ describe('SIGTERM', function () {
   let system: System
 
   beforeEach(async () => {
-    system = await startSystem({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '50' } })
+    system = await startSystem({ client: { LATENCY_MIN_MS: '1', LATENCY_MAX_MS: '50' }, hasTraces: true })
   })
 
   afterEach(() => system.stop())

@@ -123,7 +123,7 @@ describe('a PostgreSQL whose synchronous standby is gone', function () {
     await standbyIs('')
     await until(async () => (await database()).status === 200, 3000)
     assert.equal((await finished(service.url, await accept(service.url, [9]))).state, 'completed')
-    assert.ok((await connections()) <= MAX_CONNECTIONS)
+    await until(async () => (await connections()) <= MAX_CONNECTIONS, 5000)
   })
 
   it('is noticed even without traffic', async () => {

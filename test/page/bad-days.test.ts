@@ -25,7 +25,7 @@ describePage('a live page that stays open', visits => {
   let ports: { readonly HTTP_PORT: string; readonly ADMIN_PORT: string }
 
   before(async () => {
-    system = await startSystem({ hasTraces: false })
+    system = await startSystem()
     postgres = new TcpProxy(system.databaseUrl)
     await postgres.start()
     ports = { HTTP_PORT: String(await freePort()), ADMIN_PORT: String(await freePort()) }
@@ -72,7 +72,7 @@ describePage('a live page that stays open', visits => {
   it('says that Postgres is away, keeps what it shows, and says when it is back', async () => {
     visits().expect(/503/)
     const page = await visits().openPage(service.adminUrl)
-    await page.getByRole('listitem').filter({ hasText: 'Postgres: fine' }).waitFor()
+    await page.getByRole('listitem').filter({ hasText: 'Postgres takes callbacks' }).waitFor()
     const figures = await page.locator('main dl, main table').count()
     postgres.refuse()
     try {
@@ -81,13 +81,13 @@ describePage('a live page that stays open', visits => {
     } finally {
       postgres.forward()
     }
-    await page.getByRole('listitem').filter({ hasText: 'Postgres: fine' }).waitFor()
+    await page.getByRole('listitem').filter({ hasText: 'Postgres takes callbacks' }).waitFor()
     await notices(page).getByText('Postgres').waitFor({ state: 'detached' })
   })
 
   it('is current after a night in which the computer slept', async () => {
     const page = await visits().openPage(service.adminUrl)
-    await page.getByRole('listitem').filter({ hasText: 'Postgres: fine' }).waitFor()
+    await page.getByRole('listitem').filter({ hasText: 'Postgres takes callbacks' }).waitFor()
     await page.clock.install()
     await page.clock.fastForward('24:00:00')
     const answered = page.waitForResponse(response => response.url().includes('/activity') && response.ok())

@@ -17,7 +17,7 @@ describePage('the view Callbacks', visits => {
   let system: System
 
   before(async () => {
-    system = await startSystem({ hasTraces: false })
+    system = await startSystem()
     for (const body of [
       { name: 'busy', paused: true, description: MARKUP },
       { name: 'many', paused: true },

@@ -8,7 +8,7 @@ describePage('a page of another site, in the browser of an operator', visits => 
   const site = new HostileSite()
 
   before(async () => {
-    system = await startSystem({ hasTraces: false })
+    system = await startSystem()
     await site.start()
   })
 

@@ -3,7 +3,7 @@ import { type System, startSystem } from '../support/system.ts'
 import { axeFindings } from './support/axe.ts'
 import { describePage } from './support/browser.ts'
 
-const VIEWS = { now: 'Now', callbacks: 'Callbacks', senders: 'Senders', try: 'Try' } as const
+const VIEWS = { now: 'Now', callbacks: 'Callbacks', senders: 'Senders', agents: 'Agents', try: 'Try' } as const
 
 describePage('the live page', visits => {
   let system: System

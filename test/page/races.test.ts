@@ -8,7 +8,7 @@ describePage('the view Callbacks, while a callback changes faster than the page 
   let system: System
 
   before(async () => {
-    system = await startSystem({ hasTraces: false })
+    system = await startSystem()
   })
 
   after(() => system.stop())

@@ -29,6 +29,7 @@ try {
     callbacks: { hash: '#/callbacks?workspace=shop', show: page => page.locator('tbody tr:visible').first().waitFor() },
     callback: { hash: `#/callbacks/${callbackId}?workspace=default`, show: page => page.locator('.line.fetch').first().waitFor() },
     senders: { hash: '#/senders', show: page => page.locator('tbody tr:visible').first().waitFor() },
+    agents: { hash: '#/agents?workspace=plant', show: page => page.locator('.agents .rate').filter({ hasText: /\d/ }).first().waitFor() },
     try: {
       hash: '#/try',
       show: async page => {

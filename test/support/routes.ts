@@ -37,10 +37,20 @@ export function callbackPortRoutes(): readonly Route[] {
     steering: { change: nobody, retry: nobody, cancel: nobody, flush: nobody, timeline: nobody },
     objects: { find: nobody, list: nobody },
     operations: { create: nobody, find: nobody, list: nobody, abort: nobody },
+    leasing: {
+      agents: { agent: () => undefined, refresh: async () => undefined },
+      desk: { take: () => 'overloaded' },
+      onSeen: () => undefined,
+    },
+    leases: { renew: nobody, deliver: nobody, end: nobody },
     ledger: { read: nobody, list: nobody, nowMs: Date.now, retentionMs: 0 },
     stream: { sockets: new WebSockets({ max: 0 }), listen: () => () => undefined, hasWorkspace: () => true, origins: '' },
     workspaces: { find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody },
     keys: { create: nobody, list: nobody, delete: nobody },
+    agents: {
+      ...{ find: nobody, list: nobody, create: nobody, change: nobody, archive: nobody, restore: nobody },
+      ...{ listCallbacks: nobody, assign: nobody, takeAway: nobody },
+    },
     isAllowedUrl: () => true,
   })
 }

@@ -16,11 +16,11 @@ interface Watch {
 }
 
 /**
- * A proxy between a pool and Postgres that makes network faults. Each fault applies to new connections; its docstring says what happens to
- * the existing ones.
+ * A proxy in front of Postgres or a service that makes network faults. Each fault applies to new connections; its docstring says what happens
+ * to the existing ones.
  */
 export class TcpProxy {
-  readonly #target: URL
+  readonly #target: () => URL | undefined
   readonly #server: Server
   readonly #pairs = new Set<Pair>()
   #mode: 'forward' | 'refuse' | 'silent' = 'forward'
@@ -28,8 +28,13 @@ export class TcpProxy {
   #watch: Watch | undefined
   #connections = 0
 
-  constructor(targetUrl: string) {
-    this.#target = new URL(targetUrl)
+  /** @param target a URL, or a function that chooses one for each connection; undefined refuses the connection */
+  constructor(target: string | (() => string | undefined)) {
+    const choose = typeof target === 'string' ? () => target : target
+    this.#target = () => {
+      const url = choose()
+      return url === undefined ? undefined : new URL(url)
+    }
     this.#server = createServer({ allowHalfOpen: true }, client => this.#join(client))
   }
 
@@ -37,9 +42,9 @@ export class TcpProxy {
     await once(this.#server.listen(0, '127.0.0.1'), 'listening')
   }
 
-  /** The target's URL, through the proxy. */
+  /** The target's URL, through the proxy. If there is no target now, it is an http URL. */
   get url(): string {
-    const url = new URL(this.#target)
+    const url = this.#target() ?? new URL('http://127.0.0.1')
     url.host = `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
     return url.href
   }
@@ -121,7 +126,12 @@ export class TcpProxy {
   }
 
   #join(client: Socket): void {
-    const server = connect(Number(this.#target.port), this.#target.hostname)
+    const target = this.#target()
+    if (!target) {
+      client.on('error', () => undefined).resetAndDestroy()
+      return
+    }
+    const server = connect(Number(target.port), target.hostname)
     const pair: Pair = { client, server, isAbandoned: false, isWatched: false }
     this.#pairs.add(pair)
     this.#connections += 1

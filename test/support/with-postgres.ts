@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LocalPostgres } from '../../deploy/local/postgres.ts'
 import { exitOnSetupError } from '../../deploy/local/setup-error.ts'
+import { COMPILE_CACHE } from '../../deploy/local/spawn-service.ts'
 
 /**
  * `node test/support/with-postgres.ts [--servers=2] COMMAND [ARGUMENT ...]` runs a command with throwaway PostgreSQL servers (default: one).
@@ -37,7 +38,12 @@ async function runCommand(command: string, args: readonly string[], databaseUrls
   const bin = fileURLToPath(new URL('../../node_modules/.bin', import.meta.url))
   const child = spawn(command, args, {
     stdio: 'inherit',
-    env: { ...process.env, TEST_DATABASE_URL: databaseUrls, PATH: `${bin}${delimiter}${process.env['PATH']}` },
+    env: {
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      ...process.env,
+      TEST_DATABASE_URL: databaseUrls,
+      PATH: `${bin}${delimiter}${process.env['PATH']}`,
+    },
   })
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
     // A terminal sends Ctrl-C to the command too. A second SIGINT would interrupt its clean stop.

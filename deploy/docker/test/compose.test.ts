@@ -60,7 +60,7 @@ describe('docker-compose.yml', () => {
   it('bounds the memory and the processes of every container', () => {
     const section = text.split('\nservices:')[1]?.split('\nvolumes:')[0] ?? ''
     const [, ...services] = section.split(/\n {2}(?=[a-z-]+:\n)/)
-    assert.equal(services.length, 5)
+    assert.equal(services.length, 6)
     const bounded = (part: string): boolean => /\n +mem_limit: /.test(part) && /\n +pids_limit: /.test(part)
     const shared = text.split('x-service: &service')[1]?.split('\nx-')[0] ?? ''
     const without = services.filter(service => !bounded(service.includes('<<: *service') ? shared : service))

@@ -1,37 +1,23 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
 import { freePort, isPortFree } from '../ports.ts'
-
-const RUN = fileURLToPath(new URL('../run.ts', import.meta.url))
+import { freeRunPorts, type MakeRun, MakeRuns, type RunPorts, until } from './make-run.ts'
 
 describe('make run', () => {
   let database: TestDatabase
-  let ports: { CALLBACK_PORT: number; CALLBACK_ADMIN_PORT: number; CLIENT_PORT: number; CLIENT_ADMIN_PORT: number }
-  let started: { child: ChildProcess; log: () => string }[]
+  let ports: RunPorts
+  let runs: MakeRuns
 
   beforeEach(async () => {
-    started = []
+    runs = new MakeRuns()
     database = await createTestDatabase({ isEmpty: true })
-    const [CALLBACK_PORT, CALLBACK_ADMIN_PORT, CLIENT_PORT, CLIENT_ADMIN_PORT] = [
-      await freePort(),
-      await freePort(),
-      await freePort(),
-      await freePort(),
-    ]
-    ports = { CALLBACK_PORT, CALLBACK_ADMIN_PORT, CLIENT_PORT, CLIENT_ADMIN_PORT }
+    ports = await freeRunPorts()
   })
 
   afterEach(async () => {
-    for (const { child } of started) {
-      if (child.exitCode !== null || child.signalCode !== null) continue
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-    }
+    await runs.stop()
     await database.drop()
   })
 
@@ -49,7 +35,7 @@ describe('make run', () => {
       log(),
       /client +│ INFO {2}service stopped[\s\S]*callback │ INFO {2}service stopping[\s\S]*callback │ INFO {2}service stopped/,
     )
-    for (const port of Object.values(ports)) assert.ok(await isPortFree(port, '0.0.0.0'), `${port} is free again`)
+    for (const port of Object.values(ports)) assert.ok(await isPortFree(Number(port), '0.0.0.0'), `${port} is free again`)
   })
 
   it('serves the live page, which reaches the switches of the client service', async () => {
@@ -119,11 +105,11 @@ describe('make run', () => {
     const { child, log } = run({})
     await until(log, /Ready after/)
     child.kill('SIGKILL')
-    for (const port of Object.values(ports)) await until(async () => String(await isPortFree(port, '0.0.0.0')), /true/)
+    for (const port of Object.values(ports)) await until(async () => String(await isPortFree(Number(port), '0.0.0.0')), /true/)
   })
 
   it('names every port that is in use, and starts nothing', async () => {
-    const servers = [ports.CALLBACK_PORT, ports.CLIENT_ADMIN_PORT].map(port => createServer().listen(port, '127.0.0.1'))
+    const servers = [ports.CALLBACK_PORT, ports.CLIENT_ADMIN_PORT].map(port => createServer().listen(Number(port), '127.0.0.1'))
     await Promise.all(servers.map(server => once(server, 'listening')))
     const { child, log } = run({})
     assert.deepEqual(await once(child, 'close'), [1, null])
@@ -148,22 +134,7 @@ describe('make run', () => {
     }
   })
 
-  function run(env: Readonly<Record<string, string>>): { child: ChildProcess; log: () => string } {
-    const values = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]))
-    const child = spawn(process.execPath, [RUN], {
-      env: { ...process.env, DATABASE_URL: database.url, ZIPKIN_URL: '', ...values, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    let text = ''
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', chunk => {
-        text += chunk
-      })
-    }
-    const run = { child, log: () => text }
-    started.push(run)
-    return run
-  }
+  const run = (env: Readonly<Record<string, string>>): MakeRun => runs.start({ DATABASE_URL: database.url, ...ports, ...env })
 })
 
 async function answers(url: string): Promise<boolean> {
@@ -174,13 +145,5 @@ async function answers(url: string): Promise<boolean> {
     const { cause } = error as { cause?: { code?: string } }
     assert.equal(cause?.code, 'ECONNREFUSED')
     return false
-  }
-}
-
-async function until(read: () => string | Promise<string>, wanted: RegExp): Promise<void> {
-  const deadline = performance.now() + 15_000
-  while (!wanted.test(await read())) {
-    if (performance.now() > deadline) throw new Error(`no ${wanted} in:\n${await read()}`)
-    await sleep(20)
   }
 }

@@ -11,7 +11,7 @@ export interface AccessState {
 }
 
 /** Number of the format. Each change of the format changes it, so that another release ignores the file. */
-const VERSION = 1
+const VERSION = 2
 
 /**
  * Writes the state to a file that only its owner can read, because it has the secrets of senders. It has hashes of keys, but no key.

@@ -1,6 +1,6 @@
+import type { WrittenId } from '#fetching/object-id.ts'
 import type { TraceCarrier } from '#foundation/telemetry/spans.ts'
 import { scopedKey } from '../domain/accepting/idempotency-key.ts'
-import type { WrittenId } from '../domain/object-id.ts'
 import { keyedCallbackId, newCallbackId } from './callback-id.ts'
 
 /** A callback as the API received it. */

@@ -136,6 +136,12 @@ export const PROBLEMS = {
     meaning: 'The callback still waits or runs, so it cannot begin one more round. The request changed nothing.',
     remedy: 'Wait until it is finished, or cancel it first.',
   },
+  too_many_polls: {
+    status: 429,
+    title: 'The agent waits too often',
+    meaning: 'The agent has eight requests that wait for leases at this replica.',
+    remedy: 'Wait for the answer to one of them, and ask for more callbacks at a time.',
+  },
   operation_not_found: {
     status: 404,
     title: 'There is no such operation',
@@ -147,6 +153,36 @@ export const PROBLEMS = {
     title: 'The workspace has too many unfinished operations',
     meaning: 'A workspace can have 16 unfinished operations. The request started none.',
     remedy: 'Wait until one is completed, or abort one.',
+  },
+  agent_not_found: {
+    status: 404,
+    title: 'There is no such agent',
+    meaning: 'The workspace has no agent with this id.',
+    remedy: 'GET /v1/agents lists the agents.',
+  },
+  agent_exists: {
+    status: 409,
+    title: 'The agent exists already',
+    meaning: 'An agent of the workspace has this name. It may be archived. The request changed nothing.',
+    remedy: 'Choose another name, or change or restore the agent that exists.',
+  },
+  agent_archived: {
+    status: 409,
+    title: 'The agent is archived',
+    meaning: 'An archived agent gets no new callbacks. It may finish what it holds. The request changed nothing.',
+    remedy: 'POST /v1/agents/:id/restore restores it.',
+  },
+  too_many_agents: {
+    status: 409,
+    title: 'There are too many agents',
+    meaning: 'The workspace, or all workspaces together, have as many agents as there can be. Archived agents count too.',
+    remedy: 'Restore and rename an archived agent instead of making a new one.',
+  },
+  fetcher_is_service: {
+    status: 409,
+    title: 'The workspace has no use for agents',
+    meaning: 'The service itself fetches the objects of this workspace, so no agent leases its callbacks. The request changed nothing.',
+    remedy: 'Set the fetcher of the workspace to agents.',
   },
   workspace_exists: {
     status: 409,
@@ -177,6 +213,25 @@ export const PROBLEMS = {
     title: 'The default workspace cannot change like this',
     meaning: 'The workspace default always accepts callbacks: it cannot be archived or have limits. The request changed nothing.',
     remedy: 'Use a workspace of its own for what needs limits or an end.',
+  },
+  lease_lost: {
+    status: 410,
+    title: 'The lease is over',
+    meaning:
+      'The token is not that of a live lease of this agent: it was finished, its time is over, or the callback was taken away. Nothing changed.',
+    remedy: 'Forget the lease. If you sent a finish before and got no answer, it counts. Ask for new leases.',
+  },
+  not_wanted: {
+    status: 422,
+    title: 'The lease does not ask for an object',
+    meaning: 'The request names an object for which the lease has not asked. The service stored nothing and changed nothing.',
+    remedy: 'Send only objects of object_ids of the lease.',
+  },
+  objects_missing: {
+    status: 422,
+    title: 'Objects have no outcome yet',
+    meaning: 'The lease still asks for objects that are neither delivered nor named in unstored. Nothing changed.',
+    remedy: 'Deliver them, name them in unstored, or give the callback back.',
   },
   not_an_object: {
     status: 422,
@@ -261,8 +316,8 @@ export const PROBLEMS = {
   },
   overloaded: {
     status: 503,
-    title: 'Too many callbacks are waiting',
-    meaning: 'The service has reached its limit of waiting callbacks. It did not store this one.',
+    title: 'Too many requests are waiting',
+    meaning: 'The service has reached its limit of waiting callbacks, or this replica its limit of agents that wait. It stored nothing.',
     remedy: 'Send the request again after the time in Retry-After, with the same Idempotency-Key if it has one.',
   },
   storage_unavailable: {

@@ -1,7 +1,9 @@
 import { excerpt, HttpProblem } from '#foundation/http/problems.ts'
 import { IdempotencyKeyReusedError, OverloadedError } from '../domain/accepting/accept-errors.ts'
 import { InvalidIdempotencyKeyError } from '../domain/accepting/idempotency-key.ts'
+import { AgentConflictError } from '../domain/agents/agent-conflict.ts'
 import { InvalidBodyError } from '../domain/json-body.ts'
+import { LeaseLostError, NotWantedError, ObjectsMissingError } from '../domain/leasing/lease-errors.ts'
 import { TooManyOperationsError } from '../domain/steering/operation.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../domain/storage-errors.ts'
 import { WorkspaceConflictError } from '../domain/workspaces/workspace-conflict.ts'
@@ -31,7 +33,9 @@ export function toProblem(error: unknown, isRead: boolean): HttpProblem | undefi
   if (error instanceof InvalidIdempotencyKeyError || error instanceof IdempotencyKeyReusedError) {
     return new HttpProblem(error.code, error.message, { cause: error })
   }
-  if (error instanceof WorkspaceConflictError || error instanceof TooManyOperationsError)
+  if (error instanceof WorkspaceConflictError || error instanceof AgentConflictError || error instanceof TooManyOperationsError)
+    return new HttpProblem(error.code, error.message, { cause: error })
+  if (error instanceof LeaseLostError || error instanceof NotWantedError || error instanceof ObjectsMissingError)
     return new HttpProblem(error.code, error.message, { cause: error })
   if (error instanceof ValueRefusedError)
     return new HttpProblem(error.code, 'The database refuses a value of this request.', { cause: error })

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { MAX_OBJECT_ID, MIN_OBJECT_ID } from '../domain/object-id.ts'
+import { MAX_OBJECT_ID, MIN_OBJECT_ID } from '#fetching/object-id.ts'
 
 /** The id of an object: any 64-bit signed integer. Most JSON readers round integers beyond 2^53. */
 export const Int64 = Type.Integer({ minimum: MIN_OBJECT_ID, maximum: MAX_OBJECT_ID })

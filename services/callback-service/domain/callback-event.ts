@@ -41,5 +41,7 @@ export type CallbackEvent =
   | { readonly event: 'steered'; readonly id: string; readonly workspace: string; readonly state: CallbackState }
   /** Callbacks of dead workers went back to the inbox. */
   | { readonly event: 'taken_over'; readonly count: number }
+  /** The lease of an agent ended without it. */
+  | { readonly event: 'lapsed'; readonly workspace: string }
   /** Callbacks moved from the spool into the database. */
   | { readonly event: 'drained'; readonly count: number }

@@ -1,4 +1,4 @@
-import type { ObjectId } from './object-id.ts'
+import type { ObjectId } from '#fetching/object-id.ts'
 import type { Unstored } from './processing/claimed-callback.ts'
 
 /**
@@ -58,6 +58,12 @@ export interface CallbackView extends CallbackFacts {
   readonly objectIds: readonly ObjectId[]
   /** Objects that are not stored. Undefined until the first attempt has ended. */
   readonly unstored: readonly Unstored[] | undefined
+  /** Labels that an agent needs for it. None: those of its workspace, or somebody said that any agent suits. */
+  readonly agentLabels?: readonly string[]
+  /** The agent that has leased it. */
+  readonly agentId?: string | null
+  /** The only agent that may lease it. */
+  readonly assignedTo?: string | null
 }
 
 /** A callback in a list. It has only the number of its objects, because there may be 1,000. */

@@ -65,7 +65,7 @@ export interface ActivityColumns {
 }
 
 /** In this order in the answer. */
-export type LightName = 'postgres' | 'client_service' | 'processing' | 'spool' | 'zipkin' | 'process'
+export type LightName = 'postgres' | 'client_service' | 'agents' | 'processing' | 'spool' | 'zipkin' | 'process'
 
 export interface Light {
   readonly name: LightName
@@ -92,6 +92,8 @@ export interface ActivityNow {
   readonly client_services: readonly ClientServiceTrouble[]
   /** Number of workspaces whose client service is not well. It may exceed the length of `client_services`. */
   readonly client_services_not_well: number
+  /** Callbacks that wait although agents of their workspace live, because none of them suits. At most 20 workspaces. */
+  readonly unsuited: readonly Unsuited[]
   /** Null without a spool. */
   readonly spool: { readonly callbacks: number; readonly set_aside: number; readonly bytes: number } | null
   readonly worker: {
@@ -117,6 +119,14 @@ export interface ClientServiceTrouble {
   readonly state: 'open' | 'half_open' | 'paused'
   /** When the next request may leave, RFC 3339. Null: now. */
   readonly until: string | null
+}
+
+export interface Unsuited {
+  readonly workspace: string
+  /** Their number. */
+  readonly callbacks: number
+  /** The id of the one that has waited longest. */
+  readonly oldest: string
 }
 
 /** The body of `GET /v1/callbacks/:id/fetches`. */

@@ -8,6 +8,7 @@ import { SchemeSwitch } from './parts/scheme-switch.ts'
 import { currentPlace, hrefOf, type Place } from './router.ts'
 import { session } from './session.ts'
 import { useStore } from './store.ts'
+import { AgentsView } from './views/agents.ts'
 import { CallbacksView } from './views/callbacks.ts'
 import { NowView } from './views/now.ts'
 import { SendersView } from './views/senders.ts'
@@ -25,6 +26,7 @@ const VIEWS: readonly View[] = [
   NOW,
   { name: 'callbacks', title: 'Callbacks', view: CallbacksView },
   { name: 'senders', title: 'Senders', view: SendersView },
+  { name: 'agents', title: 'Agents', view: AgentsView },
   { name: 'try', title: 'Try it', view: TryView },
 ]
 

@@ -59,7 +59,7 @@ export class CallbackTable {
     this.#kept.delete(id)
   }
 
-  /** The stream starts anew, and what finished meanwhile does not come again. The next list drops the rows that neither of them names. */
+  /** The stream starts over, and what finished meanwhile does not come again. The next list drops the rows that neither of them names. */
   doubt(): void {
     for (const id of this.#kept.keys()) this.#doubted.add(id)
   }

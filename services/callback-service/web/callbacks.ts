@@ -14,6 +14,10 @@ export interface ListedCallback {
   readonly finished_at?: string
   readonly request_id?: string
   readonly trace_id?: string
+  /** Labels that an agent needs for it. Absent or null: those of the workspace. */
+  readonly agent_labels?: readonly string[] | null
+  /** Id of the agent that alone may lease it. */
+  readonly assigned_to?: string | null
 }
 
 export const CALLBACK_STATES = ['pending', 'running', 'paused', 'completed', 'failed', 'cancelled'] as const

@@ -4,7 +4,7 @@ import { Store } from './store.ts'
 
 /** Who the service takes us for (`GET /page/caller`). */
 export interface Caller {
-  readonly role: 'send' | 'read' | 'manage' | 'superuser'
+  readonly role: 'send' | 'read' | 'manage' | 'agent' | 'superuser'
   /** The workspace of the key. Null: any. */
   readonly workspace: string | null
 }
@@ -14,6 +14,16 @@ export const caller = new Store<Caller | undefined>(undefined)
 
 /** Why the page needs another key; undefined: it has had none. */
 export const refusal = new Store<string | undefined>(undefined)
+
+/** Whether the caller may change callbacks of a workspace. While nobody knows the caller, it is true: the service decides anyway. */
+export function mayManage(who: Caller | undefined, workspace: string): boolean {
+  return !who || who.role === 'superuser' || (who.role === 'manage' && who.workspace === workspace)
+}
+
+/** Whether the caller may follow changes and see fetches. A key to send may look at single callbacks alone, and one of an agent at none. */
+export function mayRead(who: Caller | undefined, workspace: string): boolean {
+  return !who || who.role === 'superuser' || ((who.role === 'read' || who.role === 'manage') && who.workspace === workspace)
+}
 
 /** Takes a key that the operator typed. @returns whether the service knows it; `refusal` says why not */
 export async function takeKey(key: string): Promise<boolean> {

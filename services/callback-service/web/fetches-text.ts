@@ -4,6 +4,9 @@ import type { TimelineEvent } from './timeline.ts'
 /** Says whose fetches these are, and who has the others. */
 export function fetchesText(fetches: Fetches | undefined, events: readonly TimelineEvent[]): string {
   if (!fetches) return 'Single fetches are not shown: the service does not offer them to you.'
+  const agents = new Set(roundOf(events).flatMap(({ agent }) => agent ?? []))
+  if (agents.size > 0 && fetches.fetches.length === 0)
+    return `The fetches of this round were made by ${[...agents].join(', ')}. The page does not see fetches of agents.`
   const { replica, is_complete, fetches: made } = fetches
   const here = `${replica.host}, process ${replica.pid}`
   const others = workersOf(events).filter(({ number }) => number !== replica.worker)

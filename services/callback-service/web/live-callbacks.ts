@@ -30,7 +30,7 @@ const MAX_RETRY_MS = 30_000
 
 /**
  * Keeps the table of the callbacks that match a filter up to date. It reads the newest once, and then the stream says what changes. It never
- * reads the list again by itself, except after a failure and when the stream starts anew.
+ * reads the list again by itself, except after a failure and when the stream starts over.
  */
 export class LiveCallbacks {
   readonly filter: CallbackFilter
@@ -67,7 +67,7 @@ export class LiveCallbacks {
         if (state === 'live' && this.#list === 'refused') void this.#load()
         this.#changed()
       },
-      onStartAnew: () => this.#startAnew(),
+      onStartOver: () => this.#startOver(),
     }
     this.#endStream = this.#sources.listen(workspace, listener, {
       ...(states.length > 0 && { state: states.join(',') }),
@@ -122,7 +122,7 @@ export class LiveCallbacks {
     if (!this.#isStopped) this.#render()
   }
 
-  #startAnew(): void {
+  #startOver(): void {
     this.#table.doubt()
     this.#older = this.#newest()
     void this.#load()
@@ -138,7 +138,7 @@ export class LiveCallbacks {
     const listing = this.#table.beginListing()
     try {
       const callbacks = await older.take(PAGE)
-      // If the stream has started anew meanwhile, these are too old.
+      // If the stream has started over since, these are too old.
       if (older === this.#older) listing.add(callbacks)
       else listing.end()
       this.#list = 'loaded'

@@ -1,7 +1,7 @@
 import type { Fetches } from './activity-types.ts'
 import { ask, Problem, withQuery } from './api.ts'
 import type { Callback, ListedCallback } from './callbacks.ts'
-import { caller } from './caller.ts'
+import { caller, mayRead } from './caller.ts'
 import { accessKey } from './session.ts'
 import { Store } from './store.ts'
 import { type Attempt, requestOf, seriesOf } from './try-request.ts'
@@ -12,7 +12,7 @@ export interface Receipt {
   readonly state: string
   readonly object_count: number
   /** Only in a 202. */
-  readonly durability?: 'database' | 'spooled'
+  readonly durability?: 'database' | 'spooled' | 'none'
   readonly backlog?: number
   readonly eta_ms?: number | null
 }
@@ -94,15 +94,10 @@ export async function lookAtAll(): Promise<void> {
   for (const one of sent.value.filter(isUnfinished)) await readCallback(one).catch(() => undefined)
 }
 
-/** Whether the caller may see fetches, and follow the stream. A key to send may look at single callbacks alone. */
-export function mayRead(): boolean {
-  return caller.value?.role !== 'send'
-}
-
 /** Asks how a callback is, and for its fetches while it runs. The stream may have named it before its receipt came. */
 export async function look(one: Sent): Promise<void> {
   await readCallback(one)
-  if (!isUnfinished(known(one)) || !mayRead()) return
+  if (!isUnfinished(known(one)) || !mayRead(caller.value, one.attempt.workspace)) return
   const path = withQuery(`v1/callbacks/${one.receipt?.id}/fetches`, { workspace_id: one.attempt.workspace })
   update(one.number, { fetches: (await ask<Fetches>(path)).fetches })
 }

@@ -13,18 +13,3 @@ export async function steer(action: Action, id: string, workspace: string): Prom
   // What is cancelled is not shown by the answer.
   return changed ?? (await ask<Callback>(`v1/callbacks/${id}?workspace_id=${encodeURIComponent(workspace)}`).catch(() => undefined))
 }
-
-/**
- * Tells whether the caller may change callbacks of a workspace. There is no other way to know than to ask for something that needs the same role.
- * @throws {Problem} @throws {Unreachable} nobody knows
- */
-export async function mayManage(workspace: string): Promise<boolean> {
-  try {
-    await ask(`v1/operations?limit=1&workspace_id=${encodeURIComponent(workspace)}`)
-    return true
-  } catch (error) {
-    // Another 404 says that the workspace does not exist, perhaps not yet.
-    if ((error as { code?: string }).code === 'not_found') return false
-    throw error
-  }
-}

@@ -8,7 +8,7 @@ export interface StreamListener {
   /** `live`: everything has come. `behind`: the connection is open, but more follows. `lost`: there is none; it comes back by itself. */
   readonly onState: (state: StreamState) => void
   /** The cursor was too old: forget what you have, everything unfinished comes again. */
-  readonly onStartAnew: () => void
+  readonly onStartOver: () => void
 }
 
 export type StreamState = 'connecting' | 'behind' | 'live' | 'lost'
@@ -21,7 +21,7 @@ export interface Socket {
   close(): void
 }
 
-const START_ANEW = 4410
+const START_OVER = 4410
 const FIRST_WAIT_MS = 250
 const MAX_WAIT_MS = 5000
 /** Time for a connection to open. A process that hangs takes connections and says nothing. */
@@ -36,7 +36,7 @@ const SILENCE_MS = 45_000
  */
 export function followStream(
   connect: (cursor: string | undefined) => Socket,
-  { onCallbacks, onState, onStartAnew }: StreamListener,
+  { onCallbacks, onState, onStartOver }: StreamListener,
   random: () => number = Math.random,
 ): () => void {
   let socket: Socket | undefined
@@ -61,9 +61,9 @@ export function followStream(
       take(JSON.parse(data as string) as Element[])
     }
     socket.onclose = ({ code }) => {
-      if (code === START_ANEW) {
+      if (code === START_OVER) {
         cursor = undefined
-        onStartAnew()
+        onStartOver()
       }
       again()
     }

@@ -12,6 +12,10 @@ export interface TimelineEvent {
   readonly priority?: number
   readonly objects?: string
   readonly worker?: { readonly number: number; readonly host?: string; readonly pid?: number }
+  /** Name of the agent that had leased it. */
+  readonly agent?: string
+  /** Labels that agents need for it from then on. Null: those of the workspace. */
+  readonly agent_labels?: readonly string[] | null
 }
 
 /** A line of the picture. Times are epoch milliseconds. */
@@ -40,7 +44,15 @@ const STATE_AFTER: Readonly<Record<string, string>> = {
   retried: 'pending',
   cancelled: 'cancelled',
 }
-const ATTEMPT_ENDS: ReadonlySet<string> = new Set(['attempt_ended', 'given_back', 'taken_over'])
+const ATTEMPT_ENDS: ReadonlySet<string> = new Set([
+  'attempt_ended',
+  'given_back',
+  'taken_over',
+  // These end leases of agents.
+  'lapsed',
+  'recalled',
+  'taken_away',
+])
 
 /** Draws the past of a callback in the order in which it happened: waits, attempts with their fetches, and what somebody did. */
 export function barsOf(events: readonly TimelineEvent[], fetches: readonly FetchOfObject[], now: number): Bar[] {
@@ -106,16 +118,26 @@ function draft(kind: Bar['kind'], label: string, from: number, now: number): Dra
   return { kind, label, from, to: Math.max(from, now), isOpen: true, result: '', isFailed: false, fetches: [] }
 }
 
-function attemptLabel({ attempt, worker }: TimelineEvent): string {
+function attemptLabel({ attempt, worker, agent }: TimelineEvent): string {
+  if (agent !== undefined) return `Attempt ${attempt ?? '?'}, agent ${agent}`
   const process = worker?.host === undefined ? '' : ` on ${worker.host}, process ${worker.pid}`
   return `Attempt ${attempt ?? '?'}${worker ? `, worker ${worker.number}${process}` : ''}`
 }
 
-function attemptResult({ event, state, counts }: TimelineEvent): Pick<Bar, 'result' | 'isFailed'> {
+const ENDINGS: Readonly<Record<string, string>> = {
+  given_back: 'given back by its worker',
+  taken_over: 'its worker was lost',
+  lapsed: 'its lease lapsed',
+  recalled: 'somebody wanted it back',
+  taken_away: 'taken away from its agent',
+}
+
+function attemptResult({ event, state, counts, agent }: TimelineEvent): Pick<Bar, 'result' | 'isFailed'> {
   const objects = Object.entries(counts ?? {}).map(([result, count]) => `${count} ${resultText(result)}`)
-  const isFailed = event === 'taken_over' || state === 'failed' || Object.keys(counts ?? {}).some(result => result.includes(':'))
-  if (event === 'given_back') objects.unshift('given back by its worker')
-  if (event === 'taken_over') objects.unshift('its worker was lost')
+  const isFailed =
+    event === 'taken_over' || event === 'lapsed' || state === 'failed' || Object.keys(counts ?? {}).some(result => result.includes(':'))
+  const ending = event === 'given_back' && agent !== undefined ? 'given back by its agent' : ENDINGS[event]
+  if (ending !== undefined) objects.unshift(ending)
   return { result: objects.join(', '), isFailed }
 }
 
@@ -125,8 +147,14 @@ function resultText(result: string): string {
   return `${outcome.replaceAll('_', ' ')}${reason ? ` (${reason})` : ''}`
 }
 
-function eventLabel({ event, by, priority, objects }: TimelineEvent): string {
+function eventLabel({ event, by, priority, objects, agent, agent_labels: labels }: TimelineEvent): string {
   const words = event.replaceAll('_', ' ')
-  const details = [priority !== undefined && `priority ${priority}`, objects && `${objects} objects`, by && `by ${by}`].filter(Boolean)
+  const details = [
+    priority !== undefined && `priority ${priority}`,
+    objects && `${objects} objects`,
+    agent && `agent ${agent}`,
+    labels && `labels ${labels.join(' ')}`,
+    by && `by ${by}`,
+  ].filter(Boolean)
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}${details.length > 0 ? `: ${details.join(', ')}` : ''}`
 }

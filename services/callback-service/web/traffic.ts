@@ -27,6 +27,7 @@ export interface WorkspaceTraffic {
   readonly is_silent: boolean
   readonly unfinished: number | null
   readonly paused: number | null
+  readonly fetcher: 'service' | 'agents'
   readonly is_paused: boolean
   readonly is_archived: boolean
   readonly limits: readonly LimitUse[]

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { CircuitBreaker } from '#fetching/circuit-breaker.ts'
 import type { Route } from '#foundation/http/route.ts'
 import type { Loop } from '#foundation/lifecycle/loop.ts'
 import type { Signal } from '#foundation/lifecycle/signal.ts'
@@ -14,12 +15,12 @@ import { getFetches } from '../api/callbacks/get-fetches.ts'
 import type { Config } from '../config.ts'
 import type { CallbackCounts } from '../domain/accepting/workspace-forecast.ts'
 import { ActivityLog } from '../domain/activity/activity-log.ts'
+import { AgentShortage, type Shortage, type Unsuited } from '../domain/activity/agent-shortage.ts'
 import { type ClientServiceTrouble, type Light, lightsOf } from '../domain/activity/lights.ts'
 import { RecentCount } from '../domain/activity/recent-count.ts'
 import { Samples } from '../domain/activity/samples.ts'
 import { Standstill } from '../domain/activity/standstill.ts'
 import type { CallbackEvent } from '../domain/callback-event.ts'
-import type { CircuitBreaker } from '../domain/fetching/circuit-breaker.ts'
 import { DEFAULT_WORKSPACE } from '../domain/workspaces/workspace.ts'
 import { activitySampler } from '../workers/activity-sampler.ts'
 import type { Fetching, Workspaces } from './fetching.ts'
@@ -36,13 +37,15 @@ interface Needs {
   readonly config: () => Config
   readonly recording: Recording
   readonly events: Signal<CallbackEvent>
-  readonly storage: { readonly problem: string | undefined }
+  readonly storage: { readonly problem: string | undefined; readonly weakness: string | undefined }
   readonly session: Pick<WorkerSession, 'workerNumber' | 'problem'>
   readonly worker: { readonly running: number }
   readonly replicas: () => number
   readonly inbox: Pick<CallbackIntake, 'spool' | 'hasSpool' | 'isSpoolDraining' | 'longestEtaMs' | 'waiting'>
   readonly fetching: Breakers & { readonly slots: Pick<Fetching['slots'], 'inFlight' | 'waiting' | 'concurrency'> }
   readonly workspaces: Workspaces
+  /** Whether an agent of a workspace is alive. */
+  readonly isAnyAlive: (workspace: string) => boolean
   readonly telemetry: Pick<Telemetry, 'collector'>
   readonly shutdown: { readonly isDraining: boolean }
   readonly clock: Pick<DatabaseClock, 'at' | 'nowMs'>
@@ -57,6 +60,8 @@ export interface Activity {
   readonly sampler: Loop
   /** Takes in what a look at the database counted, by workspace. */
   countedCallbacks(counts: ReadonlyMap<string, CallbackCounts>): void
+  /** Takes in the callbacks that no living agent suits. */
+  foundUnsuited(unsuited: readonly Unsuited[]): void
   countedObjects(live: number): void
   /** Routes of the admin port, because they show this process alone. */
   readonly routes: readonly Route[]
@@ -64,14 +69,17 @@ export interface Activity {
 
 /** Joins what shows operators the work of this process. */
 export function activity(needs: Needs): Activity {
-  const { recording, events, session, inbox, fetching, workspaces, clock, find, nowMs, logger } = needs
+  const { recording, events, session, inbox, fetching, workspaces, isAnyAlive, clock, find, nowMs, logger } = needs
   const backlog = new RecentCount(nowMs)
   const liveObjects = new RecentCount(nowMs)
+  const mayRun = (name: string): boolean => !inbox.isSpoolDraining && workspaces.find(name)?.isPaused === false
+  const isForAgents = (name: string): boolean => workspaces.find(name)?.fetcher === 'agents'
   const standstill = new Standstill({
     nowMs,
-    // While the spool is drained, nothing is claimed.
-    mayRun: name => !inbox.isSpoolDraining && workspaces.find(name)?.isPaused === false && !troubleOf(name, fetching),
+    // While the spool is drained, nothing is claimed. What waits for agents has a light of its own.
+    mayRun: name => mayRun(name) && !isForAgents(name) && !troubleOf(name, fetching),
   })
+  const shortage = new AgentShortage({ nowMs, needsAgent: name => mayRun(name) && isForAgents(name), hasAgent: isAnyAlive })
   events.on(({ event }) => {
     if (event === 'claimed') standstill.ran()
   })
@@ -97,17 +105,20 @@ export function activity(needs: Needs): Activity {
     countedCallbacks(counts) {
       backlog.set(counts.values().reduce((sum, { unfinished, paused }) => sum + unfinished + paused, 0))
       standstill.counted(counts)
+      shortage.counted(counts)
     },
+    foundUnsuited: unsuited => shortage.foundUnsuited(unsuited),
     countedObjects: live => liveObjects.set(live),
     routes: [
       getActivity(after => {
+        const shortages = shortage.now
         const troubles = workspaces.all.flatMap(({ name }) => troubleOf(name, fetching) ?? [])
         return {
           news: samples.after(after?.process === self ? after.number : undefined),
           cursor: { process: self, number: samples.lastNumber },
           clockOffsetMs: samples.clockOffsetMs,
-          lights: lights(needs, { log, standstill, troubles }),
-          now: now(needs, troubles),
+          lights: lights(needs, { log, standstill, shortages, troubles }),
+          now: now(needs, { shortages, troubles }),
         }
       }),
       getFetches({
@@ -123,13 +134,15 @@ export function activity(needs: Needs): Activity {
 interface Seen {
   readonly log: ActivityLog
   readonly standstill: Standstill
+  readonly shortages: readonly Shortage[]
   readonly troubles: readonly ClientServiceTrouble[]
 }
 
-function lights(needs: Needs, { log, standstill, troubles }: Seen): readonly Light[] {
-  const { config, storage, inbox, session, replicas, worker, telemetry, shutdown } = needs
+function lights(needs: Needs, { log, standstill, shortages, troubles }: Seen): readonly Light[] {
+  const { config, storage, inbox, session, replicas, worker, workspaces, telemetry, shutdown } = needs
   return lightsOf({
     storageProblem: storage.problem,
+    weakness: storage.weakness,
     spool: inbox.spool && {
       callbacks: inbox.spool.callbacks,
       setAside: inbox.spool.setAsideCount,
@@ -137,6 +150,11 @@ function lights(needs: Needs, { log, standstill, troubles }: Seen): readonly Lig
     },
     sessionProblem: session.problem,
     replicas: replicas(),
+    agents: {
+      workspaces: workspaces.all.filter(({ fetcher, archivedAt }) => fetcher === 'agents' && archivedAt === null).length,
+      shortages,
+      lapsed: log.lapsedInLastMinute,
+    },
     standstill: standstill.now,
     callbacksRunning: worker.running,
     defaultWorkspace: DEFAULT_WORKSPACE,
@@ -148,7 +166,10 @@ function lights(needs: Needs, { log, standstill, troubles }: Seen): readonly Lig
   })
 }
 
-function now({ session, worker, replicas, inbox, fetching, shutdown, clock, counts }: Needs, troubles: NowView['troubles']): NowView {
+function now(
+  { session, worker, replicas, inbox, fetching, shutdown, clock, counts }: Needs,
+  { shortages, troubles }: Pick<Seen, 'shortages' | 'troubles'>,
+): NowView {
   const { spool } = inbox
   return {
     at: new Date(),
@@ -158,6 +179,7 @@ function now({ session, worker, replicas, inbox, fetching, shutdown, clock, coun
     replicas: replicas(),
     fetchConcurrency: fetching.slots.concurrency,
     troubles,
+    unsuited: shortages.flatMap(({ workspace, waiting, callback }) => (callback === undefined ? [] : [{ workspace, waiting, callback }])),
     spool: spool && { callbacks: spool.callbacks, setAside: spool.setAsideCount, bytes: spool.bytes },
     worker: { number: session.workerNumber, problem: session.problem, callbacksRunning: worker.running },
     acceptWaiting: inbox.waiting,

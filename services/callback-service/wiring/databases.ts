@@ -12,7 +12,7 @@ export interface Databases {
 }
 
 export function databases({ config, logger }: { readonly config: Config; readonly logger: Logger }): Databases {
-  const { url, acceptConnections, workConnections, readConnections } = config.database
+  const { url, durability, acceptConnections, workConnections, readConnections } = config.database
   return {
     accept: new Database({
       name: 'accept',
@@ -20,15 +20,25 @@ export function databases({ config, logger }: { readonly config: Config; readonl
       maxConnections: acceptConnections,
       connectTimeoutMs: 1000,
       queryTimeoutMs: config.accept.timeoutMs,
+      durability,
       logger,
     }),
-    work: new Database({ name: 'work', url, maxConnections: workConnections, connectTimeoutMs: 2000, queryTimeoutMs: 5000, logger }),
+    work: new Database({
+      name: 'work',
+      url,
+      maxConnections: workConnections,
+      connectTimeoutMs: 2000,
+      queryTimeoutMs: 5000,
+      durability,
+      logger,
+    }),
     read: new Database({
       name: 'read',
       url,
       maxConnections: readConnections,
       connectTimeoutMs: config.read.timeoutMs,
       queryTimeoutMs: config.read.timeoutMs,
+      durability,
       logger,
     }),
   }

@@ -1,18 +1,16 @@
-import { Rests } from '#foundation/lifecycle/rest.ts'
+import type { CircuitBreaker } from '#fetching/circuit-breaker.ts'
+import { fetchResult } from '#fetching/client/fetch-result.ts'
+import { type Host as HostOfFetches, newHost } from '#fetching/client/host.ts'
+import { FairSlots } from '#fetching/fair-slots.ts'
+import { SharedFetches, type ObjectStore as StoreOfFetches } from '#fetching/shared-fetches.ts'
 import { Signal } from '#foundation/lifecycle/signal.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { TroubleLog } from '#foundation/telemetry/trouble-log.ts'
-import { fetchResult } from '../adapters/client-service/fetch-result.ts'
-import { ObjectClient } from '../adapters/client-service/object-client.ts'
 import type { Database } from '../adapters/postgres/database.ts'
 import type { DatabaseClock } from '../adapters/postgres/database-clock.ts'
 import { ObjectStore } from '../adapters/postgres/object-store.ts'
 import type { Config } from '../config.ts'
-import { CircuitBreaker } from '../domain/fetching/circuit-breaker.ts'
-import { FairSlots } from '../domain/fetching/fair-slots.ts'
-import { ObjectFetcher } from '../domain/fetching/object-fetcher.ts'
-import { SharedFetches, type ObjectStore as StoreOfFetches } from '../domain/fetching/shared-fetches.ts'
-import { RightMissingError } from '../domain/storage-errors.ts'
+import { RightMissingError, StorageUnavailableError } from '../domain/storage-errors.ts'
 import type { Workspace } from '../domain/workspaces/workspace.ts'
 import type { CallbackMetrics } from '../metrics.ts'
 import type { Recording } from './recording.ts'
@@ -38,6 +36,8 @@ interface Needs {
 /** The parts that fetch objects from the client services and store them. */
 export interface Fetching {
   readonly store: ObjectStore
+  /** Stores an object, and logs if a right is missing for that. */
+  readonly upsert: StoreOfFetches['upsert']
   readonly slots: FairSlots
   /** @returns how the objects of a workspace are fetched, by its current settings; undefined if it is unknown */
   of(workspace: string): FetchingOf | undefined
@@ -57,10 +57,7 @@ interface FetchingOf {
 }
 
 /** A client service, and the workspaces that use it. */
-interface Host {
-  readonly client: ObjectClient
-  readonly breaker: CircuitBreaker
-  readonly fetcher: ObjectFetcher
+interface Host extends HostOfFetches {
   readonly workspaces: Set<string>
 }
 
@@ -87,7 +84,21 @@ export function fetching(needs: Needs): Fetching {
   const hostOf = (url: string): Host => {
     const known = hosts.get(url)
     if (known) return known
-    const host = newHost(url, { ...needs, slots, resumed })
+    const { metrics, recording, clock } = needs
+    const host: Host = {
+      workspaces: new Set(),
+      ...newHost({
+        config: current,
+        url,
+        slots,
+        onFetched: (result, seconds) => {
+          metrics.fetched.observe({ result: fetchResult(result) }, seconds)
+          recording.tally.fetched(result === 'ok' || result === 'not_found', seconds)
+        },
+        onResumed: () => resumed.emit(),
+        databaseNowMs: () => clock.nowMs(),
+      }),
+    }
     hosts.set(url, host)
     running.add(host)
     return host
@@ -104,6 +115,7 @@ export function fetching(needs: Needs): Fetching {
   }
   return {
     store,
+    upsert,
     slots,
     resumed,
     of: name => {
@@ -120,7 +132,7 @@ export function fetching(needs: Needs): Fetching {
       const sharedFetches = new SharedFetches({
         workspace: name,
         fetcher,
-        store: { upsert },
+        store: { upsert, troubleOf: error => (error instanceof StorageUnavailableError ? error.code : undefined) },
         keepOffline,
         recent: needs.recording.fetches,
         onShared: (id, answer, sinceMs) => {
@@ -163,39 +175,4 @@ function storing({ config, metrics, database, clock, workspaces, logger }: Needs
         throw error
       }),
   }
-}
-
-function newHost(url: string, needs: Needs & { slots: FairSlots; resumed: Signal }): Host {
-  const { config: current, metrics, recording, clock, slots, resumed } = needs
-  const { clientService, fetch } = current()
-  const client = new ObjectClient({ ...clientService, url, timeoutMs: () => current().fetch.timeoutMs })
-  const breaker = new CircuitBreaker({
-    objects: fetch.breakerObjects,
-    openMs: fetch.breakerOpenMs,
-    maxOpenMs: fetch.breakerMaxOpenMs,
-    maxPauseMs: fetch.maxRetryAfterMs,
-    onResumed: () => {
-      fetcher.resume()
-      resumed.emit()
-    },
-    nowMs: () => performance.now(),
-  })
-  const fetcher = new ObjectFetcher({
-    source: client,
-    breaker,
-    slots,
-    onFetched: (result, seconds) => {
-      metrics.fetched.observe({ result: fetchResult(result) }, seconds)
-      recording.tally.fetched(result === 'ok' || result === 'not_found', seconds)
-    },
-    maxTries: fetch.maxTries,
-    backoff: { baseMs: fetch.retryBaseMs, maxMs: fetch.timeoutMs },
-    maxHoldMs: fetch.maxHoldMs,
-    databaseNowMs: () => clock.nowMs(),
-    nowMs: () => performance.now(),
-    rests: new Rests(),
-    holds: new Rests(),
-    random: Math.random,
-  })
-  return { client, breaker, fetcher, workspaces: new Set() }
 }

@@ -9,11 +9,11 @@ import type { Database } from '../adapters/postgres/database.ts'
 import type { DatabaseClock } from '../adapters/postgres/database-clock.ts'
 import { CallbackSpool } from '../adapters/spool/callback-spool.ts'
 import type { SpooledRow } from '../adapters/spool/spool-file.ts'
-import type { Config } from '../config.ts'
+import { type Config, spoolPathOf } from '../config.ts'
 import { Backlogs } from '../domain/accepting/backlog.ts'
 import { Forecasts } from '../domain/accepting/forecasts.ts'
 import { scopedKey } from '../domain/accepting/idempotency-key.ts'
-import { type DurablyAccepted, Intake } from '../domain/accepting/intake.ts'
+import { type Accepted, type Durability, Intake } from '../domain/accepting/intake.ts'
 import { KnownKeys } from '../domain/accepting/known-keys.ts'
 import type { CallbackCounts, Forecast } from '../domain/accepting/workspace-forecast.ts'
 import type { CallbackView } from '../domain/callback.ts'
@@ -38,6 +38,9 @@ interface Needs {
   readonly isHeldUp: (workspace: string) => boolean
 }
 
+/** An accepted callback, with what its sender may rely on. `none`: the service keeps nothing of what it accepts. */
+type PromisedCallback = Accepted & { readonly durability: Durability | 'none'; readonly forecast: Forecast | undefined }
+
 /** The parts that accept callbacks: the inbox and, if one is configured, the spool with its drain. */
 export interface CallbackIntake {
   /** Seconds until there may be room for another callback; 0 if there is room now. */
@@ -46,7 +49,7 @@ export interface CallbackIntake {
    * Accepts a callback, with a forecast for it. There is none for a replay, which may be finished, nor for a callback in the spool.
    * @throws what the inbox and the spool throw
    */
-  accept(callback: ReceivedCallback): Promise<DurablyAccepted & { readonly forecast: Forecast | undefined }>
+  accept(callback: ReceivedCallback): Promise<PromisedCallback>
   /** Finds a callback of a workspace that is still in the spool. @returns undefined if it is not there */
   find(workspace: string, id: string): Promise<CallbackView | undefined>
   /** Whether the drain is moving callbacks. Nothing is claimed meanwhile, because callbacks that lie on one disk only go first. */
@@ -106,13 +109,14 @@ export function intake(needs: Needs): CallbackIntake {
       return backlogs.all.waitSeconds(config.inbox.maxBacklog)
     },
     async accept(callback) {
-      const accepted = await keeper.accept(newCallback(callback))
+      const { durability: place, ...accepted } = await keeper.accept(newCallback(callback))
+      const durability = config.database.durability === 'none' ? 'none' : place
       const { workspace, objectIds } = callback
       if (!accepted.isReplay) backlogs.accepted(workspace)
-      if (accepted.isReplay || accepted.durability === 'spooled') return { ...accepted, forecast: undefined }
+      if (accepted.isReplay || place === 'spooled') return { ...accepted, durability, forecast: undefined }
       const forecast = forecasts.forecast(workspace, objectIds.length)
       forecasts.accepted(workspace)
-      return { ...accepted, forecast }
+      return { ...accepted, durability, forecast }
     },
     find: async (workspace, id) => {
       const found = await spool?.find(id)
@@ -167,6 +171,7 @@ function spoolFor(inbox: CallbackInbox, keys: KnownKeys, needs: Needs) {
   const spool = new CallbackSpool({
     ...config.accept,
     ...config.spool,
+    path: spoolPathOf(config),
     timeoutMs: config.accept.timeoutMs - config.spool.patienceMs,
     nowMs: () => clock.nowMs(),
     ownerOf: key => keys.ownerOf(key),

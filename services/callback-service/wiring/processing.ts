@@ -1,3 +1,4 @@
+import type { Outcome } from '#fetching/outcome.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
 import type { Signal } from '#foundation/lifecycle/signal.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
@@ -11,7 +12,6 @@ import { dueWorkspaces } from '../adapters/postgres/due-workspaces.ts'
 import { WorkerSession } from '../adapters/postgres/worker-session.ts'
 import { type Config, sessionUrlOf } from '../config.ts'
 import type { CallbackEvent } from '../domain/callback-event.ts'
-import type { Outcome } from '../domain/fetching/outcome.ts'
 import type { ClaimQuota, ClaimRoom, SuspectGroup } from '../domain/processing/claim-quota.ts'
 import { ClaimTurns } from '../domain/processing/claim-turns.ts'
 import { crashed, processCallback } from '../domain/processing/process-callback.ts'
@@ -42,6 +42,8 @@ interface Needs {
   readonly events: Signal<CallbackEvent>
   /** Whether the worker must not claim now. */
   readonly isHeldUp: () => boolean
+  /** Whether a workspace has an agent that is alive. */
+  readonly hasAgent: (workspace: string) => boolean
   readonly logger: Logger
 }
 
@@ -56,7 +58,18 @@ export interface Processing {
   readonly parts: readonly Part[]
 }
 
-export function processing({ config, database, clock, fetching, workspaces, arrived, events, isHeldUp, logger }: Needs): Processing {
+export function processing({
+  config,
+  database,
+  clock,
+  fetching,
+  workspaces,
+  arrived,
+  events,
+  isHeldUp,
+  hasAgent,
+  logger,
+}: Needs): Processing {
   const { slots, resumed, interrupt } = fetching
   const { maxAttempts, maxCrashes, maxRunning, pollMs, probationMs, retryBaseMs, retryMaxMs } = config.process
   const session = new WorkerSession({
@@ -72,14 +85,18 @@ export function processing({ config, database, clock, fetching, workspaces, arri
     find: name => {
       const workspace = workspaces.find(name)
       const breaker = fetching.of(name)?.breaker
-      return workspace && breaker && { isPaused: workspace.isPaused, weight: workspace.weight, breaker }
+      return workspace && breaker && { isPaused: workspace.isPaused || workspace.fetcher === 'agents', weight: workspace.weight, breaker }
     },
     requests: slots,
     maxRunning,
   })
+  /** Whether this service fetches the objects of a workspace. Otherwise agents lease its callbacks. */
+  const isOurs = (name: string): boolean => workspaces.find(name)?.fetcher !== 'agents'
   const reportUnknown = unknownReporter(workspaces, logger)
   const excluded = (): string[] =>
-    workspaces.all.filter(({ name, isPaused }) => isPaused || (fetching.breakerOf(name)?.waitMs ?? 0) > 0).map(({ name }) => name)
+    workspaces.all
+      .filter(({ name, isPaused, fetcher }) => isPaused || fetcher === 'agents' || (fetching.breakerOf(name)?.waitMs ?? 0) > 0)
+      .map(({ name }) => name)
   const isProbing = (): boolean => workspaces.all.some(({ name }) => fetching.breakerOf(name)?.state === 'half-open')
   const suspects = (room: ClaimRoom, turn: { readonly crashes: number; readonly callbacks: number }): SuspectGroup => ({
     crashes: turn.crashes,
@@ -103,7 +120,7 @@ export function processing({ config, database, clock, fetching, workspaces, arri
     survey: async () => {
       const due = await dueWorkspaces(database.prisma, { maxCrashes })
       if (!isHeldUp()) reportUnknown(due)
-      return due
+      return due.filter(isOurs)
     },
     process: (callback, recall) => {
       const { sharedFetches } = fetching.of(callback.workspace) ?? UNKNOWN
@@ -115,7 +132,9 @@ export function processing({ config, database, clock, fetching, workspaces, arri
     emit: event => events.emit(event),
     logger,
   })
-  arrived.on(workspace => worker.arrived(workspace))
+  arrived.on(workspace => {
+    if (isOurs(workspace)) worker.arrived(workspace)
+  })
   resumed.on(() => worker.wake())
   const steps = new ClockSteps({ prisma: database.prisma, clock, logger })
   const liveness = new WorkerLiveness({
@@ -128,7 +147,7 @@ export function processing({ config, database, clock, fetching, workspaces, arri
     look: async () => {
       const state = await readClusterState(database.prisma, { clock, maxCrashes, excluded: excluded(), workerNumber: session.workerNumber })
       worker.recall(state.recalled)
-      await steps.makeUp(state.clockStep)
+      await steps.makeUp(state.clockSteps)
       isolation.noteSuspects(state.suspectCrashes)
       // This process lives, also while it has no session.
       replicas = 1 + liveness.countLiving(state.workers.filter(({ number }) => number !== session.lastNumber))
@@ -145,6 +164,7 @@ export function processing({ config, database, clock, fetching, workspaces, arri
     logger,
   })
   const isHeldUpFor = (name: string): boolean => {
+    if (!isOurs(name)) return workspaces.find(name)?.isPaused === true || !hasAgent(name)
     const breaker = fetching.breakerOf(name)
     const isCutOff = breaker !== undefined && (breaker.waitMs > 0 || breaker.state !== 'closed')
     return isCutOff || workspaces.find(name)?.isPaused === true || (!session.workerNumber && replicas < 2)

@@ -7,13 +7,16 @@ import { WorkspaceDirectory } from '../adapters/postgres/workspace-directory.ts'
 import { WorkspaceStore } from '../adapters/postgres/workspace-store.ts'
 import type { AccessKeys } from '../api/workspaces/key-routes.ts'
 import type { Workspaces } from '../api/workspaces/workspace-routes.ts'
-import type { Config } from '../config.ts'
-import { isStorageTrouble } from '../domain/storage-errors.ts'
+import { type Config, spoolPathOf } from '../config.ts'
 import { keyUses } from '../workers/key-uses.ts'
+import { type ChangeAccess, changingAccess } from './access-changes.ts'
 
 /** The workspaces and keys of this replica, and the parts that keep them up to date. */
 export interface WorkspaceRooms {
   readonly directory: WorkspaceDirectory
+  /** What makes changes of workspaces, keys and agents one after the other, and lets this replica know them at once. */
+  readonly changes: AccessChanges
+  readonly changing: ChangeAccess
   readonly workspaces: Workspaces
   readonly keys: AccessKeys
   readonly parts: readonly Part[]
@@ -28,28 +31,19 @@ export function workspaceRooms(options: {
   readonly logger: Logger
 }): WorkspaceRooms {
   const { config, work, read, limited, logger } = options
-  const snapshotPath = config.spool.path === '' ? undefined : `${config.spool.path}.access.json`
+  const spoolPath = spoolPathOf(config)
+  const snapshotPath = spoolPath === '' ? undefined : `${spoolPath}.access.json`
   const directory = new WorkspaceDirectory({ prisma: work.prisma, snapshotPath, logger })
   const changes = new AccessChanges(work.prisma)
   const { max: maxWorkspaces, maxClientServices } = config.workspaces
   const workspaces = new WorkspaceStore({ changes, prisma: read.prisma, maxWorkspaces, maxClientServices })
   const keys = new AccessKeyStore({ changes, work: work.prisma, read: read.prisma })
-
-  /**
-   * Makes a change and logs it. This replica knows of it before it answers. If it cannot look now, it looks again within a second.
-   * @param what the log line, if the change was made
-   */
-  const changing = async <T>(what: string, fields: (result: T) => object, change: () => Promise<T>): Promise<T> => {
-    const result = await change()
-    if (result) logger.info(fields(result), what)
-    await directory.refresh().catch(error => {
-      if (!isStorageTrouble(error)) throw error
-    })
-    return result
-  }
+  const changing = changingAccess(directory, logger)
 
   return {
     directory,
+    changes,
+    changing,
     workspaces: {
       find: name => limited(() => workspaces.find(name)),
       list: page => limited(() => workspaces.list(page)),

@@ -1,3 +1,4 @@
+import { Recall } from '#fetching/recall.ts'
 import { withRequestId } from '#foundation/http/request-id.ts'
 import { Loop } from '#foundation/lifecycle/loop.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
@@ -8,7 +9,6 @@ import type { CallbackEvent } from '../domain/callback-event.ts'
 import type { ClaimQuota } from '../domain/processing/claim-quota.ts'
 import type { ClaimTurns } from '../domain/processing/claim-turns.ts'
 import type { ClaimedCallback, Verdict } from '../domain/processing/claimed-callback.ts'
-import { Recall } from '../domain/steering/recall.ts'
 import { isStorageTrouble, StorageUnavailableError } from '../domain/storage-errors.ts'
 
 /** The inbox, as a worker needs it. */

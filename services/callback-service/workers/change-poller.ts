@@ -21,7 +21,7 @@ const MAX_AGE_MS = 600_000
 
 /**
  * Looks for changes four times a second, one workspace after the other, while anybody listens. While the database is away, listeners stay
- * and miss nothing. If its clock steps, all must start anew: nobody can say which changes came since.
+ * and miss nothing. If its clock steps, all must start over: nobody can say which changes came since.
  */
 export class ChangePoller {
   readonly name = 'change-poller'
@@ -75,7 +75,7 @@ export class ChangePoller {
     const startedMs = performance.now()
     const look = await this.#look()
     if (this.#last && hasStepped(this.#last, look))
-      for (const feed of this.#feeds.values()) feed.startAnew("the database's clock has stepped")
+      for (const feed of this.#feeds.values()) feed.startOver("the database's clock has stepped")
     this.#last = look
     const failures: unknown[] = []
     let fastMs = performance.now() - startedMs

@@ -11,6 +11,14 @@ const COMMIT_EVERY_MS = 5000
  */
 const REFUSED_MS = 1500
 
+/** What is worth a line in the log although callbacks can be stored. */
+interface Cautions {
+  /** A setting of ours that the server does not use. */
+  readonly settings: string | undefined
+  /** Why callbacks can be lost that were answered with 202. */
+  readonly durability: string | undefined
+}
+
 /**
  * Knows whether callbacks can be stored. It asks the database twice a second, so that health checks need not. Until the database has
  * answered once, the answer is no. It also commits something: after 5 s without a committed callback, and while there is or just was a
@@ -22,15 +30,17 @@ export class StorageWatch implements Part {
   readonly name = 'storage watch'
   readonly #loop: Loop
   readonly #accepting: TroubleLog
+  #weakness: string | undefined
   #problem: string | undefined = 'the database has not answered yet'
   #committedAtMs = Number.NEGATIVE_INFINITY
   /** Why the last callback was not stored; undefined if it was. */
   #refusal: { readonly reason: string; readonly atMs: number } | undefined
 
-  /** @param options.probe throws the problem, in words for an operator; if all is well, it returns a caution to log, or undefined */
-  constructor({ probe, logger }: { readonly probe: (isWriting: boolean) => Promise<string | undefined>; readonly logger: Logger }) {
+  /** @param options.probe throws the problem, in words for an operator. If callbacks can be stored, it returns cautions to log */
+  constructor({ probe, logger }: { readonly probe: (isWriting: boolean) => Promise<Cautions>; readonly logger: Logger }) {
     const database = new TroubleLog(logger, { began: 'the database takes no callbacks', ended: 'the database takes callbacks again' })
-    const cautions = new TroubleLog(logger, { began: 'the database ignores our settings', ended: 'the database uses our settings' })
+    const settings = new TroubleLog(logger, { began: 'the database ignores our settings', ended: 'the database uses our settings' })
+    const durability = new TroubleLog(logger, { began: 'accepted callbacks can be lost', ended: 'accepted callbacks are safe' })
     this.#accepting = new TroubleLog(logger, {
       began: 'a callback was not stored in the database',
       ended: 'callbacks are stored in the database again',
@@ -42,12 +52,13 @@ export class StorageWatch implements Part {
       pass: async () => {
         const isWriting = performance.now() - this.#committedAtMs >= COMMIT_EVERY_MS
         try {
-          const caution = await probe(isWriting)
+          const cautions = await probe(isWriting)
           if (isWriting) this.#committedAtMs = performance.now()
           this.#problem = undefined
           database.end()
-          if (caution === undefined) cautions.end()
-          else cautions.tell(caution)
+          tellOrEnd(settings, cautions.settings)
+          tellOrEnd(durability, cautions.durability)
+          this.#weakness = cautions.durability
         } catch (error) {
           this.#problem = error instanceof Error ? error.message : String(error)
           this.#committedAtMs = Number.NEGATIVE_INFINITY
@@ -63,6 +74,11 @@ export class StorageWatch implements Part {
   get problem(): string | undefined {
     if (this.#problem !== undefined || !this.#refusal) return this.#problem
     return performance.now() - this.#refusal.atMs < REFUSED_MS ? `a callback was not stored: ${this.#refusal.reason}` : undefined
+  }
+
+  /** Why callbacks can be lost that were answered with 202, as far as the last look knows; undefined if they cannot. */
+  get weakness(): string | undefined {
+    return this.#weakness
   }
 
   /** Notes that a callback was committed. */
@@ -86,4 +102,9 @@ export class StorageWatch implements Part {
   stop(): Promise<void> {
     return this.#loop.stop()
   }
+}
+
+function tellOrEnd(log: TroubleLog, reason: string | undefined): void {
+  if (reason === undefined) log.end()
+  else log.tell(reason)
 }

@@ -35,12 +35,12 @@ export interface KnownTraffic {
 }
 
 const INTERVAL_MS = 5000
-/** The reader forgets everything, and rests, if nobody has looked for so long. */
+/** The reader forgets everything, and rests, if nobody has looked for this long. */
 const FORGET_MS = 60_000
 /** The whole window is read again after this time, or a hundred times what it takes, if that is more. */
 const REREAD_MS = 60_000
 const REREAD_PER_WORK = 100
-/** The first statement reads so many minutes. One that takes longer than `SLOW_MS` halves the next, because lists wait for it. */
+/** Minutes that the first statement reads. A statement that takes longer than `SLOW_MS` halves the next, because lists wait for it. */
 const FIRST_MINUTES = 4
 const SLOW_MS = 500
 /** A pass begins no further part of the window after this time. */

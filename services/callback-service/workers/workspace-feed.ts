@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { ObjectId } from '../domain/object-id.ts'
+import type { ObjectId } from '#fetching/object-id.ts'
 import { StorageUnavailableError } from '../domain/storage-errors.ts'
 import type { ChangedCallback, StreamPosition } from '../domain/streaming/changed-callback.ts'
 
@@ -21,7 +21,7 @@ export interface Listener {
   readonly from: StreamPosition | undefined
   readonly deliver: (batch: Batch) => void
   /** It cannot go on from where it is. It is a listener no longer. */
-  readonly startAnew: (reason: string) => void
+  readonly startOver: (reason: string) => void
 }
 
 export interface ClockLook {
@@ -50,7 +50,7 @@ export interface ChangeSource {
 const PAGE = 1000
 /** Maximum number of unfinished callbacks that a listener begins with. */
 const MAX_UNFINISHED = 1000
-/** Maximum number of changes that a listener catches up on. Beyond it, beginning anew costs less. */
+/** Maximum number of changes that a listener catches up on. Beyond it, a new start costs less. */
 const MAX_CATCH_UP = 10_000
 /** Time before the horizon from which changes are read again. So a clock that goes back by less than this causes no gap. */
 const OVERLAP_US = 1_000_000
@@ -126,7 +126,7 @@ export class WorkspaceFeed {
   }
 
   /** Sends all listeners away, because nobody can go on from where it is. */
-  startAnew(reason: string): void {
+  startOver(reason: string): void {
     this.#sendAway([...this.#live, ...this.#joining.keys()], reason)
     this.#seen = undefined
     this.#unread = undefined
@@ -278,7 +278,7 @@ export class WorkspaceFeed {
   #sendAway(listeners: readonly Listener[], reason: string): void {
     for (const listener of listeners) {
       this.remove(listener)
-      listener.startAnew(reason)
+      listener.startOver(reason)
     }
   }
 }

@@ -2,8 +2,9 @@ import { EXPORTERS, type ExporterName } from '../telemetry/exporters.ts'
 import { LOG_LEVELS } from '../telemetry/logger.ts'
 import { type Schema, setting, type Values } from './schema.ts'
 
-/** The settings that both services have. */
+/** The settings of a service with a port of its own. */
 export function baseSettings(defaults: { httpPort: number; adminPort: number }) {
+  const { shutdown, ...process } = processSettings(defaults)
   return {
     http: {
       port: setting<number>({ doc: 'Port the service listens on. 0 picks a free port.', format: 'tcp-port', default: defaults.httpPort }),
@@ -14,6 +15,21 @@ export function baseSettings(defaults: { httpPort: number; adminPort: number }) 
         default: 10_000,
       }),
     },
+    ...process,
+    shutdown: {
+      ...shutdown,
+      delayMs: setting<number>({
+        doc: 'Time between readiness going false and the port closing, in milliseconds. Use at least the interval at which your balancer polls readiness.',
+        format: 'integer',
+        default: 100,
+      }),
+    },
+  } as const satisfies Schema
+}
+
+/** The settings that every service has. */
+export function processSettings(defaults: { adminPort: number }) {
+  return {
     admin: {
       port: setting<number>({
         doc: 'Admin port, for metrics, profiles and settings. 0 picks a free port.',
@@ -64,14 +80,9 @@ export function baseSettings(defaults: { httpPort: number; adminPort: number }) 
         format: 'count',
         default: 10_000,
       }),
-      delayMs: setting<number>({
-        doc: 'Time between readiness going false and the port closing, in milliseconds. Use at least the interval at which your balancer polls readiness.',
-        format: 'integer',
-        default: 100,
-      }),
     },
   } as const satisfies Schema
 }
 
-export type BaseSchema = Schema & ReturnType<typeof baseSettings>
-export type BaseValues = Values<ReturnType<typeof baseSettings>>
+export type ProcessSchema = Schema & ReturnType<typeof processSettings>
+export type ProcessValues = Values<ReturnType<typeof processSettings>>

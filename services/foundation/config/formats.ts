@@ -7,7 +7,7 @@ import convict from 'convict'
  * - seconds: a number above 0, at most ten years, with or without a fraction
  * - ratio: a number from 0 to 1
  * - host: never empty, because the empty host means every address
- * - URLs: without credentials, except those of the database
+ * - URLs: without credentials, except those of the database and of a proxy
  */
 export type FormatName =
   | 'tcp-port'
@@ -24,6 +24,9 @@ export type FormatName =
   | 'access-keys'
   | 'http-url'
   | 'optional-http-url'
+  | 'optional-proxy-url'
+  | 'agent-id'
+  | 'workspace-id'
   | 'postgres-url'
   | 'optional-postgres-url'
 
@@ -60,6 +63,9 @@ add(
 add('access-keys', 'keys of 32 to 512 letters, digits and -._~+/=, separated by spaces', areAccessKeys)
 add('http-url', 'an http or https URL without credentials', isPlainHttpUrl)
 add('optional-http-url', 'an http or https URL without credentials, or empty', value => value === '' || isPlainHttpUrl(value))
+add('optional-proxy-url', 'an http or https URL, or empty', value => value === '' || hasProtocol(value, ['http:', 'https:']))
+add('agent-id', 'a UUID or self', value => typeof value === 'string' && /^(self|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.test(value))
+add('workspace-id', '1 to 64 letters, digits, _ and -, or empty', value => typeof value === 'string' && /^[A-Za-z0-9_-]{0,64}$/.test(value))
 add('postgres-url', POSTGRES_URL, isPostgresUrl)
 add('optional-postgres-url', `${POSTGRES_URL}, or empty`, value => value === '' || isPostgresUrl(value))
 

@@ -12,6 +12,8 @@ export type Access =
   | 'read'
   /** Who may change a workspace and its keys. */
   | 'manage'
+  /** Agents, which work on the callbacks that they have leased. */
+  | 'agent'
   /** Who may do everything in every workspace. */
   | 'superuser'
   /** Operators, at the admin port. That port has no keys. */

@@ -6,7 +6,7 @@ const EXPOSED = [
   ...['Location', 'Link', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate'],
   ...['Idempotency-Replayed', 'Preference-Applied', 'X-Request-ID'],
 ].join(', ')
-const METHODS = 'GET, HEAD, POST, PATCH, DELETE'
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 const HEADERS = [
   ...['Authorization', 'X-API-Key', 'X-Workspace', 'Content-Type', 'Idempotency-Key', 'Prefer', 'X-Request-ID'],
   ...['traceparent', 'tracestate', 'baggage', 'webhook-id', 'webhook-timestamp', 'webhook-signature'],

@@ -8,7 +8,7 @@ export interface Check {
   /** Returns the reason for a failure, or undefined. It reads memory only, because a health check must not wait for what it checks. */
   readonly problem: () => string | undefined
   /** Returns what is worth knowing while the check holds. */
-  readonly note?: () => string
+  readonly note?: () => string | undefined
   /** Whether the service can do its main work without it. If so, a failure makes the service `degraded`, and it stays ready. */
   readonly isDispensable?: () => boolean
 }

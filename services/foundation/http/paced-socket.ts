@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws'
 
 /** Why a WebSocket ends (RFC 6455, 7.4.1). Those from 4000 on are ours. */
-export const CLOSE_CODES = { goingAway: 1001, policyViolation: 1008, tryAgainLater: 1013, keyInvalid: 4401, startAnew: 4410 } as const
+export const CLOSE_CODES = { goingAway: 1001, policyViolation: 1008, tryAgainLater: 1013, keyInvalid: 4401, startOver: 4410 } as const
 
 /** Time between two messages to one client: at most ten a second. */
 const SPACING_MS = 100

@@ -33,7 +33,7 @@ export interface DescribedBody {
 
 /** The description of a route. The router, the OpenAPI document, the tables in docs/http-api.md and the tests use it. */
 export interface RouteFacts {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Path of the route, as Express writes it: `/v1/callbacks/:id`. */
   readonly path: string
   readonly operationId: string
@@ -86,7 +86,7 @@ export function routerOf(routes: readonly Route[], gate?: Gate): Router {
   return router
 }
 
-const METHODS = { GET: 'get', POST: 'post', PATCH: 'patch', DELETE: 'delete' } as const
+const METHODS = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const
 
 function handlerOf(route: Route, gate: Gate | undefined): RequestHandler {
   const { query, access, answer } = route

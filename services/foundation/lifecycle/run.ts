@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8'
-import type { BaseSchema, BaseValues } from '../config/base-settings.ts'
+import type { ProcessSchema, ProcessValues } from '../config/base-settings.ts'
 import { ConfigError, helpText, type Schema } from '../config/schema.ts'
 import { Settings, type SettingsOptions } from '../config/settings.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
@@ -20,7 +20,7 @@ export interface ServiceContext<S extends Schema> {
  * settings. A second signal of either kind ends the process at once. An uncaught exception is logged and ends the process. That is safe,
  * because everything accepted is on a disk.
  */
-export async function run<S extends BaseSchema>(options: {
+export async function run<S extends ProcessSchema>(options: {
   readonly name: string
   readonly schema: S
   readonly check?: SettingsOptions<S>['check']
@@ -30,10 +30,10 @@ export async function run<S extends BaseSchema>(options: {
   // With this variable NodeSDK logs to the console. Our log is JSON lines, and `log.level` rules it.
   delete process.env['OTEL_LOG_LEVEL']
   const settings = readSettings(options)
-  const { log, shutdown } = settings.current as unknown as BaseValues
+  const { log, shutdown } = settings.current as unknown as ProcessValues
   const logger = await createLogger(options.name, log.level)
   settings.onChange(next => {
-    logger.level = (next as unknown as BaseValues).log.level
+    logger.level = (next as unknown as ProcessValues).log.level
   })
   const lifecycle = new Lifecycle(
     options.parts({ settings, logger }),

@@ -280,6 +280,41 @@ describe('Batcher', () => {
     await Promise.all([idle, results])
   })
 
+  it('writes what lingers as soon as it is flushed', async () => {
+    const { batcher, writes, written } = setup({ lingerMs: 60_000 })
+    const results = Promise.all([1, 2].map(item => batcher.add(item)))
+    batcher.flush()
+    assert.deepEqual(written(), [[1, 2]])
+    writes[0]?.succeed()
+    assert.deepEqual(await results, ['wrote 1', 'wrote 2'])
+  })
+
+  it('writes what was flushed during a write right after it, in as many batches as it takes, and lingers again then', async () => {
+    const { batcher, writes, written } = setup({ lingerMs: 60_000, maxBatch: 2 })
+    for (const item of [1, 2, 3, 4, 5]) void batcher.add(item)
+    batcher.flush()
+    for (const count of [1, 2]) {
+      assert.equal(written().length, count)
+      writes[count - 1]?.succeed()
+      await turn()
+    }
+    assert.deepEqual(written(), [[1, 2], [3, 4], [5]])
+    writes[2]?.succeed()
+    await turn()
+    const last = batcher.add(6)
+    await turn()
+    assert.equal(written().length, 3)
+    batcher.flush()
+    writes[3]?.succeed()
+    await last
+  })
+
+  it('has nothing to flush while nothing waits', () => {
+    const { batcher, written } = setup({ lingerMs: 60_000 })
+    batcher.flush()
+    assert.deepEqual(written(), [])
+  })
+
   it('is not idle while something lingers', async () => {
     const { batcher, writes } = setup({ lingerMs: 20, maxBatch: 2 })
     const results = Promise.all([1, 2, 3].map(item => batcher.add(item)))

@@ -39,7 +39,10 @@ export const DATABASE_DEEDS = {
       () => undefined,
     ),
   async 'leases run out'({ system: { postgres } }) {
-    await postgres.use(db => db.query("UPDATE workers SET lease_expires_at = now() - interval '1 hour'"))
+    await postgres.use(async db => {
+      await db.query("UPDATE workers SET lease_expires_at = now() - interval '1 hour'")
+      await db.query('UPDATE callbacks SET lease_expires_at = leased_at WHERE agent_id IS NOT NULL')
+    })
   },
   'database turns read-only': ({ system: { postgres }, forMs }) =>
     lasting(

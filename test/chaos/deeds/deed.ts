@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ChaosAgent } from '../agents.ts'
 import type { Fault } from '../fault-plan.ts'
 import type { Sender } from '../sender.ts'
 import type { ChaosSystem, Replica } from '../system.ts'
@@ -10,7 +11,7 @@ export interface Arena {
 }
 
 /** The target of a fault, and its strength. */
-export type Victim = Replica & Arena & Omit<Fault, 'kind' | 'atMs' | 'replica'>
+export type Victim = Replica & Arena & { readonly agent: ChaosAgent } & Omit<Fault, 'kind' | 'atMs' | 'replica'>
 
 /** Makes the fault and lifts it. Returns false if the fault waited for an event that did not come. */
 export type Deed = (victim: Victim) => void | Promise<void> | Promise<boolean>

@@ -6,6 +6,7 @@ import { between, seededRandom } from '../../chaos/random.ts'
 import { accept, patchConfig, range } from '../../support/callbacks.ts'
 import { ServiceProcess } from '../../support/service-process.ts'
 import { startSurroundings } from '../../support/system.ts'
+import { PlayingAgent } from './playing-agent.ts'
 
 interface Sender {
   readonly workspace: string
@@ -22,8 +23,17 @@ const SENDERS: readonly Sender[] = [
   { workspace: 'billing', perSecond: 1, maxIds: 3, settings: { limits: { unfinished_callbacks: 5000 } } },
   { workspace: 'devices', perSecond: 1.5, maxIds: 5, settings: { description: 'Meters, with a client service of their own' } },
   { workspace: 'warehouse', perSecond: 0.4, maxIds: 20, settings: { paused: true, limits: { unfinished_callbacks: 500 } } },
+  { workspace: 'plant', perSecond: 1.2, maxIds: 6, settings: { description: 'Halls behind a firewall', fetcher: 'agents' } },
   { workspace: 'pos-eu', perSecond: 2, maxIds: 4, until: 0.55 },
 ]
+const AGENTS = [
+  { name: 'hall-3', description: 'Beside the controller of hall 3', labels: ['line:a', 'gpu'], max_leases: 8 },
+  { name: 'hall-5', description: 'Beside the controller of hall 5', labels: ['line:b'] },
+  { name: 'yard', labels: ['line:a'] },
+  { name: 'hall-7', description: 'Not installed yet' },
+]
+/** An agent that stops for good after this share of the whole time. */
+const YARD_UNTIL = 0.5
 /** Objects of which half of the answers are errors. */
 const FRAIL_OBJECTS = '40..52'
 /** When things happen, as shares of the whole time. */
@@ -59,6 +69,10 @@ export async function playScenario(seconds: number): Promise<Scenario> {
   }
   const ended = new AbortController()
   const sending = SENDERS.map((sender, index) => send(service.url, sender, { seed: index + 1, seconds, signal: ended.signal }))
+  const agents = await Promise.all(AGENTS.map((members, index) => PlayingAgent.make(service.url, 'plant', members, index + 1)))
+  const [first, second, yard] = agents
+  for (const agent of [first, second]) agent?.work(ended.signal)
+  yard?.work(AbortSignal.any([ended.signal, AbortSignal.timeout(seconds * YARD_UNTIL * 1000)]))
   await sleep(seconds * SLOW_FROM * 1000)
   await patchConfig(clientAdminUrl, { latency: { maxMs: 4300 } })
   await sleep(seconds * (SLOW_UNTIL - SLOW_FROM) * 1000)
@@ -74,7 +88,7 @@ export async function playScenario(seconds: number): Promise<Scenario> {
     callbackId,
     stop: async () => {
       ended.abort()
-      await Promise.all(sending)
+      await Promise.all([...sending, ...agents.map(agent => agent.end)])
       await devices.stop()
       await surroundings.stop()
       await rm(spoolPath, { force: true })

@@ -1,6 +1,6 @@
 import { Pool } from 'undici'
+import { type Answer, AnswerReader } from '#fetching/client/answer-reader.ts'
 import type { Part } from '#foundation/lifecycle/parts.ts'
-import { type Answer, AnswerReader } from './answer-reader.ts'
 
 export interface SwitchClientOptions {
   /** URL of the admin port of the client service. */

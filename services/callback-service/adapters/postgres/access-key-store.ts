@@ -1,6 +1,8 @@
 import { v7 } from 'uuid'
 import type { PageRequest } from '#foundation/http/paging.ts'
 import { Prisma, type PrismaClient } from '#prisma'
+import { MAX_AGENT_KEYS } from '../../domain/agents/agent.ts'
+import { InvalidBodyError } from '../../domain/json-body.ts'
 import type { ListedKey, NewKey } from '../../domain/workspaces/access-key.ts'
 import type { KeyRole } from '../../domain/workspaces/caller.ts'
 import { MAX_KEYS, WorkspaceConflictError } from '../../domain/workspaces/workspace-conflict.ts'
@@ -20,10 +22,12 @@ interface KeyRow {
   readonly created_at: string
   readonly expires_at: string | null
   readonly last_used_at: string | null
+  readonly agent_id: string | null
 }
 
 const SHOWN = Prisma.raw(`json_build_object('id', k.id, 'workspace', k.workspace, 'role', k.role, 'name', k.name,
-  'created_at', k.created_at, 'expires_at', k.expires_at, 'last_used_at', k.last_used_at)`)
+  'created_at', k.created_at, 'expires_at', k.expires_at, 'last_used_at', k.last_used_at,
+  'agent_id', k.agent_id)`)
 
 /**
  * The keys in the database. A change is on the disk when its promise resolves. Each method throws StorageUnavailableError if the outcome is
@@ -44,18 +48,26 @@ export class AccessKeyStore {
    * Makes a key. The database gets only its hash, so nobody can show the key again.
    * @returns undefined if there is no such workspace
    * @throws {WorkspaceConflictError} too_many_keys
+   * @throws {InvalidBodyError} the workspace has no such agent
    */
   async create(
     workspace: string,
-    { role, name, expiresAt }: NewKey,
+    { role, name, expiresAt, agentId }: NewKey,
   ): Promise<{ readonly key: string; readonly listed: ListedKey } | undefined> {
     const key = newAccessKey(workspace)
-    const row = await this.#changes.change<KeyRow>(workspace, facts => {
-      if (!facts.workspace) return undefined
-      if (facts.keyCount >= MAX_KEYS) throw new WorkspaceConflictError('too_many_keys', `A workspace can have ${MAX_KEYS} keys.`)
-      return Prisma.sql`INSERT INTO access_keys AS k (id, workspace, role, name, hash, expires_at)
-        SELECT ${v7()}::uuid, ${workspace}, ${role}, ${name}, ${hashOfKey(key)}, ${expiresAt}::timestamptz FROM bumped RETURNING ${SHOWN} AS row`
-    })
+    const row = await this.#changes.change<KeyRow, number | null>(
+      workspace,
+      facts => {
+        if (!facts.workspace) return undefined
+        if (agentId === null) requireRoom(facts.keyCount, MAX_KEYS, 'A workspace')
+        else if (facts.more === null) throw new InvalidBodyError('invalid_value', 'The workspace has no agent with this id.', '/agent')
+        else requireRoom(facts.more, MAX_AGENT_KEYS, 'An agent')
+        return Prisma.sql`INSERT INTO access_keys AS k (id, workspace, role, name, hash, expires_at, agent_id)
+          SELECT ${v7()}::uuid, ${workspace}, ${role}, ${name}, ${hashOfKey(key)}, ${expiresAt}::timestamptz, ${agentId}::uuid FROM bumped
+          RETURNING ${SHOWN} AS row`
+      },
+      Prisma.sql`SELECT (SELECT count(*) FROM access_keys WHERE agent_id = a.id) FROM agents a WHERE id = ${agentId}::uuid AND workspace = ${workspace}`,
+    )
     return row && { key, listed: listedOf(row) }
   }
 
@@ -98,9 +110,15 @@ export class AccessKeyStore {
   }
 }
 
-function listedOf({ created_at, expires_at, last_used_at, ...row }: KeyRow): ListedKey {
+/** @throws {WorkspaceConflictError} too_many_keys */
+function requireRoom(count: number, max: number, who: string): void {
+  if (count >= max) throw new WorkspaceConflictError('too_many_keys', `${who} can have ${max} keys.`)
+}
+
+function listedOf({ created_at, expires_at, last_used_at, agent_id, ...row }: KeyRow): ListedKey {
   return {
     ...row,
+    agentId: agent_id,
     createdAt: new Date(created_at),
     expiresAt: expires_at === null ? null : new Date(expires_at),
     lastUsedAt: last_used_at === null ? null : new Date(last_used_at),

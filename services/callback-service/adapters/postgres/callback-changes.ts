@@ -1,5 +1,5 @@
+import type { ObjectId } from '#fetching/object-id.ts'
 import { Prisma, type PrismaClient } from '#prisma'
-import type { ObjectId } from '../../domain/object-id.ts'
 import type { ChangedCallback } from '../../domain/streaming/changed-callback.ts'
 import { inDatabase } from './database.ts'
 

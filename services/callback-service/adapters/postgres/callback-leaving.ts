@@ -2,18 +2,17 @@ import { Prisma, type PrismaClient } from '#prisma'
 import type { CallbackState } from '../../domain/callback.ts'
 import { type Settlement, settlement } from './claimed-row.ts'
 import { inDatabase } from './database.ts'
+import { lockedInOrder, RETURNS, STATE_BY_WISH, WITHOUT_CLAIM, waitAfter } from './lease-ending.ts'
 import { appended, withEntry } from './steering-sql.ts'
-
-/** What becomes of a running callback that goes back: somebody may have wished something else than the inbox. */
-const STATE_BY_WISH = Prisma.sql`(CASE wish WHEN 'pause' THEN 'paused' WHEN 'cancel' THEN 'cancelled' ELSE 'pending' END)::callback_state`
 
 /** The time in a token, which is a UUIDv7: when its callback was claimed, by the clock of the process that claimed it. */
 const CLAIMED_AT = Prisma.sql`('x0000' || substr(claim_token::text, 1, 8) || substr(claim_token::text, 10, 4))::bit(64)::bigint`
 
 /**
- * Writes how callbacks leave their worker, in one statement. A verdict `pending` becomes what somebody wished meanwhile.
+ * Writes how callbacks leave their worker or their agent, in one statement. A verdict `pending` becomes what somebody wished meanwhile.
  * @param nowMs the time of the database's clock, as this process knows it
- * @returns the state that each callback got, in the order of `items`; undefined if its claim was lost, and nothing has changed
+ * @returns the state that each callback got, in the order of `items`; undefined if its claim was lost, or its agent has delivered
+ *   more meanwhile, and nothing has changed
  * @throws {StorageUnavailableError} the outcome is unknown; try again
  * @throws {ValueRefusedError} Postgres refuses one of the verdicts; nothing has changed
  */
@@ -23,6 +22,8 @@ export async function settleCallbacks(
   nowMs: number,
 ): Promise<(CallbackState | undefined)[]> {
   const settlements = JSON.stringify(inOrder(items, ({ callback }) => callback.id).map(item => settlement(item, nowMs)))
+  // A claim has one worker, which settles it once. That needs no locks.
+  const inTurn = items.some(({ agent }) => agent) ? Prisma.sql`AND ${lockedInOrder(items.map(({ callback }) => callback))}` : Prisma.empty
   const state = Prisma.sql`CASE r.state WHEN 'pending' THEN ${STATE_BY_WISH} ELSE r.state::callback_state END`
   const rows = await inDatabase(
     () => prisma.$queryRaw<{ id: string; token: string; state: CallbackState }[]>`
@@ -30,7 +31,10 @@ export async function settleCallbacks(
         state = ${state},
         unstored = r.unstored,
         attempts = c.attempts - r.refund,
-        due_at = CASE WHEN r.state = 'pending' THEN clock_timestamp() + make_interval(secs => r.delay_ms / 1000.0) ELSE c.due_at END,
+        -- Workers do not say what an attempt brought, so only leases wait for their number.
+        due_at = CASE WHEN r.state = 'pending' THEN clock_timestamp()
+          + greatest(make_interval(secs => r.delay_ms / 1000.0), CASE WHEN r.refund = 1 AND NOT r.brings THEN ${waitAfter(RETURNS)} END) ELSE c.due_at END,
+        returns = CASE WHEN r.refund = 1 AND NOT r.brings THEN ${RETURNS} ELSE 0 END,
         finished_at = CASE WHEN r.state <> 'pending' OR wish = 'cancel' THEN clock_timestamp() END,
         -- Readers of changes find the others by finished_at or due_at.
         steered_at = CASE WHEN r.state = 'pending' AND wish = 'pause' THEN clock_timestamp() ELSE steered_at END,
@@ -38,11 +42,10 @@ export async function settleCallbacks(
         timeline = CASE WHEN timeline IS NULL AND wish IS NULL THEN r.entries
           ELSE ${appended(Prisma.sql`jsonb_build_array((r.entries -> 0) || jsonb_build_object('state', ${state}))`)} END,
         wish = NULL,
-        claimed_by = NULL,
-        claim_token = NULL
+        ${WITHOUT_CLAIM}
       FROM json_to_recordset(${settlements}::json)
-        AS r(id uuid, token uuid, state text, unstored jsonb, delay_ms float8, refund int, entries jsonb)
-      WHERE c.id = r.id AND c.claim_token = r.token
+        AS r(id uuid, token uuid, state text, unstored jsonb, delay_ms float8, refund int, seen int, brings boolean, entries jsonb)
+      WHERE c.id = r.id AND c.claim_token = r.token AND (r.seen IS NULL OR r.seen = coalesce(cardinality(c.delivered), 0)) ${inTurn}
       RETURNING c.id, r.token, c.state`,
   )
   // By claim: after a take-over, the batch may have an old and a new claim of one callback.
@@ -84,7 +87,7 @@ export function takeOverLost(prisma: PrismaClient, { workerNumber, dead, tokens,
         attempts = CASE WHEN claim_token = ANY (${[...unanswered]}::uuid[]) THEN attempts - 1 ELSE attempts END,
         timeline = ${withEntry(Prisma.sql`jsonb_build_object('event', CASE WHEN claimed_by = ${workerNumber} THEN 'given_back' ELSE 'taken_over' END,
           'worker', claimed_by, 'by', ${`worker ${workerNumber}`}::text, 'claimed_at', ${CLAIMED_AT}, 'attempt', attempts - crashes, 'state', ${STATE_BY_WISH})`)},
-        wish = NULL, claimed_by = NULL, claim_token = NULL
+        wish = NULL, ${WITHOUT_CLAIM}
       WHERE id = ANY (ARRAY(SELECT id FROM lost))`,
   )
 }
@@ -111,6 +114,6 @@ export async function absolve(prisma: PrismaClient, ids: readonly string[]): Pro
 }
 
 /** All statements that wait for the locks of several rows lock them in this order, so that two of them cannot block each other. */
-function inOrder<Item>(items: readonly Item[], idOf: (item: Item) => string): Item[] {
+export function inOrder<Item>(items: readonly Item[], idOf: (item: Item) => string): Item[] {
   return items.toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1))
 }

@@ -4,7 +4,7 @@ import type { Wish } from '../../domain/steering/cancellation.ts'
 import type { Change } from '../../domain/steering/change.ts'
 import type { CallbackChanges, CallbackKey } from '../../domain/steering/steered.ts'
 import { inDatabase, WAIT_FOR_DISK } from './database.ts'
-import { assignments, columnsOf, entryOf, isChangeable, steered } from './steering-sql.ts'
+import { assignments, columnsOf, detailsOf, entryOf, isChangeable, labelsOf, steered } from './steering-sql.ts'
 
 /** Who asked for the change, as the timeline says it. */
 const BY = 'api'
@@ -32,18 +32,17 @@ export class CallbackSteering {
    * @returns the state before; undefined if there is no such callback
    * @throws {StorageUnavailableError} the outcome is unknown; it is safe to repeat, as the other calls are
    */
-  async change(key: CallbackKey, { activated, priority }: CallbackChanges): Promise<CallbackState | undefined> {
+  async change(key: CallbackKey, { activated, priority, agentLabels }: CallbackChanges): Promise<CallbackState | undefined> {
     const changes: Change[] = []
     if (activated !== undefined) changes.push({ kind: activated ? 'resume' : 'pause' })
     if (priority !== undefined) changes.push({ kind: 'prioritise', priority })
+    if (agentLabels !== undefined) changes.push({ kind: 'label', agentLabels })
     const [first] = changes
     if (!first) return this.state(key)
     const entry =
-      changes.length === 1 ? entryOf(first, BY) : Prisma.sql`${JSON.stringify({ event: 'changed', by: BY, activated, priority })}::jsonb`
-    const isNew = (change: Change): Prisma.Sql =>
-      change.kind === 'prioritise'
-        ? Prisma.sql`(${isChangeable(change)} AND priority <> ${change.priority}::int)`
-        : Prisma.sql`(${isChangeable(change)})`
+      changes.length === 1
+        ? entryOf(first, BY)
+        : Prisma.sql`${JSON.stringify(Object.assign({ event: 'changed', by: BY, activated }, ...changes.map(detailsOf)))}::jsonb`
     const before = await this.#steer(key, {
       set: Prisma.sql`${Prisma.join(changes.flatMap(columnsOf))}, ${steered(entry)}`,
       where: Prisma.join(changes.map(isNew), ' OR '),
@@ -108,6 +107,13 @@ export class CallbackSteering {
     )
     return before
   }
+}
+
+/** The condition that a change is possible, and the callback is not so already. */
+function isNew(change: Change): Prisma.Sql {
+  if (change.kind === 'prioritise') return Prisma.sql`(${isChangeable(change)} AND priority <> ${change.priority}::int)`
+  if (change.kind === 'label') return Prisma.sql`(${isChangeable(change)} AND agent_labels IS DISTINCT FROM ${labelsOf(change)})`
+  return Prisma.sql`(${isChangeable(change)})`
 }
 
 function entryNamed(event: string): Prisma.Sql {

@@ -1,4 +1,4 @@
-import type { ObjectId } from '../../domain/object-id.ts'
+import type { ObjectId } from '#fetching/object-id.ts'
 import type { ClaimedCallback, Unstored, Verdict } from '../../domain/processing/claimed-callback.ts'
 import { attemptEntry } from './timeline-entry.ts'
 
@@ -54,7 +54,7 @@ export function claimedCallback(row: ClaimedRow, { token, claimedAtMs, steppedAt
 }
 
 /** @param array a bigint[] in Postgres' text format: `{1,2,3}` */
-function parseIds(array: string): ObjectId[] {
+export function parseIds(array: string): ObjectId[] {
   return array === '{}' ? [] : array.slice(1, -1).split(',').map(BigInt)
 }
 
@@ -62,12 +62,18 @@ function parseIds(array: string): ObjectId[] {
 export interface Settlement {
   readonly callback: ClaimedCallback
   readonly verdict: Verdict
-  /** Undefined if this process no longer works on it. */
+  /** Undefined if this process no longer works on it, or an agent does. */
   readonly workerNumber: number | undefined
+  /** Undefined if no agent has it. */
+  readonly agent?: {
+    readonly name: string
+    /** Number of objects delivered when the verdict was made. If there are more now, the verdict is void. */
+    readonly delivered: number
+  }
 }
 
 /** Turns a verdict into the JSON that the settling statement reads. @param nowMs the time of the database's clock */
-export function settlement({ callback, verdict, workerNumber }: Settlement, nowMs: number): object {
+export function settlement({ callback, verdict, workerNumber, agent }: Settlement, nowMs: number): object {
   const isPending = verdict.state === 'pending'
   return {
     id: callback.id,
@@ -77,7 +83,18 @@ export function settlement({ callback, verdict, workerNumber }: Settlement, nowM
     unstored: verdict.unstored.map(object => ({ ...object, id: String(object.id) })),
     delay_ms: isPending ? verdict.delayMs : 0,
     refund: isPending && !verdict.isCharged ? 1 : 0,
-    entries: [{ at: Math.floor(nowMs), worker: workerNumber, state: verdict.state, ...attemptEntry(callback, verdict) }],
+    ...(agent && {
+      seen: agent.delivered,
+      brings: verdict.unstored.slice(callback.unstored.length).some(({ outcome }) => outcome !== 'pending'),
+    }),
+    entries: [
+      {
+        at: Math.floor(nowMs),
+        ...(agent ? { agent: agent.name } : { worker: workerNumber }),
+        state: verdict.state,
+        ...attemptEntry(callback, verdict),
+      },
+    ],
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import type { PrismaClient } from '#prisma'
+import type { KnownSteps } from './cluster-state.ts'
 import { inDatabase } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
 
@@ -26,7 +27,9 @@ export class ClockSteps {
   readonly #prisma: PrismaClient
   readonly #clock: DatabaseClock
   readonly #logger: Logger
-  #known: number | undefined
+  #known: KnownSteps | undefined
+  /** Rows of transactions before this one are older than the step. */
+  #oldestTransaction: string | undefined
   #tries = 0
 
   constructor(options: { prisma: PrismaClient; clock: DatabaseClock; logger: Logger }) {
@@ -36,33 +39,42 @@ export class ClockSteps {
   }
 
   /**
-   * Makes up for a step that the clock has noticed, unless another replica has done so.
-   * @param latest number of the last step that a replica made up for, read just before
+   * Makes up for a step that the clock has noticed, as far as no other replica has done so.
+   * @param latest what replicas have made up for, read just before
    * @throws {StorageUnavailableError} nothing was moved; the next calls try again, up to five times in all
    */
-  async makeUp(latest: number): Promise<void> {
-    const { step } = this.#clock
+  async makeUp(latest: KnownSteps): Promise<void> {
+    const known = this.#known
+    const hasGoneBack = (this.#clock.step?.byMs ?? 0) < 0
     // This is safe to repeat, and has no number: the replica that began it may have died half-way.
-    if (this.#known === undefined || (step && step.byMs < 0)) await this.#moveUntouched()
-    const isMadeUp = this.#known !== undefined && latest > this.#known
+    if (!known || hasGoneBack) await this.#moveUntouched()
     this.#known = latest
-    if (!step) return
-    const isWorthIt = !isMadeUp && Math.abs(step.byMs) >= MIN_STEP_MS
+    if (known) this.#clock.forgetStep(latest.byMs - known.byMs)
+    const { step } = this.#clock
+    if (!step) {
+      this.#oldestTransaction = latest.oldestTransaction
+      return
+    }
+    const isWorthIt = Math.abs(step.byMs) >= MIN_STEP_MS
     if (isWorthIt && this.#tries < MAX_TRIES) {
       this.#tries += 1
-      const hasMoved = await this.#move(latest + 1, step.byMs, this.#clock.at(step.afterMs))
-      this.#known = latest + 1
-      if (hasMoved) this.#logger.warn({ step_ms: Math.round(step.byMs) }, "the database's clock stepped: stored times have moved with it")
+      const hasMoved = await this.#move(latest.number + 1, step.byMs, this.#clock.at(step.afterMs))
+      this.#tries = 0
+      // Another replica was faster. The next look shows how much it has made up for.
+      if (!hasMoved) return
+      this.#known = { ...latest, number: latest.number + 1, byMs: latest.byMs + step.byMs }
+      this.#logger.warn({ step_ms: Math.round(step.byMs) }, "the database's clock stepped: stored times have moved with it")
     } else if (isWorthIt) {
       this.#logger.error({ step_ms: Math.round(step.byMs) }, "the database's clock stepped: stored times could not be moved with it")
     }
     this.#tries = 0
-    this.#clock.forgetStep()
+    this.#clock.forgetStep(step.byMs)
   }
 
   /**
    * Moves the times of objects stored before the step. Those stored after `sinceMs`, by the clock as it is now, have the right times already, however
-   * late this statement begins. If the clock went back, it also moves the callbacks that wait for their next attempt.
+   * late this statement begins. After a step back by a minute, what was stored a minute ago seems to be among them, but its transaction is older.
+   * If the clock went back, it also moves the callbacks that wait for their next attempt.
    * @returns false if another replica was faster
    */
   async #move(number: number, byMs: number, sinceMs: number): Promise<boolean> {
@@ -73,9 +85,10 @@ export class ClockSteps {
         ), moved_objects AS (
           UPDATE objects SET stored_at = stored_at + by, fetched_at = fetched_at + by, expires_at = expires_at + by, last_seen_at = last_seen_at + by
           FROM won WHERE stored_at NOT BETWEEN to_timestamp(${sinceMs}::float8 / 1000) AND clock_timestamp()
+            OR age(objects.xmin) > age(${this.#oldestTransaction ?? null}::text::xid)
         ), moved_retries AS (
           UPDATE callbacks SET due_at = due_at + by FROM won
-          WHERE ${byMs}::float8 < 0 AND state = 'pending' AND unstored IS NOT NULL AND due_at > now()
+          WHERE ${byMs}::float8 < 0 AND state = 'pending' AND (unstored IS NOT NULL OR returns > 0) AND due_at > now()
         )
         SELECT EXISTS (SELECT FROM won) AS won`,
     )
@@ -89,7 +102,7 @@ export class ClockSteps {
         () => this.#prisma.$executeRaw`
           UPDATE callbacks c SET due_at = now() - interval '1 minute' + f.n * interval '1 microsecond' FROM (
             SELECT id, row_number() OVER (ORDER BY due_at) AS n FROM (
-              SELECT id, due_at FROM callbacks WHERE state = 'pending' AND unstored IS NULL AND due_at > now() + interval '500 ms'
+              SELECT id, due_at FROM callbacks WHERE state = 'pending' AND unstored IS NULL AND returns = 0 AND due_at > now() + interval '500 ms'
               ORDER BY due_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED
             ) r
           ) f WHERE c.id = f.id`,

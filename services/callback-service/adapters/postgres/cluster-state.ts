@@ -13,8 +13,17 @@ export interface ClusterState {
   readonly suspectCrashes: number | undefined
   /** Ids of the callbacks of this worker that somebody wants back, to cancel them. */
   readonly recalled: readonly string[]
-  /** Number of the last clock step that a replica made up for; 0 before the first one. */
-  readonly clockStep: number
+  readonly clockSteps: KnownSteps
+}
+
+/** The steps of the clock that replicas have made up for. */
+export interface KnownSteps {
+  /** Number of the last one; 0 before the first one. */
+  readonly number: number
+  /** Their sum. */
+  readonly byMs: number
+  /** Every transaction before this one has ended. */
+  readonly oldestTransaction: string
 }
 
 interface Row {
@@ -22,6 +31,8 @@ interface Row {
   readonly suspect_crashes: number | null
   readonly recalled: string[] | null
   readonly clock_step: number
+  readonly step_ms: number
+  readonly oldest_transaction: string
   readonly now_ms: number
 }
 
@@ -48,7 +59,7 @@ export async function readClusterState(
     () => prisma.$queryRaw<Row[]>`
       SELECT (
           SELECT json_agg(json_build_object('number', n.number, 'renewal', w.xmin::text, 'leaseMs', w.lease_ms, 'isLocked', l.pid IS NOT NULL))
-          FROM (SELECT number FROM workers UNION SELECT claimed_by FROM callbacks WHERE state = 'running') n
+          FROM (SELECT number FROM workers UNION SELECT claimed_by FROM callbacks WHERE state = 'running' AND claimed_by IS NOT NULL) n
           LEFT JOIN workers w ON w.number = n.number
           LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = ${ADVISORY_CLASS}::int::oid AND l.objid = n.number::oid AND l.objsubid = 2
             AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -56,10 +67,12 @@ export async function readClusterState(
         (SELECT min(crashes)::int FROM callbacks WHERE state = 'pending' AND crashes >= 3 AND crashes BETWEEN ${SUSPECT_CRASHES} AND ${maxCrashes - 1}
           AND workspace <> ALL (${[...excluded]}::text[]) AND due_at <= now()) AS suspect_crashes,
         (SELECT array_agg(id::text) FROM callbacks WHERE state = 'running' AND claimed_by = ${workerNumber ?? null}::int AND wish = 'cancel') AS recalled,
-        (SELECT coalesce(max(number), 0)::int FROM clock_steps) AS clock_step,
-        extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms`,
+        s.*, pg_snapshot_xmin(pg_current_snapshot())::xid::text AS oldest_transaction,
+        extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms
+      FROM (SELECT coalesce(max(number), 0)::int AS clock_step, coalesce(sum(step_ms), 0)::float8 AS step_ms FROM clock_steps) s`,
   )
-  const { workers, suspect_crashes, recalled, clock_step, now_ms } = row as Row
+  const { workers, suspect_crashes, recalled, clock_step, step_ms, oldest_transaction, now_ms } = row as Row
   clock.observe(now_ms, sentMs)
-  return { workers: workers ?? [], suspectCrashes: suspect_crashes ?? undefined, recalled: recalled ?? [], clockStep: clock_step }
+  const clockSteps = { number: clock_step, byMs: step_ms, oldestTransaction: oldest_transaction }
+  return { workers: workers ?? [], suspectCrashes: suspect_crashes ?? undefined, recalled: recalled ?? [], clockSteps }
 }

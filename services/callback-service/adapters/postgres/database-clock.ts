@@ -66,11 +66,21 @@ export class DatabaseClock {
   }
 
   /**
-   * The latest time that the database's clock can show now, plus 100 ms, unless it has stepped since the last observation. Before the first
-   * observation, a time thousands of years ahead.
+   * The latest time that the database's clock can show now, plus 100 ms, unless it has stepped since the last observation. A step forward
+   * counts from when it is made up for: until then rows have the old times. Before the first observation, a time thousands of years ahead.
    */
   latestNowMs(): number {
-    return Math.min(performance.now() - this.#least + ROOM_MS, FAR_AHEAD_MS)
+    const aheadMs = Math.max(0, this.#step?.byMs ?? 0)
+    return Math.min(performance.now() - this.#least - aheadMs + ROOM_MS, FAR_AHEAD_MS)
+  }
+
+  /**
+   * The earliest time that the database's clock can show now, unless it has gone back since the last observation. Before the first observation,
+   * minus infinity.
+   */
+  earliestNowMs(): number {
+    const nowMs = performance.now()
+    return nowMs - this.#most - DRIFT * Math.max(0, nowMs - this.#observedAtMs) - TOLERANCE_MS
   }
 
   /**
@@ -86,9 +96,9 @@ export class DatabaseClock {
     return this.#step
   }
 
-  /** Forgets the step, because it was made up for. */
-  forgetStep(): void {
-    this.#step = undefined
+  /** Forgets as much of the step as was made up for. The clock may have stepped again meanwhile. */
+  forgetStep(byMs: number): void {
+    if (this.#step) this.#step = this.#step.byMs === byMs ? undefined : { ...this.#step, byMs: this.#step.byMs - byMs }
   }
 
   #noteStep(byMs: number, atMs: number): void {

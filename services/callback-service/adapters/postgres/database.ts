@@ -5,6 +5,7 @@ import type { Logger } from '#foundation/telemetry/logger.ts'
 import { Prisma, PrismaClient } from '#prisma'
 import { RightMissingError, StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { PostgresConnection, sessionWith } from './connection.ts'
+import { type Durability, requireDurability } from './durability.ts'
 
 export interface DatabaseOptions {
   readonly name: string
@@ -12,6 +13,8 @@ export interface DatabaseOptions {
   readonly maxConnections: number
   readonly connectTimeoutMs: number
   readonly queryTimeoutMs: number
+  /** What the service promises. A connection to a database that contradicts it is not used. Absent: the pool takes every database, for tools. */
+  readonly durability?: Durability
   readonly logger: Logger
 }
 
@@ -24,10 +27,12 @@ export class Database implements Part {
   readonly name: string
   readonly prisma: PrismaClient
   readonly queryTimeoutMs: number
+  readonly durability: Durability | undefined
 
   constructor(options: DatabaseOptions) {
-    const { name, url, maxConnections, connectTimeoutMs, queryTimeoutMs, logger } = options
+    const { name, url, maxConnections, connectTimeoutMs, queryTimeoutMs, durability, logger } = options
     this.name = name
+    this.durability = durability
     this.queryTimeoutMs = queryTimeoutMs
     const pool = new pg.Pool({
       ...sessionWith(url, {
@@ -41,6 +46,8 @@ export class Database implements Part {
       }),
       // The pool passes its own options to the constructor.
       Client: PostgresConnection as unknown as new () => PostgresConnection,
+      // The pool waits for it before it uses the connection.
+      ...(durability && { onConnect: (client: pg.ClientBase) => requireDurability(client, durability) }),
       max: maxConnections,
       connectionTimeoutMillis: connectTimeoutMs,
       query_timeout: queryTimeoutMs,

@@ -1,6 +1,6 @@
+import type { ObjectId } from '#fetching/object-id.ts'
 import type { PageRequest } from '#foundation/http/paging.ts'
 import { Prisma, type PrismaClient } from '#prisma'
-import type { ObjectId } from '../../domain/object-id.ts'
 import type { ObjectFilter, ObjectView } from '../../domain/stored-object.ts'
 import { inDatabase } from './database.ts'
 

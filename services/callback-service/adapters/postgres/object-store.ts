@@ -1,7 +1,7 @@
+import type { FetchedObject } from '#fetching/fetched-object.ts'
 import { Batcher } from '#foundation/batcher.ts'
 import { type Context, context } from '#foundation/telemetry/spans.ts'
 import type { PrismaClient } from '#prisma'
-import type { FetchedObject } from '../../domain/fetching/fetched-object.ts'
 import { StorageUnavailableError, ValueRefusedError } from '../../domain/storage-errors.ts'
 import { inDatabase, WAIT_FOR_DISK } from './database.ts'
 import type { DatabaseClock } from './database-clock.ts'
@@ -103,7 +103,7 @@ export class ObjectStore {
     const spans = new StoreSpans()
     const latest = latestOfEach(sightings).map(sighting => ({ ...sighting, traceparent: spans.traceparentFor(sighting.context) }))
     try {
-      // If the clock went back unnoticed, the first try notices it. The second try then uses the times of the new clock.
+      // If the clock stepped unnoticed, the first try notices it. The second try then uses the times of the new clock.
       if (!(await this.#write(latest)) && !(await this.#write(latest))) {
         throw new StorageUnavailableError("the database's clock stepped while objects were stored")
       }
@@ -115,7 +115,10 @@ export class ObjectStore {
     return sightings.map(() => undefined)
   }
 
-  /** @returns false if a fetch seems to have left in the future: then the clock has gone back, and nothing was written */
+  /**
+   * @returns false if the clock has stepped unnoticed, so that the times of the fetches are wrong. If it went back, nothing was written. If it went
+   * forward, fetches may seem older than those whose times another replica has moved already.
+   */
   async #write(sightings: readonly TracedSighting[]): Promise<boolean> {
     const rows = sightings.map(({ object, callback, isSeen, traceparent }) => ({
       workspace: callback.workspace,
@@ -128,7 +131,7 @@ export class ObjectStore {
       callback_id: callback.id,
       traceparent,
     }))
-    const lastFetchedMs = Math.max(...rows.map(row => row.fetched_ms))
+    const earliestNowMs = Math.max(this.#clock.earliestNowMs(), ...rows.map(row => row.fetched_ms))
     const sentMs = performance.now()
     const [row] = await inDatabase(
       () => this.#prisma.$queryRaw<{ now_ms: number; is_written: boolean }[]>`
@@ -138,7 +141,7 @@ export class ObjectStore {
             t.now + make_interval(secs => r.ttl_seconds), r.callback_id, r.traceparent
           FROM json_to_recordset(${JSON.stringify(rows)}::json) AS
             r(workspace text, id bigint, online boolean, seen boolean, fetched_ms float8, ttl_seconds float8, callback_id uuid, traceparent text), t
-          WHERE to_timestamp(${lastFetchedMs}::float8 / 1000) <= t.now
+          WHERE to_timestamp(${earliestNowMs}::float8 / 1000) <= t.now
           -- All writers use the same order, so that two that store the same objects wait for each other and cannot deadlock.
           ORDER BY r.workspace, r.id
           ON CONFLICT (workspace, id) DO UPDATE SET
@@ -152,10 +155,10 @@ export class ObjectStore {
           -- A stored fetch that lies in the future left before the clock went back.
           WHERE objects.fetched_at <= excluded.fetched_at OR objects.fetched_at > excluded.stored_at
         )
-        SELECT extract(epoch FROM now)::float8 * 1000 AS now_ms, to_timestamp(${lastFetchedMs}::float8 / 1000) <= now AS is_written FROM t`,
+        SELECT extract(epoch FROM now)::float8 * 1000 AS now_ms, to_timestamp(${earliestNowMs}::float8 / 1000) <= now AS is_written FROM t`,
     )
     if (row) this.#clock.observe(row.now_ms, sentMs)
-    return row?.is_written ?? false
+    return row?.is_written === true && this.#clock.steppedAtMs < sentMs
   }
 }
 

@@ -61,14 +61,21 @@ export function columnsOf(change: Change): Prisma.Sql[] {
       return [priorityIs(change.priority)]
     case 'cancel':
       return [Prisma.sql`state = 'cancelled'`, Prisma.sql`finished_at = clock_timestamp()`, Prisma.sql`wish = NULL`]
+    case 'label':
+      return [Prisma.sql`agent_labels = ${labelsOf(change)}`]
     case 'retry':
       return [
         Prisma.sql`state = 'pending', due_at = clock_timestamp(), retried_at = clock_timestamp(), finished_at = NULL`,
-        Prisma.sql`attempts = 0, crashes = 0, wish = NULL`,
+        Prisma.sql`attempts = 0, crashes = 0, returns = 0, wish = NULL`,
         Prisma.sql`unstored = ${change.objects === 'all' ? Prisma.sql`NULL` : OPEN_AGAIN}`,
         ...(change.priority === undefined ? [] : [priorityIs(change.priority)]),
       ]
   }
+}
+
+/** The labels of a change as SQL: an array, or NULL. */
+export function labelsOf({ agentLabels }: { readonly agentLabels: readonly string[] | null }): Prisma.Sql {
+  return agentLabels === null ? Prisma.sql`NULL::text[]` : Prisma.sql`${[...agentLabels]}::text[]`
 }
 
 /** Every object that is not stored is to be fetched again. */
@@ -80,8 +87,21 @@ function priorityIs(priority: number): Prisma.Sql {
 }
 
 /** What the timeline says of a change, without its time. @param by who asked for it */
-export function entryOf({ kind, ...change }: Change, by: string): Prisma.Sql {
-  return Prisma.sql`${JSON.stringify({ event: EVENTS[kind], by, ...change })}::jsonb`
+export function entryOf(change: Change, by: string): Prisma.Sql {
+  return Prisma.sql`${JSON.stringify({ event: EVENTS[change.kind], by, ...detailsOf(change) })}::jsonb`
 }
 
-const EVENTS = { pause: 'paused', resume: 'resumed', prioritise: 'prioritised', cancel: 'cancelled', retry: 'retried' } as const
+/** The members of a change, as the timeline names them. */
+export function detailsOf({ kind, ...details }: Change): object {
+  if (!('agentLabels' in details)) return details
+  return { agent_labels: details.agentLabels }
+}
+
+const EVENTS = {
+  pause: 'paused',
+  resume: 'resumed',
+  prioritise: 'prioritised',
+  cancel: 'cancelled',
+  label: 'labelled',
+  retry: 'retried',
+} as const

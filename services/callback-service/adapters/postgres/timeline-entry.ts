@@ -1,11 +1,11 @@
-import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
+import type { ClaimedCallback, Unstored, Verdict } from '../../domain/processing/claimed-callback.ts'
 
 /** Kinds of results that an entry counts one by one. Statuses of the client service are many, and an entry must stay small. */
 const MAX_KINDS = 10
 
 /** What the timeline of a callback says of an attempt, without its time, worker and state. */
 export function attemptEntry(callback: ClaimedCallback, verdict: Verdict): object {
-  const isGivenBack = verdict.state === 'pending' && !verdict.isCharged && verdict.unstored.some(({ reason }) => reason === 'interrupted')
+  const isGivenBack = verdict.state === 'pending' && !verdict.isCharged && verdict.unstored.some(isGivenUp)
   return {
     event: isGivenBack ? 'given_back' : 'attempt_ended',
     // By the database's clock, as the end. The clock of this process may differ, and a token tells a time that never goes back.
@@ -13,6 +13,11 @@ export function attemptEntry(callback: ClaimedCallback, verdict: Verdict): objec
     attempt: callback.attempt,
     counts: countsOf(callback, verdict),
   }
+}
+
+/** Whether an object is pending only because nobody works on it any more. */
+function isGivenUp({ reason }: Unstored): boolean {
+  return reason === 'interrupted' || reason === 'given_back'
 }
 
 /** @param token a UUIDv7 @returns when it was made: epoch milliseconds by the clock of its process */

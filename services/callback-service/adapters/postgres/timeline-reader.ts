@@ -14,13 +14,22 @@ export async function readTimeline(prisma: PrismaClient, { workspace, id }: Call
   if (!row) return undefined
   const entries = (row.timeline ?? []) as unknown as TimelineEntry[]
   const { claimedBy, claimToken } = row
-  const claim =
-    claimedBy === null || claimToken === null
-      ? undefined
-      : { worker: claimedBy, at: timeOf(claimToken), attempt: row.attempts - row.crashes }
-  const numbers = [...entries.map(({ worker }) => worker), claim?.worker].filter(number => number !== undefined)
+  const attempt = row.attempts - row.crashes
+  const worked = claimedBy === null || claimToken === null ? undefined : { worker: claimedBy, at: timeOf(claimToken), attempt }
+  const claim = worked ?? (await leaseOf(prisma, row, attempt))
+  const numbers = [...entries.map(({ worker }) => worker), worked?.worker].filter(number => number !== undefined)
   const workers = await inDatabase(() => prisma.worker.findMany({ where: { number: { in: numbers } } }))
   const processes = new Map(workers.map(({ number, host, pid }) => [number, { host, pid }]))
   const isSpooled = entries.some(({ event }) => event === 'drained')
   return { id, state: row.state, receivedAt: row.receivedAt, isSpooled, entries, claim, processes }
+}
+
+async function leaseOf(
+  prisma: PrismaClient,
+  { agentId, leasedAt }: { readonly agentId: string | null; readonly leasedAt: Date | null },
+  attempt: number,
+) {
+  if (agentId === null || leasedAt === null) return undefined
+  const agent = await inDatabase(() => prisma.agent.findUnique({ where: { id: agentId }, select: { name: true } }))
+  return { agent: agent?.name ?? agentId, at: leasedAt.getTime(), attempt }
 }

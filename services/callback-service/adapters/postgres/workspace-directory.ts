@@ -5,6 +5,7 @@ import { Signal } from '#foundation/lifecycle/signal.ts'
 import type { Logger } from '#foundation/telemetry/logger.ts'
 import { TroubleLog } from '#foundation/telemetry/trouble-log.ts'
 import type { PrismaClient } from '#prisma'
+import type { KnownAgent } from '../../domain/agents/agent.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { KnownKey } from '../../domain/workspaces/caller.ts'
 import { BUILT_IN_DEFAULT } from '../../domain/workspaces/default-workspace.ts'
@@ -28,8 +29,9 @@ const STALE_MS = 2000
 const PATIENCE_MS = 1000
 
 /**
- * All workspaces and keys, in the memory of this process. It asks the database twice a second whether they have changed. While the database
- * is away, the last state stays. After a restart without the database, the state is that of the snapshot.
+ * All workspaces, keys and agents, in the memory of this process. It asks the database twice a second whether they have changed. While the
+ * database is away, the last state stays. After a restart without the database, the state is that of the snapshot, which has no agents: without
+ * the database there are no leases.
  */
 export class WorkspaceDirectory implements Part {
   readonly name = 'workspace directory'
@@ -41,6 +43,8 @@ export class WorkspaceDirectory implements Part {
   #workspaces: ReadonlyMap<string, Workspace> = new Map()
   #all: readonly Workspace[] = []
   #keys: ReadonlyMap<string, KnownKey> = new Map()
+  #agents: ReadonlyMap<string, KnownAgent> = new Map()
+  #agentsOf: ReadonlyMap<string, readonly KnownAgent[]> = new Map()
   #state: AccessState | undefined
   #revision: string | undefined
   #isSaved = true
@@ -109,6 +113,25 @@ export class WorkspaceDirectory implements Part {
     return this.#workspaces.get(name)
   }
 
+  /** @param id of an agent, in lower case. Archived agents are found too */
+  agent(id: string): KnownAgent | undefined {
+    return this.#agents.get(id)
+  }
+
+  /** All agents of a workspace, archived ones included. */
+  agentsOf(workspace: string): readonly KnownAgent[] {
+    return this.#agentsOf.get(workspace) ?? []
+  }
+
+  /** The ids of the archived agents of all workspaces. */
+  get archivedAgents(): readonly string[] {
+    return [...this.#agents.values()].filter(({ isArchived }) => isArchived).map(({ id }) => id)
+  }
+
+  get hasAgents(): boolean {
+    return this.#agents.size > 0
+  }
+
   /** @param hash SHA-256 of the key */
   keyWithHash(hash: Buffer): KnownKey | undefined {
     return this.#keys.get(hash.toString('hex'))
@@ -172,9 +195,11 @@ export class WorkspaceDirectory implements Part {
     const { prisma } = this.#options
     const beganMs = performance.now()
     if (this.#revision === undefined || (await readRevision(prisma)) !== this.#revision) {
-      const { revision, ...state } = await readAccess(prisma)
+      const { revision, agents, ...state } = await readAccess(prisma)
       this.#revision = revision
       this.#isSaved = false
+      this.#agents = new Map(agents.map(agent => [agent.id, agent]))
+      this.#agentsOf = Map.groupBy(agents, ({ workspace }) => workspace)
       this.#show(state)
     }
     this.#readAtMs = beganMs

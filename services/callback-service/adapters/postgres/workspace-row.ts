@@ -1,5 +1,5 @@
 import { Prisma } from '#prisma'
-import { DEFAULT_WORKSPACE, type Limits, NO_LIMITS, type Workspace } from '../../domain/workspaces/workspace.ts'
+import { DEFAULT_WORKSPACE, FETCHERS, type Limits, NO_LIMITS, type Workspace } from '../../domain/workspaces/workspace.ts'
 
 /** A row of `workspaces` as JSON. `limits` has only the limits that are set. */
 export interface WorkspaceRow {
@@ -11,6 +11,8 @@ export interface WorkspaceRow {
   readonly signing_secrets: readonly string[]
   readonly paused: boolean
   readonly weight: number
+  readonly fetcher: string | null
+  readonly agent_labels: readonly string[]
   readonly limits: Partial<Limits>
   readonly created_at: string
   readonly archived_at: string | null
@@ -28,6 +30,8 @@ export function workspaceOf(row: WorkspaceRow): Workspace {
     signingSecrets: row.signing_secrets,
     isPaused: row.paused,
     weight: row.weight,
+    fetcher: FETCHERS.find(fetcher => fetcher === row.fetcher) ?? 'service',
+    agentLabels: row.agent_labels,
     limits: isDefault ? NO_LIMITS : { ...NO_LIMITS, ...row.limits },
     createdAt: new Date(row.created_at),
     archivedAt: isDefault || row.archived_at === null ? null : new Date(row.archived_at),
@@ -35,11 +39,12 @@ export function workspaceOf(row: WorkspaceRow): Workspace {
 }
 
 /** The columns that a change can set, in the order of `valuesOf`. */
-export const CHANGEABLE = Prisma.raw('description, client_service_url, ttl_seconds, keep_offline, signing_secrets, paused, weight, limits')
+export const CHANGEABLE = Prisma.raw(`description, client_service_url, ttl_seconds, keep_offline, signing_secrets, paused, weight,
+  fetcher, agent_labels, limits`)
 
 export function valuesOf({ limits, ...workspace }: Workspace): Prisma.Sql {
   const given = Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== null))
   return Prisma.sql`${workspace.description}::text, ${workspace.clientServiceUrl}::text, ${workspace.ttlSeconds}::float8,
     ${workspace.keepOffline}::boolean, ${[...workspace.signingSecrets]}::text[], ${workspace.isPaused}::boolean, ${workspace.weight}::int,
-    ${JSON.stringify(given)}::jsonb`
+    ${workspace.fetcher === 'service' ? null : workspace.fetcher}::text, ${[...workspace.agentLabels]}::text[], ${JSON.stringify(given)}::jsonb`
 }

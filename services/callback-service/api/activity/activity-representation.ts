@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import type { Unsuited } from '../../domain/activity/agent-shortage.ts'
 import type { ClientServiceTrouble, Light } from '../../domain/activity/lights.ts'
 import { COLUMNS } from '../../domain/activity/sample.ts'
 import type { News, Row } from '../../domain/activity/samples.ts'
@@ -24,6 +25,8 @@ export interface NowView {
   readonly fetchConcurrency: number
   /** All that are not well. */
   readonly troubles: readonly ClientServiceTrouble[]
+  /** Callbacks that wait although agents live, because none of them suits. */
+  readonly unsuited: readonly Pick<Unsuited, 'workspace' | 'waiting' | 'callback'>[]
   readonly spool: { readonly callbacks: number; readonly setAside: number; readonly bytes: number } | undefined
   readonly worker: { readonly number: number | undefined; readonly problem: string | undefined; readonly callbacksRunning: number }
   readonly streamsOpen: number
@@ -36,6 +39,8 @@ export const INTERVAL_MS = 1000
 export const MAX_ROWS = 900
 /** Maximum number of client services in an answer. */
 const MAX_TROUBLES = 20
+/** Maximum number of workspaces in an answer whose callbacks no agent suits. */
+const MAX_UNSUITED = 20
 
 export function activityText({ news, cursor, clockOffsetMs, lights, now }: ActivityView): string {
   return JSON.stringify({
@@ -80,6 +85,9 @@ function nowOf(now: NowView, clockOffsetMs: number): object {
       until: waitMs > 0 ? new Date(now.at.getTime() + waitMs) : null,
     })),
     client_services_not_well: now.troubles.length,
+    unsuited: now.unsuited
+      .slice(0, MAX_UNSUITED)
+      .map(({ workspace, waiting, callback }) => ({ workspace, callbacks: waiting, oldest: callback })),
     spool: spool ? { callbacks: spool.callbacks, set_aside: spool.setAside, bytes: spool.bytes } : null,
     worker: { number: worker.number ?? null, problem: worker.problem ?? null, callbacks_running: worker.callbacksRunning },
     streams_open: now.streamsOpen,
@@ -146,6 +154,20 @@ const Now = Type.Object(
       { maxItems: MAX_TROUBLES, description: 'Client services that are not well.' },
     ),
     client_services_not_well: Type.Integer({ minimum: 0, description: 'Number of workspaces whose client service is not well.' }),
+    unsuited: Type.Array(
+      Type.Object(
+        {
+          workspace: Type.String(),
+          callbacks: Type.Integer({ minimum: 1, description: 'Their number.' }),
+          oldest: Type.String({ format: 'uuid', description: 'The id of the callback that has waited longest.' }),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        maxItems: MAX_UNSUITED,
+        description: 'Callbacks that have been due for a minute and that no living agent of their workspace suits.',
+      },
+    ),
     spool: Type.Union([Type.Object({ callbacks: Count, set_aside: Count, bytes: Count }, { additionalProperties: false }), Type.Null()]),
     worker: Type.Object(
       {
@@ -177,7 +199,7 @@ export const ActivitySchema = Type.Object(
     lights: Type.Array(
       Type.Object(
         {
-          name: Type.Enum(['postgres', 'client_service', 'processing', 'spool', 'zipkin', 'process']),
+          name: Type.Enum(['postgres', 'client_service', 'agents', 'processing', 'spool', 'zipkin', 'process']),
           state: Type.Enum(['ok', 'warn', 'bad', 'unknown']),
           text: Type.String({ description: 'Plain sentences. They may contain names that others chose.' }),
         },
@@ -228,6 +250,7 @@ export const ACTIVITY_EXAMPLE = {
     fetch_concurrency: 512,
     client_services: [{ workspace: DEFAULT_WORKSPACE, state: 'open', until: '2026-11-22T02:55:18.046Z' }],
     client_services_not_well: 1,
+    unsuited: [],
     spool: { callbacks: 0, set_aside: 0, bytes: 0 },
     worker: { number: 3, problem: null, callbacks_running: 2 },
     streams_open: 1,

@@ -63,7 +63,7 @@ export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectId
         example: CALLBACK_EXAMPLE,
       },
       202: {
-        description: 'The callback is on disk and cannot be lost.',
+        description: 'The callback is on disk and cannot be lost, unless `durability` is `none`.',
         headers: ANSWER_HEADERS,
         schema: Type.Object(
           {
@@ -73,7 +73,9 @@ export function callbackFacts({ maxObjectIds, isSigned }: { readonly maxObjectId
             state: Type.Literal('pending'),
             object_count: Type.Integer({ minimum: 0, maximum: maxObjectIds }),
             received_at: Time,
-            durability: Type.Enum(['database', 'spooled']),
+            durability: Type.Enum(['database', 'spooled', 'none'], {
+              description: 'Where the callback is. `none`: the service keeps nothing of what it accepts (`database.durability`).',
+            }),
             backlog: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
               description: 'Callbacks before it in its workspace that are neither finished nor paused. null: unknown.',
             }),

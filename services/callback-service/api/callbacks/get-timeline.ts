@@ -20,10 +20,12 @@ const WorkerSchema = Type.Object(
 /** Events gain members in later releases. */
 const EventSchema = Type.Object({
   event: Type.String({
-    description: 'accepted, spooled, drained, claimed, attempt_ended, given_back, taken_over, paused, cancelled and others.',
+    description:
+      'accepted, spooled, drained, claimed, attempt_ended, given_back, taken_over, lapsed, taken_away, paused, cancelled and others.',
   }),
   at: Time,
   worker: Type.Optional(WorkerSchema),
+  agent: Type.Optional(Type.String({ description: 'The name of the agent that had it, or that it was assigned to.' })),
   attempt: Type.Optional(Type.Integer()),
   state: Type.Optional(Type.String({ description: 'The state that it got.' })),
   counts: Type.Optional(

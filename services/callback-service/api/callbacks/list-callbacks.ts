@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { parseObjectId } from '#fetching/object-id.ts'
 import { jsonAnswer } from '#foundation/http/answer.ts'
 import {
   linkHeader,
@@ -20,7 +21,6 @@ import {
   type CallbackState,
   type ListedCallback,
 } from '../../domain/callback.ts'
-import { parseObjectId } from '../../domain/object-id.ts'
 import { callerOf } from '../gates/caller-of.ts'
 import { Int64Text, Time, UUID } from '../schemas.ts'
 import { workspaceFilter, workspaceQuery } from '../workspace-links.ts'

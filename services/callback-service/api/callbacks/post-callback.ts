@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Request } from 'express'
+import type { WrittenId } from '#fetching/object-id.ts'
 import { type Answer, jsonAnswer } from '#foundation/http/answer.ts'
 import { readBody } from '#foundation/http/body.ts'
 import { HttpProblem } from '#foundation/http/problems.ts'
@@ -10,7 +11,6 @@ import { parseIdempotencyKey } from '../../domain/accepting/idempotency-key.ts'
 import { parseCallback } from '../../domain/accepting/parse-callback.ts'
 import { signedHeadersOf } from '../../domain/accepting/signed-headers.ts'
 import type { CallbackView } from '../../domain/callback.ts'
-import type { WrittenId } from '../../domain/object-id.ts'
 import type { Workspace } from '../../domain/workspaces/workspace.ts'
 import { callerOf, readmitCaller } from '../gates/caller-of.ts'
 import { overloaded } from '../problems.ts'
@@ -35,7 +35,8 @@ export interface Inbox {
     readonly id: string
     readonly receivedAt: Date
     readonly isReplay: boolean
-    readonly durability: 'database' | 'spooled'
+    /** Where it is; `none`: wherever it is, it is not kept. */
+    readonly durability: 'database' | 'spooled' | 'none'
     /** Undefined if nobody knows what to expect. */
     readonly forecast: { readonly backlog: number; readonly etaMs: number | null } | undefined
   }>

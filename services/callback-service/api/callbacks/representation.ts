@@ -28,6 +28,11 @@ export const ListedCallbackSchema = Type.Object(FACTS, { additionalProperties: f
 export const CallbackSchema = Type.Object(
   {
     ...FACTS,
+    agent_labels: Type.Optional(
+      Type.Array(Type.String(), { description: 'Labels that an agent needs for it. Absent: it has none of its own.' }),
+    ),
+    agent: Type.Optional(Type.String({ format: 'uuid', description: 'The agent that has leased it.' })),
+    assigned_to: Type.Optional(Type.String({ format: 'uuid', description: 'The only agent that may lease it.' })),
     objects: Type.Array(
       Type.Object(
         {
@@ -81,7 +86,16 @@ export function callbackText(callback: CallbackView, query: string): string {
     const outcome = stored === 'pending' ? open : stored
     return `{"kind":"Object","id":${id},"href":"/v1/objects/${id}${query}",${JSON.stringify({ outcome, reason }).slice(1)}`
   })
-  return `${JSON.stringify(factsOf(callback, callback.objectIds.length, query)).slice(0, -1)},"objects":[${objects.join(',')}]}`
+  const facts = { ...factsOf(callback, callback.objectIds.length, query), ...agentFactsOf(callback) }
+  return `${JSON.stringify(facts).slice(0, -1)},"objects":[${objects.join(',')}]}`
+}
+
+function agentFactsOf({ agentLabels, agentId, assignedTo }: CallbackView): object {
+  return {
+    ...(agentLabels && agentLabels.length > 0 && { agent_labels: agentLabels }),
+    agent: agentId ?? undefined,
+    assigned_to: assignedTo ?? undefined,
+  }
 }
 
 function factsOf(callback: Omit<CallbackView, 'objectIds' | 'unstored'>, objectCount: number, query: string): object {

@@ -10,6 +10,7 @@ import { callerOf } from '../gates/caller-of.ts'
 import { Uuid } from '../schemas.ts'
 import { workspaceQuery } from '../workspace-links.ts'
 import { BODY_PROBLEMS, jsonBodyOf, optionalJsonBodyOf } from '../workspaces/subject.ts'
+import { Labels } from '../workspaces/workspace-representation.ts'
 import { callbackKeyOf, callbackNotFound, KEY_PROBLEMS, requireReachable } from './callback-key.ts'
 import { CALLBACK_EXAMPLE, CallbackSchema, callbackText } from './representation.ts'
 
@@ -39,11 +40,17 @@ export function steerCallback(steering: Steering): readonly Route[] {
       method: 'PATCH',
       path: '/v1/callbacks/:id',
       operationId: 'changeCallback',
-      summary: 'Pauses, resumes or prioritises a callback that is not finished',
+      summary: 'Pauses, resumes, prioritises or labels a callback that is not finished',
       body: {
         types: ['application/merge-patch+json', 'application/json'],
         schema: Type.Object(
-          { activated: Type.Optional(Type.Boolean()), priority: Type.Optional(Type.Integer(PRIORITY)) },
+          {
+            activated: Type.Optional(Type.Boolean()),
+            priority: Type.Optional(Type.Integer(PRIORITY)),
+            agent_labels: Type.Optional(
+              Type.Union([Labels, Type.Null()], { description: 'Labels that an agent needs for it. Null: those of its workspace.' }),
+            ),
+          },
           { additionalProperties: false, minProperties: 1 },
         ),
         example: { activated: false },

@@ -1,4 +1,5 @@
 import type { Request } from 'express'
+import { HttpProblem } from '#foundation/http/problems.ts'
 import type { Caller } from '../../domain/workspaces/caller.ts'
 
 /** Returns the caller as it is now. @throws {HttpProblem} its key no longer counts */
@@ -24,6 +25,18 @@ export function setCaller(request: Request, caller: Caller, readmit: Readmit = s
 export function readmitCaller(request: Request): void {
   const { caller, readmit } = admissionOf(request)
   setCaller(request, readmit(caller), readmit)
+}
+
+/** Whether the key of a request that has waited still counts. */
+export function isStillAdmitted(request: Request): boolean {
+  const { caller, readmit } = admissionOf(request)
+  try {
+    readmit(caller)
+    return true
+  } catch (error) {
+    if (error instanceof HttpProblem) return false
+    throw error
+  }
 }
 
 /** Returns who sent a request, and the workspace that the request is about. @throws {Error} the request did not pass the gate */

@@ -1,5 +1,5 @@
+import { FairSlots } from '#fetching/fair-slots.ts'
 import { HttpProblem } from '#foundation/http/problems.ts'
-import { FairSlots } from '../../domain/fetching/fair-slots.ts'
 
 /**
  * Limits the number of reads at a time. It refuses further reads at once, because waiting reads would take time from callbacks.

@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { type ObjectId, parseObjectId } from '#fetching/object-id.ts'
 import { jsonAnswer } from '#foundation/http/answer.ts'
 import {
   linkHeader,
@@ -14,7 +15,6 @@ import {
 import { HttpProblem } from '#foundation/http/problems.ts'
 import { pathParameter, queryParameter, readBoolean } from '#foundation/http/query.ts'
 import { type Route, route } from '#foundation/http/route.ts'
-import { type ObjectId, parseObjectId } from '../../domain/object-id.ts'
 import type { ObjectFilter, ObjectView } from '../../domain/stored-object.ts'
 import { callerOf } from '../gates/caller-of.ts'
 import { CallbackReference, EXAMPLE_ID, Int64, Int64Text, Time } from '../schemas.ts'

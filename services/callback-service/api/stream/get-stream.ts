@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { type ObjectId, parseObjectId } from '#fetching/object-id.ts'
 import { CLOSE_CODES } from '#foundation/http/paced-socket.ts'
 import { HttpProblem } from '#foundation/http/problems.ts'
 import { queryParameter } from '#foundation/http/query.ts'
@@ -6,7 +7,6 @@ import { type Route, route } from '#foundation/http/route.ts'
 import type { WebSockets } from '#foundation/http/web-sockets.ts'
 import { requireOrigin, requireWebSocket } from '#foundation/http/websocket.ts'
 import { CALLBACK_STATES, type CallbackState } from '../../domain/callback.ts'
-import { type ObjectId, parseObjectId } from '../../domain/object-id.ts'
 import type { StreamPosition } from '../../domain/streaming/changed-callback.ts'
 import { callerOf, readmitCaller } from '../gates/caller-of.ts'
 import { Int64Text } from '../schemas.ts'
@@ -22,7 +22,7 @@ export interface StreamOptions {
     readonly objectId: ObjectId | undefined
     readonly from: StreamPosition | undefined
     readonly deliver: (batch: StreamBatch) => void
-    readonly startAnew: (reason: string) => void
+    readonly startOver: (reason: string) => void
   }) => () => void
   /** Whether a workspace still exists. */
   readonly hasWorkspace: (name: string) => boolean
@@ -93,7 +93,7 @@ export function getStream({ sockets, listen, hasWorkspace, origins }: StreamOpti
           if (due.length > 0) sentAtMs = performance.now()
           for (const message of due) socket.send(message)
         },
-        startAnew: reason => socket.close(CLOSE_CODES.startAnew, reason),
+        startOver: reason => socket.close(CLOSE_CODES.startOver, reason),
       })
       return undefined
     },

@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import { WINDOW_MINUTES } from '../../domain/traffic/traffic-minutes.ts'
 import { type LimitUse, sumOf, type Traffic, type WorkspaceTraffic } from '../../domain/traffic/workspace-traffic.ts'
+import { FETCHERS } from '../../domain/workspaces/workspace.ts'
 import { EXAMPLE_TIME, Time } from '../schemas.ts'
 import { WorkspaceName } from '../workspaces/subject.ts'
 import { hrefOfWorkspace } from '../workspaces/workspace-representation.ts'
@@ -48,6 +49,7 @@ const WorkspaceTrafficSchema = Type.Object(
     is_silent: Type.Boolean({ description: 'Nothing came for three times the usual gap, and for two minutes at least.' }),
     unfinished: Type.Union([Count, Type.Null()], { description: 'Unfinished callbacks, paused ones included.' }),
     paused: Type.Union([Count, Type.Null()], { description: 'Paused callbacks.' }),
+    fetcher: Type.Enum([...FETCHERS], { description: 'Who fetches the objects.' }),
     is_paused: Type.Boolean(),
     is_archived: Type.Boolean(),
     limits: Type.Array(LimitSchema),
@@ -106,6 +108,7 @@ function workspaceBody({ workspace, received, failed, lastReceipt, isSilent, unf
     is_silent: isSilent,
     unfinished,
     paused,
+    fetcher: workspace.fetcher,
     is_paused: workspace.isPaused,
     is_archived: workspace.archivedAt !== null,
     limits: limits.map(limitBody),
@@ -154,6 +157,7 @@ export const TRAFFIC_EXAMPLE = {
       is_silent: false,
       unfinished: 3,
       paused: 0,
+      fetcher: 'service',
       is_paused: false,
       is_archived: false,
       limits: [{ name: 'requests_per_second', limit: 100, allowed: 50, used: 1.9, share: 0.038 }],

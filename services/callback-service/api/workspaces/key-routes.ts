@@ -72,6 +72,7 @@ export function keyRoutes(keys: AccessKeys): readonly Route[] {
         schema: Type.Object(
           {
             role: Type.Enum([...KEY_ROLES]),
+            agent: Type.Optional(Type.Union([Uuid, Type.Null()], { description: 'The agent that gets it, if the role is agent.' })),
             name: Type.Optional(Type.Union([Line(MAX_KEY_NAME), Type.Null()])),
             expires_at: Type.Optional(Type.Union([Time, Type.Null()], { description: 'A time in the future. Null: never.' })),
           },
@@ -135,6 +136,7 @@ const KEY = {
   href: Type.String(),
   workspace: WorkspaceName,
   role: Type.Enum([...KEY_ROLES]),
+  agent: Type.Union([Uuid, Type.Null()], { description: 'The agent that has it, if its role is agent.' }),
   name: Type.String(),
   created_at: Time,
   expires_at: Type.Union([Time, Type.Null()]),
@@ -147,6 +149,7 @@ const EXAMPLE = {
   href: hrefOfKey({ workspace: 'shop', id: EXAMPLE_ID }),
   workspace: 'shop',
   role: 'send',
+  agent: null,
   name: 'checkout',
   created_at: EXAMPLE_TIME,
   expires_at: null,
@@ -159,9 +162,9 @@ function pagingOf(workspace: string): Paging<string> {
 }
 
 function keyBody(key: ListedKey): object {
-  const { id, workspace, role, name, createdAt, expiresAt, lastUsedAt } = key
+  const { id, workspace, role, agentId, name, createdAt, expiresAt, lastUsedAt } = key
   const times = { created_at: createdAt, expires_at: expiresAt, last_used_at: lastUsedAt }
-  return { kind: 'Key', id, href: hrefOfKey(key), workspace, role, name, ...times }
+  return { kind: 'Key', id, href: hrefOfKey(key), workspace, role, agent: agentId, name, ...times }
 }
 
 function hrefOfKeys(workspace: string): string {

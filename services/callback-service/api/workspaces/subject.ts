@@ -43,10 +43,10 @@ export function workspaceNotFound(): HttpProblem {
 }
 
 /** Reads a JSON body. Pages of other sites can send forms and text without asking, but not JSON. @throws {HttpProblem} */
-export async function jsonBodyOf(request: Request): Promise<Buffer> {
+export async function jsonBodyOf(request: Request, maxBytes = MAX_BODY_BYTES): Promise<Buffer> {
   requireSingleHeaders(request)
   requireJson(request)
-  const body = await readBody(request, MAX_BODY_BYTES)
+  const body = await readBody(request, maxBytes)
   readmitCaller(request)
   return body
 }

@@ -1,5 +1,6 @@
 import Type, { type TSchema } from 'typebox'
-import type { Limits, Workspace } from '../../domain/workspaces/workspace.ts'
+import { AGENT_LABEL, MAX_LABELS } from '../../domain/agents/agent.ts'
+import { FETCHERS, type Limits, type Workspace } from '../../domain/workspaces/workspace.ts'
 import {
   MAX_COUNT,
   MAX_DESCRIPTION,
@@ -20,7 +21,8 @@ export function hrefOfWorkspace(name: string): string {
 
 /** Writes a workspace for readers. It never shows the secrets of senders. */
 export function workspaceBody(workspace: Workspace): object {
-  const { name, description, clientServiceUrl, ttlSeconds, keepOffline, signingSecrets, isPaused, weight, limits } = workspace
+  const { name, description, clientServiceUrl, ttlSeconds, keepOffline, signingSecrets, isPaused, weight, fetcher, agentLabels, limits } =
+    workspace
   return {
     kind: 'Workspace',
     id: name,
@@ -32,6 +34,8 @@ export function workspaceBody(workspace: Workspace): object {
     signing_secret_count: signingSecrets.length,
     paused: isPaused,
     weight,
+    fetcher,
+    agent_labels: agentLabels,
     limits: limitsBody(limits),
     created_at: workspace.createdAt,
     archived_at: workspace.archivedAt,
@@ -68,6 +72,10 @@ const ClientServiceUrl = Type.String({ format: 'uri', maxLength: MAX_URL - 1, pa
 const Seconds = Type.Number({ exclusiveMinimum: 0, maximum: MAX_SECONDS })
 const Weight = Type.Integer({ minimum: 1, maximum: MAX_WEIGHT })
 
+const FetcherName = Type.Enum([...FETCHERS], { description: 'Who fetches the objects: the service itself, or agents.' })
+/** Labels of an agent, or those that an agent needs. */
+export const Labels = Type.Array(Type.String({ pattern: AGENT_LABEL.source }), { maxItems: MAX_LABELS })
+
 export const WorkspaceSchema = Type.Object(
   {
     kind: Type.Literal('Workspace'),
@@ -80,6 +88,8 @@ export const WorkspaceSchema = Type.Object(
     signing_secret_count: Type.Integer({ minimum: 0, maximum: MAX_SECRETS, description: 'Nobody can read the secrets again.' }),
     paused: Type.Boolean(),
     weight: Weight,
+    fetcher: FetcherName,
+    agent_labels: Labels,
     limits: Type.Object(LIMITS, { additionalProperties: false }),
     created_at: Time,
     archived_at: orNull(Time),
@@ -95,6 +105,8 @@ const CHANGES = {
   signing_secrets: orNull(Type.Array(Type.String({ pattern: SIGNING_SECRET.source }), { maxItems: MAX_SECRETS })),
   paused: orNull(Type.Boolean()),
   weight: orNull(Weight),
+  fetcher: orNull(FetcherName),
+  agent_labels: orNull(Labels),
   limits: orNull(Type.Partial(Type.Object(LIMITS), { additionalProperties: false })),
 }
 
@@ -117,6 +129,8 @@ export const EXAMPLE_WORKSPACE = {
   signing_secret_count: 0,
   paused: false,
   weight: 1,
+  fetcher: 'service',
+  agent_labels: [],
   limits: {
     requests_per_second: 100,
     burst: null,

@@ -51,10 +51,18 @@ export class ActivityLog {
   }
 
   get fetchesOfLastMinute(): FetchMinute {
-    const sum = (read: (tallied: Tallied) => number): number => this.#minute.reduce((total, { tallied }) => total + read(tallied), 0)
-    const [answered, failed] = [sum(one => one.fetches_done), sum(one => one.fetches_failed)]
+    const [answered, failed] = [this.#sum(one => one.fetches_done), this.#sum(one => one.fetches_failed)]
     const ended = answered + failed
-    return { answered, failed, meanMs: ended === 0 ? undefined : (sum(one => one.fetchSeconds) / ended) * 1000 }
+    return { answered, failed, meanMs: ended === 0 ? undefined : (this.#sum(one => one.fetchSeconds) / ended) * 1000 }
+  }
+
+  /** Leases of agents that this process saw lapse within the last minute. */
+  get lapsedInLastMinute(): number {
+    return this.#sum(one => one.lapsed)
+  }
+
+  #sum(read: (tallied: Tallied) => number): number {
+    return this.#minute.reduce((total, { tallied }) => total + read(tallied), 0)
   }
 }
 

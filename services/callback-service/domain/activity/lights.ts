@@ -1,8 +1,10 @@
 import type { FetchMinute } from './activity-log.ts'
+import { type AgentFacts, agentsLight } from './agents-light.ts'
+import { callbacks, duration, number, sentence } from './light-texts.ts'
 
 /** A sentence or three about one thing that the service needs. `unknown`: it is not in use, or nothing was seen of it yet. */
 export interface Light {
-  readonly name: 'postgres' | 'client_service' | 'processing' | 'spool' | 'zipkin' | 'process'
+  readonly name: 'postgres' | 'client_service' | 'agents' | 'processing' | 'spool' | 'zipkin' | 'process'
   readonly state: 'ok' | 'warn' | 'bad' | 'unknown'
   readonly text: string
 }
@@ -18,11 +20,14 @@ export interface ClientServiceTrouble {
 export interface LightFacts {
   /** Why callbacks cannot be stored. */
   readonly storageProblem: string | undefined
+  /** Why callbacks can be lost although Postgres takes them. */
+  readonly weakness: string | undefined
   /** Undefined if there is none. `problem`: why it takes no callbacks. */
   readonly spool: { readonly callbacks: number; readonly setAside: number; readonly problem: string | undefined } | undefined
   /** Why this process has no worker session. */
   readonly sessionProblem: string | undefined
   readonly replicas: number
+  readonly agents: AgentFacts
   readonly standstill: { readonly waiting: number; readonly ms: number } | undefined
   readonly callbacksRunning: number
   readonly defaultWorkspace: string
@@ -42,10 +47,10 @@ const SLOW_SHARE = 0.7
 
 /** Says in plain sentences how the things are that the service needs, and what an operator can do. */
 export function lightsOf(facts: LightFacts): readonly Light[] {
-  return [postgres(facts), clientService(facts), processing(facts), spool(facts), zipkin(facts), ownProcess(facts)]
+  return [postgres(facts), clientService(facts), ...agents(facts), processing(facts), spool(facts), zipkin(facts), ownProcess(facts)]
 }
 
-function postgres({ storageProblem, spool, sessionProblem }: LightFacts): Light {
+function postgres({ storageProblem, weakness, spool, sessionProblem }: LightFacts): Light {
   const light = lightNamed('postgres')
   if (storageProblem !== undefined) {
     const isKept = spool && spool.problem === undefined
@@ -54,6 +59,7 @@ function postgres({ storageProblem, spool, sessionProblem }: LightFacts): Light 
   }
   if (sessionProblem !== undefined)
     return light('warn', `Postgres takes callbacks. Its worker session is missing: ${sentence(sessionProblem)}`)
+  if (weakness !== undefined) return light('warn', `Postgres takes callbacks, but they can be lost: ${sentence(weakness)}`)
   return light('ok', 'Postgres takes callbacks.')
 }
 
@@ -78,6 +84,11 @@ function clientService({ defaultWorkspace, troubles, fetches, fetchTimeoutMs }: 
     return light('warn', `Answers are slow: ${duration(meanMs)} on average, and the timeout is ${duration(fetchTimeoutMs)}. ${of}`)
   }
   return light('ok', `${of} An answer takes ${duration(meanMs)} on average.`)
+}
+
+function agents({ agents: facts }: LightFacts): readonly Light[] {
+  const light = agentsLight(facts)
+  return light ? [{ name: 'agents', ...light }] : []
 }
 
 function processing({ storageProblem, sessionProblem, standstill, replicas, callbacksRunning }: LightFacts): Light {
@@ -139,28 +150,6 @@ function lightNamed(name: Light['name']): (state: Light['state'], text: string) 
   return (state, text) => ({ name, state, text })
 }
 
-function callbacks(count: number): string {
-  return count === 1 ? '1 callback is' : `${number(count)} callbacks are`
-}
-
 function clientServices(count: number): string {
   return count === 1 ? 'The client service of 1 other workspace is' : `The client services of ${number(count)} other workspaces are`
-}
-
-/** Writes an integer in groups of three digits. Node may have been built without the names and formats of languages. */
-function number(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ',')
-}
-
-/** Writes a time as people say it: `350 ms`, `12 s`, `5 min`. */
-function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`
-  return ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`
-}
-
-/** Ends a reason with a full stop. */
-function sentence(reason: string): string {
-  const trimmed = reason.trim()
-  return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`
 }

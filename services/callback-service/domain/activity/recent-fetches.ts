@@ -1,4 +1,4 @@
-import type { ObjectId } from '../object-id.ts'
+import type { ObjectId } from '#fetching/object-id.ts'
 
 /** One object in one attempt of a callback, with all tries. Times are moments of the monotonic clock. */
 export interface RecentFetch {
@@ -66,7 +66,7 @@ export class RecentFetches {
   readonly #next: Int32Array
   readonly #chainAt: (Chain | undefined)[]
   readonly #chains = new Map<string, Chain>()
-  /** The callbacks in the order of their last attempt, as a ring. The first key of a Map would be dear: it passes all deleted ones. */
+  /** The callbacks in the order of their last attempt, as a ring. The first key of a Map would cost much: it passes all deleted ones. */
   readonly #order: (Chain | undefined)[]
   /** The results by their number. */
   readonly #names = ['', 'other']

@@ -18,6 +18,8 @@ export interface Tallied extends Readonly<Counts> {
   readonly times: Pick<Sample, 'accept_p50_ms' | 'accept_p99_ms' | 'lateness_p99_ms' | 'lateness_max_ms'>
   /** Sum of the durations of the fetches. */
   readonly fetchSeconds: number
+  /** Leases of agents that ended without them. */
+  readonly lapsed: number
 }
 
 const ZERO: Readonly<Counts> = { accepted: 0, completed: 0, failed: 0, spooled: 0, fetches_done: 0, fetches_failed: 0 }
@@ -30,6 +32,7 @@ export class Tally {
   readonly #latenesses: Times
   #counts: Counts = { ...ZERO }
   #fetchSeconds = 0
+  #lapsed = 0
 
   /** @param newTimes makes the two histograms */
   constructor(newTimes: () => Times) {
@@ -50,6 +53,9 @@ export class Tally {
       case 'spooled':
         this.#counts.spooled += happened.count
         break
+      case 'lapsed':
+        this.#lapsed += 1
+        break
     }
   }
 
@@ -65,11 +71,12 @@ export class Tally {
     for (const ms of latenessMs) record(this.#latenesses, ms)
   }
 
-  /** Returns what happened since the last call, and begins anew. */
+  /** Returns what happened since the last call, and resets the counts. */
   take(): Tallied {
     const taken = {
       ...this.#counts,
       fetchSeconds: this.#fetchSeconds,
+      lapsed: this.#lapsed,
       times: {
         accept_p50_ms: percentile(this.#accepts, 50),
         accept_p99_ms: percentile(this.#accepts, 99),
@@ -79,6 +86,7 @@ export class Tally {
     }
     this.#counts = { ...ZERO }
     this.#fetchSeconds = 0
+    this.#lapsed = 0
     this.#accepts.reset()
     this.#latenesses.reset()
     return taken

@@ -1,4 +1,4 @@
-import type { ObjectId } from '../object-id.ts'
+import type { ObjectId } from '#fetching/object-id.ts'
 
 /** A callback that one worker works on until it settles the callback or another worker takes it over. */
 export interface ClaimedCallback {
@@ -21,12 +21,15 @@ export interface ClaimedCallback {
   readonly waitedMs: number
   /** A moment of this process's monotonic clock. A fetch that left at or after it left after `receivedAtMs`. */
   readonly freshFromMs: number
-  readonly trace: {
-    readonly traceparent?: string | undefined
-    readonly tracestate?: string | undefined
-    readonly baggage?: string | undefined
-  }
+  readonly trace: TraceCarrier
   readonly requestId: string | undefined
+}
+
+/** The trace of a callback, as its sender wrote it. */
+export interface TraceCarrier {
+  readonly traceparent?: string | undefined
+  readonly tracestate?: string | undefined
+  readonly baggage?: string | undefined
 }
 
 /** An object that was not stored, and its outcome. A `pending` object is fetched again in the next attempt. */

@@ -1,6 +1,6 @@
-import { type Backoff, backoffMs } from '../backoff.ts'
-import type { Outcome } from '../fetching/outcome.ts'
-import type { ObjectId } from '../object-id.ts'
+import { type Backoff, backoffMs } from '#fetching/backoff.ts'
+import type { ObjectId } from '#fetching/object-id.ts'
+import type { Outcome } from '#fetching/outcome.ts'
 import type { ClaimedCallback, Unstored, Verdict } from './claimed-callback.ts'
 
 export interface ProcessingPolicy {
@@ -51,12 +51,29 @@ interface Trouble {
   readonly retryAfterMs: number
 }
 
-function tryAgain(callback: ClaimedCallback, { unstored, isCharged, retryAfterMs }: Trouble, policy: ProcessingPolicy): Verdict {
-  if (isCharged && callback.attempt >= policy.maxAttempts) return { state: 'failed', unstored: unstored.map(giveUp) }
+function tryAgain(callback: ClaimedCallback, trouble: Trouble, policy: ProcessingPolicy): Verdict {
+  const { unstored, isCharged } = trouble
   // While the breaker is open, the worker claims only one callback, to probe with. So that it finds one, these are due at once.
   const isDueNow = unstored.some(({ reason }) => reason === 'interrupted' || (reason === 'client_service_unavailable' && !isCharged))
-  const backoff = isDueNow ? 0 : backoffMs(policy.backoff, isCharged ? callback.attempt : 1, policy.random())
-  return { state: 'pending', unstored, isCharged, delayMs: Math.max(retryAfterMs, backoff) }
+  return goesBack(callback, { ...trouble, backoffMs: isDueNow ? 0 : waitOf(callback, isCharged, policy) }, policy)
+}
+
+/**
+ * The verdict on a callback of which some objects are still pending: it goes back to the inbox, or fails if its attempts are used up.
+ * @param trouble.backoffMs time until its next attempt, if `retryAfterMs` is not longer; by default the backoff of the attempt
+ */
+export function goesBack(
+  callback: ClaimedCallback,
+  trouble: Trouble & { readonly backoffMs?: number },
+  policy: Pick<ProcessingPolicy, 'maxAttempts' | 'backoff' | 'random'>,
+): Verdict {
+  const { unstored, isCharged, retryAfterMs, backoffMs: wait = waitOf(callback, isCharged, policy) } = trouble
+  if (isCharged && callback.attempt >= policy.maxAttempts) return { state: 'failed', unstored: unstored.map(giveUp) }
+  return { state: 'pending', unstored, isCharged, delayMs: Math.max(retryAfterMs, wait) }
+}
+
+function waitOf(callback: ClaimedCallback, isCharged: boolean, policy: Pick<ProcessingPolicy, 'backoff' | 'random'>): number {
+  return backoffMs(policy.backoff, isCharged ? callback.attempt : 1, policy.random())
 }
 
 function giveUp(object: Unstored): Unstored {

@@ -8,6 +8,8 @@ export type Change =
   /** @param priority -100 to 100; higher is claimed first */
   | { readonly kind: 'prioritise'; readonly priority: number }
   | { readonly kind: 'cancel' }
+  /** Agents need these labels for it. Null: those of its workspace. */
+  | { readonly kind: 'label'; readonly agentLabels: readonly string[] | null }
   /** One more round: of all objects, or of those that are not stored. Attempts and crashes count from 0 again. */
   | { readonly kind: 'retry'; readonly objects: 'all' | 'missing'; readonly priority?: number }
 
@@ -20,5 +22,6 @@ export const CHANGEABLE = {
   resume: ['paused', 'pending', 'running'],
   prioritise: ['pending', 'paused', 'running'],
   cancel: ['pending', 'paused'],
+  label: ['pending', 'paused', 'running'],
   retry: ['completed', 'failed', 'cancelled'],
 } as const satisfies Readonly<Record<Change['kind'], readonly CallbackState[]>>

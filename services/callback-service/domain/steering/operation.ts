@@ -1,5 +1,5 @@
+import type { ObjectId } from '#fetching/object-id.ts'
 import type { CallbackState } from '../callback.ts'
-import type { ObjectId } from '../object-id.ts'
 import { CHANGEABLE, type Change } from './change.ts'
 
 /** `counting`: it counts what matches, and changes nothing. `running`: it changes callbacks. The others are final. */

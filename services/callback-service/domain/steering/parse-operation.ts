@@ -1,11 +1,12 @@
+import { type ObjectId, parseObjectId } from '#fetching/object-id.ts'
 import { CALLBACK_STATES, type CallbackState } from '../callback.ts'
 import { InvalidBodyError } from '../json-body.ts'
-import { type ObjectId, parseObjectId } from '../object-id.ts'
 import {
   boolean,
   integer,
   number,
   object,
+  oneOf,
   orNull,
   type ReadMember,
   readMembers,
@@ -17,7 +18,10 @@ import { CHANGEABLE, type Change, MAX_PRIORITY, MIN_PRIORITY } from './change.ts
 import { canChange, defaultState, type NewOperation, type OperationFilter } from './operation.ts'
 import { MAX_RATE, MIN_RATE } from './operation-pace.ts'
 
-export const CHANGE_KINDS = Object.keys(CHANGEABLE) as readonly Change['kind'][]
+/** Labels of many callbacks are those of their workspace, so no operation changes them. */
+type OperationKind = Exclude<Change['kind'], 'label'>
+
+export const CHANGE_KINDS = Object.keys(CHANGEABLE).filter(kind => kind !== 'label') as readonly OperationKind[]
 export const RETRIED_OBJECTS = ['all', 'missing'] as const
 export const REASON = /^[a-z0-9_]{1,64}$/
 
@@ -25,7 +29,7 @@ export const REASON = /^[a-z0-9_]{1,64}$/
 export const RETRY_PRIORITY = -10
 
 interface Members {
-  readonly kind: Change['kind']
+  readonly kind: OperationKind
   readonly filter: OperationFilter
   readonly dry_run: boolean
   readonly rate_per_second: number | null
@@ -64,7 +68,7 @@ const EVERYTHING: OperationFilter = {
   receivedBefore: undefined,
 }
 
-function changeOf(kind: Change['kind'], { priority, objects }: Partial<Members>): Change {
+function changeOf(kind: OperationKind, { priority, objects }: Partial<Members>): Change {
   if (objects !== undefined && kind !== 'retry') throw notOf(kind, 'objects')
   if (kind === 'retry') {
     const own = priority === null ? {} : { priority: priority ?? RETRY_PRIORITY }
@@ -75,7 +79,7 @@ function changeOf(kind: Change['kind'], { priority, objects }: Partial<Members>)
   return { kind }
 }
 
-function notOf(kind: Change['kind'], member: string): InvalidBodyError {
+function notOf(kind: OperationKind, member: string): InvalidBodyError {
   return new InvalidBodyError('unknown_member', `The operation ${kind} has no member ${member}.`, `/${member}`)
 }
 
@@ -96,15 +100,6 @@ function filterOf(value: unknown, pointer: string, readDateTime: ReadDateTime): 
     throw new InvalidBodyError('invalid_value', 'received_after must not be later than received_before.', `${pointer}/received_after`)
   }
   return { state, reason: why, objectId: object_id, receivedAfter, receivedBefore }
-}
-
-function oneOf<T extends string>(values: readonly T[]): ReadMember<T> {
-  return (value, pointer) => {
-    const text = string(value, pointer)
-    const found = values.find(candidate => candidate === text)
-    if (found !== undefined) return found
-    throw new InvalidBodyError('invalid_value', `The value must be one of ${values.join(', ')}.`, pointer)
-  }
 }
 
 const reason: ReadMember<string> = (value, pointer) => {

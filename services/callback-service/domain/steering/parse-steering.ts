@@ -1,19 +1,27 @@
+import { labels } from '../agents/parse-agent.ts'
 import { InvalidBodyError } from '../json-body.ts'
-import { boolean, integer, type ReadMember, readMembers, readObject, string } from '../workspaces/json-members.ts'
+import { boolean, integer, orNull, type ReadMember, readMembers, readObject, string } from '../workspaces/json-members.ts'
 import { MAX_PRIORITY, MIN_PRIORITY } from './change.ts'
 import type { CallbackChanges } from './steered.ts'
 
 /** Which objects one more round fetches. */
 export type Objects = 'all' | 'missing'
 
-/** Reads the body of a request that changes a callback: `activated`, `priority` or both. @throws {InvalidBodyError} */
+/** Reads the body of a request that changes a callback: `activated`, `priority`, `agent_labels`, or several. @throws {InvalidBodyError} */
 export function parseCallbackChanges(body: Uint8Array): CallbackChanges {
-  const changes = readMembers<Required<CallbackChanges>>(readObject(body), {
+  const { agent_labels, ...changes } = readMembers<WrittenChanges>(readObject(body), {
     activated: boolean,
     priority: integer(MIN_PRIORITY, MAX_PRIORITY),
+    agent_labels: orNull(labels, null),
   })
-  if (Object.keys(changes).length === 0) throw new InvalidBodyError('missing_member', 'The body needs activated, priority or both.', '')
-  return changes
+  const all = { ...changes, ...(agent_labels !== undefined && { agentLabels: agent_labels }) }
+  if (Object.keys(all).length === 0) throw new InvalidBodyError('missing_member', 'The body needs activated, priority or agent_labels.', '')
+  return all
+}
+
+/** The changes as JSON writes them. */
+interface WrittenChanges extends Required<Omit<CallbackChanges, 'agentLabels'>> {
+  readonly agent_labels: readonly string[] | null
 }
 
 /** Reads the body of a request that sends a callback one more round. @throws {InvalidBodyError} */

@@ -12,6 +12,8 @@ export interface CallbackChanges {
   readonly activated?: boolean
   /** -100 to 100; higher is claimed first. */
   readonly priority?: number
+  /** Labels that an agent needs for it. Null: those of its workspace. */
+  readonly agentLabels?: readonly string[] | null
 }
 
 /**

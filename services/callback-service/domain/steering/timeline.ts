@@ -6,12 +6,23 @@ export interface TimelineEntry {
   readonly event: string
   /** Number of the worker that had the callback. */
   readonly worker?: number
-  /** When that worker had claimed it. After a take-over, by the clock of its process. */
+  /** Name of the agent that had the callback. */
+  readonly agent?: string
+  /** When that worker or agent had claimed it. After a take-over, by the clock of its process. */
   readonly claimed_at?: number
   readonly attempt?: number
   /** When it came into a spool. */
   readonly spooled_at?: number
   readonly [detail: string]: unknown
+}
+
+/** Who has a callback: a worker, by its number, or an agent, by its name. */
+interface ByWorker {
+  readonly worker: number
+}
+
+interface ByAgent {
+  readonly agent: string
 }
 
 /** What the database knows of a callback's past. */
@@ -23,7 +34,7 @@ export interface CallbackPast {
   readonly isSpooled: boolean
   readonly entries: readonly TimelineEntry[]
   /** The present claim; undefined if it does not run. */
-  readonly claim: { readonly worker: number; readonly at: number; readonly attempt: number } | undefined
+  readonly claim: ((ByWorker | ByAgent) & { readonly at: number; readonly attempt: number }) | undefined
   /** The processes of the workers that the database still knows, by number. */
   readonly processes: ReadonlyMap<number, { readonly host: string; readonly pid: number }>
 }
@@ -33,6 +44,7 @@ export interface TimelineEvent {
   readonly at: number
   readonly event: string
   readonly worker?: { readonly number: number; readonly host?: string; readonly pid?: number }
+  readonly agent?: string
   readonly [detail: string]: unknown
 }
 
@@ -45,11 +57,21 @@ export function timelineOf({ receivedAt, isSpooled, entries, claim, processes }:
   const past = entries.flatMap(({ worker, claimed_at: claimedAt, spooled_at: _, ...event }) => {
     const by = worker === undefined ? {} : workerOf(worker)
     const ended = { ...event, ...by }
-    return claimedAt === undefined ? [ended] : [{ event: 'claimed', at: claimedAt, attempt: event.attempt, ...by }, ended]
+    if (claimedAt === undefined) return [ended]
+    return [{ event: 'claimed', at: claimedAt, attempt: event.attempt, ...by, ...('agent' in event && { agent: event.agent }) }, ended]
   })
   return [
     { event: isSpooled ? 'spooled' : 'accepted', at: receivedAt.getTime() },
     ...past,
-    ...(claim ? [{ event: 'claimed', at: claim.at, attempt: claim.attempt, ...workerOf(claim.worker) }] : []),
+    ...(claim
+      ? [
+          {
+            event: 'claimed',
+            at: claim.at,
+            attempt: claim.attempt,
+            ...('worker' in claim ? workerOf(claim.worker) : { agent: claim.agent }),
+          },
+        ]
+      : []),
   ]
 }

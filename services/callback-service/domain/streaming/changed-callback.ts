@@ -1,5 +1,5 @@
+import type { ObjectId } from '#fetching/object-id.ts'
 import type { ListedCallback } from '../callback.ts'
-import type { ObjectId } from '../object-id.ts'
 
 /** A callback as listeners see it, and what decides which of them get it. */
 export interface ChangedCallback extends Omit<ListedCallback, 'position'> {

@@ -1,5 +1,5 @@
+import type { ObjectId } from '#fetching/object-id.ts'
 import type { CallbackState } from '../callback.ts'
-import type { ObjectId } from '../object-id.ts'
 import type { ChangedCallback } from './changed-callback.ts'
 
 /** Selects callbacks of a stream. A member that is undefined selects all. */

@@ -16,6 +16,8 @@ export interface NewKey {
   readonly name: string
   /** Null: the key never expires. */
   readonly expiresAt: Date | null
+  /** The agent that gets it, if its role is `agent`. */
+  readonly agentId: string | null
 }
 
 /** A key as its workspace lists it. Nobody can see the key itself again. */

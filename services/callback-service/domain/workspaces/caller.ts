@@ -1,7 +1,10 @@
 import type { Workspace } from './workspace.ts'
 
-/** The roles that a key of a workspace can have. */
-export const KEY_ROLES = ['send', 'read', 'manage'] as const
+/** The roles of keys for people and senders. */
+export const WORKSPACE_ROLES = ['send', 'read', 'manage'] as const
+
+/** The roles that a key of a workspace can have. A key with the role `agent` belongs to one agent. */
+export const KEY_ROLES = [...WORKSPACE_ROLES, 'agent'] as const
 
 export type KeyRole = (typeof KEY_ROLES)[number]
 
@@ -24,4 +27,6 @@ export interface KnownKey {
   /** SHA-256 of the key. */
   readonly hash: Buffer
   readonly expiresAt: Date | null
+  /** The agent that has it, if its role is `agent`. */
+  readonly agentId: string | null
 }

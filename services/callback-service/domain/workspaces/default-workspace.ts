@@ -10,6 +10,8 @@ export const BUILT_IN_DEFAULT: Workspace = {
   signingSecrets: [],
   isPaused: false,
   weight: 1,
+  fetcher: 'service',
+  agentLabels: [],
   limits: NO_LIMITS,
   createdAt: new Date(0),
   archivedAt: null,

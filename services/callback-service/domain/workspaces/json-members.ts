@@ -77,6 +77,16 @@ export function line(maxLength: number): ReadMember<string> {
   }
 }
 
+/** Reads one of several texts. */
+export function oneOf<T extends string>(values: readonly T[]): ReadMember<T> {
+  return (value, pointer) => {
+    const text = string(value, pointer)
+    const found = values.find(candidate => candidate === text)
+    if (found !== undefined) return found
+    throw new InvalidBodyError('invalid_value', `The value must be one of ${values.join(', ')}.`, pointer)
+  }
+}
+
 export function list<T>(maxLength: number, read: ReadMember<T>): ReadMember<readonly T[]> {
   return (value, pointer) => {
     if (!Array.isArray(value)) throw wrongType(value, 'an array', pointer)
@@ -90,9 +100,9 @@ export const object: ReadMember<Readonly<Record<string, unknown>>> = (value, poi
   return value as Readonly<Record<string, unknown>>
 }
 
-/** @throws {InvalidBodyError} missing_member */
-export function required<T>(value: T | undefined, name: string): T {
-  if (value === undefined) throw new InvalidBodyError('missing_member', `${name} is missing.`, `/${name}`)
+/** @param at the place of the object that needs it @throws {InvalidBodyError} missing_member */
+export function required<T>(value: T | undefined, name: string, at = ''): T {
+  if (value === undefined) throw new InvalidBodyError('missing_member', `${name} is missing.`, `${at}/${name}`)
   return value
 }
 

@@ -1,7 +1,8 @@
+import { AGENT_ID } from '../agents/agent.ts'
 import { InvalidBodyError } from '../json-body.ts'
 import type { NewKey } from './access-key.ts'
 import { KEY_ROLES, type KeyRole } from './caller.ts'
-import { line, orNull, type ReadMember, readMembers, readObject, required, string } from './json-members.ts'
+import { line, oneOf, orNull, type ReadMember, readMembers, readObject, required, string } from './json-members.ts'
 
 export const MAX_KEY_NAME = 100
 
@@ -13,20 +14,23 @@ interface Clock {
 
 /** Reads the body of a request that makes a key. @throws {InvalidBodyError} */
 export function parseNewKey(body: Uint8Array, clock: Clock): NewKey {
-  const { role, name, expires_at } = readMembers<{ role: KeyRole; name: string; expires_at: Date | null }>(readObject(body), {
-    role: keyRole,
+  const members = readMembers<{ role: KeyRole; agent: string | null; name: string; expires_at: Date | null }>(readObject(body), {
+    role: oneOf(KEY_ROLES),
+    agent: orNull(agentId, null),
     name: orNull(line(MAX_KEY_NAME), ''),
     expires_at: orNull((value, pointer) => expiry(value, pointer, clock), null),
   })
-  return { role: required(role, 'role'), name: name ?? '', expiresAt: expires_at ?? null }
+  const { agent = null, name = '', expires_at: expiresAt = null } = members
+  const role = required(members.role, 'role')
+  if (role === 'agent') required(agent ?? undefined, 'agent')
+  else if (agent !== null) throw new InvalidBodyError('invalid_value', 'Only a key with the role agent belongs to an agent.', '/agent')
+  return { role, name, expiresAt, agentId: agent }
 }
 
-/** Reads the role of a key. @throws {InvalidBodyError} */
-export const keyRole: ReadMember<KeyRole> = (value, pointer) => {
-  const text = string(value, pointer)
-  const role = KEY_ROLES.find(candidate => candidate === text)
-  if (role) return role
-  throw new InvalidBodyError('invalid_value', `The role must be one of ${KEY_ROLES.join(', ')}.`, pointer)
+const agentId: ReadMember<string> = (value, pointer) => {
+  const id = string(value, pointer)
+  if (AGENT_ID.test(id)) return id.toLowerCase()
+  throw new InvalidBodyError('invalid_value', 'The id of an agent is a UUID.', pointer)
 }
 
 function expiry(value: unknown, pointer: string, { now, readDateTime }: Clock): Date {

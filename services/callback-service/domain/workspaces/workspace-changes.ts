@@ -1,3 +1,4 @@
+import { labels } from '../agents/parse-agent.ts'
 import { InvalidBodyError } from '../json-body.ts'
 import {
   boolean,
@@ -7,6 +8,7 @@ import {
   type Members,
   number,
   object,
+  oneOf,
   orNull,
   positive,
   type ReadMember,
@@ -15,7 +17,7 @@ import {
   required,
   string,
 } from './json-members.ts'
-import { type Limits, NO_LIMITS, WORKSPACE_NAME, type Workspace } from './workspace.ts'
+import { FETCHERS, type Fetcher, type Limits, NO_LIMITS, WORKSPACE_NAME, type Workspace } from './workspace.ts'
 
 /** What a caller may set of a workspace. Members that are absent stay as they are. */
 export type WorkspaceChanges = Partial<Omit<Workspace, 'name' | 'limits' | 'createdAt' | 'archivedAt'>> & {
@@ -80,6 +82,8 @@ interface WrittenChanges {
   readonly signing_secrets: readonly string[]
   readonly paused: boolean
   readonly weight: number
+  readonly fetcher: Fetcher
+  readonly agent_labels: readonly string[]
   readonly limits: Partial<Limits>
 }
 
@@ -110,6 +114,8 @@ function membersOf(isAllowedUrl: IsAllowedUrl): Members<WrittenChanges> {
     signing_secrets: orNull(list(MAX_SECRETS, signingSecret), []),
     paused: orNull(boolean, false),
     weight: orNull(integer(1, MAX_WEIGHT), 1),
+    fetcher: orNull(oneOf(FETCHERS), 'service'),
+    agent_labels: orNull(labels, []),
     limits: orNull((value, pointer) => limitsOf(readMembers(object(value, pointer), LIMITS, pointer)), NO_LIMITS),
   }
 }
@@ -134,6 +140,8 @@ function changesOf(written: Partial<WrittenChanges>): WorkspaceChanges {
     signingSecrets: written.signing_secrets,
     isPaused: written.paused,
     weight: written.weight,
+    fetcher: written.fetcher,
+    agentLabels: written.agent_labels,
     limits: written.limits,
   })
 }

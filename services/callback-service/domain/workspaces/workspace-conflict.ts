@@ -8,5 +8,5 @@ export class WorkspaceConflictError extends Error {
   }
 }
 
-/** Maximum number of keys of one workspace. */
+/** Maximum number of keys of one workspace, besides those of its agents. */
 export const MAX_KEYS = 100

@@ -20,11 +20,19 @@ export interface Workspace {
   readonly isPaused: boolean
   /** Its share of the work while workspaces compete: twice the weight, twice the objects. */
   readonly weight: number
+  readonly fetcher: Fetcher
+  /** Labels that an agent needs for the callbacks of the workspace, unless a callback names its own. */
+  readonly agentLabels: readonly string[]
   readonly limits: Limits
   readonly createdAt: Date
   /** An archived workspace accepts no callbacks, finishes those that it has, and stays readable. */
   readonly archivedAt: Date | null
 }
+
+export const FETCHERS = ['service', 'agents'] as const
+
+/** Who fetches the objects of a workspace: the service itself, or agents beside a client service that it cannot reach. */
+export type Fetcher = (typeof FETCHERS)[number]
 
 /** The limits of a workspace over all replicas. Null: no limit. */
 export interface Limits {

@@ -26,7 +26,7 @@ describe('CORS', () => {
     const { status, headers } = await ask('OPTIONS', asksFor)
     assert.equal(status, 204)
     assert.deepEqual([headers.get('access-control-allow-origin'), headers.get('vary')], [PAGE, 'Origin'])
-    assert.match(headers.get('access-control-allow-methods') ?? '', /POST, PATCH, DELETE/)
+    assert.match(headers.get('access-control-allow-methods') ?? '', /POST, PUT, PATCH, DELETE/)
     assert.match(
       headers.get('access-control-allow-headers') ?? '',
       /Authorization, X-API-Key, X-Workspace, Content-Type.*Idempotency-Key.*webhook-id, webhook-timestamp, webhook-signature/,

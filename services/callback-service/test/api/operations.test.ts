@@ -4,16 +4,13 @@ import { IdempotencyKeyReusedError } from '../../domain/accepting/accept-errors.
 import { type Operation, type OperationPosition, TooManyOperationsError } from '../../domain/steering/operation.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { Caller } from '../../domain/workspaces/caller.ts'
-import { NO_LIMITS } from '../../domain/workspaces/workspace.ts'
+import { BUILT_IN_DEFAULT } from '../../domain/workspaces/default-workspace.ts'
 import { DirectoryInMemory } from './gates/directory-in-memory.ts'
 import { serveApi } from './serve-api.ts'
 
 const ID = '01890a5d-ac96-774b-bcce-b302099a8057'
 const NOBODY = '01890a5d-ac96-774b-bcce-b302099a8058'
-const shop = {
-  ...{ name: 'shop', description: '', clientServiceUrl: null, ttlSeconds: null, keepOffline: null, signingSecrets: [], isPaused: false },
-  ...{ weight: 1, limits: NO_LIMITS, createdAt: new Date(0), archivedAt: new Date(0) },
-}
+const shop = { ...BUILT_IN_DEFAULT, name: 'shop', archivedAt: new Date(0) }
 const superuser: Caller = { role: 'superuser', workspace: shop, key: undefined }
 const manager: Caller = { role: 'manage', workspace: shop, key: undefined }
 const OPERATION: Operation & { readonly position: OperationPosition } = {

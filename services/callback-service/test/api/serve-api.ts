@@ -18,6 +18,7 @@ import type { ListCallbacks } from '../../api/callbacks/list-callbacks.ts'
 import type { Inbox, Signature } from '../../api/callbacks/post-callback.ts'
 import type { Waiters } from '../../api/callbacks/waiting.ts'
 import { type AuthorizeOptions, authorize, type Directory } from '../../api/gates/authorize.ts'
+import { callbacksFirst } from '../../api/gates/callbacks-first.ts'
 import { setCaller } from '../../api/gates/caller-of.ts'
 import { countRefusals } from '../../api/gates/count-refusals.ts'
 import { type LimitOptions, limitRequests } from '../../api/gates/limit-requests.ts'
@@ -47,11 +48,14 @@ export interface ApiDoubles {
   readonly steering?: Partial<RoutesOptions['steering']>
   readonly objects?: ObjectReader
   readonly operations?: Operations
+  readonly leasing?: Partial<RoutesOptions['leasing']>
+  readonly leases?: Partial<RoutesOptions['leases']>
   readonly ledger?: Partial<LedgerReader & LedgerKeysReader>
   readonly sockets?: WebSockets
   readonly listen?: StreamOptions['listen']
   readonly workspaces?: Workspaces
   readonly keys?: AccessKeys
+  readonly agents?: Partial<RoutesOptions['agents']>
   /** Who sends the requests. */
   readonly caller?: () => Caller
   readonly storageProblem?: () => string | undefined
@@ -86,6 +90,17 @@ const NO_LEDGER: LedgerReader & LedgerKeysReader = {
   list: async () => ({ keys: [], isComplete: true }),
   nowMs: Date.now,
   retentionMs: 86_400_000,
+}
+const NO_AGENTS: RoutesOptions['agents'] = {
+  find: async () => undefined,
+  list: async () => [],
+  create: async () => undefined,
+  change: async () => undefined,
+  archive: async () => undefined,
+  restore: async () => undefined,
+  listCallbacks: async () => undefined,
+  assign: async () => 'agent_not_found',
+  takeAway: async () => false,
 }
 const NO_KEYS: AccessKeys = { create: nobody, list: nobody, delete: nobody }
 
@@ -136,9 +151,17 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     },
     objects: doubles.objects ?? { find: async () => undefined, list: async () => [] },
     operations: doubles.operations ?? NO_OPERATIONS,
+    leasing: {
+      agents: { agent: () => undefined, refresh: async () => undefined },
+      desk: { take: () => 'overloaded' },
+      onSeen: () => undefined,
+      ...doubles.leasing,
+    },
+    leases: { renew: nobody, deliver: nobody, end: nobody, ...doubles.leases },
     ledger: { ...NO_LEDGER, ...doubles.ledger },
     workspaces: doubles.workspaces ?? NO_WORKSPACES,
     keys: doubles.keys ?? NO_KEYS,
+    agents: { ...NO_AGENTS, ...doubles.agents },
     isAllowedUrl: url => url.hostname !== '169.254.169.254',
     isOpen: doubles.access?.mode !== 'keys',
   })
@@ -171,7 +194,7 @@ export async function serveApi(doubles: ApiDoubles = {}) {
     hasWebSockets: true,
     drainMs: doubles.drainMs ?? 0,
     shutdown,
-    handler: cors(doubles.corsOrigins ?? '', refuseWhenFull({ inbox, onReceived, observe, otherwise: app })),
+    handler: callbacksFirst(cors(doubles.corsOrigins ?? '', refuseWhenFull({ inbox, onReceived, observe, otherwise: app }))),
     onRefused: countRefusals(observe, onReceived),
   })
   const telemetry = new Telemetry({ serviceName: 'test', zipkinUrl: doubles.zipkinUrl ?? '', sampleRatio: 1, logger })

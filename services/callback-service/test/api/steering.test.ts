@@ -47,6 +47,22 @@ describe('steering', () => {
     return `${response.status} ${code}`
   }
 
+  it('passes on labels, and shows who may lease the callback', async () => {
+    const seen: unknown[] = []
+    await serve({
+      change: async (_, changes) => {
+        seen.push(changes)
+        return { found: 'running', callback: { ...callback, agentLabels: ['eu'], agentId: ACCEPTED_ID, assignedTo: ACCEPTED_ID } }
+      },
+    })
+    for (const labels of ['["eu"]', 'null']) {
+      const response = await fetch(`${api.url}${PATH}`, { method: 'PATCH', headers: JSON_TYPE, body: `{"agent_labels":${labels}}` })
+      const { agent_labels, agent, assigned_to } = (await response.json()) as Record<string, unknown>
+      assert.deepEqual([agent_labels, agent, assigned_to], [['eu'], ACCEPTED_ID, ACCEPTED_ID])
+    }
+    assert.deepEqual(seen, [{ agentLabels: ['eu'] }, { agentLabels: null }])
+  })
+
   it('passes on the changes, and answers with the callback', async () => {
     const seen: unknown[] = []
     await serve({

@@ -130,11 +130,11 @@ describe('GET /v1/stream', () => {
     await eventually('it stops', () => stopped === 1)
   })
 
-  it('closes with 4410 when the client must start anew', async () => {
+  it('closes with 4410 when the client must start over', async () => {
     await start()
     const { socket } = connect()
     await once(socket, 'open')
-    listeners[0]?.startAnew('too old')
+    listeners[0]?.startOver('too old')
     const [code, reason] = (await once(socket, 'close')) as [number, Buffer]
     assert.deepEqual([code, String(reason)], [4410, 'too old'])
   })

@@ -133,6 +133,7 @@ describe('GET /v1/traffic', () => {
           is_silent: true,
           unfinished: 7,
           paused: 3,
+          fetcher: 'service',
           is_paused: true,
           is_archived: true,
           limits: [

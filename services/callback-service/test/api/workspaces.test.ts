@@ -4,6 +4,7 @@ import type { Workspaces } from '../../api/workspaces/workspace-routes.ts'
 import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import type { ListedKey } from '../../domain/workspaces/access-key.ts'
 import type { Caller } from '../../domain/workspaces/caller.ts'
+import { BUILT_IN_DEFAULT } from '../../domain/workspaces/default-workspace.ts'
 import { NO_LIMITS, type Workspace } from '../../domain/workspaces/workspace.ts'
 import { changed } from '../../domain/workspaces/workspace-changes.ts'
 import { WorkspaceConflictError } from '../../domain/workspaces/workspace-conflict.ts'
@@ -15,22 +16,18 @@ const at = new Date(0)
 const time = at.toISOString()
 const JSON_TYPE = { 'content-type': 'application/json' }
 
-const workspace = (name: string, changes: Partial<Workspace> = {}): Workspace => ({
-  name,
-  description: '',
-  clientServiceUrl: null,
-  ttlSeconds: null,
-  keepOffline: null,
-  signingSecrets: [],
-  isPaused: false,
-  weight: 1,
-  limits: NO_LIMITS,
-  createdAt: at,
-  archivedAt: null,
-  ...changes,
-})
+const workspace = (name: string, changes: Partial<Workspace> = {}): Workspace => ({ ...BUILT_IN_DEFAULT, name, ...changes })
 const shop = workspace('shop', { signingSecrets: ['whsec_secret', 'whsec_older'], limits: { ...NO_LIMITS, requestsPerSecond: 5000 } })
-const listed: ListedKey = { id: ID, workspace: 'shop', role: 'send', name: 'n', createdAt: at, expiresAt: null, lastUsedAt: at }
+const listed: ListedKey = {
+  id: ID,
+  workspace: 'shop',
+  role: 'send',
+  agentId: null,
+  name: 'n',
+  createdAt: at,
+  expiresAt: null,
+  lastUsedAt: at,
+}
 
 const SHOP_BODY = {
   kind: 'Workspace',
@@ -43,6 +40,8 @@ const SHOP_BODY = {
   signing_secret_count: 2,
   paused: false,
   weight: 1,
+  fetcher: 'service',
+  agent_labels: [],
   limits: {
     requests_per_second: 5000,
     burst: null,
@@ -60,6 +59,7 @@ const KEY_BODY = {
   href: `/v1/workspaces/shop/keys/${ID}`,
   workspace: 'shop',
   role: 'send',
+  agent: null,
   name: 'n',
   created_at: time,
   expires_at: null,
@@ -172,7 +172,7 @@ describe('/v1/workspaces', () => {
     const { status, headers, body } = await ask('POST', '/shop/keys', '{"role":"send","name":"n"}')
     assert.deepEqual([status, body], [201, { ...KEY_BODY, key: KEY }])
     assert.deepEqual([headers.get('location'), headers.get('cache-control')], [KEY_BODY.href, 'no-store'])
-    assert.deepEqual(asked, [['create key', 'shop', { role: 'send', name: 'n', expiresAt: null }]])
+    assert.deepEqual(asked, [['create key', 'shop', { role: 'send', agentId: null, name: 'n', expiresAt: null }]])
     assert.ok(!api.logged.join('').includes(KEY))
   })
 
@@ -243,6 +243,7 @@ describe('/v1/workspaces', () => {
     ['PATCH', '/shop', '{"weight":1e308}', 422, 'out_of_range'],
     ['PATCH', '/shop', '{"weight":1.5}', 422, 'not_an_integer'],
     ['POST', '/shop/keys', '{"role":"superuser"}', 422, 'invalid_value'],
+    ['POST', '/shop/keys', '{"role":"agent"}', 422, 'missing_member'],
     ['POST', '/shop/keys', '{"role":"send","expires_at":"2001-01-01T00:00:00Z"}', 422, 'out_of_range'],
   ]
   for (const [method, path, body, status, code] of wrong) {

@@ -36,7 +36,7 @@ describe('the bars of a sparkline', () => {
     assert.deepEqual([barsIn(up).length, barsIn(unknown)], [1, [[1, -1.5]]])
   })
 
-  it('have no part outside the drawing, and no path that is no number', () => {
+  it('stay inside the drawing, and every path is made of numbers', () => {
     for (const values of [[], [0], [null], [5e9], Array(15).fill(1)]) {
       const { up, down, unknown } = barsOf(values, values)
       for (const [x = 0] of [...barsIn(up), ...barsIn(down)]) assert.ok(x >= 0 && x < WIDTH)

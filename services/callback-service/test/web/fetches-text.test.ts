@@ -33,6 +33,18 @@ describe('fetchesText', () => {
     assert.match(fetchesText(HERE, events), /It does not know all of them\. Attempts ran on worker 4/)
   })
 
+  it('says that agents made the fetches, whose fetches nobody sees', () => {
+    const events = [{ event: 'claimed', at, attempt: 1, agent: 'plant-7' }]
+    assert.equal(
+      fetchesText({ ...HERE, fetches: [] }, events),
+      'The fetches of this round were made by plant-7. The page does not see fetches of agents.',
+    )
+    assert.match(
+      fetchesText(HERE, [...events, { event: 'retried', at }, ...attempt(1, 3)]),
+      /^All fetches of this round were made by this replica/,
+    )
+  })
+
   it('says where attempts ran of which this replica remembers nothing, and when nobody may know', () => {
     assert.match(
       fetchesText({ ...HERE, is_complete: false, fetches: [] }, attempt(1, 4)),

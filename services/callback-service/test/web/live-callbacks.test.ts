@@ -101,15 +101,15 @@ describe('LiveCallbacks', () => {
     assert.equal(paths.length, 1)
   })
 
-  it('reads the list again when the stream starts anew, and forgets what neither has', async () => {
+  it('reads the list again when the stream starts over, and forgets what neither has', async () => {
     start(ALL, [{ items: [callback(2), callback(1)] }, { items: [callback(3)] }])
     await eventually('the list has come', isLoaded)
-    stream.onStartAnew()
+    stream.onStartOver()
     stream.onCallbacks([callback(4)])
     await eventually('only the new list is left', () => shown().join() === '4,3')
   })
 
-  it('reads the list again if the stream starts anew while it reads', async () => {
+  it('reads the list again if the stream starts over while it reads', async () => {
     let answer: (page: CallbackPage) => void = () => undefined
     start(ALL, [
       new Promise(resolve => {
@@ -117,7 +117,7 @@ describe('LiveCallbacks', () => {
       }),
       { items: [callback(3)] },
     ])
-    stream.onStartAnew()
+    stream.onStartOver()
     answer({ items: [callback(1)] })
     await eventually('only the new list is left', () => shown().join() === '3')
     assert.equal(paths.length, 2)

@@ -18,6 +18,7 @@ function sender(changes: Partial<WorkspaceTraffic> = {}): WorkspaceTraffic {
     is_silent: false,
     unfinished: 0,
     paused: 0,
+    fetcher: 'service',
     is_paused: false,
     is_archived: false,
     limits: [],

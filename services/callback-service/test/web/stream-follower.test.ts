@@ -32,7 +32,7 @@ describe('followStream', () => {
     assert.deepEqual(cursors, [undefined, 'c2'])
   })
 
-  it('begins anew, without its cursor, when the service says so', () => {
+  it('starts over, without its cursor, when the service says so', () => {
     const { sockets, cursors, seen } = following()
     sockets[0]?.send([{ kind: 'Cursor', cursor: 'c1' }])
     sockets[0]?.cut(4410)
@@ -41,7 +41,7 @@ describe('followStream', () => {
       [cursors, seen],
       [
         [undefined, undefined],
-        ['connecting', 'anew', 'lost', 'connecting'],
+        ['connecting', 'over', 'lost', 'connecting'],
       ],
     )
   })
@@ -130,7 +130,7 @@ function following() {
       cursors.push(cursor)
       return socket
     },
-    { onCallbacks: callbacks => seen.push(callbacks), onState: state => seen.push(state), onStartAnew: () => seen.push('anew') },
+    { onCallbacks: callbacks => seen.push(callbacks), onState: state => seen.push(state), onStartOver: () => seen.push('over') },
     () => 1,
   )
   return { sockets, cursors, seen, end }

@@ -150,6 +150,41 @@ describe('barsOf', () => {
   })
 })
 
+describe('the bars of a callback that agents work on', () => {
+  const held = (ending: string, details: Partial<TimelineEvent> = {}) =>
+    barsOf(
+      [
+        event('accepted', 0),
+        event('claimed', 5, { attempt: 1, agent: 'plant-7' }),
+        event(ending, 9, { attempt: 1, agent: 'plant-7', state: 'pending', counts: { stored: 2 }, ...details }),
+      ],
+      [],
+      START + 20,
+    )
+
+  for (const [ending, result, isFailed] of [
+    ['attempt_ended', '2 stored', false],
+    ['given_back', 'given back by its agent, 2 stored', false],
+    ['lapsed', 'its lease lapsed, 2 stored', true],
+    ['recalled', 'somebody wanted it back, 2 stored', false],
+    ['taken_away', 'taken away from its agent, 2 stored', false],
+  ] as const) {
+    it(`name the agent, and how its lease ended: ${ending}`, () => {
+      const [, , attempt, wait] = held(ending)
+      assert.deepEqual([attempt?.label, attempt?.result, attempt?.isFailed], ['Attempt 1, agent plant-7', result, isFailed])
+      assert.equal(wait?.kind, 'wait')
+    })
+  }
+
+  it('say to whom it was assigned, and which labels it needs', () => {
+    const bars = barsOf([event('assigned', 1, { agent: 'plant-7', by: 'api' }), event('labelled', 2, { agent_labels: ['eu'] })], [], START)
+    assert.deepEqual(
+      bars.map(({ label }) => label),
+      ['Assigned: agent plant-7, by api', 'Labelled: labels eu'],
+    )
+  })
+})
+
 describe('fetchBars', () => {
   it('orders fetches by their start, and keeps exact ids', () => {
     const bars = fetchBars([fetchOf('9007199254740993', 30), fetchOf('2', 10)], START)

@@ -5,7 +5,7 @@ import { onlyDefault } from '../../../../test/support/only-default.ts'
 import { schema } from '../../config.ts'
 import { type CallbackCounts, NO_CALLBACKS } from '../../domain/accepting/workspace-forecast.ts'
 import type { CallbackEvent } from '../../domain/callback-event.ts'
-import type { Workspace } from '../../domain/workspaces/workspace.ts'
+import type { Fetcher, Workspace } from '../../domain/workspaces/workspace.ts'
 import type { Activity } from '../../web/activity-types.ts'
 import { activity } from '../../wiring/activity.ts'
 import { recording } from '../../wiring/recording.ts'
@@ -18,12 +18,14 @@ function setup() {
   const state = {
     nowMs: 5000,
     isPaused: false,
+    fetcher: 'service' as Fetcher,
+    isAnyAlive: false,
     isSpoolDraining: false,
     isSpoolFull: false,
     storageProblem: undefined as string | undefined,
     breaker: undefined as { state: 'closed' | 'open' | 'half-open'; waitMs: number } | undefined,
   }
-  const workspace = (): Workspace => ({ ...(onlyDefault.all[0] as Workspace), isPaused: state.isPaused })
+  const workspace = (): Workspace => ({ ...(onlyDefault.all[0] as Workspace), isPaused: state.isPaused, fetcher: state.fetcher })
   const joined = activity({
     config: () => CONFIG,
     recording: recording(events),
@@ -32,6 +34,7 @@ function setup() {
       get problem() {
         return state.storageProblem
       },
+      weakness: undefined,
     },
     session: { workerNumber: 3, problem: undefined },
     worker: { running: 2 },
@@ -48,7 +51,13 @@ function setup() {
       },
     },
     fetching: { slots: { inFlight: 5, waiting: 6, concurrency: 7 }, breakerOf: () => state.breaker },
-    workspaces: { find: name => (name === 'default' ? workspace() : undefined), all: [workspace()] },
+    workspaces: {
+      find: name => (name === 'default' ? workspace() : undefined),
+      get all() {
+        return [workspace()]
+      },
+    },
+    isAnyAlive: () => state.isAnyAlive,
     telemetry: { collector: undefined },
     shutdown: { isDraining: false },
     clock: { at: ms => ms, nowMs: () => 3_600_000 },
@@ -69,6 +78,7 @@ function setup() {
     counted: (counts: Partial<CallbackCounts>, name = 'default') =>
       joined.countedCallbacks(new Map([[name, { ...NO_CALLBACKS, ...counts }]])),
     countedObjects: joined.countedObjects,
+    foundUnsuited: joined.foundUnsuited,
     /** Lets the sampler look once a second. */
     async pass(seconds: number): Promise<void> {
       joined.sampler.start()
@@ -144,6 +154,45 @@ describe('activity', () => {
       assert.equal(await all.lightOf('processing'), 'ok')
     })
   }
+
+  it('shows that callbacks wait for agents, and no standstill', async () => {
+    all.state.fetcher = 'agents'
+    all.counted({ due: 3 })
+    all.state.nowMs += 30_000
+    assert.equal(await all.lightOf('processing'), 'ok')
+    assert.equal(await all.lightOf('agents'), 'bad')
+    all.state.isAnyAlive = true
+    all.counted({ due: 3, running: 1 })
+    assert.equal(await all.lightOf('agents'), 'ok')
+  })
+
+  it('shows which callback no agent suits while they are busy with others', async () => {
+    Object.assign(all.state, { fetcher: 'agents', isAnyAlive: true })
+    all.counted({ due: 3, running: 1 })
+    all.foundUnsuited([{ workspace: 'default', waiting: 2, callback: 'a', ms: 70_000 }])
+    const { lights, now } = await all.read()
+    assert.match(lights.find(({ name }) => name === 'agents')?.text ?? '', /no living agent suits them\. Callback a /)
+    assert.deepEqual(now.unsuited, [{ workspace: 'default', callbacks: 2, oldest: 'a' }])
+  })
+
+  it('shows no shortage of agents while their workspace is paused', async () => {
+    Object.assign(all.state, { fetcher: 'agents', isPaused: true })
+    all.counted({ due: 3 })
+    assert.equal(await all.lightOf('agents'), 'ok')
+  })
+
+  it('shows that many leases lapse, for a minute', async () => {
+    all.state.fetcher = 'agents'
+    for (let i = 0; i < 5; i += 1) all.events.emit({ event: 'lapsed', workspace: 'default' })
+    await all.pass(1)
+    assert.equal(await all.lightOf('agents'), 'warn')
+    await all.pass(60)
+    assert.equal(await all.lightOf('agents'), 'ok')
+  })
+
+  it('has no light for agents where no workspace needs any', async () => {
+    assert.equal(await all.lightOf('agents'), undefined)
+  })
 
   it('says that a full spool takes no callbacks, and that senders get 503', async () => {
     Object.assign(all.state, { isSpoolFull: true, storageProblem: 'connection refused' })

@@ -80,7 +80,7 @@ describe('intake', function () {
       },
     }
     replicas.push(replica)
-    await eventually('the database takes callbacks', async () => (await replica.accept(callback())).durability === 'database')
+    await eventually('the database takes callbacks', async () => (await replica.accept(callback())).durability !== 'spooled')
     return replica
   }
 
@@ -182,6 +182,25 @@ describe('intake', function () {
     await assert.rejects(accept(callback('k', 2)), reused)
     const copy = await accept(callback('k', 1))
     assert.deepEqual([copy.id, copy.durability], [first.id, 'spooled'])
+  })
+
+  it('promises nothing in the database and in the spool if nothing is kept, and leaves the spool of a service that keeps alone', async () => {
+    const keeping = await start('shared')
+    keeping.proxy.refuse()
+    const { id } = await keeping.accept(callback())
+    replicas.splice(0)
+    await keeping.stop()
+
+    const careless = await start('shared', { DATABASE_DURABILITY: 'none' })
+    assert.deepEqual([(await careless.accept(callback())).durability, careless.spooled()], ['none', 0])
+    careless.proxy.refuse()
+    assert.deepEqual([(await careless.accept(callback())).durability, careless.spooled()], ['none', 1])
+    careless.proxy.forward()
+    await drained(careless)
+    assert.deepEqual(await storage.query('SELECT FROM callbacks WHERE id = $1', [id]), [])
+
+    await drained(await start('shared'))
+    assert.equal((await storage.query('SELECT FROM callbacks WHERE id = $1', [id])).length, 1)
   })
 
   it('refuses it also if the database got the rival from the spool', async () => {

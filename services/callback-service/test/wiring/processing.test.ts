@@ -34,7 +34,13 @@ describe('processing', () => {
 
   after(() => storage.close())
 
-  function setup(env: Record<string, string>, isHeldUp: () => boolean = () => false, workspaces: Workspaces = onlyDefault, log = logger) {
+  function setup(
+    env: Record<string, string>,
+    isHeldUp: () => boolean = () => false,
+    workspaces: Workspaces = onlyDefault,
+    log = logger,
+    hasAgent: (workspace: string) => boolean = () => false,
+  ) {
     const { current } = new Settings(schema, { argv: [], env: { DATABASE_URL: storage.url, ...env } })
     const registry = createRegistry()
     const needs = {
@@ -44,17 +50,23 @@ describe('processing', () => {
       workspaces,
       logger: log,
     }
-    const { parts, replicas } = processing({
+    const {
+      parts,
+      replicas,
+      isHeldUp: isHeldUpFor,
+    } = processing({
       ...needs,
       config: current,
       fetching: fetching({ ...needs, config: () => current, recording: recording(new Signal()) }),
       arrived: new Signal(),
       events: new Signal(),
       isHeldUp,
+      hasAgent,
     })
     return {
       registry,
       replicas,
+      isHeldUpFor,
       start: async (): Promise<void> => {
         for (const part of parts) {
           running.push(part)
@@ -199,6 +211,37 @@ describe('processing', () => {
       add('shop')
       await eventually('the suspect is done', async () => (await readCallback(storage, suspect)).state === 'completed')
       await stop()
+    })
+
+    it('leaves the callbacks of a workspace to its agents, also suspects, and is not held up by them', async () => {
+      add('plant', { fetcher: 'agents' })
+      add('bank')
+      const [leased, suspect] = [
+        await putCallback(storage, { workspace: 'plant', objectIds: [] }),
+        await putCallback(storage, { workspace: 'plant', objectIds: [] }),
+      ]
+      await storage.query('UPDATE callbacks SET crashes = 3, attempts = 3 WHERE id = $1', [suspect])
+      const { start, stop } = setup({ PROCESS_POLL_MS: '5', PROCESS_PROBATION_MS: '1', CLAIMS_TAKE_OVER_MS: '5' }, undefined, known)
+      await start()
+      const other = await putCallback(storage, { workspace: 'bank', objectIds: [] })
+      await eventually('the other is done', async () => (await readCallback(storage, other)).state === 'completed')
+      assert.deepEqual([(await readCallback(storage, leased)).state, (await readCallback(storage, suspect)).state], ['pending', 'pending'])
+      // From now on the service fetches for it.
+      add('plant')
+      await eventually('the first is done', async () => (await readCallback(storage, leased)).state === 'completed')
+      await eventually('the suspect is done', async () => (await readCallback(storage, suspect)).state === 'completed')
+      await stop()
+    })
+
+    it('says that a workspace is held up while none of its agents is alive, whether this process works or not', () => {
+      add('plant', { fetcher: 'agents' })
+      const alive = new Set<string>()
+      const { isHeldUpFor } = setup({}, undefined, known, undefined, name => alive.has(name))
+      assert.equal(isHeldUpFor('plant'), true)
+      alive.add('plant')
+      assert.equal(isHeldUpFor('plant'), false)
+      add('plant', { fetcher: 'agents', isPaused: true })
+      assert.equal(isHeldUpFor('plant'), true)
     })
 
     it('leaves the callbacks of a workspace alone that it does not know yet', async () => {

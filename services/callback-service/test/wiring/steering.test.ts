@@ -60,6 +60,7 @@ describe('steering a callback that a worker has', () => {
       config: current,
       fetching: fetching({ ...needs, config: () => current, recording: recording(new Signal()) }),
       isHeldUp: () => false,
+      hasAgent: () => false,
     }))
     steer = steering({
       ...wired,

@@ -8,7 +8,7 @@ import { StorageUnavailableError } from '../../domain/storage-errors.ts'
 import { workspaceRooms } from '../../wiring/workspaces.ts'
 import { logger, openTestStorage, type TestStorage } from '../adapters/postgres/test-storage.ts'
 
-const KEY = { role: 'send', name: '', expiresAt: null } as const
+const KEY = { role: 'send', name: '', expiresAt: null, agentId: null } as const
 
 describe('workspaceRooms', () => {
   let storage: TestStorage

@@ -47,7 +47,7 @@ describe('ChangePoller', function () {
 
   function listen(workspace: string) {
     const batches: Batch[] = []
-    poller.listen({ workspace, objectId: undefined, from: undefined, deliver: batch => batches.push(batch), startAnew: () => undefined })
+    poller.listen({ workspace, objectId: undefined, from: undefined, deliver: batch => batches.push(batch), startOver: () => undefined })
     return batches
   }
 

@@ -10,4 +10,8 @@ describe('rowCount', () => {
     it(`rests ${wantedMs} ms after a count that took the database ${tookMs} ms`, () => {
       assert.equal(restAfter(tookMs), wantedMs)
     })
+
+  it('rests as long as it is told, or as the count needs', () => {
+    assert.deepEqual([restAfter(1, 10_000), restAfter(200, 10_000)], [10_000, 20_000])
+  })
 })

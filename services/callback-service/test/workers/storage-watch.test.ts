@@ -9,7 +9,7 @@ describe('StorageWatch', () => {
   let nowMs: number
   /** The error that the next look finds; undefined if there is none. */
   let trouble: unknown
-  let caution: string | undefined
+  let cautions: { settings: string | undefined; durability: string | undefined }
   /** For each look, whether it had to commit something. */
   let looks: boolean[]
   let logged: string[]
@@ -17,7 +17,7 @@ describe('StorageWatch', () => {
   beforeEach(() => {
     nowMs = 100_000
     trouble = undefined
-    caution = undefined
+    cautions = { settings: undefined, durability: undefined }
     looks = []
     logged = []
     mock.timers.enable({ apis: ['setTimeout'] })
@@ -27,7 +27,7 @@ describe('StorageWatch', () => {
       probe: async isWriting => {
         looks.push(isWriting)
         if (trouble !== undefined) throw trouble
-        return caution
+        return cautions
       },
       logger: pino({}, { write: line => logged.push(lineOf(JSON.parse(line))) }),
     })
@@ -165,14 +165,20 @@ describe('StorageWatch', () => {
     ])
   })
 
-  it('logs a caution once although all is well, and logs when it is over', async () => {
-    caution = 'the statement timeout is 0'
+  it('logs each caution once although all is well, and logs when it is over', async () => {
+    cautions = { settings: 'the statement timeout is 0', durability: 'fsync is off' }
     await start()
     await look()
-    assert.equal(watch.problem, undefined)
-    caution = undefined
+    assert.deepEqual([watch.problem, watch.weakness], [undefined, 'fsync is off'])
+    cautions = { settings: undefined, durability: undefined }
     await look()
     await look()
-    assert.deepEqual(logged, ['the database ignores our settings: the statement timeout is 0', 'the database uses our settings'])
+    assert.equal(watch.weakness, undefined)
+    assert.deepEqual(logged, [
+      'the database ignores our settings: the statement timeout is 0',
+      'accepted callbacks can be lost: fsync is off',
+      'the database uses our settings',
+      'accepted callbacks are safe',
+    ])
   })
 })

@@ -98,7 +98,7 @@ describe('TrafficPoller', () => {
     assert.equal((await poller.look()).ageMs, 0)
   })
 
-  it('reads all anew when somebody looks again after more than a minute', async () => {
+  it('reads everything again when somebody looks again after more than a minute', async () => {
     await poller.look()
     pass(60_001)
     reads = []
@@ -157,7 +157,7 @@ describe('TrafficPoller', () => {
     await assert.rejects(poller.look(), StorageUnavailableError)
   })
 
-  it("reads all anew when the database's clock has stepped", async () => {
+  it("reads everything again when the database's clock has stepped", async () => {
     await lookAndRest()
     reads = []
     clock.databaseMs -= 3_600_000

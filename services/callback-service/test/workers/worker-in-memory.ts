@@ -1,7 +1,7 @@
+import type { Recall } from '#fetching/recall.ts'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { ClaimQuota } from '../../domain/processing/claim-quota.ts'
 import type { ClaimedCallback, Verdict } from '../../domain/processing/claimed-callback.ts'
-import type { Recall } from '../../domain/steering/recall.ts'
 import { CallbackWorker, type CallbackWorkerOptions, type Claims } from '../../workers/callback-worker.ts'
 import { logger } from './silent-logger.ts'
 

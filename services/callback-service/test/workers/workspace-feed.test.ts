@@ -43,7 +43,7 @@ describe('WorkspaceFeed', () => {
       objectId: undefined,
       from,
       deliver: batch => batches.push(batch),
-      startAnew: reason => reasons.push(reason),
+      startOver: reason => reasons.push(reason),
     }
     feed.add(listener)
     return { listener, batches, reasons }

@@ -1,14 +1,10 @@
 import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
-import { ask } from '../api.ts'
 import { type CallbackFilter, int64Of, queryOf } from '../callback-filter.ts'
 import { CALLBACK_STATES, type CallbackState, isCallbackId } from '../callbacks.ts'
-import { askUntilAnswered } from '../poll.ts'
 import { hrefOf, placeOf } from '../router.ts'
-import { accessKey } from '../session.ts'
-import { useStore } from '../store.ts'
-import { workspaceNames } from '../workspaces.ts'
 import { fieldText } from './field-text.ts'
+import { useWorkspaceNames } from './use-workspace-names.ts'
 
 /** Chooses the callbacks of the table. The choice goes into the address. */
 export function CallbackFilterForm({ filter }: { filter: CallbackFilter }) {
@@ -75,12 +71,4 @@ function IdField({ workspace }: { workspace: string }) {
     <button type="submit">Open</button>
     <span id="callback-id-hint" class="hint ${isWrong ? 'bad' : 'hidden'}">${isWrong ? 'This is not the id of a callback.' : 'A UUID.'}</span>
   </form>`
-}
-
-/** The workspaces to choose from. The one in the address is always among them. */
-function useWorkspaceNames(current: string): readonly string[] {
-  const [names, setNames] = useState<readonly string[]>([])
-  const key = useStore(accessKey)
-  useEffect(() => askUntilAnswered(() => workspaceNames(ask, key), setNames), [key])
-  return names.includes(current) ? names : [current, ...names]
 }

@@ -1,12 +1,12 @@
 import { html } from 'htm/preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { caller, mayRead } from '../caller.ts'
 import { number } from '../format.ts'
 import type { LiveCallbacks } from '../live-callbacks.ts'
 import { useStore } from '../store.ts'
 import { CallbackRows } from './callback-rows.ts'
 import { LiveStatus } from './live-status.ts'
 import { SelectionBar } from './selection-bar.ts'
-import { useMayFollow } from './use-may-follow.ts'
 import { useNow } from './use-now.ts'
 
 /** Rows in the document. */
@@ -16,7 +16,7 @@ const NONE: ReadonlySet<string> = new Set()
 /** The live table. New rows wait while the operator reads further down, has selected rows, or has paused it. */
 export function CallbackList({ live, mayManage }: { live: LiveCallbacks; mayManage: boolean }) {
   const view = useStore(live.view)
-  const mayFollow = useMayFollow(live.filter.workspace, view.stream)
+  const mayFollow = mayRead(useStore(caller), live.filter.workspace)
   const now = useNow()
   const [page, setPage] = useState(0)
   const [selected, setSelected] = useState(NONE)

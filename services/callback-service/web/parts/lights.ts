@@ -5,6 +5,7 @@ import type { Light } from '../activity-types.ts'
 const NAMES: Readonly<Record<string, string>> = {
   postgres: 'Postgres',
   client_service: 'Client service',
+  agents: 'Agents',
   processing: 'Processing',
   spool: 'Spool',
   zipkin: 'Zipkin',

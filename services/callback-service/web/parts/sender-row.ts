@@ -12,6 +12,7 @@ export function SenderRow({ sender, atMs }: { readonly sender: WorkspaceTraffic;
   return html`<tr class=${isSilent ? 'silent' : undefined}>
     <th scope="row">
       <a href=${hrefOf('callbacks', undefined, query)}>${workspace}</a>
+      ${sender.fetcher === 'agents' && html` <a class="badge" href=${hrefOf('agents', undefined, query)} title="Agents fetch its objects.">agents</a>`}
       ${sender.is_paused && html` <span class="badge">paused</span>`}
       ${sender.is_archived && html` <span class="badge">archived</span>`}
     </th>

@@ -1,9 +1,9 @@
 import { html } from 'htm/preact'
 import { useEffect, useState } from 'preact/hooks'
-import { caller } from '../caller.ts'
+import { caller, mayRead } from '../caller.ts'
 import { duration, number, timeOfDay } from '../format.ts'
 import { hrefOf } from '../router.ts'
-import { isUnfinished, lacksOutcomes, look, lookAtAll, mayRead, noteCallbacks, type Sent, sent } from '../sent.ts'
+import { isUnfinished, lacksOutcomes, look, lookAtAll, noteCallbacks, type Receipt, type Sent, sent } from '../sent.ts'
 import { traceUrl } from '../session.ts'
 import { useStore } from '../store.ts'
 import { listen, type StreamState } from '../stream.ts'
@@ -19,9 +19,8 @@ const LOOKED_AT = 3
 /** The callbacks that the page sent, and what becomes of each. */
 export function SentCallbacks() {
   const all = useStore(sent)
-  // Who the caller is may come later than the view.
-  useStore(caller)
-  const open = mayRead() ? all.filter(isUnfinished) : []
+  const who = useStore(caller)
+  const open = all.filter(one => isUnfinished(one) && mayRead(who, one.attempt.workspace))
   const stream = useFollowed(new Set(open.map(({ attempt }) => attempt.workspace)))
   useLooks()
   if (all.length === 0) return html`<p class="quiet">What you send appears here.</p>`
@@ -44,7 +43,7 @@ function useFollowed(workspaces: ReadonlySet<string>): StreamState | undefined {
         // A callback may have finished before the stream began, or in a gap of it.
         if (now === 'live') void lookAtAll()
       },
-      onStartAnew: () => undefined,
+      onStartOver: () => undefined,
     }
     const ends = names
       .split(',')
@@ -110,6 +109,12 @@ function Refused({ problem: { code, text } }: { problem: NonNullable<Sent['probl
   return html`<span class="bad">Refused: <a href="v1/errors/${code}" target="_blank" rel="noreferrer">${code}</a>. ${text}</span>`
 }
 
+const KEPT: Readonly<Record<NonNullable<Receipt['durability']>, string>> = {
+  database: 'it is in the database and cannot be lost.',
+  spooled: 'it is in the spool on the disk of this replica and cannot be lost.',
+  none: 'the service has it, but keeps nothing of what it accepts.',
+}
+
 /** What the service said, in words. */
 function receiptText({ receipt, callback }: Sent, tookMs: number): string {
   const took = `in ${duration(tookMs)}`
@@ -117,10 +122,9 @@ function receiptText({ receipt, callback }: Sent, tookMs: number): string {
     ? `Finished after ${duration(Date.parse(callback.finished_at) - Date.parse(callback.received_at))}.`
     : ''
   if (!receipt?.durability) return `200 ${took}: the service waited for the result. ${finished}`
-  const where = receipt.durability === 'database' ? 'in the database' : 'in the spool on the disk of this replica'
   const backlog = backlogText(receipt.backlog)
   const eta = typeof receipt.eta_ms === 'number' ? ` It was expected to finish in ${duration(receipt.eta_ms)}.` : ''
-  return `202 ${took}: it is ${where} and cannot be lost.${backlog}${eta} ${finished}`
+  return `202 ${took}: ${KEPT[receipt.durability]}${backlog}${eta} ${finished}`
 }
 
 /** For screen readers, which do not see the list change. */

@@ -2,12 +2,12 @@ import { html } from 'htm/preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ask } from '../api.ts'
 import { type CallbackFilter, filterOf, int64Of, isSameFilter, queryOf } from '../callback-filter.ts'
+import { caller, mayManage as mayManageIn } from '../caller.ts'
 import { LiveCallbacks } from '../live-callbacks.ts'
 import { Announcement, announceNothing } from '../parts/announcement.ts'
 import { Bulk } from '../parts/bulk.ts'
 import { CallbackFilterForm } from '../parts/callback-filter-form.ts'
 import { CallbackList } from '../parts/callback-list.ts'
-import { useMayManage } from '../parts/use-may-manage.ts'
 import { hrefOf, type Place } from '../router.ts'
 import { accessKey } from '../session.ts'
 import { useStore } from '../store.ts'
@@ -19,7 +19,7 @@ import { CallbackView } from './callback.ts'
 export function CallbacksView({ place: { id, query } }: { place: Place }) {
   const key = useStore(accessKey)
   const filter = filterOf(query, workspaceOfKey(key))
-  const mayManage = useMayManage(filter.workspace)
+  const mayManage = mayManageIn(useStore(caller), filter.workspace)
   const listed = useRef(filter)
   if (id === undefined) listed.current = filter
   // The table stays alive while the operator looks at one callback of it.

@@ -6,6 +6,7 @@ import { Figures } from '../parts/figures.ts'
 import { Lights } from '../parts/lights.ts'
 import { Plot } from '../parts/plot.ts'
 import { Trouble } from '../parts/trouble.ts'
+import { UnsuitedCallbacks } from '../parts/unsuited.ts'
 import { PLOTS } from '../plots.ts'
 import type { Place } from '../router.ts'
 import { useStore } from '../store.ts'
@@ -30,5 +31,6 @@ function Present() {
       <${Figures} id="all" title="All replicas" figures=${figuresOfAll(rows, answer)} />
       <${Figures} id="replica" title="This replica" figures=${figuresOfReplica(rows, answer)} />
     </div>
-    <${Trouble} ...${now} />`
+    <${Trouble} ...${now} />
+    <${UnsuitedCallbacks} unsuited=${now.unsuited} />`
 }

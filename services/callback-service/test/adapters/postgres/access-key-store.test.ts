@@ -26,11 +26,11 @@ describe('AccessKeyStore', () => {
   it('makes a key of its workspace, and lists it without the key', async () => {
     const keys = open()
     const expiresAt = new Date('2100-01-01T00:00:00.123Z')
-    const { key, listed } = await made(keys, { role: 'manage', name: 'ops', expiresAt })
+    const { key, listed } = await made(keys, { role: 'manage', name: 'ops', expiresAt, agentId: null })
     assert.ok(isKeyShaped(key) && key.startsWith('ab_shop_'))
     assert.deepEqual(await keys.list('shop', { limit: 10, position: undefined }), [listed])
     const { id: _, createdAt, ...rest } = listed
-    assert.deepEqual(rest, { workspace: 'shop', role: 'manage', name: 'ops', expiresAt, lastUsedAt: null })
+    assert.deepEqual(rest, { workspace: 'shop', role: 'manage', name: 'ops', expiresAt, lastUsedAt: null, agentId: null })
     assert.ok(Math.abs(createdAt.getTime() - Date.now()) < 5000)
   })
 

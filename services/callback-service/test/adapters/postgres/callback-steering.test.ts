@@ -56,6 +56,36 @@ describe('CallbackSteering', () => {
     return row
   }
 
+  it('labels a callback that is not finished, and writes nothing if it has these labels', async () => {
+    const [pending, finished] = [await putCallback(storage), await putCallback(storage, { finishedAgoMs: 1 })]
+    const labelsOf = async (id: string) => (await storage.query('SELECT agent_labels FROM callbacks WHERE id = $1', [id]))[0]
+    for (const agentLabels of [['eu', 'line:b'], ['eu', 'line:b'], [], [], null, null]) {
+      assert.equal(await steering.change(key(pending), { agentLabels }), 'pending')
+      assert.deepEqual(await labelsOf(pending), { agent_labels: agentLabels })
+    }
+    const { timeline, is_steered } = await read(pending)
+    assert.deepEqual(
+      timeline?.map(({ event, by, agent_labels }) => [event, by, agent_labels]),
+      [
+        ['labelled', 'api', ['eu', 'line:b']],
+        ['labelled', 'api', []],
+        ['labelled', 'api', null],
+      ],
+    )
+    assert.equal(is_steered, true)
+    assert.equal(await steering.change(key(finished), { agentLabels: ['eu'] }), 'completed')
+    assert.deepEqual(await labelsOf(finished), { agent_labels: null })
+  })
+
+  it('labels, prioritises and pauses a callback in one change', async () => {
+    const id = await putCallback(storage)
+    await steering.change(key(id), { activated: false, priority: 3, agentLabels: ['eu'] })
+    const { state, priority, timeline } = await read(id)
+    assert.deepEqual([state, priority], ['paused', 3])
+    const { at: _, ...entry } = timeline?.[0] ?? {}
+    assert.deepEqual(entry, { event: 'changed', by: 'api', activated: false, priority: 3, agent_labels: ['eu'] })
+  })
+
   const eventsOf = async (id: string): Promise<unknown[]> => ((await read(id)).timeline ?? []).map(({ event }) => event)
 
   async function claim(): Promise<ClaimedCallback> {
@@ -288,7 +318,9 @@ describe('CallbackSteering', () => {
         return id
       }
       const all = await put()
+      await storage.query('UPDATE callbacks SET returns = 9')
       await steering.retry(key(all), 'all')
+      assert.deepEqual(await storage.query('SELECT returns FROM callbacks WHERE id = $1', [all]), [{ returns: 0 }])
       const round = await claim()
       assert.deepEqual([round.missingIds, round.unstored, round.attempt], [[1n, 2n, 3n], [], 1])
       const missing = await put()

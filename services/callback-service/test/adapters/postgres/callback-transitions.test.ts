@@ -43,6 +43,7 @@ describe('the states of a callback', () => {
       if (verdict.state === 'pending') await steering.cancel(key)
       else await steering.retry(key, 'all')
       await steering.change(key, { activated: false })
+      await steering.change(key, { agentLabels: ['eu'] })
       await steering.change(key, { activated: true })
       await steering.change(key, { activated: false })
       await steering.cancel(key)

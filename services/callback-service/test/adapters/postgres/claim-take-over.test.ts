@@ -65,6 +65,18 @@ describe('CallbackClaims.takeOver', () => {
     assert.deepEqual([again.attempt, again.crashes], [1, 1])
   })
 
+  it('leaves callbacks that agents have leased alone', async () => {
+    const [dead, living] = [await startWorker(), await startWorker()]
+    const id = await putCallback(storage)
+    await storage.query(
+      `UPDATE callbacks SET state = 'running', agent_id = gen_random_uuid(), claim_token = gen_random_uuid(), leased_at = now() WHERE id = $1`,
+      [id],
+    )
+    assert.equal(await living.claims.takeOver(living.number, [dead.number]), 0)
+    assert.deepEqual(await living.claims.claim(living.number, upTo(1)), [])
+    assert.equal((await readCallback(storage, id)).state, 'running')
+  })
+
   it('leaves the callbacks of all other workers alone, whatever their leases say', async () => {
     const [slow, other] = [await startWorker(), await startWorker()]
     const id = await putCallback(storage)

@@ -116,6 +116,19 @@ describe('a settlement', () => {
     })
   }
 
+  it('by an agent names it, and says what it had delivered, and whether more came to an end', () => {
+    const agent = { name: 'hall-3', delivered: 4 }
+    const verdict = { state: 'pending', unstored, delayMs: 0, isCharged: false } as const
+    const { seen, brings, entries } = settlement({ callback, verdict, workerNumber: undefined, agent }, 5000) as {
+      seen: number
+      brings: boolean
+      entries: readonly object[]
+    }
+    const [entry] = entries
+    assert.ok(entry && 'agent' in entry && !('worker' in entry))
+    assert.deepEqual([seen, brings, entry.agent], [4, true, 'hall-3'])
+  })
+
   it('is read back with its ids exact', () => {
     assert.deepEqual(parseUnstored([{ id: '9223372036854775807', outcome: 'failed', reason: 'timeout' }]), unstored)
   })

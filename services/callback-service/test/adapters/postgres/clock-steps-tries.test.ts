@@ -31,8 +31,8 @@ describe('ClockSteps, asked again and again', () => {
         return step
       },
       at: (ms: number) => ms,
-      forgetStep: () => {
-        step = undefined
+      forgetStep: (byMs: number) => {
+        if (step) step = step.byMs === byMs ? undefined : { ...step, byMs: step.byMs - byMs }
       },
     }
     steps = new ClockSteps({
@@ -42,6 +42,7 @@ describe('ClockSteps, asked again and again', () => {
     })
   })
 
+  const upTo = (number: number, byMs = 0) => ({ number, byMs, oldestTransaction: '3' })
   const stepBy = (byMs: number): void => {
     step = { byMs, afterMs: performance.now() }
   }
@@ -49,48 +50,59 @@ describe('ClockSteps, asked again and again', () => {
 
   it('makes up for a step under the next number, says so, and forgets it', async () => {
     stepBy(1000.4)
-    await steps.makeUp(7)
+    await steps.makeUp(upTo(7))
     assert.deepEqual([moves, told(), step], [[8], [[40, 1000]], undefined])
-    await steps.makeUp(8)
+    await steps.makeUp(upTo(8))
     assert.deepEqual(moves, [8])
   })
 
   it('makes up for the next step too', async () => {
     for (const number of [0, 1]) {
       stepBy(-1000)
-      await steps.makeUp(number)
+      await steps.makeUp(upTo(number, number * -1000))
     }
-    assert.deepEqual(moves, [1, 2])
+    const each = [40, -1000]
+    assert.deepEqual([moves, told(), step], [[1, 2], [each, each], undefined])
   })
 
   it('makes up for no step of less than a second', async () => {
     for (const byMs of [999, -999]) {
       stepBy(byMs)
-      await steps.makeUp(0)
+      await steps.makeUp(upTo(0))
     }
     assert.deepEqual([moves, lines, step], [[], [], undefined])
   })
 
   it('leaves a step to the replica that has made up for it since it looked last, and says nothing', async () => {
-    await steps.makeUp(7)
+    await steps.makeUp(upTo(7))
     stepBy(60_000)
-    await steps.makeUp(8)
+    await steps.makeUp(upTo(8, 60_003))
     assert.deepEqual([moves, lines, step], [[], [], undefined])
   })
 
-  it('says nothing where another replica was faster', async () => {
-    answer = async () => [{ won: false }]
-    stepBy(60_000)
-    await steps.makeUp(0)
-    assert.deepEqual([moves, lines, step], [[1], [], undefined])
+  it('makes up for the rest where the other replica saw only the first of two steps', async () => {
+    await steps.makeUp(upTo(7))
+    stepBy(105_000)
+    await steps.makeUp(upTo(8, 60_000))
+    assert.deepEqual([moves, told(), step], [[9], [[40, 45_000]], undefined])
   })
 
-  it('takes no answer for not having been faster', async () => {
-    answer = async () => []
+  it('does not count what was made up for before it looked first', async () => {
     stepBy(60_000)
-    await steps.makeUp(0)
-    assert.deepEqual([lines, step], [[], undefined])
+    await steps.makeUp(upTo(8, 60_000))
+    assert.deepEqual([moves, step], [[9], undefined])
   })
+
+  for (const lost of [[{ won: false }], []]) {
+    it(`waits for the next look to see what a faster replica has made up for, ${lost.length} rows`, async () => {
+      answer = async () => lost
+      stepBy(60_000)
+      for (let i = 0; i < 6; i += 1) await steps.makeUp(upTo(0))
+      assert.deepEqual([moves.length, lines, step?.byMs], [6, [], 60_000])
+      await steps.makeUp(upTo(1, 60_000))
+      assert.deepEqual([moves.length, lines, step], [6, [], undefined])
+    })
+  }
 
   it('tries five times, then says that nothing could be moved, and goes on; the next step has five tries again', async () => {
     answer = async () => {
@@ -98,9 +110,9 @@ describe('ClockSteps, asked again and again', () => {
     }
     for (let round = 1; round <= 2; round += 1) {
       stepBy(60_000)
-      for (let i = 0; i < 5; i += 1) await assert.rejects(steps.makeUp(0))
+      for (let i = 0; i < 5; i += 1) await assert.rejects(steps.makeUp(upTo(0)))
       assert.deepEqual([moves.length, lines.length, step !== undefined], [5 * round, round - 1, true])
-      await steps.makeUp(0)
+      await steps.makeUp(upTo(0))
       assert.deepEqual([moves.length, told().length, told().at(-1), step], [5 * round, round, [50, 60_000], undefined])
     }
   })
@@ -115,17 +127,17 @@ describe('ClockSteps, asked again and again', () => {
       ['not when it has not stepped', undefined, false],
     ] as const) {
       it(`${what}`, async () => {
-        if (what !== 'when it looks first, without a step') await steps.makeUp(0)
+        if (what !== 'when it looks first, without a step') await steps.makeUp(upTo(0))
         if (byMs !== undefined) stepBy(byMs)
         untouched = [1]
-        await steps.makeUp(0)
+        await steps.makeUp(upTo(0))
         assert.equal(untouched.length, isMoved ? 0 : 1)
       })
     }
 
     it('batch by batch, until one is not full', async () => {
       untouched = [BATCH, BATCH, BATCH - 1, BATCH]
-      await steps.makeUp(0)
+      await steps.makeUp(upTo(0))
       assert.deepEqual(untouched, [BATCH])
     })
   })

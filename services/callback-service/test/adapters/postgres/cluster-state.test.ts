@@ -29,8 +29,20 @@ describe('readClusterState', () => {
     )
 
   it('reads only the time from an empty database', async () => {
-    assert.deepEqual(await read(), { workers: [], suspectCrashes: undefined, recalled: [], clockStep: 0 })
+    const { clockSteps, ...state } = await read()
+    assert.deepEqual(state, { workers: [], suspectCrashes: undefined, recalled: [] })
+    assert.deepEqual([clockSteps.number, clockSteps.byMs], [0, 0])
     assert.ok(Math.abs(clock.nowMs() - Date.now()) < 1000)
+  })
+
+  it('takes no agent for a worker', async () => {
+    const id = await putCallback(storage)
+    await storage.query(
+      `UPDATE callbacks SET state = 'running', agent_id = gen_random_uuid(), claim_token = gen_random_uuid(), wish = 'cancel' WHERE id = $1`,
+      [id],
+    )
+    const { workers, recalled } = await read()
+    assert.deepEqual([workers, recalled], [[], []])
   })
 
   it('shows a new value after each renewal, whatever the clock says, and the same value in between', async () => {
@@ -108,7 +120,8 @@ describe('readClusterState', () => {
   })
 
   it('shows the last step of the clock that was made up for', async () => {
-    await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, 2000), (2, -2000)')
-    assert.equal((await read()).clockStep, 2)
+    await storage.query('INSERT INTO clock_steps (number, step_ms) VALUES (1, 2000), (2, -5000)')
+    const { number, byMs } = (await read()).clockSteps
+    assert.deepEqual([number, byMs], [2, -3000])
   })
 })

@@ -36,6 +36,7 @@ describe('DatabaseClock', () => {
     assert.ok(Math.abs(clock.nowMs() - Date.now()) < 1000)
     assert.ok(Math.abs(clock.at(nowMs - 60_000) - (Date.now() - 60_000)) < 1000)
     assert.ok(clock.latestNowMs() > Date.now() + 1e12)
+    assert.equal(clock.earliestNowMs(), Number.NEGATIVE_INFINITY)
     ask(3)
     assert.equal(clock.nowMs(), databaseMs() - 3)
   })
@@ -65,7 +66,10 @@ describe('DatabaseClock', () => {
       ask((i * 7919) % 97, (i * 31) % 53)
       nowMs += (i * 104_729) % 13
       const time = clock.nowMs()
-      assert.ok(time <= databaseMs() && time >= last && clock.latestNowMs() >= databaseMs(), `${i}: ${time}`)
+      assert.ok(
+        time <= databaseMs() && time >= last && clock.latestNowMs() >= databaseMs() && clock.earliestNowMs() <= databaseMs(),
+        `${i}: ${time}`,
+      )
       last = time
     }
     assert.equal(clock.step, undefined)
@@ -113,6 +117,16 @@ describe('DatabaseClock', () => {
     })
   }
 
+  it('bounds the latest time as if a step forward had not happened, until it is made up for', () => {
+    ask(1)
+    offsetMs = 60_000
+    ask(1)
+    const before = databaseMs() - 60_000
+    assert.ok(Math.abs(clock.latestNowMs() - before - 100) < 5, `${clock.latestNowMs() - before} ms ahead`)
+    clock.forgetStep(clock.step?.byMs ?? 0)
+    assert.ok(clock.latestNowMs() >= databaseMs())
+  })
+
   it('does not call the drift of an hour without observations a step', () => {
     for (const [driftMs, isStep] of [
       [3500, false],
@@ -155,7 +169,25 @@ describe('DatabaseClock', () => {
     }
     assert.ok(Math.abs((clock.step?.byMs ?? 0) - 45_000) < 10, `${clock.step?.byMs}`)
     assert.equal(clock.step?.afterMs, before)
-    clock.forgetStep()
+    clock.forgetStep(clock.step?.byMs ?? 0)
+    assert.equal(clock.step, undefined)
+  })
+
+  it('remembers what came while a step was made up for', () => {
+    ask(1)
+    const before = nowMs
+    offsetMs = 60_000
+    ask(1)
+    const byMs = clock.step?.byMs ?? 0
+    offsetMs += 45_000
+    ask(1)
+    clock.forgetStep(byMs)
+    assert.ok(Math.abs((clock.step?.byMs ?? 0) - 45_000) < 10, `${clock.step?.byMs}`)
+    assert.equal(clock.step?.afterMs, before)
+  })
+
+  it('has nothing to forget before a step', () => {
+    clock.forgetStep(60_000)
     assert.equal(clock.step, undefined)
   })
 })

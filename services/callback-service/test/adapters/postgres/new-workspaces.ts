@@ -17,4 +17,4 @@ export function newWorkspaces(database: Database, options: { max?: number; maxCl
   }
 }
 
-export const SEND_KEY = { role: 'send', name: '', expiresAt: null } as const
+export const SEND_KEY = { role: 'send', name: '', expiresAt: null, agentId: null } as const

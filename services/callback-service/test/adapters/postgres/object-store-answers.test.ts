@@ -25,6 +25,7 @@ describe('ObjectStore, by what the database answers', () => {
     }
     Object.assign(clock, {
       latestNowMs: () => 5000,
+      earliestNowMs: () => Number.NEGATIVE_INFINITY,
       at: (ms: number) => ms + 1_000_000,
       observe: (nowMs: number, sentMs: number) => {
         assert.ok(sentMs <= performance.now())
@@ -60,6 +61,18 @@ describe('ObjectStore, by what the database answers', () => {
     answers = [[{ now_ms: 7, is_written: false }], [{ now_ms: 8, is_written: true }]]
     await put(storeOn())
     assert.deepEqual([asked.length, observed], [2, [7, 8]])
+  })
+
+  it('tries once more where the answer shows that the clock went forward', async () => {
+    answers = [[{ now_ms: 7, is_written: true }], [{ now_ms: 8, is_written: true }]]
+    const store = storeOn()
+    Object.assign(clock, {
+      observe: (nowMs: number, sentMs: number) => {
+        if (nowMs === 7) clock.steppedAtMs = sentMs
+      },
+    })
+    await put(store)
+    assert.deepEqual(rowsOf(asked[1])[0]?.fetched_ms, 1_000_010)
   })
 
   it('says so where the clock goes on to go back, or the database says nothing', async () => {

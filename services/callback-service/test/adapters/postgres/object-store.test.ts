@@ -39,6 +39,18 @@ describe('ObjectStore', () => {
   }
 
   describe('upsert', () => {
+    it('labels a fetch by the new clock if the clock went back unnoticed, also if the fetch left before all of the step', async () => {
+      const clock = new DatabaseClock()
+      clock.observe(Date.now() + 2000, performance.now())
+      const agoMs = 3000
+      const fetched = { leftAtMs: performance.now() - agoMs, fetchedAtMs: Date.now() + 2000 - agoMs }
+      await newStore(storage.open(), 30, clock).store.upsert({ id: 5n, online: true, ...fetched }, ASKER)
+      const [row] = await storage.query<{ age: number }>(
+        'SELECT extract(epoch FROM stored_at - fetched_at)::float8 * 1000 AS age FROM objects',
+      )
+      assert.ok(row && row.age >= agoMs && row.age < agoMs + 1000, `${row?.age} ms`)
+    })
+
     it('has stored an object with its exact id when it resolves', async () => {
       for (const id of [9007199254740993n, 2n ** 63n - 1n, -(2n ** 63n)]) {
         await put(id)
@@ -145,6 +157,15 @@ describe('ObjectStore', () => {
         'SELECT extract(epoch FROM clock_timestamp() - fetched_at)::float8 * 1000 AS ago_ms FROM objects',
       )
       assert.ok(row && row.ago_ms >= 400 && row.ago_ms < 3000, `fetched ${row?.ago_ms} ms ago`)
+    })
+
+    it('stores the newer answer although another replica has moved the older one by a step forward that this one has not noticed', async () => {
+      const clock = new DatabaseClock()
+      await put(1n, { fetchedAtMs: Date.now() })
+      clock.observe(Date.now() - 60_000, performance.now())
+      const fetched = { leftAtMs: performance.now(), fetchedAtMs: clock.nowMs() }
+      await newStore(storage.open(), 30, clock).store.upsert({ id: 1n, online: false, ...fetched }, ASKER)
+      assert.deepEqual(await storage.query('SELECT online FROM objects'), [{ online: false }])
     })
 
     it('overwrites an object that was fetched in the future, because the clock has gone back', async () => {

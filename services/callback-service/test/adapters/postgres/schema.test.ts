@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readMigrations } from '#prisma/migrate.ts'
 import { withClient } from '../../../../../test/support/database.ts'
+import { PostgresServer } from '../../../../../test/support/postgres-server.ts'
 import { TcpProxy } from '../../../../../test/support/tcp-proxy.ts'
 import { storageProbe } from '../../../adapters/postgres/schema.ts'
 import { StorageUnavailableError } from '../../../domain/storage-errors.ts'
@@ -82,9 +83,22 @@ describe('storageProbe', () => {
     storage = await openTestStorage()
     const database = storage.open({ maxConnections: 1 })
     const probe = storageProbe(database)
-    assert.equal(await probe(), undefined)
+    assert.equal((await probe()).settings, undefined)
     await database.prisma.$queryRaw`SELECT set_config('statement_timeout', '0', false)`
-    assert.match((await probe()) ?? '', /statement_timeout 0 for us, not 5000ms/)
+    assert.match((await probe()).settings ?? '', /statement_timeout 0 for us, not 5000ms/)
+  })
+
+  it('warns of a server that flushes no commit, and of no other', async () => {
+    storage = await openTestStorage()
+    assert.match((await storageProbe(storage.open())()).durability ?? '', /fsync off.* loses callbacks that were answered with 202/)
+    const flushing = await PostgresServer.start()
+    try {
+      const database = storage.open({ url: await flushing.createDatabase('flushed') })
+      assert.equal((await storageProbe(database)()).durability, undefined)
+      await database.stop()
+    } finally {
+      await flushing.remove()
+    }
   })
 
   it('reports that the database is away, before and after it has checked the schema', async () => {

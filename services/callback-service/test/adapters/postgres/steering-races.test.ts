@@ -99,6 +99,7 @@ describe('changes, claims, settlements and take-overs that race', function () {
       },
       ({ steering }, _, key) => steering.change(key, { activated: false }),
       ({ steering }, _, key) => steering.change(key, { activated: true, priority: Math.floor(random() * 3) }),
+      ({ steering }, _, key) => steering.change(key, { agentLabels: pick([null, [], ['eu']]) }),
       async ({ steering }, _, key) => {
         const wish = await steering.wishCancelled(key)
         if (wish) wishes.push(wish)

@@ -81,6 +81,7 @@ describe('WorkspaceDirectory', () => {
       role: 'send',
       hash,
       expiresAt: new Date('2100-01-01T00:00:00Z'),
+      agentId: null,
     })
     assert.equal(directory.keyWithHash(hashOfKey('another')), undefined)
   })
@@ -221,6 +222,7 @@ describe('WorkspaceDirectory', () => {
         role: 'send',
         hash,
         expiresAt: new Date('2100-01-01T00:00:00Z'),
+        agentId: null,
       })
       assert.deepEqual(
         lines.map(({ msg }) => msg),
@@ -262,7 +264,7 @@ describe('WorkspaceDirectory', () => {
       ['a cut-off file', (text: string) => text.slice(0, -20)],
       ['an empty file', () => ''],
       ['a file with another role', (text: string) => text.replace('"send"', '"manage"')],
-      ['a file of another release', (text: string) => text.replace('"version":1', '"version":2')],
+      ['a file of another release', (text: string) => text.replace('"version":2', '"version":1')],
       ['a file of null', () => 'null'],
     ] as const) {
       it(`ignores ${what}, and says so`, async () => {

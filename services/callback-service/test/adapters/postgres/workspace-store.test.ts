@@ -30,6 +30,8 @@ describe('WorkspaceStore', () => {
     signingSecrets: ['whsec_a', 'b'],
     isPaused: true,
     weight: 7,
+    fetcher: 'agents' as const,
+    agentLabels: ['eu', 'site=7'],
     limits: { ...NO_LIMITS, requestsPerSecond: 0.5, burst: 3 },
   }
 
@@ -52,6 +54,8 @@ describe('WorkspaceStore', () => {
       signingSecrets: [],
       isPaused: false,
       weight: 1,
+      fetcher: 'service',
+      agentLabels: [],
       limits: NO_LIMITS,
       archivedAt: null,
     })

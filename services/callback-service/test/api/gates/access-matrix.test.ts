@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Access } from '#foundation/http/access.ts'
 import type { Route } from '#foundation/http/route.ts'
-import type { Role } from '../../../domain/workspaces/caller.ts'
+import { KEY_ROLES, type Role } from '../../../domain/workspaces/caller.ts'
 import { ACCEPTED_ID, serveApi } from '../serve-api.ts'
 import { DirectoryInMemory, newKey } from './directory-in-memory.ts'
 import { standIn } from './stand-in.ts'
@@ -12,6 +12,7 @@ const TABLE: Readonly<Record<Exclude<Access, 'public'>, readonly Role[]>> = {
   follow: ['send', 'read', 'manage', 'superuser'],
   read: ['read', 'manage', 'superuser'],
   manage: ['manage', 'superuser'],
+  agent: ['agent', 'superuser'],
   superuser: ['superuser'],
   operator: [],
 }
@@ -63,9 +64,9 @@ describe('the matrix of routes, callers and workspaces', function () {
       { name: 'an expired key', key: directory.addKey('shop', 'manage', { expiresAt: new Date(1_000_000) }) },
       { name: 'a revoked key', key: revoked },
       ...['shop', 'lab'].flatMap(workspace =>
-        (['send', 'read', 'manage'] as const).map(role => ({
+        KEY_ROLES.map(role => ({
           name: `a key of ${workspace} to ${role}`,
-          key: directory.addKey(workspace, role, { expiresAt: new Date(1_000_001) }),
+          key: directory.addKey(workspace, role, { expiresAt: new Date(1_000_001), agentId: role === 'agent' ? ACCEPTED_ID : null }),
           role,
           workspace,
         })),
@@ -80,11 +81,14 @@ describe('the matrix of routes, callers and workspaces', function () {
 
   /** @returns status and code */
   async function ask(url: string, { method, path }: Route, headers: Record<string, string> = {}, query = ''): Promise<string> {
-    const response = await fetch(`${url}${path.replace(':name', OWN).replace(':id', idFor(path)).replace(':code', 'not_found')}${query}`, {
-      method,
-      headers: { ...headers, ...(method === 'GET' ? {} : { 'content-type': 'application/json' }) },
-      ...(method === 'GET' ? {} : { body: '{"object_ids":[]}' }),
-    })
+    const response = await fetch(
+      `${url}${path.replace(':name', OWN).replace(':id', idFor(path)).replace(':callback', ACCEPTED_ID).replace(':code', 'not_found')}${query}`,
+      {
+        method,
+        headers: { ...headers, ...(method === 'GET' ? {} : { 'content-type': 'application/json' }) },
+        ...(method === 'GET' ? {} : { body: '{"object_ids":[]}' }),
+      },
+    )
     const text = await response.text()
     const code = response.headers.get('content-type') === 'application/problem+json' ? (JSON.parse(text) as { code: string }).code : 'none'
     const hasChallenge = response.headers.get('www-authenticate') === 'Bearer realm="answerback"'
@@ -138,8 +142,8 @@ describe('the matrix of routes, callers and workspaces', function () {
         }
       }
       assert.deepEqual(wrong, [])
-      assert.equal(asked, api.routes.length * (10 + superusers.length) * 4)
-      console.log(`        ${asked} requests: ${api.routes.length} routes, ${10 + superusers.length} callers, 4 workspaces`)
+      assert.equal(asked, api.routes.length * (12 + superusers.length) * 4)
+      console.log(`        ${asked} requests: ${api.routes.length} routes, ${12 + superusers.length} callers, 4 workspaces`)
     })
   }
 

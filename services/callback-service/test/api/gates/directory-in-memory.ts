@@ -30,11 +30,15 @@ export class DirectoryInMemory implements Directory {
   }
 
   /** @returns the key itself */
-  addKey(workspace: string, role: KeyRole, { expiresAt = null as Date | null, isHidden = false } = {}): string {
+  addKey(
+    workspace: string,
+    role: KeyRole,
+    { expiresAt = null as Date | null, isHidden = false, agentId = null as string | null } = {},
+  ): string {
     const key = newKey(workspace)
     const hash = createHash('sha256').update(key).digest()
     const keys = isHidden ? this.#hidden : this.#keys
-    keys.set(hash.toString('hex'), { id: `key-${this.#keys.size}`, workspace, role, hash, expiresAt })
+    keys.set(hash.toString('hex'), { id: `key-${this.#keys.size}`, workspace, role, hash, expiresAt, agentId })
     return key
   }
 

@@ -10,6 +10,7 @@ const knownKey = (key: string, expiresAt: Date | null = null): KnownKey => ({
   role: 'send',
   hash: hashOf(key),
   expiresAt,
+  agentId: null,
 })
 const invalid = { code: 'invalid_key', headers: { 'WWW-Authenticate': 'Bearer realm="answerback"' } }
 

@@ -24,9 +24,9 @@ describe('a request whose body comes slowly', () => {
       access: { mode: 'keys', databaseNowMs: () => nowMs },
       keys: {
         list: async () => [],
-        create: async workspace => {
+        create: async (workspace, key) => {
           made += 1
-          const listed = { id: ID, workspace, role: 'manage', name: '', createdAt: new Date(0), expiresAt: null, lastUsedAt: null } as const
+          const listed = { ...key, id: ID, workspace, createdAt: new Date(0), lastUsedAt: null }
           return { key: `ab_shop_${'x'.repeat(43)}`, listed }
         },
         delete: async () => true,

@@ -87,7 +87,7 @@ describe('WorkspaceForecast', () => {
     assert.equal(expected()?.etaMs, 13_000)
   })
 
-  it('measures the rate anew when a backlog begins to stand', () => {
+  it('measures the rate again when a backlog begins to stand', () => {
     settle(2000)
     for (const counts of [{ finished: 2 }, { finished: 2 }, { due: 100, running: 40, finished: 10 }]) {
       nowMs += 2000

@@ -3,11 +3,13 @@ import { type Light, type LightFacts, lightsOf } from '../../../domain/activity/
 
 const WELL: LightFacts = {
   storageProblem: undefined,
+  weakness: undefined,
   spool: { callbacks: 0, setAside: 0, problem: undefined },
   sessionProblem: undefined,
   replicas: 1,
   standstill: undefined,
   callbacksRunning: 2,
+  agents: { workspaces: 0, shortages: [], lapsed: 0 },
   defaultWorkspace: 'default',
   troubles: [],
   fetches: { answered: 1200, failed: 0, meanMs: 2300 },
@@ -52,6 +54,13 @@ describe('the lights', () => {
         )
       })
     }
+
+    it('that it takes callbacks, but can lose them', () => {
+      assert.equal(
+        light('postgres', { weakness: 'the server has fsync off' }),
+        'warn: Postgres takes callbacks, but they can be lost: the server has fsync off.',
+      )
+    })
 
     it('that the worker session is missing', () => {
       assert.equal(
@@ -115,6 +124,54 @@ describe('the lights', () => {
       assert.equal(
         light('client_service', { fetches: { answered: 0, failed: 0, meanMs: undefined } }),
         'unknown: No request ended within the last minute.',
+      )
+    })
+  })
+
+  describe('say of the agents', () => {
+    const shortage = { workspace: 'shop', waiting: 1200, ms: 300_000, hasAgent: false }
+    const agents = { workspaces: 2, shortages: [], lapsed: 0 }
+
+    it('nothing where no workspace has any', () => {
+      assert.ok(lightsOf(WELL).every(({ name }) => name !== 'agents'))
+    })
+
+    it('that all is well', () => {
+      assert.equal(light('agents', { agents }), 'ok: Agents take the callbacks of 2 workspaces.')
+    })
+
+    it('which workspace has none that is alive, and since when', () => {
+      assert.equal(
+        light('agents', { agents: { ...agents, shortages: [shortage] } }),
+        'bad: 1,200 callbacks are waiting in shop, but none of its agents is alive. Seen for 5 min.',
+      )
+    })
+
+    it('that those alive take nothing, and how many other workspaces lack agents', () => {
+      const shortages = [
+        { ...shortage, hasAgent: true },
+        { ...shortage, workspace: 'farm', hasAgent: true },
+      ]
+      assert.equal(
+        light('agents', { agents: { ...agents, shortages } }),
+        'warn: 1,200 callbacks are waiting in shop, but its agents have taken none for 5 min. They may lack a label, or hold all they may. 1 other workspace lacks agents too.',
+      )
+    })
+
+    it('which callback no living agent suits, and what to compare', () => {
+      const one = { ...shortage, hasAgent: true, callback: 'c-1' }
+      assert.equal(
+        light('agents', { agents: { ...agents, shortages: [one] } }),
+        'warn: 1,200 callbacks are waiting in shop, and no living agent suits them. Callback c-1 has waited for 5 min. Compare its labels with those of the agents, and see who has it assigned.',
+      )
+      assert.match(light('agents', { agents: { ...agents, shortages: [{ ...one, waiting: 1 }] } }), /^warn: 1 callback is .* suits it\./)
+    })
+
+    it('that many leases lapse', () => {
+      assert.match(light('agents', { agents: { ...agents, lapsed: 4 } }), /^ok/)
+      assert.equal(
+        light('agents', { agents: { ...agents, lapsed: 5 } }),
+        'warn: 5 leases lapsed here within the last minute. Their agents died, hang, or cannot reach the service.',
       )
     })
   })

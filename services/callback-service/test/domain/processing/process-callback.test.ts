@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Outcome } from '../../../domain/fetching/outcome.ts'
+import type { Outcome } from '#fetching/outcome.ts'
 import type { ClaimedCallback } from '../../../domain/processing/claimed-callback.ts'
 import { crashed, processCallback } from '../../../domain/processing/process-callback.ts'
 

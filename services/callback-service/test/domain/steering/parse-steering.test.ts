@@ -17,7 +17,18 @@ describe('parseCallbackChanges', () => {
       assert.deepEqual(parseCallbackChanges(Buffer.from(JSON.stringify(changes))), changes)
   })
 
+  it('reads labels, each once, or none of its own', () => {
+    const read = (labels: unknown) => parseCallbackChanges(Buffer.from(JSON.stringify({ agent_labels: labels })))
+    assert.deepEqual(
+      [read(['a', 'b', 'a']), read([]), read(null)],
+      [{ agentLabels: ['a', 'b'] }, { agentLabels: [] }, { agentLabels: null }],
+    )
+  })
+
   for (const [body, code, pointer] of [
+    ['{"agent_labels":"a"}', 'wrong_type', '/agent_labels'],
+    ['{"agent_labels":["a b"]}', 'invalid_value', '/agent_labels/0'],
+    ['{"agentLabels":["a"]}', 'unknown_member', '/agentLabels'],
     ['{}', 'missing_member', ''],
     ['{"state":"paused"}', 'unknown_member', '/state'],
     ['{"activated":true,"state":"paused"}', 'unknown_member', '/state'],

@@ -42,4 +42,14 @@ describe('timelineOf', () => {
     const claim = { worker: 4, at: 9000, attempt: 2 }
     assert.deepEqual(timelineOf({ ...past, claim }).at(-1), { event: 'claimed', at: 9000, attempt: 2, worker: { number: 4 } })
   })
+
+  it('names the agents that had it', () => {
+    const entries = [{ at: 3000, event: 'lapsed', agent: 'hall 1', claimed_at: 2000, attempt: 1, state: 'pending' }]
+    const claim = { agent: 'hall 2', at: 9000, attempt: 1 }
+    assert.deepEqual(timelineOf({ ...past, entries, claim }).slice(1), [
+      { event: 'claimed', at: 2000, attempt: 1, agent: 'hall 1' },
+      { event: 'lapsed', at: 3000, agent: 'hall 1', attempt: 1, state: 'pending' },
+      { event: 'claimed', at: 9000, attempt: 1, agent: 'hall 2' },
+    ])
+  })
 })

@@ -4,11 +4,12 @@ import { InvalidBodyError } from '../../../domain/json-body.ts'
 import { parseNewKey } from '../../../domain/workspaces/parse-new-key.ts'
 
 const now = new Date('2026-11-23T10:00:00Z')
+const AGENT = '01890a5d-ac96-774b-bcce-b302099a8057'
 const parse = (text: string) => parseNewKey(Buffer.from(text), { now, readDateTime })
 
 describe('parseNewKey', () => {
   for (const role of ['send', 'read', 'manage'] as const) {
-    it(`accepts the role ${role}`, () => assert.deepEqual(parse(`{"role":"${role}"}`), { role, name: '', expiresAt: null }))
+    it(`accepts the role ${role}`, () => assert.deepEqual(parse(`{"role":"${role}"}`), { role, name: '', expiresAt: null, agentId: null }))
   }
 
   it('accepts a name and a time in the future with any offset', () => {
@@ -16,11 +17,21 @@ describe('parseNewKey', () => {
       role: 'send',
       name: 'checkout',
       expiresAt: new Date('2026-11-23T10:00:00.001Z'),
+      agentId: null,
     })
   })
 
   it('takes null for what is absent', () => {
-    assert.deepEqual(parse('{"role":"send","name":null,"expires_at":null}'), { role: 'send', name: '', expiresAt: null })
+    assert.deepEqual(parse('{"role":"send","name":null,"expires_at":null}'), { role: 'send', name: '', expiresAt: null, agentId: null })
+  })
+
+  it('accepts the role agent with the id of an agent, in lower case', () => {
+    assert.deepEqual(parse(`{"role":"agent","agent":"${AGENT.toUpperCase()}"}`), {
+      role: 'agent',
+      name: '',
+      expiresAt: null,
+      agentId: AGENT,
+    })
   })
 
   const refused: [string, string, string][] = [
@@ -28,6 +39,11 @@ describe('parseNewKey', () => {
     ['{"role":null}', 'wrong_type', '/role'],
     ['{"role":["send"]}', 'wrong_type', '/role'],
     ['{"role":"superuser"}', 'invalid_value', '/role'],
+    ['{"role":"agent"}', 'missing_member', '/agent'],
+    ['{"role":"agent","agent":null}', 'missing_member', '/agent'],
+    ['{"role":"agent","agent":"self"}', 'invalid_value', '/agent'],
+    ['{"role":"agent","agent":7}', 'wrong_type', '/agent'],
+    [`{"role":"send","agent":"${AGENT}"}`, 'invalid_value', '/agent'],
     ['{"role":"Send"}', 'invalid_value', '/role'],
     ['{"role":"toString"}', 'invalid_value', '/role'],
     ['{"role":"send","key":"ab_shop_x"}', 'unknown_member', '/key'],

@@ -41,6 +41,8 @@ describe('parseWorkspaceChanges', () => {
     ['paused', '{"paused":true}', { isPaused: true }],
     ['the ends of the weight', '{"weight":1000}', { weight: 1000 }],
     ['an integer in another spelling', '{"weight":1e2}', { weight: 100 }],
+    ['agents that fetch', '{"fetcher":"agents"}', { fetcher: 'agents' }],
+    ['labels, each once', '{"agent_labels":["eu","site=7","eu"]}', { agentLabels: ['eu', 'site=7'] }],
     [
       'all limits',
       '{"limits":{"requests_per_second":0.5,"burst":1,"active_requests":2,"unfinished_callbacks":3,"body_bytes":4,"object_ids":5}}',
@@ -52,7 +54,7 @@ describe('parseWorkspaceChanges', () => {
     ['no limits', '{"limits":{}}', { limits: {} }],
     [
       'null, which is the setting of the service',
-      '{"description":null,"client_service_url":null,"ttl_seconds":null,"keep_offline":null,"signing_secrets":null,"paused":null,"weight":null,"limits":null}',
+      '{"description":null,"client_service_url":null,"ttl_seconds":null,"keep_offline":null,"signing_secrets":null,"paused":null,"weight":null,"fetcher":null,"agent_labels":null,"limits":null}',
       {
         description: '',
         clientServiceUrl: null,
@@ -61,6 +63,8 @@ describe('parseWorkspaceChanges', () => {
         signingSecrets: [],
         isPaused: false,
         weight: 1,
+        fetcher: 'service',
+        agentLabels: [],
         limits: NO_LIMITS,
       },
     ],
@@ -98,6 +102,10 @@ describe('parseWorkspaceChanges', () => {
 
   const values: [member: string, code: string, ...values: string[]][] = [
     ['description', 'wrong_type', '1', '[]', '{}', 'true'],
+    ['fetcher', 'wrong_type', '1', '[]', 'true'],
+    ['fetcher', 'invalid_value', '""', '"Agents"', '"agent"', '"toString"'],
+    ['agent_labels', 'wrong_type', '"eu"', '{}', '1'],
+    ['agent_labels', 'out_of_range', JSON.stringify(Array.from({ length: 17 }, (_, i) => `l${i}`))],
     ['description', 'invalid_value', `"${'x'.repeat(501)}"`, '"a\\u0000b"', '"a\\nb"', '"\\u009f"', '"\\ud800"'],
     ['client_service_url', 'wrong_type', '1', '[]', '{}', 'false'],
     [
