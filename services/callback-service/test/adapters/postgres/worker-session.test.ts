@@ -223,8 +223,10 @@ describe('WorkerSession', () => {
     const number = await numberOf(session)
     const first = session.heldSinceMs ?? Number.NaN
     assert.ok(first >= began && first <= performance.now())
-    const left = await leaseLeftMs(number)
-    await eventually('it was renewed', async () => ((await leaseLeftMs(number)) ?? 0) > (left ?? 0))
+    const leaseEnd = async () =>
+      (await storage.query<{ at: string }>('SELECT lease_expires_at::text AS at FROM workers WHERE number = $1', [number]))[0]?.at
+    const firstEnd = await leaseEnd()
+    await eventually('it was renewed', async () => (await leaseEnd()) !== firstEnd)
     assert.deepEqual([session.heldSinceMs, session.isFirstSession], [first, true])
     proxy.cut()
     await eventually('it knows', () => session.heldSinceMs !== first)
