@@ -30,7 +30,7 @@ interface Cautions {
 const NOTHING_KEPT = 'database.durability is none, so the service keeps nothing of what it accepts'
 /** Only a warning. Some hosted databases keep their data without fsync, and a refusal would make the service unavailable. */
 const NOT_FLUSHED =
-  'the server has fsync off, so a crash of its machine loses callbacks that were answered with 202: turn fsync on, unless the storage of the server makes up for it'
+  'the server has fsync off, so a crash of its machine loses callbacks that were answered with 202: turn it on, unless the storage makes up for it'
 
 async function requireSchema(prisma: PrismaClient): Promise<void> {
   const applied = await inDatabase(
