@@ -59,7 +59,7 @@ function postgres({ storageProblem, weakness, spool, sessionProblem }: LightFact
   }
   if (sessionProblem !== undefined)
     return light('warn', `Postgres takes callbacks. Its worker session is missing: ${sentence(sessionProblem)}`)
-  if (weakness !== undefined) return light('warn', `Callbacks can be lost: ${sentence(weakness)}`)
+  if (weakness !== undefined) return light('warn', `Postgres takes callbacks, but can lose them: ${sentence(weakness)}`)
   return light('ok', 'Postgres takes callbacks.')
 }
 
