@@ -42,6 +42,16 @@ describe('the witness of chaos', () => {
       ])
     })
 
+    it('lets an operator take a finished callback away from its agent', async () => {
+      await accept()
+      await other.query("UPDATE callbacks SET state = 'completed', finished_at = now(), assigned_to = gen_random_uuid()")
+      const before = await changes()
+      await other.query(`UPDATE callbacks SET assigned_to = NULL, steered_at = now(), timeline = '[{"event":"unassigned"}]'`)
+      assert.deepEqual(await changes(), before)
+      await other.query('UPDATE callbacks SET assigned_to = gen_random_uuid(), attempts = attempts + 1')
+      assert.deepEqual((await changes()).slice(before.length), ['replica-1: completed to completed'])
+    })
+
     it('ignores changes of its times while it waits or runs', async () => {
       await accept()
       await other.query("UPDATE callbacks SET due_at = due_at + interval '1 hour'")

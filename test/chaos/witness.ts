@@ -11,12 +11,15 @@ const RECENT_MS = 2000
 /** Nobody may take over from a worker that has proved for this time, without a break, that it is alive. */
 const PROVEN_MS = 5000
 
+/** Columns that change when somebody takes a finished callback away from the agent that a retry would go to. */
+const STEERED = `'{assigned_to,steered_at,timeline}'::text[]`
+
 /**
  * Returns the SQL of the witness: triggers with which the database records each change of a callback's state, and the replica that made it.
  * The `application_name` identifies a replica. If a callback is taken from a worker, the witness records whether that worker is alive.
  * An alive worker has held its lock in one session for a while, and has renewed its lease there. Changes of other columns of an unclaimed
- * row, such as `due_at`, are ignored. For objects the witness records when an answer was stored, whether it is true, and when it claims to be
- * asked for. The truth is that of the client service: objects with even ids are online.
+ * row, such as `due_at`, are ignored, and so are assignments of finished callbacks. For objects the witness records when an answer was stored,
+ * whether it is true, and when it claims to be asked for. The truth is that of the client service: objects with even ids are online.
  *
  * Its times come from /proc/uptime, which steps of Postgres' clock do not affect. On systems without /proc/uptime, no clock steps.
  */
@@ -59,6 +62,7 @@ export function witness(): string {
   BEGIN
     IF TG_OP = 'UPDATE' AND OLD.state IN ('pending', 'running') AND NEW.state = OLD.state AND NEW.claimed_by IS NOT DISTINCT FROM OLD.claimed_by
       AND NEW.claim_token IS NOT DISTINCT FROM OLD.claim_token THEN RETURN NULL; END IF;
+    IF TG_OP = 'UPDATE' AND NEW.finished_at = OLD.finished_at AND to_jsonb(NEW) - ${STEERED} = to_jsonb(OLD) - ${STEERED} THEN RETURN NULL; END IF;
     IF OLD.state = 'running' AND NEW.state = 'pending' THEN
       is_worker_alive := EXISTS (
         SELECT FROM lives w JOIN worker_locks l ON l.worker = w.worker::oid AND l.session = w.session
