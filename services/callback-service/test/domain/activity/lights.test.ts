@@ -56,7 +56,10 @@ describe('the lights', () => {
     }
 
     it('that it takes callbacks, but can lose them', () => {
-      assert.equal(light('postgres', { weakness: 'the server has fsync off' }), 'warn: Postgres takes callbacks, but can lose them: the server has fsync off.')
+      assert.equal(
+        light('postgres', { weakness: 'the server has fsync off' }),
+        'warn: Postgres takes callbacks, but can lose them: the server has fsync off.',
+      )
     })
 
     it('that the worker session is missing', () => {
