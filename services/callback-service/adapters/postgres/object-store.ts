@@ -152,8 +152,8 @@ export class ObjectStore {
             expires_at = excluded.expires_at,
             callback_id = excluded.callback_id,
             traceparent = excluded.traceparent
-          -- A stored fetch that lies in the future left before the clock went back.
-          WHERE objects.fetched_at <= excluded.fetched_at OR objects.fetched_at > excluded.stored_at
+          -- What was stored in the future was stored before the clock went back. Then the times of the fetches cannot be compared.
+          WHERE objects.fetched_at <= excluded.fetched_at OR objects.stored_at > clock_timestamp()
         )
         SELECT extract(epoch FROM now)::float8 * 1000 AS now_ms, to_timestamp(${earliestNowMs}::float8 / 1000) <= now AS is_written FROM t`,
     )

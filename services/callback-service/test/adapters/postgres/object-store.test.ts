@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { withClient } from '../../../../../test/support/database.ts'
+import { eventually } from '../../../../../test/support/eventually.ts'
 import { DatabaseClock } from '../../../adapters/postgres/database-clock.ts'
 import { findObject, listObjects, type Readable } from '../../../adapters/postgres/object-reader.ts'
 import type { ObjectStore } from '../../../adapters/postgres/object-store.ts'
@@ -168,11 +170,33 @@ describe('ObjectStore', () => {
       assert.deepEqual(await storage.query('SELECT online FROM objects'), [{ online: false }])
     })
 
-    it('overwrites an object that was fetched in the future, because the clock has gone back', async () => {
-      await put(1n, { online: true })
-      await storage.query(`UPDATE objects SET fetched_at = clock_timestamp() + interval '1 minute'`)
-      await put(1n, { online: false })
-      assert.equal((await find(1n))?.online, false)
+    for (const [what, fetchedAgoMs] of [
+      ['fetched', -60_000],
+      // The old fetch left when this one seems to be under way: by its times, it would be the newer one.
+      ['stored', 1000],
+    ] as const) {
+      it(`overwrites an object that was ${what} in the future, because the clock has gone back`, async () => {
+        await put(1n, { online: true })
+        await storage.query(
+          `UPDATE objects SET stored_at = stored_at + interval '1 minute', fetched_at = clock_timestamp() - $1 * interval '1 ms'`,
+          [fetchedAgoMs],
+        )
+        await put(1n, { online: false, fetchedAtMs: Date.now() - 2000 })
+        assert.equal((await find(1n))?.online, false)
+      })
+    }
+
+    it('does not let an older fetch overwrite a newer one that another service stores while it waits for the row', async () => {
+      await put(1n, { online: true, fetchedAtMs: 1000 })
+      await withClient(storage.url, async other => {
+        await other.query('BEGIN; SELECT FROM objects FOR UPDATE')
+        const older = put(1n, { online: false, fetchedAtMs: 2000 })
+        const waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        await eventually('it waits', async () => (await storage.query(waiting)).length === 1)
+        await other.query(`UPDATE objects SET fetched_at = to_timestamp(3), stored_at = clock_timestamp(); COMMIT`)
+        await older
+      })
+      assert.equal((await find(1n))?.online, true)
     })
 
     for (const [order, first, second] of [
