@@ -80,4 +80,11 @@ describe('the checker of delays', () => {
     assert.equal(slow('peers never read', answered(8500, Number.POSITIVE_INFINITY, 10, 10), answered(11_000, 1600, 10, 10)), 0)
     assert.equal(slow('postgres hangs', answered(8500, 10, 10, 10), answered(11_000, 1600, 10, 10)), 0)
   })
+
+  it('finds nothing if the replica was just told to stop', () => {
+    const traffic = [...answered(8500, 10, 10, 10), ...answered(11_000, 1600, 10, 10)]
+    const foundAfter = (replica: number, liftedAtMs: number): number =>
+      checkAnswerTimes(traffic, [{ ...fault('terminate'), replica, startedAtMs: liftedAtMs, liftedAtMs }, fault('peers never read')]).length
+    assert.deepEqual([foundAfter(0, 9900), foundAfter(1, 9900), foundAfter(0, 7900)], [0, 1, 1])
+  })
 })

@@ -17,6 +17,8 @@ const SLOW_ANSWER_MS = 1500
 const SLOWER = 3
 /** Minimum number of slow answers that count. The machine may be to blame for one or two. */
 const LEAST_SLOW = 3
+/** After these faults, a replica answers for a little while, and then is gone until it has started again. */
+const STOPS: ReadonlySet<string> = new Set(['terminate', 'terminate while spooling'])
 
 /**
  * Finds faults of single objects that held up callbacks that name none of them: half of those sent meanwhile took over two seconds. It does
@@ -46,8 +48,8 @@ export function checkDelays(
 
 /**
  * Finds faults in which one sender held up the others. The p99 of the answers of its replica was over 1.5 s and over three times the usual.
- * It does not judge a fault if the p50 was slow before it, or if that replica was still starting. Nor does it judge one if the other
- * replicas were as slow, because then the machine was slow.
+ * It does not judge a fault if the p50 was slow before it, or if that replica was still starting, or just told to stop. Nor does it judge one if
+ * the other replicas were as slow, because then the machine was slow.
  */
 export function checkAnswerTimes(sent: readonly SentCallback[], inflicted: readonly Inflicted[]): string[] {
   const between = (fromMs: number, toMs: number): { ms: number; replica: number | undefined }[] =>
@@ -62,6 +64,14 @@ export function checkAnswerTimes(sent: readonly SentCallback[], inflicted: reado
     .flatMap(({ kind, replica, startedAtMs, liftedAtMs }) => {
       const before = between(startedAtMs - BEFORE_MS, startedAtMs)
       if (before.length < LEAST_CALLBACKS) return []
+      const isStopping = inflicted.some(
+        other =>
+          STOPS.has(other.kind) &&
+          other.replica === replica &&
+          other.liftedAtMs <= startedAtMs &&
+          other.liftedAtMs > startedAtMs - BEFORE_MS,
+      )
+      if (isStopping) return []
       const usualMs = percentile(ascending(before.map(({ ms }) => ms)), 0.5)
       const limitMs = Math.max(SLOW_ANSWER_MS, SLOWER * usualMs)
       if (before.some(answer => answer.replica === replica && answer.ms > limitMs)) return []
