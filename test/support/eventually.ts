@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Resolves when `condition` is true. After five seconds it fails with the text of `fact`. */
+/** Resolves when `condition` is true. After ten seconds it fails with the text of `fact`. It says nothing about speed: machines stall. */
 export async function eventually(fact: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  await until(condition, 5000, fact)
+  await until(condition, 10_000, fact)
 }
 
 /** Polls a condition until its result is truthy, less often the longer it takes. @returns that result @throws {AssertionError} there is none within `timeoutMs` */

@@ -39,7 +39,7 @@ export function describePage(title: string, body: (this: Mocha.Suite, visits: ()
   // Of the whole run, because other files use the same browser.
   after(closeBrowser)
   describe(title, function () {
-    this.timeout(60_000)
+    this.timeout(90_000)
     let visits: Visits
     beforeEach(async () => {
       visits = new Visits(await browser())

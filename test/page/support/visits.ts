@@ -53,7 +53,7 @@ export class Visits {
 
   async #context(options: BrowserContextOptions = {}): Promise<BrowserContext> {
     const context = await this.#browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
-    context.setDefaultTimeout(15_000)
+    context.setDefaultTimeout(30_000)
     this.#contexts.push(context)
     return context
   }
